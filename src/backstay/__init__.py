@@ -1,0 +1,1 @@
+"""Backstay: the whole backend, from your models."""

@@ -1,0 +1,72 @@
+"""What goes to a database and what comes back; the port that every database adapter implements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias, TypeVar
+
+from sqlalchemy import MetaData
+from sqlalchemy.ext.asyncio import AsyncSession
+
+T = TypeVar("T")
+
+Row: TypeAlias = Sequence[Any]
+Rows: TypeAlias = Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL text in the driver's own parameter style, and its driver-ready arguments.
+
+    SQLite: ``?`` and int, float, str, bytes or None.  PostgreSQL: ``$1`` and what asyncpg encodes.
+    The *sql* of one plan is the same object on every request, so that a driver can key its statement cache by it.
+    """
+
+    sql: str
+    args: tuple[Any, ...] = ()
+
+
+#: A transaction as a generator without I/O: it yields statements and is sent their rows; what it returns is the
+#: outcome, committed; what it raises rolls everything back.
+Steps: TypeAlias = Generator[Statement, Rows, T]
+
+
+class Database(Protocol):
+    """One database, open.  Two implementations: ``adapters/sqlite`` and ``adapters/postgresql``.
+
+    Driver errors leave as `DatabaseError` (``db/failures.py``), never raw.
+    """
+
+    #: Which SQL it speaks.
+    name: Literal["sqlite", "postgresql"]
+
+    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+        """Run one reading statement outside any transaction and return its first row.
+
+        *bounded* says that the plan is known to be short (indexed, limited): SQLite then runs it on the event loop.
+        Raises `DatabaseError` 57014 when the statement budget is over.
+        """
+        ...
+
+    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
+        """Run *steps* in one transaction and return their outcome after the commit is durable.
+
+        With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.
+        """
+        ...
+
+    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises."""
+        ...
+
+    async def create_tables(self, metadata: MetaData) -> None:
+        """Create what does not exist yet."""
+        ...
+
+    async def open(self) -> None: ...
+
+    async def close(self) -> None:
+        """Finish what runs, then close every connection.  Idempotent."""
+        ...
