@@ -1,0 +1,35 @@
+"""One data request from its parts to its reply.
+
+This file is the contract between ``http/`` and the data plane; its body is being written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from backstay.policy.principal import Principal
+from backstay.response.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class DataRequest:
+    """A request to ``/rest/v1`` after the HTTP limits and the token check, before any parsing.
+
+    *path* is what follows ``/rest/v1/``, percent-decoded: ``posts`` or ``rpc/follow``; *query* is the raw query
+    string.  *headers* has lower-case names; several headers of one name are joined with ``, ``.
+    """
+
+    method: str
+    path: str
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: bytes
+    principal: Principal
+
+
+class DataPlane(Protocol):
+    """What ``http/`` calls.  Raises `BackstayError`; anything else is a bug."""
+
+    async def answer(self, request: DataRequest) -> Reply: ...
