@@ -26,9 +26,9 @@ _FIRST = (
     "Leila",
 )
 _LAST = (
-    *("Lindqvist", "Kowalski", "Ødegård", "Haddad", "Tanaka", "Ferrari", "Raman", "Nyström", "Aziz", "García", "Moretti"),
-    *("Mensah", "Yılmaz", "Byrne", "Demir", "Solberg", "Nguyen", "Dubois", "Adeyemi", "Novák", "Sato", "Laurent"),
-    *("Silva", "Kierkegaard", "Farahani"),
+    *("Lindqvist", "Kowalski", "Ødegård", "Haddad", "Tanaka", "Ferrari", "Raman", "Nyström", "Aziz", "García"),
+    *("Moretti", "Mensah", "Yılmaz", "Byrne", "Demir", "Solberg", "Nguyen", "Dubois", "Adeyemi", "Novák", "Sato"),
+    *("Laurent", "Silva", "Kierkegaard", "Farahani"),
 )
 _OPENINGS = (
     "Morning run done,",
@@ -63,21 +63,7 @@ _MIDDLES = (
     "мы шли под дождём до самого маяка",
     "القهوة جاهزة",
 )
-_ENDINGS = ("", "", "", " 🌊", " ☕️", "!", " …", "?", " #sailing", " #python", " 🚲🌧️", "\nMore tomorrow.", " — maybe.")
-    "",
-    "",
-    "",
-    " 🌊",
-    " ☕️",
-    "!",
-    " …",
-    "?",
-    " #sailing",
-    " #python",
-    " 🚲🌧️",
-    "\nMore tomorrow.",
-    " — honestly.",
-)
+_ENDINGS = ("", "", "", " 🌊", " ☕️", "!", " …", "?", " #sailing", " #python", " 🚲🌧️", "\nMore soon.", " — maybe.")
 
 
 @dataclass(frozen=True, slots=True)
