@@ -134,8 +134,8 @@ async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
 async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
     """Stop following the person with this handle; false when there was nothing to stop."""
     followee = select(Profile.id).where(Profile.handle == handle).scalar_subquery()
-    gone = await db.execute(delete(Follow).where(Follow.follower_id == me.id, Follow.followee_id == followee))
-    return bool(gone.rowcount)
+    mine = delete(Follow).where(Follow.follower_id == me.id, Follow.followee_id == followee)
+    return bool((await db.scalars(mine.returning(Follow.since))).all())
 
 
 @function(read_only=True)

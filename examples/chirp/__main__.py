@@ -1,0 +1,113 @@
+"""``python -m examples.chirp``: create, seed and serve chirp on one SQLite file, and say how to call it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import secrets
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final
+
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+DAY_SECONDS: Final = 24 * 3600
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m examples.chirp", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--data", type=Path, default=Path(".backstay/chirp"), help="folder of the database and secret")
+    ask = parser.parse_args()
+    _refuse_taken(ask.host, ask.port)
+    ask.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    secret = _secret(ask.data / "secret")
+    # Settings are read from the environment when the app starts: by this process now, by the server's worker later.
+    os.environ["BACKSTAY_DATABASE"] = f"sqlite:///{(ask.data / 'chirp.db').resolve()}"
+    os.environ["BACKSTAY_JWT_SECRET"] = secret
+    asyncio.run(_prepare())
+    print(_greeting(f"http://{ask.host}:{ask.port}", secret), flush=True)
+    _serve(ask.host, ask.port)
+
+
+def _refuse_taken(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        # As the server does: a port whose last connections are still closing is free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as fault:
+            other = port + 1 if port < 65535 else 8000
+            sys.exit(f"Cannot listen on {host}:{port} ({fault.strerror}). Choose another port: make demo PORT={other}")
+
+
+def _secret(path: Path) -> str:
+    """The secret that signs tokens: made on first run, readable by its owner alone."""
+    try:
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+            file.write(secrets.token_urlsafe(48))
+    except FileExistsError:
+        pass
+    return path.read_text(encoding="ascii")
+
+
+async def _prepare() -> None:
+    from examples.chirp.app import Model, app
+    from examples.chirp.seed import seed
+
+    database = app.database
+    await database.open()
+    try:
+        await database.create_tables(Model.metadata)
+        async with database.session() as db:
+            await seed(db)
+    finally:
+        await database.close()
+
+
+def _token(secret: str, role: str, subject: str | None = None) -> str:
+    claims = {"iss": "chirp", "role": role, "iat": int(time.time()), "exp": int(time.time()) + 30 * DAY_SECONDS}
+    if subject is not None:
+        claims |= {"sub": subject, "aud": "authenticated"}
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(secret))
+
+
+def _greeting(url: str, secret: str) -> str:
+    from examples.chirp.seed import grow
+
+    first, second = grow().profiles[:2]
+    key = '-H "apikey: $BACKSTAY_ANON_KEY"'
+    user = f'{key} -H "Authorization: Bearer $BACKSTAY_USER_TOKEN" -H "Content-Type: application/json"'
+    posts = '"$BACKSTAY_URL/rest/v1/posts'
+    return f"""export BACKSTAY_URL={url}
+export BACKSTAY_ANON_KEY={_token(secret, "anon")}
+export BACKSTAY_USER_TOKEN={_token(secret, "authenticated", str(first["id"]))}
+
+# BACKSTAY_USER_TOKEN is {first["handle"]}; this one is {second["handle"]}:
+export BACKSTAY_OTHER_TOKEN={_token(secret, "authenticated", str(second["id"]))}
+
+# Three calls to try. The newest public posts, with their authors:
+curl {posts}?select=body,author:author_id(handle)&order=created_at.desc&limit=3" {key}
+# A post of {first["handle"]}'s own:
+curl {posts}?select=id,body,created_at" {user} -H "Prefer: return=representation" \\
+  -d '{{"author_id": "{first["id"]}", "body": "Hello from curl"}}'
+# What the policy own_posts refuses, a post in {second["handle"]}'s name:
+curl {posts}" {user} -d '{{"author_id": "{second["id"]}", "body": "Not me"}}'
+
+# The API's description: {url}/openapi.json. Ctrl-C stops chirp; its data stays.
+"""
+
+
+def _serve(host: str, port: int) -> None:
+    from granian import Granian
+
+    Granian("examples.chirp.app:app", address=host, port=port, interface="asgi", workers=1, log_access=False).serve()
+
+
+if __name__ == "__main__":
+    main()
