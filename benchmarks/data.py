@@ -26,7 +26,7 @@ class Data:
 def _seed(url: str) -> None:
     """In a process of its own: an app is bound to one database."""
     environment = {**os.environ, "BACKSTAY_DATABASE": url}
-    subprocess.run([sys.executable, "-m", "benchmarks.plant"], cwd=ROOT, env=environment, check=True)
+    subprocess.run([sys.executable, "-m", "examples.chirp.seed"], cwd=ROOT, env=environment, check=True)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ def main() -> None:
     # Settings are read from the environment when the app starts: by this process now, by the server's worker later.
     os.environ["BACKSTAY_DATABASE"] = f"sqlite:///{(ask.data / 'chirp.db').resolve()}"
     os.environ["BACKSTAY_JWT_SECRET"] = secret
-    asyncio.run(_prepare())
+    _plant()
     print(_greeting(f"http://{ask.host}:{ask.port}", secret), flush=True)
     _serve(ask.host, ask.port)
 
@@ -56,18 +56,11 @@ def _secret(path: Path) -> str:
     return path.read_text(encoding="ascii")
 
 
-async def _prepare() -> None:
-    from examples.chirp.app import Model, app
-    from examples.chirp.seed import seed
+def _plant() -> None:
+    # Imported late: the app's settings are those of the moment it is imported.
+    from examples.chirp.seed import plant
 
-    database = app.database
-    await database.open()
-    try:
-        await database.create_tables(Model.metadata)
-        async with database.session() as db:
-            await seed(db)
-    finally:
-        await database.close()
+    asyncio.run(plant())
 
 
 def _token(secret: str, role: str, subject: str | None = None) -> str:

@@ -6,11 +6,15 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import CheckConstraint, DateTime, ForeignKey, Index, String, delete, exists, or_, select, true
+from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, delete, exists, or_, select, true
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from backstay import Backstay, Me, Model, allow, function
+from backstay.errors import RequestError
+
+_JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 
 
 def _now() -> datetime:
@@ -41,6 +45,7 @@ class Post(Model):
     author_id: Mapped[UUID] = mapped_column(ForeignKey("profiles.id"), index=True)
     body: Mapped[str] = mapped_column(String(280))
     public: Mapped[bool] = mapped_column(default=True)
+    place: Mapped[dict[str, Any] | None] = mapped_column(_JSON)  # where it was written: {"city": …, "at": [lat, lon]}
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
     author: Mapped[Profile] = relationship(back_populates="posts")
 
@@ -126,7 +131,9 @@ def own_likes(me: Me) -> Any:
 @function
 async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
     """Follow the person with this handle; following twice is following once."""
-    followee = (await db.execute(select(Profile.id).where(Profile.handle == handle))).scalar_one()
+    followee = await db.scalar(select(Profile.id).where(Profile.handle == handle))
+    if followee is None:
+        raise RequestError("PT404", f"Nobody is called {handle!r}")
     return await db.merge(Follow(follower_id=me.id, followee_id=followee))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 import unicodedata
 from dataclasses import dataclass
@@ -12,7 +13,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from examples.chirp.app import Follow, Like, Post, Profile
+from backstay import Model
+from examples.chirp.app import Follow, Like, Post, Profile, app
 
 PEOPLE: Final = 200
 POSTS: Final = 3_000
@@ -20,17 +22,17 @@ POSTS: Final = 3_000
 START: Final = datetime(2026, 10, 5, 6, 0, tzinfo=UTC)
 SECONDS: Final = 42 * 24 * 3600
 
-_FIRST = (
+_FIRST: Final = (
     *("Mara", "Tomasz", "Zoë", "Ibrahim", "Aiko", "Luca", "Priya", "Sven", "Noor", "Mateo", "Chiara", "Kwame", "Elif"),
     *("Dáithí", "Yusuf", "Ingrid", "Bao", "Renée", "Oluwaseun", "Katarína", "Hiroshi", "Amélie", "Rafael", "Søren"),
     "Leila",
 )
-_LAST = (
+_LAST: Final = (
     *("Lindqvist", "Kowalski", "Ødegård", "Haddad", "Tanaka", "Ferrari", "Raman", "Nyström", "Aziz", "García"),
     *("Moretti", "Mensah", "Yılmaz", "Byrne", "Demir", "Solberg", "Nguyen", "Dubois", "Adeyemi", "Novák", "Sato"),
     *("Laurent", "Silva", "Kierkegaard", "Farahani"),
 )
-_OPENINGS = (
+_OPENINGS: Final = (
     "Morning run done,",
     "Hot take:",
     "TIL",
@@ -44,7 +46,7 @@ _OPENINGS = (
     "Ça y est,",
     "Im Ernst:",
 )
-_MIDDLES = (
+_MIDDLES: Final = (
     "the harbour smells of tar and coffee",
     "tests you can't break aren't tests",
     "SQL is older than most of us & still right",
@@ -63,7 +65,29 @@ _MIDDLES = (
     "мы шли под дождём до самого маяка",
     "القهوة جاهزة",
 )
-_ENDINGS = ("", "", "", " 🌊", " ☕️", "!", " …", "?", " #sailing", " #python", " 🚲🌧️", "\nMore soon.", " — maybe.")
+_ENDINGS: Final = (
+    "",
+    "",
+    "",
+    " 🌊",
+    " ☕️",
+    "!",
+    " …",
+    "?",
+    " #sailing",
+    " #python",
+    " 🚲🌧️",
+    "\nMore soon.",
+    " — maybe.",
+)
+
+
+_PLACES: Final[tuple[dict[str, Any], ...]] = (
+    {"city": "Oslo", "at": [59.91, 10.75]},
+    {"city": "Lagos", "at": [6.45, 3.39]},
+    {"city": "東京", "at": [35.68, 139.69]},
+    {"city": "Gdańsk", "at": [54.35, 18.65], "venue": 'the "Old" Crane'},
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +151,7 @@ def _posts(dice: random.Random, profiles: tuple[dict[str, Any], ...]) -> tuple[d
             "author_id": author["id"],
             "body": _body(dice, number),
             "public": dice.random() > 0.12,
+            "place": dice.choice(_PLACES) if dice.random() < 0.3 else None,
             "created_at": START + timedelta(seconds=second),
         }
         for number, (second, author) in enumerate(zip(seconds, authors, strict=True))
@@ -182,3 +207,18 @@ async def seed(db: AsyncSession) -> bool:
     for table, values in ((Profile, rows.profiles), (Post, rows.posts), (Follow, rows.follows), (Like, rows.likes)):
         await db.execute(insert(table), values)
     return True
+
+
+async def plant() -> bool:
+    """Create the tables of chirp's database (``BACKSTAY_DATABASE``) and seed them, on first start."""
+    await app.database.open()
+    try:
+        await app.database.create_tables(Model.metadata)
+        async with app.database.session() as db:
+            return await seed(db)
+    finally:
+        await app.database.close()
+
+
+if __name__ == "__main__":
+    asyncio.run(plant())
