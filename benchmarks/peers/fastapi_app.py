@@ -7,14 +7,14 @@ Async SQLAlchemy with a session per request, pydantic response models, PyJWT in 
 import os
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 from uuid import UUID, uuid4
 
 import jwt
 from fastapi import Depends, FastAPI, HTTPException, status
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import DateTime, ForeignKey, String, event, exists, or_, select
+from sqlalchemy import DateTime, ForeignKey, String, TypeDecorator, Uuid, event, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, joinedload, mapped_column, relationship
 
@@ -34,8 +34,37 @@ if engine.dialect.name == "sqlite":
         cursor.close()
 
 
+class UuidText(TypeDecorator[UUID]):
+    """SQLAlchemy's own ``Uuid`` stores 32 digits in SQLite; the file at hand has the usual 36 characters."""
+
+    impl = String(36)
+    cache_ok = True
+
+    def process_bind_param(self, value: UUID | None, dialect: Any) -> str | None:
+        return None if value is None else str(value)
+
+    def process_result_value(self, value: str | None, dialect: Any) -> UUID | None:
+        return None if value is None else UUID(value)
+
+
+class MomentText(TypeDecorator[datetime]):
+    """Likewise ``2026-01-01T12:00:00+00:00`` for ``2026-01-01 12:00:00.000000``; both are read by one C function."""
+
+    impl = String(32)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Any) -> str | None:
+        return None if value is None else value.isoformat()
+
+    def process_result_value(self, value: str | None, dialect: Any) -> datetime | None:
+        return None if value is None else datetime.fromisoformat(value)
+
+
 class Base(DeclarativeBase):
-    pass
+    type_annotation_map: ClassVar = {
+        UUID: Uuid().with_variant(UuidText(), "sqlite"),
+        datetime: DateTime(timezone=True).with_variant(MomentText(), "sqlite"),
+    }
 
 
 class Profile(Base):
@@ -51,7 +80,7 @@ class Post(Base):
     author_id: Mapped[UUID] = mapped_column(ForeignKey("profiles.id"))
     body: Mapped[str] = mapped_column(String(280))
     public: Mapped[bool] = mapped_column(default=True)
-    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=lambda: datetime.now(UTC))
+    created_at: Mapped[datetime] = mapped_column(default=lambda: datetime.now(UTC))
     author: Mapped[Profile] = relationship()
 
 

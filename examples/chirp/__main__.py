@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import secrets
-import socket
 import sys
 import time
 from pathlib import Path
@@ -14,6 +12,11 @@ from typing import Final
 
 from joserfc import jwt
 from joserfc.jwk import OctKey
+
+from backstay.cli.server import run, stop_means_success, take_address
+from backstay.errors import ConfigError
+from backstay.secret import own_secret
+from backstay.settings import Settings
 
 DAY_SECONDS: Final = 24 * 3600
 
@@ -24,36 +27,25 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--data", type=Path, default=Path(".backstay/chirp"), help="folder of the database and secret")
     ask = parser.parse_args()
-    _refuse_taken(ask.host, ask.port)
-    ask.data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    secret = _secret(ask.data / "secret")
-    # Settings are read from the environment when the app starts: by this process now, by the server's worker later.
-    os.environ["BACKSTAY_DATABASE"] = f"sqlite:///{(ask.data / 'chirp.db').resolve()}"
-    os.environ["BACKSTAY_JWT_SECRET"] = secret
+    try:
+        take_address(ask.host, ask.port)
+        ask.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        secret = own_secret(ask.data)
+    except ConfigError as fault:
+        other = ask.port + 1 if ask.port < 65535 else 8000
+        way_out = f"Choose another port: make demo PORT={other}" if fault.code == "BST-E113" else fault.hint
+        sys.exit(f"{fault.message}. {way_out}")
+    # The app reads its settings from the environment: here, and in the process that serves it.
+    os.environ |= {
+        "BACKSTAY_DATABASE": f"sqlite:///{(ask.data / 'chirp.db').resolve()}",
+        "BACKSTAY_JWT_SECRET": secret,
+        "BACKSTAY_HOST": ask.host,
+        "BACKSTAY_PORT": str(ask.port),
+    }
+    stop_means_success()
     _plant()
     print(_greeting(f"http://{ask.host}:{ask.port}", secret), flush=True)
-    _serve(ask.host, ask.port)
-
-
-def _refuse_taken(host: str, port: int) -> None:
-    with socket.socket() as probe:
-        # As the server does: a port whose last connections are still closing is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as fault:
-            other = port + 1 if port < 65535 else 8000
-            sys.exit(f"Cannot listen on {host}:{port} ({fault.strerror}). Choose another port: make demo PORT={other}")
-
-
-def _secret(path: Path) -> str:
-    """The secret that signs tokens: made on first run, readable by its owner alone."""
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-            file.write(secrets.token_urlsafe(48))
-    except FileExistsError:
-        pass
-    return path.read_text(encoding="ascii")
+    run("examples.chirp.app:app", Settings.load(os.environ))
 
 
 def _plant() -> None:
@@ -94,12 +86,6 @@ curl {posts}" {user} -d '{{"author_id": "{second["id"]}", "body": "Not me"}}'
 
 # The API's description: {url}/openapi.json. Ctrl-C stops chirp; its data stays.
 """
-
-
-def _serve(host: str, port: int) -> None:
-    from granian import Granian
-
-    Granian("examples.chirp.app:app", address=host, port=port, interface="asgi", workers=1, log_access=False).serve()
 
 
 if __name__ == "__main__":

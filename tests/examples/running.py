@@ -130,7 +130,7 @@ def running(database: str, log: Path) -> Iterator[Chirp]:
     if planted.returncode:
         pytest.fail(f"chirp could not be planted:\n{planted.stderr}")
     port = free_port()
-    command = [sys.executable, "-m", "backstay.cli.main", "serve", "examples.chirp.app:app", "--port", str(port)]
+    command = [sys.executable, "-m", "backstay.cli", "serve", "examples.chirp.app:app", "--port", str(port)]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
