@@ -32,6 +32,12 @@ _BOOLEANS: Final[Mapping[str, bool]] = {
 _BITS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
+def coercion(type_: sa.types.TypeEngine[Any]) -> Callable[[str], Any]:
+    """`coerce` for one type, looked up once: finding a type's family costs more than reading most values."""
+    convert = _COERCIONS[family_of(type_)]
+    return lambda text: convert(text, type_)
+
+
 def coerce(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
     """The canonical value of *text* for a column of *type_*.
 
@@ -226,7 +232,7 @@ def _bytes(text: str, type_: Any) -> bytes:
 
 
 def _array(text: str, type_: Any) -> str:
-    item = getattr(type_, "item_type", sa.Text())
+    item: sa.types.TypeEngine[Any] = getattr(type_, "item_type", sa.Text())
 
     def convert(element: Any) -> Any:
         if element is None:

@@ -233,7 +233,8 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
             "PGRST118",
             f"A related order on '{embed.relation.remote}' is not possible",
             details=(
-                f"'{draft.table.name}' and '{embed.relation.remote}' do not form a many-to-one or one-to-one relationship"
+                f"'{draft.table.name}' and '{embed.relation.remote}' "
+                "do not form a many-to-one or one-to-one relationship"
             ),
         )
     column = find_column(embed.node.table, embed.node.grant, term.field.name)

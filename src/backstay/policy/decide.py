@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ColumnElement, True_
 
 from backstay.catalog import Table
 from backstay.policy.principal import SERVICE
@@ -43,7 +43,8 @@ class Grant:
         No rule means no rows: the empty fold is ``false()``, never a missing WHERE.
         """
         chosen = [part.rows for part in self.parts if mentioned <= part.columns]
-        return sa.or_(sa.false(), *chosen)
+        # True swallows the rest; SQLAlchemy would write it out as "1 = 1".
+        return sa.true() if any(isinstance(rows, True_) for rows in chosen) else sa.or_(sa.false(), *chosen)
 
     @property
     def columns(self) -> frozenset[str]:
