@@ -1,0 +1,22 @@
+"""Text → values: PostgREST's grammar, complete, as pure functions.  Knows the grammar, never the tables."""
+
+from backstay.request.limits import BodyLimits, QueryLimits
+from backstay.request.media import media_type, negotiate
+from backstay.request.page import narrow, parse_range
+from backstay.request.prefer import applied, check_strict, parse_prefer
+from backstay.request.query import ParsedQuery, parse_query, render_query
+
+__all__ = [
+    "BodyLimits",
+    "ParsedQuery",
+    "QueryLimits",
+    "applied",
+    "check_strict",
+    "media_type",
+    "narrow",
+    "negotiate",
+    "parse_prefer",
+    "parse_query",
+    "parse_range",
+    "render_query",
+]
