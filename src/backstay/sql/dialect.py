@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
 from sqlalchemy.sql.elements import ColumnElement
 
+from backstay.catalog import Column
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.sql.parameters import SlotParameter
@@ -26,6 +27,18 @@ class Typed:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """Rows that a request brings, as a FROM: one expression for each column, and their order.
+
+    *values* have the columns' types.  The rows travel in the slots that `SqlDialect.pack` fills.
+    """
+
+    from_: sa.FromClause
+    values: tuple[Expression, ...]
+    ordinal: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class SqlDialect:
     """How one database says what every plan needs said.
 
@@ -33,7 +46,7 @@ class SqlDialect:
     """
 
     name: str
-    sa: SaDialect
+    compiler: SaDialect
     #: JSON object of (key, JSON-ready value) pairs; keys are bound.
     json_object: Callable[[Sequence[tuple[str, Expression]]], Expression]
     #: Aggregate: JSON array of JSON-ready values, ``[]`` when there is none.
@@ -56,3 +69,20 @@ class SqlDialect:
     aggregate: Callable[[str, Typed | None], Typed]
     #: A bound integer of the request.
     integer: Callable[[int, Callable[[Any], int]], SlotParameter]
+    #: Rows of these columns, packed into slots from the given number on.
+    listed: Callable[[Sequence[Column], int], Listed]
+    #: The slots' values for rows of (text, stored) pairs, see ``plan/value.py``.
+    pack: Callable[[Sequence[Sequence[tuple[str | None, Any]]], int], tuple[Any, ...]]
+    #: The slots' values for keys as `key_out` returned them.
+    pack_keys: Callable[[Sequence[Sequence[Any]], int], tuple[Any, ...]]
+    #: A key column on its way out of a write.
+    key_out: Callable[[Column], Expression]
+    #: A bound single value on its way into a column, and the type it is bound with.
+    stored: Callable[[Column, Expression], Expression]
+    stored_type: Callable[[Column], sa.types.TypeEngine[Any]]
+    #: Which of (text, stored) `stored` takes.
+    pick: Callable[[tuple[str | None, Any]], Any]
+    #: The dialect's own INSERT, with ON CONFLICT.
+    insert: Callable[[sa.Table], Any]
+    #: INSERT of one row of defaults.
+    insert_nothing: Callable[[sa.Table], Any]

@@ -13,14 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
-from backstay.catalog import Family, family_of
+from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import cast_type
-from backstay.sql.dialect import Expression, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -42,7 +42,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
     """PostgreSQL through SQLAlchemy's *dialect* (its parameter style decides who can run the statements)."""
     return SqlDialect(
         name="postgresql",
-        sa=dialect,
+        compiler=dialect,
         json_object=_json_object,
         json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
         nested=lambda value: value,
@@ -54,6 +54,15 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         cast=_cast,
         aggregate=_aggregate,
         integer=_integer,
+        listed=_listed,
+        pack=lambda rows, width: _columns([[text for text, _ in row] for row in rows], width),
+        pack_keys=_columns,
+        key_out=lambda column: sa.cast(column.sql, sa.Text()),
+        stored=_stored,
+        stored_type=lambda column: sa.Text(),
+        pick=lambda pair: pair[0],
+        insert=pg.insert,
+        insert_nothing=lambda table: pg.insert(table).values(),
     )
 
 
@@ -117,7 +126,7 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
     if operator is None:
         raise PlanError("PGRST100", f"unknown operator {op}")
-    type_ = sa.Text() if op in _PATTERNS else typed.type
+    type_: sa.types.TypeEngine[Any] = sa.Text() if op in _PATTERNS else typed.type
     if op in ("cs", "cd", "ov") and family_of(type_) == "json":
         left, type_ = sa.cast(left, pg.JSONB()), pg.JSONB()
     star = _starred if op in ("like", "ilike") else None
@@ -197,7 +206,8 @@ def _many(value: Value, type_: sa.types.TypeEngine[Any], change: Callable[[str],
 
 def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | None) -> Callable[[Any], str]:
     # A NUL is ours to refuse in any family: the driver would raise on its own.
-    check = coercion(type_ if family_of(type_) in _CHECKED else sa.Text())
+    any_text: sa.types.TypeEngine[Any] = sa.Text()
+    check = coercion(type_ if family_of(type_) in _CHECKED else any_text)
 
     def encode(text: Any) -> str:
         check(text)
@@ -220,3 +230,30 @@ def _aggregate(name: str, typed: Typed | None) -> Typed:
 
 def _integer(index: int, encode: Callable[[Any], int]) -> SlotParameter:
     return SlotParameter.of(index, encode, sa.BigInteger())
+
+
+# -- rows of a request -----------------------------------------------------------------------------------------------
+
+
+def _listed(columns: Sequence[Column], slot: int) -> Listed:
+    """``unnest($1::text[], …) WITH ORDINALITY``: one array of texts for each column, cast where it stands."""
+    arrays = [SlotParameter.of(slot + i, _as_is, sa.ARRAY(sa.Text())) for i in range(max(len(columns), 1))]
+    names = [f"_v{i}" for i in range(len(arrays))]
+    rows = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="_n", name=f"_l{slot}").render_derived()
+    values = tuple(_stored(column, rows.c[name]) for column, name in zip(columns, names, strict=False))
+    return Listed(rows, values, rows.c["_n"])
+
+
+def _stored(column: Column, text: Expression) -> Expression:
+    target = bare(column.type)
+    return sa.type_coerce(text, sa.Text()) if target is None else sa.cast(sa.type_coerce(text, sa.Text()), target)
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> tuple[Any, ...]:
+    if not width:
+        return ([None] * len(rows),)
+    return tuple([row[i] for row in rows] for i in range(width))
+
+
+def _as_is(value: Any) -> Any:
+    return value

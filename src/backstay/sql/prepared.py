@@ -16,12 +16,12 @@ from sqlalchemy.engine import Dialect as SaDialect
 from sqlalchemy.sql.elements import BindParameter
 
 from backstay.catalog import family_of
-from backstay.db.statement import Statement
 from backstay.errors import BackstayError
 from backstay.plan.coerce import coercion
 from backstay.policy import MeParameter, Principal, value_of
 from backstay.policy.me import Source
 from backstay.sql.parameters import Encode, SlotParameter
+from backstay.sql.statement import Statement
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -48,7 +48,7 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None) ->
     Raises:
         PlanError: 42704, PGRST127, where the database has no such type or feature.
     """
-    build = _Build(dialect, max_rows)
+    build = Build(dialect, max_rows)
     layer = build.layer(plan.node)
     page = layer.page()
     body = dialect.body(dialect.json_array(layer.object(page)))
@@ -62,7 +62,7 @@ def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClaus
 
 
 @dataclass(slots=True)
-class _Build:
+class Build:
     """One statement being built: numbers its aliases, so that no two occurrences of a table meet."""
 
     dialect: SqlDialect
@@ -74,8 +74,14 @@ class _Build:
         self.aliases += 1
         return table.alias(f"t{self.aliases}")
 
-    def layer(self, node: Node) -> _Layer:
-        layer = _Layer(self, node, self.alias(node.table.sql))
+    def bare(self, node: Node, source: sa.FromClause) -> Layer:
+        """A layer over *source* itself, for writes: nothing joined, nothing carried."""
+        layer = Layer(self, node, source)
+        layer.from_ = source
+        return layer
+
+    def layer(self, node: Node) -> Layer:
+        layer = Layer(self, node, self.alias(node.table.sql))
         layer.from_ = layer.joined(node, layer.source)
         layer.where = [*layer.visible(node.grant, node, layer.source), *layer.conditions(node, layer.source)]
         layer.outputs = layer.rendered(node, layer.source)
@@ -83,15 +89,17 @@ class _Build:
 
 
 @dataclass(slots=True)
-class _Layer:
+class Layer:
     """One page: a node with the to-one embeds that are joined to it."""
 
-    build: _Build
+    build: Build
     node: Node
     source: sa.FromClause
     from_: sa.FromClause = field(init=False)
     where: Where = field(default_factory=list)
     outputs: list[tuple[str, Render]] = field(default_factory=list)
+    #: An order of its own, before the node's.
+    order: Expression | None = None
     #: The page this one is correlated with.
     above: sa.FromClause | None = None
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
@@ -119,6 +127,8 @@ class _Layer:
         return statement
 
     def sorted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        if self.order is not None:
+            statement = statement.order_by(self.order)
         for term in self.node.sort:
             source = self.source if term.embed is None else self.joins[id(term.embed)]
             typed = self.column(term.operand, source)

@@ -11,16 +11,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
-from backstay.catalog import Family, family_of
+from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
 from backstay.plan.coerce import coerce, coercion
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
-from backstay.sql.dialect import Expression, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
@@ -33,7 +34,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
     """SQLite through SQLAlchemy's *dialect*."""
     return SqlDialect(
         name="sqlite",
-        sa=dialect,
+        compiler=dialect,
         json_object=_json_object,
         json_array=lambda value: sa.func.json_group_array(value),
         nested=lambda value: sa.func.json(value),
@@ -45,6 +46,15 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         cast=_cast,
         aggregate=_aggregate,
         integer=lambda index, encode: SlotParameter.of(index, encode, sa.BigInteger()),
+        listed=_rows,
+        pack=lambda rows, width: (_packed([[stored for _, stored in row] for row in rows]),),
+        pack_keys=lambda rows, width: (_packed(rows),),
+        key_out=_key_out,
+        stored=lambda column, value: value,
+        stored_type=lambda column: sa.types.NULLTYPE,
+        pick=lambda pair: pair[1],
+        insert=sqlite_dialect.insert,
+        insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
 
 
@@ -339,3 +349,27 @@ def _aggregate(name: str, typed: Typed | None) -> Typed:
     if family == "numeric" and not _is_native(typed.type):
         return Typed(sa.func.backstay_decimal_sum(value) if name == "sum" else sa.func.avg(value), sa.Numeric())
     return Typed(getattr(sa.func, name)(value), typed.type if name == "sum" else sa.Double())
+
+
+# -- rows of a request -----------------------------------------------------------------------------------------------
+
+
+def _rows(columns: Sequence[Column], slot: int) -> Listed:
+    """``json_each(?)`` over an array of arrays: one parameter, whatever the number of rows."""
+    parameter = SlotParameter.of(slot, lambda packed: packed, sa.Text())
+    rows = sa.func.json_each(parameter).table_valued("key", "value", name=f"_l{slot}")
+    values = tuple(_unpacked(column, rows.c.value, i) for i, column in enumerate(columns))
+    return Listed(rows, values, rows.c.key)
+
+
+def _unpacked(column: Column, row: Expression, index: int) -> Expression:
+    found = row.op("->>", return_type=column.type)(sa.literal_column(str(index)))
+    return sa.func.unhex(found, type_=column.type) if column.family == "bytes" else found
+
+
+def _packed(rows: Sequence[Sequence[Any]]) -> str:
+    return json.dumps([[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows], ensure_ascii=False)
+
+
+def _key_out(column: Column) -> Expression:
+    return sa.func.hex(column.sql) if column.family == "bytes" else sa.type_coerce(column.sql, sa.types.NULLTYPE)
