@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote_to_bytes
 
 from backstay.errors import RequestError
 from backstay.request.field import Field, render_field, scan_field
@@ -127,9 +127,10 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
     if not text:
         return
     encoded = "%" in text or "+" in text
-    if encoded and _BAD_PERCENT.search(text):
-        at = cast("re.Match[str]", _BAD_PERCENT.search(text)).start()
-        raise malformed("query string", text, at, "two hexadecimal digits", hint="A per cent sign is written %25.")
+    if encoded and (bad := _BAD_PERCENT.search(text)):
+        raise malformed(
+            "query string", text, bad.start(), "two hexadecimal digits", hint="A per cent sign is written %25."
+        )
     if "%00" in text or "\0" in text:
         raise RequestError("PGRST100", "The query string contains a NUL character", hint="Text cannot contain NUL.")
     for pair in text.split("&"):
@@ -137,7 +138,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             continue
         key, equals, value = pair.partition("=")
         if encoded or not pair.isascii():
-            key, value = _decode(key), _decode(value)
+            if not key.isidentifier() or not key.isascii():
+                key = _decode(key)
+            value = _decode(value)
         if not equals:
             raise malformed("query string", key, len(key), '"="', hint="A filter is column=operator.value.")
         yield key, value
@@ -145,14 +148,12 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def _decode(text: str) -> str:
     try:
-        decoded = unquote(text.replace("+", " "), "utf-8", "strict")
-        # Lone surrogates are bytes that were not UTF-8 before they came here.
-        decoded.encode("utf-8")
+        # Lone surrogates are bytes that were not UTF-8 before they came here: encoding them fails.
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
     except UnicodeError:
         raise RequestError(
             "PGRST100", "The query string is not valid UTF-8", hint="Percent-encode the bytes of UTF-8 text."
         ) from None
-    return decoded
 
 
 def _once(seen: set[tuple[str, Path]], word: str, path: Path, key: str) -> None:
