@@ -5,7 +5,8 @@ from backstay.request.limits import BodyLimits, QueryLimits
 from backstay.request.media import media_type, negotiate
 from backstay.request.page import narrow, parse_range
 from backstay.request.prefer import applied, check_strict, parse_prefer
-from backstay.request.query import ParsedQuery, parse_query, render_query
+from backstay.request.query import ParsedQuery, parse_query
+from backstay.request.render import canonical_query, render_query
 
 __all__ = [
     "BodyLimits",
@@ -13,6 +14,7 @@ __all__ = [
     "Payload",
     "QueryLimits",
     "applied",
+    "canonical_query",
     "check_strict",
     "media_type",
     "narrow",

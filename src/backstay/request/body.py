@@ -64,18 +64,7 @@ def parse_body(
     if not isinstance(value, list):
         raise invalid_json("Rows are an object or an array of objects.")
     _check_rows(len(value), limits)
-    keys: dict[str, None] = {}
-    for row in value:
-        if not isinstance(row, dict):
-            _fail("All object keys must match", "An element of the array is not an object.")
-        if not columns_given and keys.keys() != row.keys() and row is not value[0]:
-            _fail(
-                "All object keys must match",
-                "The objects of an array must have the same keys.",
-                hint="Name the keys in the columns parameter to let objects leave some out.",
-            )
-        keys.update(dict.fromkeys(row))
-    return Payload(tuple(value), True, tuple(keys))
+    return Payload(tuple(value), True, _keys(value, columns_given))
 
 
 def parse_arguments(
@@ -97,6 +86,22 @@ def parse_arguments(
     if not isinstance(value, dict):
         raise invalid_json("Arguments are an object: one key for each.")
     return value
+
+
+def _keys(rows: list[Any], columns_given: bool) -> tuple[str, ...]:
+    keys: dict[str, None] = {}
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict):
+            _fail("All object keys must match", f"Element {index} of the array is not an object.")
+        if index == 0 or columns_given:
+            keys.update(dict.fromkeys(row))
+        elif keys.keys() != row.keys():
+            _fail(
+                "All object keys must match",
+                f"Object {index} of the array does not have the keys of object 0.",
+                hint="Name the keys in the columns parameter to let objects leave some out.",
+            )
+    return tuple(keys)
 
 
 def _content_type(body: bytes, content_type: str | None, limits: BodyLimits) -> str:
