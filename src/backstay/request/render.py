@@ -17,6 +17,7 @@ from backstay.request.select import Star, render_select
 def render_query(query: Query) -> str:
     """The query string that `parse_query` reads as *query*, percent-encoded, without the ``?``.
 
+    >>> from backstay.request.page import Page
     >>> render_query(Query(pages=(((), Page(limit=5)),), on_conflict=("id",)))
     'limit=5&on_conflict=id'
 
