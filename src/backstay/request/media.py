@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from backstay.errors import RequestError
@@ -67,6 +68,9 @@ _CONTENT_TYPES: Final[dict[MediaKind, str]] = {
 #: PostgREST writes the options of a plan in this order.
 _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 
+#: Longer headers are not remembered, so that nobody fills the memory with them.
+_REMEMBERED_CHARS = 200
+
 _ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+)[^,]*+(?:,|\Z)', re.DOTALL)
 _PARAMETER = re.compile(r';[ \t]*+([^;="]++)=(?:"([^"]*+)"|([^;"]*+))')
 _Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
@@ -83,6 +87,12 @@ def negotiate(accept: str | None, offered: frozenset[MediaKind]) -> Media:
     Raises:
         RequestError: PGRST107, when nothing fits.
     """
+    if accept is not None and len(accept) > _REMEMBERED_CHARS:
+        return _choose(accept, offered)
+    return _remembered(accept, offered)
+
+
+def _choose(accept: str | None, offered: frozenset[MediaKind]) -> Media:
     entries = _entries(accept) if accept else []
     if not entries:
         entries.append(("*/*", {}, 1.0))
@@ -98,6 +108,9 @@ def negotiate(accept: str | None, offered: frozenset[MediaKind]) -> Media:
         f"None of these media types are available: {named[:500]}",
         hint="Available: " + ", ".join(sorted(_CONTENT_TYPES[kind].partition(";")[0] for kind in offered - {"plan"})),
     )
+
+
+_remembered = lru_cache(256)(_choose)
 
 
 def media_type(media: Media) -> str:

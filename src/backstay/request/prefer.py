@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final, Literal
 
 from backstay.errors import RequestError
@@ -47,6 +48,9 @@ _TIMEZONE = re.compile(r"[A-Za-z0-9_+/:-]{1,64}")
 _MAX_AFFECTED = re.compile(r"[0-9]{1,18}")
 _NOTHING: Final = Preferences()
 
+#: Longer headers are not remembered, so that nobody fills the memory with them.
+_REMEMBERED_CHARS = 200
+
 
 def parse_prefer(value: str | None, *, timezones: frozenset[str] | None = None) -> Preferences:
     """Read the ``Prefer`` header, or several of them joined by commas.  The first of each name wins.
@@ -63,6 +67,10 @@ def parse_prefer(value: str | None, *, timezones: frozenset[str] | None = None) 
     """
     if not value:
         return _NOTHING
+    return _read(value, timezones) if len(value) > _REMEMBERED_CHARS else _remembered(value, timezones)
+
+
+def _read(value: str, timezones: frozenset[str] | None) -> Preferences:
     found: dict[str, Any] = {}
     unknown: list[str] = []
     for part in value.split(","):
@@ -77,6 +85,9 @@ def parse_prefer(value: str | None, *, timezones: frozenset[str] | None = None) 
         elif text:
             unknown.append(text)
     return Preferences(**found, unknown=tuple(unknown))
+
+
+_remembered = lru_cache(256)(_read)
 
 
 def check_strict(preferences: Preferences) -> None:

@@ -1,4 +1,4 @@
-"""The query string, whole: which parameter means what, and the way back.
+"""The query string, whole: which parameter means what.
 
 1. A parameter is split from its value at the first ``=`` and parameters at ``&`` before anything is decoded; ``+``
    is a space; ``;`` is not a separator.
@@ -15,18 +15,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
-from urllib.parse import quote, unquote
+from urllib.parse import unquote_to_bytes
 
 from backstay.errors import RequestError
-from backstay.request.field import Field, render_field, scan_field
-from backstay.request.filters import is_operation, parse_filter, render_operation
+from backstay.request.field import Field, scan_field
+from backstay.request.filters import is_operation, parse_filter
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
-from backstay.request.logic import Condition, Kind, Logic, parse_logic, render_logic
-from backstay.request.name import parse_names, render_name, scan_name
-from backstay.request.order import OrderTerm, parse_order, render_order
+from backstay.request.logic import Condition, Kind, parse_logic
+from backstay.request.name import parse_names, scan_name
+from backstay.request.order import OrderTerm, parse_order
 from backstay.request.page import Page, parse_limit, parse_offset
 from backstay.request.read import Path, Query
-from backstay.request.select import Item, Star, parse_select, render_select
+from backstay.request.select import Item, Star, parse_select
 from backstay.request.syntax import malformed, over_limit
 
 
@@ -76,7 +76,7 @@ def parse_query(
     pages: dict[Path, Page] = {}
     seen: set[tuple[str, Path]] = set()
     filters = order_terms = 0
-    for key, value in _pairs(text):
+    for key, value in split_pairs(text):
         word = key.rpartition(".")[2]
         if word in _EMBEDDABLE:
             path, negated = _embedded(key, limits)
@@ -122,14 +122,19 @@ def parse_query(
     return ParsedQuery(query, tuple(given))
 
 
-def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    """The keys and values, decoded."""
+def split_pairs(text: str) -> Iterator[tuple[str, str]]:
+    """The keys and values of a raw query string, decoded, in its order.
+
+    Raises:
+        RequestError: PGRST100, for a broken percent-encoding, text that is not UTF-8, NUL, or a key without ``=``.
+    """
     if not text:
         return
     encoded = "%" in text or "+" in text
-    if encoded and _BAD_PERCENT.search(text):
-        at = cast("re.Match[str]", _BAD_PERCENT.search(text)).start()
-        raise malformed("query string", text, at, "two hexadecimal digits", hint="A per cent sign is written %25.")
+    if encoded and (bad := _BAD_PERCENT.search(text)):
+        raise malformed(
+            "query string", text, bad.start(), "two hexadecimal digits", hint="A per cent sign is written %25."
+        )
     if "%00" in text or "\0" in text:
         raise RequestError("PGRST100", "The query string contains a NUL character", hint="Text cannot contain NUL.")
     for pair in text.split("&"):
@@ -137,7 +142,9 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
             continue
         key, equals, value = pair.partition("=")
         if encoded or not pair.isascii():
-            key, value = _decode(key), _decode(value)
+            if not key.isidentifier() or not key.isascii():
+                key = _decode(key)
+            value = _decode(value)
         if not equals:
             raise malformed("query string", key, len(key), '"="', hint="A filter is column=operator.value.")
         yield key, value
@@ -145,14 +152,12 @@ def _pairs(text: str) -> Iterator[tuple[str, str]]:
 
 def _decode(text: str) -> str:
     try:
-        decoded = unquote(text.replace("+", " "), "utf-8", "strict")
-        # Lone surrogates are bytes that were not UTF-8 before they came here.
-        decoded.encode("utf-8")
+        # Lone surrogates are bytes that were not UTF-8 before they came here: encoding them fails.
+        return unquote_to_bytes(text.replace("+", " ")).decode("utf-8")
     except UnicodeError:
         raise RequestError(
             "PGRST100", "The query string is not valid UTF-8", hint="Percent-encode the bytes of UTF-8 text."
         ) from None
-    return decoded
 
 
 def _once(seen: set[tuple[str, Path]], word: str, path: Path, key: str) -> None:
@@ -226,50 +231,3 @@ def _parse_select(text: str, limits: QueryLimits) -> tuple[Item, ...]:
 
 def _parse_order(text: str, limits: QueryLimits) -> tuple[OrderTerm, ...]:
     return _remembered_order(text, limits) if len(text) <= _REMEMBERED_CHARS else parse_order(text, limits)
-
-
-def render_query(query: Query) -> str:
-    """The query string that `parse_query` reads as *query*, percent-encoded, without the ``?``.
-
-    >>> render_query(Query(pages=(((), Page(limit=5)),), on_conflict=("id",)))
-    'limit=5&on_conflict=id'
-
-    Raises:
-        ValueError: *query* is a shape: it has slots in place of values.
-    """
-    pairs: list[tuple[str, str]] = []
-    if query.items != _STAR:
-        pairs.append(("select", render_select(query.items)))
-    for path, condition in query.conditions:
-        head = "".join(render_name(name) + "." for name in path)
-        if isinstance(condition, Logic):
-            word = ("not." if condition.negated else "") + condition.kind
-            pairs.append((head + word, render_logic(condition)))
-        else:
-            pairs.append((head + render_field(condition.field), render_operation(condition)))
-    for path, terms in query.orders:
-        pairs.append((_reserved(path, "order"), render_order(terms)))
-    for path, page in query.pages:
-        if page.limit is not None:
-            pairs.append((_reserved(path, "limit"), _render_number(page.limit)))
-        if page.offset != 0 or page.limit is None:
-            pairs.append((_reserved(path, "offset"), _render_number(page.offset)))
-    if query.columns is not None:
-        pairs.append(("columns", ",".join(map(render_name, query.columns))))
-    if query.on_conflict is not None:
-        pairs.append(("on_conflict", ",".join(map(render_name, query.on_conflict))))
-    return "&".join(f"{_encode(key)}={_encode(value)}" for key, value in pairs)
-
-
-def _reserved(path: Path, word: str) -> str:
-    return "".join(render_name(name) + "." for name in path) + word
-
-
-def _render_number(number: object) -> str:
-    if not isinstance(number, int):
-        raise ValueError("a shape has no rows to count")
-    return str(number)
-
-
-def _encode(text: str) -> str:
-    return quote(text, safe="*,.:()!-_~>")

@@ -60,10 +60,10 @@ _STAR = re.compile(r"[ \t]*+\*[ \t]*+(?=[,)]|\Z)")
 _SPREAD = re.compile(r"[ \t]*+\.\.\.")
 _COUNT = re.compile(r"[ \t]*+count[ \t]*+\Z")
 _CLOSE = re.compile(r"[ \t]*+\)")
-# numeric(10,2), timestamp(3) with time zone, text[]
+# numeric(10,2), timestamp(3) with time zone, text[].  Possessive throughout: a type never ends in more than one place.
 _TYPE = (
-    r"[ \t]*+([\w$](?:[\w $]*[\w$])?(?:[ ]*\([ ]*[0-9]{1,9}(?:[ ]*,[ ]*-?[0-9]{1,9})?[ ]*\)(?:[ ]*[\w$]+)*)?"
-    r"(?:\[[0-9]{0,9}\])*)[ \t]*+"
+    r"[ \t]*+([\w$][\w $]*+(?:\([ ]*+[0-9]{1,9}[ ]*+(?:,[ ]*+-?[0-9]{1,9}[ ]*+)?+\)[\w $]*+)?+(?:\[[0-9]{0,9}\])*+)"
+    r"[ \t]*+"
 )
 _TAIL = re.compile(rf"(?:::{_TYPE})?+(?:\.(sum|avg|count|min|max)\(\)[ \t]*+(?:::{_TYPE})?+)?+(?=[,)]|\Z)")
 _COUNT_TAIL = re.compile(rf"\(\)[ \t]*+(?:::{_TYPE})?+(?=[,)]|\Z)")
@@ -144,16 +144,19 @@ def _scan_item(text: str, at: int, items: list[Item], limits: QueryLimits) -> tu
             counted = _COUNT_TAIL.match(text, at)
             if counted is None:
                 raise malformed(what, text, at, '"()"', hint='A relation called count is written "count"(…).')
-            return ColumnItem(None, alias, None, "count", counted[1]), counted.end()
+            return ColumnItem(None, alias, None, "count", _trim(counted[1])), counted.end()
         return _scan_embed(text, name, alias, at, False, items)
     steps, at = scan_steps(text, at, what, limits)
     tail = _TAIL.match(text, at)
     if tail is None:
         raise malformed(what, text, at, '"->", "->>", "::", ".", ")", "," or end of input')
-    cast_to, aggregate, aggregate_cast = tail.groups()
-    return ColumnItem(
-        Field(name, steps), alias, cast_to, cast("Aggregate | None", aggregate), aggregate_cast
-    ), tail.end()
+    first, aggregate, second = tail.groups()
+    item = ColumnItem(Field(name, steps), alias, _trim(first), cast("Aggregate | None", aggregate), _trim(second))
+    return item, tail.end()
+
+
+def _trim(type_name: str | None) -> str | None:
+    return None if type_name is None else type_name.rstrip(" ")
 
 
 def _scan_embed(text: str, name: str, alias: str | None, at: int, spread: bool, items: list[Item]) -> tuple[_Open, int]:
