@@ -60,6 +60,7 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST303": 401,
     # ours
     "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST408": 408,  # the body came too slowly
     "BST413": 413,  # body or row count over its limit
     "BST414": 414,  # URL over its limit
     "BST415": 415,  # content type that no parser takes
