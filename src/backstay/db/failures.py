@@ -301,6 +301,9 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _refused_argument(message)
     if state.startswith("23"):
         return _postgresql_constraint(state, message, error)
+    if state.startswith("42"):
+        # PostgreSQL's hint may say which column was perhaps meant, and that one may be hidden (AC12).
+        return DatabaseError(state, message)
     return DatabaseError(
         state,
         message,
