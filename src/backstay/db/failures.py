@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Constraint, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
 
 from backstay.errors import BackstayError, DatabaseError
 
@@ -258,10 +258,10 @@ def _unique_name(table_name: str, columns: tuple[str, ...], table: Table | None)
     if table is not None:
         if _names(table.primary_key.columns) == columns:
             return _text(table.primary_key.name) or f"{table_name}_pkey"
-        named: list[Constraint | Index] = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
+        named: list[UniqueConstraint | Index] = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
         named += [index for index in table.indexes if index.unique]
         for one in named:
-            if _names(one.columns) == columns and _text(one.name):  # type: ignore[attr-defined]
+            if _names(one.columns) == columns and _text(one.name):
                 return str(one.name)
     return f"{table_name}_{'_'.join(columns)}_key"
 

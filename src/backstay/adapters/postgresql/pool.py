@@ -54,7 +54,11 @@ class Pool:
     """
 
     def __init__(
-        self, connect: Callable[[], Awaitable[asyncpg.Connection[Any]]], *, max_size: int = 10, wait_seconds: float = 10.0
+        self,
+        connect: Callable[[], Awaitable[asyncpg.Connection[Any]]],
+        *,
+        max_size: int = 10,
+        wait_seconds: float = 10.0,
     ) -> None:
         self._connect = connect
         self._max_size = max_size
@@ -124,9 +128,7 @@ class Pool:
 
     def release(self, held: Held) -> None:
         """Give *held* back, in a clean state; a closed one is forgotten."""
-        if held.connection.is_closed():
-            self.discard(held)
-        elif self._closed:
+        if held.connection.is_closed() or self._closed:
             self.discard(held)
         elif not self._hand_over(held):
             self._idle.append(held)

@@ -25,7 +25,7 @@ from backstay.errors import ConfigError
 #: 3.51.3 fixed a bug that corrupts a WAL database when a checkpoint meets a restart of the log.
 OLDEST: Final = (3, 51, 3)
 
-#: ``reader`` cannot write; ``writer`` and ``session`` write rows; ``owner`` also changes the schema, never for a request.
+#: ``reader`` cannot write; ``writer`` and ``session`` write rows; ``owner`` also changes the schema, for no request.
 Role = Literal["reader", "writer", "session", "owner"]
 
 _LIMITS: Final = {

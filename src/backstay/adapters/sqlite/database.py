@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
 
 from sqlalchemy import MetaData, create_engine
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import NullPool
 
@@ -19,7 +20,7 @@ from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.writer import Writer
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Row, Rows, Statement, Steps
-from backstay.errors import BackstayError, DatabaseError
+from backstay.errors import DatabaseError
 
 T = TypeVar("T")
 
@@ -110,9 +111,7 @@ class SqliteDatabase:
         if bounded:
             return readers.reader.first(statement)
         assert self._threads is not None  # noqa: S101 - for the type checker
-        return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: readers.reader.first(statement)
-        )
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: readers.reader.first(statement))
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""
@@ -161,9 +160,7 @@ class SqliteDatabase:
             await asyncio.to_thread(self._create, metadata)
 
     def _create(self, metadata: MetaData) -> None:
-        engine = create_engine(
-            "sqlite+apsw:///backstay", connect_args={"location": self._location}, poolclass=NullPool
-        )
+        engine = create_engine("sqlite+apsw:///backstay", connect_args={"location": self._location}, poolclass=NullPool)
         try:
             metadata.create_all(engine)
         except DBAPIError as error:
@@ -173,6 +170,3 @@ class SqliteDatabase:
 def _first(statement: Statement) -> Generator[Statement, Rows, Row]:
     rows: Any = yield statement
     return rows[0] if rows else ()
-
-
-__all__ = ["BackstayError", "SqliteDatabase"]

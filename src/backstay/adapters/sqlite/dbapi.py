@@ -37,7 +37,7 @@ class Error(Exception):
         self.extendedresult = extendedresult
 
 
-class Warning(Exception):  # noqa: A001 - the PEP's name
+class Warning(Exception):
     """Never raised."""
 
 

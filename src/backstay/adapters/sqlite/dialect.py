@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import Column, pool
 from sqlalchemy import types as sqltypes
@@ -34,7 +33,7 @@ class ApswCompiler(SQLiteCompiler):
 
     visit_current_timestamp_func = visit_now_func
 
-    def visit_localtimestamp_func(self, fn: Any, **kw: Any) -> str:
+    def visit_localtimestamp_func(self, func: Any, **kw: Any) -> str:
         return _NOW
 
 
@@ -129,8 +128,8 @@ class ApswDialect(SQLiteDialect):
     statement_compiler = ApswCompiler
     ddl_compiler = ApswDDLCompiler
     type_compiler_cls = ApswTypeCompiler
-    colspecs = {**SQLiteDialect.colspecs, **COLSPECS}
-    ischema_names = {
+    colspecs: ClassVar[Any] = {**SQLiteDialect.colspecs, **COLSPECS}
+    ischema_names: ClassVar[Any] = {
         **SQLiteDialect.ischema_names,
         "UUID": sqltypes.Uuid,
         "TIMESTAMPTZ": partial(sqltypes.TIMESTAMP, True),
@@ -141,7 +140,9 @@ class ApswDialect(SQLiteDialect):
     }
 
     def __init__(self, **kw: Any) -> None:
-        kw.setdefault("json_serializer", partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False))
+        kw.setdefault(
+            "json_serializer", partial(json.dumps, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        )
         super().__init__(**kw)
 
     @classmethod
@@ -162,7 +163,9 @@ class ApswDialect(SQLiteDialect):
 
     def create_connect_args(self, url: URL) -> Any:
         if url.username or url.password or url.host or url.port:
-            raise ArgumentError(f"not a SQLite URL: {url}; write sqlite+apsw:///relative.db or sqlite+apsw:////absolute.db")
+            raise ArgumentError(
+                f"not a SQLite URL: {url}; write sqlite+apsw:///relative.db or sqlite+apsw:////absolute.db"
+            )
         return [url.database or ":memory:"], dict(url.query)
 
     def _get_server_version_info(self, connection: Any) -> tuple[int, ...]:
@@ -185,13 +188,6 @@ class ApswDialect(SQLiteDialect):
 
 def _is_file(url: URL) -> bool:
     return bool(url.database) and url.database != ":memory:"
-
-
-def dbapi_module() -> ModuleType:
-    """The PEP 249 module, for who needs its exceptions."""
-    from backstay.adapters.sqlite import dbapi
-
-    return dbapi
 
 
 dialect = ApswDialect

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Context, Decimal, InvalidOperation
 from typing import Any, Final
 
@@ -97,15 +98,14 @@ class DecimalSum:
 
 def register(connection: apsw.Connection) -> None:
     """Give *connection* all functions and collations of this file."""
-    for name, function, arguments in (
+    scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
         ("backstay_lower", lower, 1),
         ("backstay_like", like, 2),
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
         ("backstay_json_contains", json_contains, 2),
-    ):
-        connection.create_scalar_function(
-            name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS
-        )
+    )
+    for name, function, arguments in scalar:
+        connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)

@@ -214,7 +214,7 @@ class IntervalText(_Text, NativeForEmulated, _AbstractInterval):
     __visit_name__ = "duration_text"
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> IntervalText:
+    def adapt_emulated_to_native(cls, impl: Any, **kw: Any) -> IntervalText:
         return cls()
 
     @property

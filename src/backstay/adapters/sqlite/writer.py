@@ -205,9 +205,7 @@ class Writer:
 
     def _connect(self) -> None:
         try:
-            self._connection = connect(
-                self._location, "writer", budget=self._budget, busy_seconds=self._busy_seconds
-            )
+            self._connection = connect(self._location, "writer", budget=self._budget, busy_seconds=self._busy_seconds)
         except Exception as error:
             raise from_sqlite(error, self._metadata) from error
 
@@ -231,7 +229,7 @@ class Writer:
             claimed = [job for job in group if job.claim()]
             try:
                 self._write(claimed)
-            except BaseException as error:
+            except BaseException:
                 # A bug, or the interpreter is going down.  Nothing of this group is committed or was answered as such.
                 self._disconnect()
                 _answer([(job, _Failed(_busy("the database writer failed"))) for job in claimed])
