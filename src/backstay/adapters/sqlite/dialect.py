@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any
 
 from sqlalchemy import Column, pool
 from sqlalchemy import types as sqltypes
@@ -118,6 +118,18 @@ def _counting(column: Column[Any]) -> Column[Any] | None:
     return column.table.autoincrement_column if column.table is not None else None
 
 
+_COLSPECS: Any = {**SQLiteDialect.colspecs, **COLSPECS}
+_NAMES: Any = {
+    **SQLiteDialect.ischema_names,
+    "UUID": sqltypes.Uuid,
+    "TIMESTAMPTZ": partial(sqltypes.TIMESTAMP, True),
+    "TIMESTAMP": sqltypes.TIMESTAMP,
+    "DURATION_TEXT": sqltypes.Interval,
+    "DECIMAL_TEXT": sqltypes.Numeric,
+    "JSONTEXT": JSON,
+}
+
+
 class ApswDialect(SQLiteDialect):
     """Sync; `get_async_dialect_cls` gives the async one."""
 
@@ -128,16 +140,8 @@ class ApswDialect(SQLiteDialect):
     statement_compiler = ApswCompiler
     ddl_compiler = ApswDDLCompiler
     type_compiler_cls = ApswTypeCompiler
-    colspecs: ClassVar[Any] = {**SQLiteDialect.colspecs, **COLSPECS}
-    ischema_names: ClassVar[Any] = {
-        **SQLiteDialect.ischema_names,
-        "UUID": sqltypes.Uuid,
-        "TIMESTAMPTZ": partial(sqltypes.TIMESTAMP, True),
-        "TIMESTAMP": sqltypes.TIMESTAMP,
-        "DURATION_TEXT": sqltypes.Interval,
-        "DECIMAL_TEXT": sqltypes.Numeric,
-        "JSONTEXT": JSON,
-    }
+    colspecs = _COLSPECS
+    ischema_names = _NAMES
 
     def __init__(self, **kw: Any) -> None:
         kw.setdefault(
