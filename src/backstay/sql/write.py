@@ -7,7 +7,7 @@ A policy that looks at other rows is judged by a second statement, after the wri
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement, True_
@@ -27,26 +27,20 @@ def key_columns(table: Table) -> tuple[Column, ...]:
     return tuple(table.columns[name] for name in names)
 
 
-def insert_sql(
-    plan: InsertPlan, dialect: SqlDialect, slots: int, *, defaults: frozenset[str] = frozenset()
-) -> sa.Executable:
-    """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*.
-
-    *defaults* are columns whose model default is an SQL expression.
-    """
+def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
+    """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
     table = _table(plan.table)
-    packed = [column for column in plan.columns if column.name not in defaults]
-    listed = dialect.listed(packed, slots)
-    values: list[Expression] = [
-        *listed.values,
-        *(_default(column) for column in plan.columns if column.name in defaults),
-    ]
-    targets = [*packed, *(column for column in plan.columns if column.name in defaults)]
-    if not targets:
-        return dialect.insert_nothing(table).returning(*_returned(plan.table, plan.grant, plan.written, dialect))
+    returned = _returned(plan.table, plan.grant, plan.written, dialect)
+    statement: Any
+    if not plan.packed and not plan.computed:
+        statement = dialect.insert_nothing(table).returning(*returned)
+        return cast("sa.Executable", statement)
+    listed = dialect.listed(plan.packed, slots)
+    values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
     source = sa.select(*values).select_from(listed.from_).where(sa.true()).order_by(listed.ordinal)
-    statement = dialect.insert(table).from_select([c.sql for c in targets], source, include_defaults=False)
-    return _on_conflict(statement, plan, dialect).returning(*_returned(plan.table, plan.grant, plan.written, dialect))
+    targets = [column.sql for column in (*plan.packed, *plan.computed)]
+    statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
+    return cast("sa.Executable", _on_conflict(statement, plan, dialect).returning(*returned))
 
 
 def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
