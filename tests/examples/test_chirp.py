@@ -202,7 +202,7 @@ def _start(folder: Path, port: int) -> subprocess.Popen[str]:
 
 
 def test_demo_says_how_to_call_it_and_keeps_its_data(tmp_path: Path) -> None:
-    """The first lines can be pasted; Ctrl-C ends it with 0 within seconds; the second start has what the first wrote."""
+    """The first lines can be pasted; Ctrl-C ends it with 0 within seconds; the next start has its data."""
     port, data = free_port(), tmp_path / "data" / "chirp"
     process = _start(data, port)
     try:
