@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import socket
@@ -90,8 +89,8 @@ class Chirp:
     process: subprocess.Popen[str]
 
 
-def wait_until_open(process: subprocess.Popen[str], port: int) -> None:
-    """Return when *port* is open; fail with what the process said when it ends first."""
+def wait_until_open(process: subprocess.Popen[str], port: int, log: Path | None = None) -> None:
+    """Return when *port* is open; fail with what the process said (on its pipe, or in *log*) when it ends first."""
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
@@ -100,7 +99,8 @@ def wait_until_open(process: subprocess.Popen[str], port: int) -> None:
                 return
         time.sleep(0.02)
     process.kill()
-    pytest.fail(f"the server did not start:\n{process.communicate()[0]}")
+    said = process.communicate()[0] if log is None else log.read_text(encoding="utf-8")
+    pytest.fail(f"the server did not start:\n{said}")
 
 
 def stop(process: subprocess.Popen[str]) -> int:
@@ -115,35 +115,51 @@ def stop(process: subprocess.Popen[str]) -> int:
         return -signal.SIGKILL
 
 
-@contextmanager
-def running(database: str, log: Path) -> Iterator[Chirp]:
-    """Chirp planted and served on *database*, by the command that an operator would use."""
-    environment = {**os.environ, "BACKSTAY_DATABASE": database, "BACKSTAY_JWT_SECRET": SECRET}
-    planted = subprocess.run(
-        [sys.executable, "-m", "examples.chirp.seed"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+def _environment(database: str) -> dict[str, str]:
+    return {**os.environ, "BACKSTAY_DATABASE": database, "BACKSTAY_JWT_SECRET": SECRET}
+
+
+def plant(database: str) -> None:
+    """Create chirp's tables and rows."""
+    command = [sys.executable, "-m", "examples.chirp.seed"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(database), capture_output=True, text=True, check=False, timeout=60
     )
-    if planted.returncode:
-        pytest.fail(f"chirp could not be planted:\n{planted.stderr}")
+    if done.returncode:
+        pytest.fail(f"chirp could not be planted:\n{done.stderr}")
+
+
+@contextmanager
+def serving(database: str, log: Path, *options: str) -> Iterator[Chirp]:
+    """Chirp served on *database* by the command that an operator would use, in a process group of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "backstay.cli", "serve", "examples.chirp.app:app", "--port", str(port)]
+    command = [sys.executable, "-m", "backstay.cli", "serve", "examples.chirp.app:app", "--port", str(port), *options]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
+            command,
+            cwd=ROOT,
+            env=_environment(database),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
         try:
-            wait_until_open(process, port)
+            wait_until_open(process, port, log)
             yield Chirp(f"http://127.0.0.1:{port}", process)
         finally:
             stop(process)
-    with contextlib.suppress(FileNotFoundError):
-        said = log.read_text(encoding="utf-8")
-        # A traceback in the server's log is a bug even where the client saw a polite 500.
-        assert "Traceback" not in said, said[-4000:]
+    said = log.read_text(encoding="utf-8")
+    # A traceback in the server's log is a bug even where the client saw a polite 500.
+    assert "Traceback" not in said, said[-4000:]
+
+
+@contextmanager
+def running(database: str, log: Path, *options: str) -> Iterator[Chirp]:
+    """`plant`, then `serving`."""
+    plant(database)
+    with serving(database, log, *options) as chirp:
+        yield chirp
 
 
 def get(url: str, **headers: str) -> bytes:
