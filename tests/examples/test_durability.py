@@ -1,4 +1,4 @@
-"""What an answer promises: an acknowledged write is there after the plug is pulled, and a single use is single."""
+"""What an answer promises: an acknowledged write outlives its process, and of equal writes one succeeds."""
 
 from __future__ import annotations
 
@@ -78,9 +78,12 @@ def test_one_of_many_equal_writes_succeeds(kind: str, tmp_path: Path) -> None:
             together.wait(timeout=30)
             return int(client.post("/likes", json=like).status_code)
 
-    with new_database(kind, tmp_path) as database, running(database, tmp_path / "server.log") as chirp:
-        with ThreadPoolExecutor(20) as pressing:
-            statuses = sorted(pressing.map(press, [chirp.url] * 20))
+    with (
+        new_database(kind, tmp_path) as database,
+        running(database, tmp_path / "server.log") as chirp,
+        ThreadPoolExecutor(20) as pressing,
+    ):
+        statuses = sorted(pressing.map(press, [chirp.url] * 20))
     assert [201] + [409] * 19 == statuses
 
 
