@@ -128,7 +128,7 @@ def own_likes(me: Me) -> Any:
     return Like.profile_id == me.id
 
 
-@function
+@function(to="authenticated")
 async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
     """Follow the person with this handle; following twice is following once."""
     followee = await db.scalar(select(Profile.id).where(Profile.handle == handle))
@@ -137,7 +137,7 @@ async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
     return await db.merge(Follow(follower_id=me.id, followee_id=followee))
 
 
-@function
+@function(to="authenticated")
 async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
     """Stop following the person with this handle; false when there was nothing to stop."""
     followee = select(Profile.id).where(Profile.handle == handle).scalar_subquery()
@@ -145,7 +145,7 @@ async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
     return bool((await db.scalars(mine.returning(Follow.since))).all())
 
 
-@function(read_only=True)
+@function(to="authenticated", read_only=True)
 async def timeline(db: AsyncSession, me: Me, count: int = 20) -> list[Post]:
     """The newest posts of the caller and of those whom the caller follows."""
     followed = exists().where(Follow.follower_id == me.id, Follow.followee_id == Post.author_id)
