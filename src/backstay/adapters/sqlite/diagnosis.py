@@ -99,7 +99,8 @@ def _search(
                     secret_details=f'{shown} is not present in table "{key.parent}".',
                 )
     for parent in touched:
-        for (child,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+        tables: list[Any] = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()
+        for (child,) in tables:
             for key in _keys(connection, child):
                 if key.parent != parent:
                     continue
@@ -116,7 +117,8 @@ def _search(
 def _keys(connection: apsw.Connection, table: str) -> Iterator[_Key]:
     """The foreign keys of *table*; a key that names no columns of its parent means the parent's primary key."""
     found: dict[int, list[tuple[Any, ...]]] = {}
-    for row in connection.execute("SELECT * FROM pragma_foreign_key_list(?)", (table,)).fetchall():
+    listed: list[Any] = connection.execute("SELECT * FROM pragma_foreign_key_list(?)", (table,)).fetchall()
+    for row in listed:
         found.setdefault(row[0], []).append(row)
     for rows in found.values():
         parent = rows[0][2]

@@ -336,7 +336,10 @@ class Writer:
             try:
                 return connection.execute(statement.sql, statement.args).fetchall()
             except apsw.ConstraintError as error:
-                if error.extendedresult == apsw.SQLITE_CONSTRAINT_FOREIGNKEY and connection.in_transaction:
+                if (
+                    getattr(error, "extendedresult", 0) == apsw.SQLITE_CONSTRAINT_FOREIGNKEY
+                    and connection.in_transaction
+                ):
                     raise broken_foreign_key(connection, statement, self._metadata, self._budget) from error
                 raise self._failure(error) from error
             except Exception as error:
