@@ -153,6 +153,7 @@ class Writer:
             BackstayError: the file cannot be opened.
         """
         self._connect()
+        self._closing = False
         self._thread = threading.Thread(target=self._serve, name="backstay-sqlite-writer", daemon=True)
         self._thread.start()
 
