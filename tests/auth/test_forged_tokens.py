@@ -30,6 +30,12 @@ def unsigned(alg: object, signature: bytes = b"") -> bytes:
     return b".".join([b64(json.dumps({"alg": alg, "kid": KID}).encode()), P, signature])
 
 
+def nested(opening: bytes, closing: bytes, levels: int) -> bytes:
+    """Good claims, and one more so many levels deep."""
+    deep = opening * levels + b"1" + closing * levels
+    return json.dumps(CLAIMS).encode()[:-1] + b',"x":' + deep + b"}"
+
+
 def der_signature() -> bytes:
     """An ES256 token whose signature is in DER instead of r ‖ s."""
     text = EH + b"." + EP
@@ -160,8 +166,9 @@ FORGED: dict[str, bytes] = {
         for roles in ("admin", {"admin": True}, [5], [None], ["a", []], True, ["x"] * 51, ["\0"], ["\ud800"])
     },
     # sizes and shapes
-    "2,000 levels deep": hs256(DEEP),
-    "2,000 levels deep, lists": hs256(b"[" * 2000 + b"]" * 2000),
+    "900 levels deep": hs256(nested(b'{"a":', b"}", 900)),
+    "2,000 levels deep, lists": hs256(nested(b"[", b"]", 2000)),
+    "32 levels deep": hs256(nested(b"[", b"]", 31)),
     "2,000 levels deep in the header": signed(DEEP, CLAIMS),
     "200 levels deep in the header": signed(b'{"alg":"HS256","kid":' + b"[" * 150 + b"]" * 150 + b"}", CLAIMS),
     "more than 8 KiB": hs256({**CLAIMS, "x": "y" * 8192}),

@@ -88,6 +88,13 @@ def test_roles_are_the_apps() -> None:
         assert ("PGRST303", "The token asks for a role that this app does not have") == (code, message)
 
 
+def test_nesting() -> None:
+    """LM3: claims may be 32 levels deep, and no deeper."""
+    text = '{"sub":"a","exp":%d,"x":%s1%s}'
+    assert "a" == verifier().verify(hs256((text % (NOW + 60, "[" * 30, "]" * 30)).encode())).id
+    assert INVALID == refusal(hs256((text % (NOW + 60, "[" * 31, "]" * 31)).encode()), verifier())
+
+
 # Time
 
 

@@ -78,6 +78,12 @@ async def test_odd_content_lengths(length: bytes) -> None:
         await read(arriving(), {b"content-length": length})
 
 
+async def test_two_framings() -> None:
+    """LM1: a server that lets both framing headers through does not make us guess."""
+    with pytest.raises(RequestError, match="BST400"):
+        await read(arriving(b"x"), {b"content-length": b"1", b"transfer-encoding": b"chunked"})
+
+
 @pytest.mark.parametrize("encoding", [b"gzip", b"br", b"identity, gzip", b"x", b""])
 async def test_encodings_are_refused(encoding: bytes) -> None:
     """LM3: there is no request decompression, so there are no bombs."""
