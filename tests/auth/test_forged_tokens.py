@@ -25,6 +25,11 @@ EH, EP, ES = es256().split(b".")
 DEEP = b'{"a":' * 2000 + b"1" + b"}" * 2000
 
 
+def values(*values: object) -> tuple[object, ...]:
+    """Values of any type, to go through."""
+    return values
+
+
 def unsigned(alg: object, signature: bytes = b"") -> bytes:
     """A token with that alg and that signature part."""
     return b".".join([b64(json.dumps({"alg": alg, "kid": KID}).encode()), P, signature])
@@ -49,11 +54,13 @@ def high_s() -> tuple[int, int]:
 
 FORGED: dict[str, bytes] = {
     # no algorithm, or another one
-    **{f"alg {alg!r}": unsigned(alg) for alg in ("none", "None", "NONE", "nOnE", "", None, 5, [], ["HS256"], {})},
-    **{f"alg {alg} with our signature": unsigned(alg, S) for alg in ("none", "nOnE", "hs256", "HS256 ", "HS-256")},
+    **{f"alg {alg!r}": unsigned(alg) for alg in values("none", "None", "NONE", "nOnE", "", None, 5, [], ["HS256"], {})},
+    **{
+        f"alg {alg} with our signature": unsigned(alg, S) for alg in values("none", "nOnE", "hs256", "HS256 ", "HS-256")
+    },
     **{
         f"alg {alg}": unsigned(alg, S)
-        for alg in ("HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "dir")
+        for alg in values("HS384", "HS512", "RS256", "PS256", "ES384", "ES512", "ES256K", "EdDSA", "Ed25519", "dir")
     },
     "no alg": signed({"typ": "JWT"}, CLAIMS),
     "an empty signature": b".".join([H, P, b""]),
@@ -113,11 +120,13 @@ FORGED: dict[str, bytes] = {
     "absent kid": signed({"alg": "ES256"}, CLAIMS, key=PRIVATE),
     **{
         f"kid {kid!r} for ES256": es256(kid=kid)
-        for kid in ("", "key-2", "KEY-1", "key-1 ", "key-1\0", "\0", "../key-1", "/dev/null", None, 1, [KID], {}, True)
+        for kid in values(
+            "", "key-2", "KEY-1", "key-1 ", "key-1\0", "\0", "../key-1", "/dev/null", None, 1, [KID], {}, True
+        )
     },
     **{
         f"kid {kid!r} for HS256": hs256(kid=kid)
-        for kid in (
+        for kid in values(
             "",
             "\0",
             "a\0b",
@@ -139,7 +148,7 @@ FORGED: dict[str, bytes] = {
     # another kind of token
     **{
         f"typ {typ!r}": hs256(typ=typ)
-        for typ in (
+        for typ in values(
             "id_token",
             "ID",
             "reset+jwt",
@@ -157,13 +166,13 @@ FORGED: dict[str, bytes] = {
     "no exp": hs256({"sub": "a"}),
     **{
         f"sub {sub!r}": hs256({**CLAIMS, "sub": sub})
-        for sub in ("", "a\0", "a\nb", 5, [], {}, True, "x" * 256, "\ud800")
+        for sub in values("", "a\0", "a\nb", 5, [], {}, True, "x" * 256, "\ud800")
     },
-    **{f"role {role!r}": hs256({**CLAIMS, "role": role}) for role in (None, 5, [], ["anon"], {}, True)},
-    **{f"aal {aal!r}": hs256({**CLAIMS, "aal": aal}) for aal in (2, [], {}, True)},
+    **{f"role {role!r}": hs256({**CLAIMS, "role": role}) for role in values(None, 5, [], ["anon"], {}, True)},
+    **{f"aal {aal!r}": hs256({**CLAIMS, "aal": aal}) for aal in values(2, [], {}, True)},
     **{
         f"app_metadata.roles {roles!r:.20}": hs256({**CLAIMS, "app_metadata": {"roles": roles}})
-        for roles in ("admin", {"admin": True}, [5], [None], ["a", []], True, ["x"] * 51, ["\0"], ["\ud800"])
+        for roles in values("admin", {"admin": True}, [5], [None], ["a", []], True, ["x"] * 51, ["\0"], ["\ud800"])
     },
     # sizes and shapes
     "900 levels deep": hs256(nested(b'{"a":', b"}", 900)),
