@@ -33,6 +33,8 @@ class Script:
     referred: tuple[Parent, ...]
     read: Prepared | None
     pack_keys: Callable[[Sequence[Row], int], tuple[Any, ...]]
+    #: Rows that the policy refuses are left out by *write* itself, before any constraint is asked.
+    judged_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ def write_steps(
             collisions += (yield batch.script.probe.bind(batch.values, principal))[0][0]
         rows = yield batch.script.write.bind(batch.values, principal)
         if batch.expected is not None and len(rows) < batch.expected:
+            _refuse_unless(not batch.script.judged_first, batch.script.table)
             raise broken_constraint(Violation(UNIQUE))
         _refuse_unless(all(row[-1] for row in rows), batch.script.table)
         keys += [tuple(row[:-1]) for row in rows]

@@ -33,6 +33,7 @@ from backstay.sql.write import (
     delete_keys_sql,
     delete_sql,
     insert_sql,
+    judges_first,
     key_columns,
     lock_sql,
     parents_sql,
@@ -128,12 +129,12 @@ class Writes:
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
         filled = fill_rows(rows, plan.packed, plan.written)
-        expected = 1 if plan.conflict is not None and plan.conflict.merge else None
+        counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
-            return [Batch(script, ask.values, expected) for _ in rows]
+            return [Batch(script, ask.values, 1 if counted else None) for _ in rows]
         packed = self._surface.dialect.pack(filled, len(plan.packed))
-        return [Batch(script, (*ask.values, *packed), len(rows) if expected else None)]
+        return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
 
     def _insert_script(self, ask: Ask, keys: tuple[str, ...], merge: bool | None) -> tuple[InsertPlan, Script]:
         scope = self._surface.scope(ask.request.principal)
@@ -147,7 +148,7 @@ class Writes:
             slots,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, script
+        return plan, replace(script, judged_first=judges_first(plan))
 
     # -- update ------------------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement, True_
 
 from backstay.catalog import Column, Table
@@ -37,10 +38,46 @@ def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executab
         return cast("sa.Executable", statement)
     listed = dialect.listed(plan.packed, slots)
     values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
-    source = sa.select(*values).select_from(listed.from_).where(sa.true()).order_by(listed.ordinal)
+    allowed = judged_first(plan, listed)
+    where = sa.true() if allowed is None else allowed
+    source = sa.select(*values).select_from(listed.from_).where(where).order_by(listed.ordinal)
     targets = [column.sql for column in (*plan.packed, *plan.computed)]
     statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
     return cast("sa.Executable", _on_conflict(statement, plan, dialect).returning(*returned))
+
+
+def judges_first(plan: InsertPlan) -> bool:
+    """Whether the policy can be judged from the values that are sent, before any constraint is asked.
+
+    A refused row must not learn from a constraint what the table holds.  With ON CONFLICT it is judged afterwards:
+    there a missing row may also be one that a conflict left alone.
+    """
+    if plan.conflict is not None or not plan.packed or plan.grant.has_subquery(plan.written):
+        return False
+    rows, sent = plan.grant.rows(plan.written), {column.sql for column in plan.packed}
+    return not isinstance(rows, True_) and _columns_of(rows, plan.table) <= sent
+
+
+def judged_first(plan: InsertPlan, listed: Listed) -> ColumnElement[bool] | None:
+    """The policy over the packed values, or ``None`` where it must wait for the row."""
+    if not judges_first(plan):
+        return None
+    values = {column.sql: value for column, value in zip(plan.packed, listed.values, strict=True)}
+
+    def moved(element: Any, **_: Any) -> Any:
+        return values.get(_plain(element)) if isinstance(element, sa.Column) else None
+
+    return visitors.replacement_traverse(plan.grant.rows(plan.written), {}, moved)
+
+
+def _columns_of(rows: ColumnElement[bool], table: Table) -> set[Any]:
+    return {_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None}
+
+
+def _plain(column: Any) -> Any:
+    """The table's own column behind an annotated one, as models' attributes are."""
+    table = column.table
+    return table.c.get(column.key, column) if isinstance(table, sa.Table) else column
 
 
 def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
