@@ -100,18 +100,23 @@ class Client:
         start = outbox[0]
         return Answer(start["status"], list(start["headers"]), b"".join(m.get("body", b"") for m in outbox[1:]))
 
-    async def ask(self, method: str, url: str, *headers: tuple[bytes, bytes], body: bytes = b"", **scope: Any) -> Answer:
+    async def ask(
+        self, method: str, url: str, *headers: tuple[bytes, bytes], body: bytes = b"", **scope: Any
+    ) -> Answer:
         """Send a request with a Host header and *headers*, its body in one piece, and return the answer."""
         answer = await self.send(method, url, (HOST, *headers), [body] if body else [], **scope)
         assert answer is not None
         return answer
 
 
+EMPTY = Reply(200, (), b"[]")
+
+
 @dataclass
 class Plane:
     """A data plane that remembers its requests and answers with *reply*: a value, an exception or a function."""
 
-    reply: Reply | Exception | Callable[[DataRequest], Awaitable[Reply]] = Reply(200, (), b"[]")
+    reply: Reply | Exception | Callable[[DataRequest], Awaitable[Reply]] = EMPTY
     asked: list[DataRequest] = field(default_factory=list)
 
     async def answer(self, request: DataRequest) -> Reply:

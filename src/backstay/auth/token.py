@@ -44,6 +44,7 @@ _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _KID: Final = re.compile(r"[A-Za-z0-9._~=+-]{1,128}")
 _MAX_ID_CHARS: Final = 255
 _MAX_ROLES: Final = 50
+_MAX_DEPTH: Final = 32
 _MAX_SECONDS: Final = 2**53
 
 
@@ -220,7 +221,18 @@ def _object(text: bytes) -> dict[str, Any]:
     value = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
     if not isinstance(value, dict):
         raise ValueError("not an object")
-    return value
+    # Some Pythons decode a thousand levels and some give up; whatever walks the claims later must not.
+    layer: list[Any] = [value]
+    for _ in range(_MAX_DEPTH):
+        layer = [
+            inner
+            for outer in layer
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not layer:
+            return value
+    raise ValueError("too deep")
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

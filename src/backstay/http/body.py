@@ -36,7 +36,8 @@ class BodyReader:
 
         Raises:
             RequestError: BST415 for a content encoding, BST413 over the limit, BST408 when it takes too long,
-                BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a number.
+                BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a number or not
+                alone.
             ClientGone: the connection ended first.
         """
         encoding = headers.get(b"content-encoding")
@@ -45,6 +46,9 @@ class BodyReader:
             raise RequestError("BST415", "A content encoding is not supported", hint="Send the body uncompressed.")
         declared = headers.get(b"content-length")
         if declared is not None:
+            if b"transfer-encoding" in headers:
+                # Two framings: whoever stands in front may have believed the other one (RFC 9112 §6.1).
+                raise RequestError("BST400", "Content-Length and Transfer-Encoding exclude each other")
             # isdigit of bytes is ASCII only: no sign, no underscore, no other script, as int() would take.
             if not declared.isdigit() or len(declared) > 19:
                 raise RequestError("BST400", "The Content-Length header is not a number of bytes")

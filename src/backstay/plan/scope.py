@@ -13,14 +13,12 @@ from backstay.policy import Action, Grant, Kind, Rule, decide
 class Scope:
     """Everything a planner may know, besides the request.
 
-    *max_rows* bounds every page, embedded ones too.  *aggregates* are the tables that may be aggregated
-    (``None``: all).
+    *aggregates* are the tables that may be aggregated (``None``: all).
     """
 
     catalog: Catalog
     rules: tuple[Rule, ...]
     who: Kind
-    max_rows: int = 1000
     aggregates: frozenset[str] | None = frozenset()
 
     def grant(self, action: Action, table: Table) -> Grant:

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sqlalchemy.sql.elements import ColumnElement, True_
+
 from backstay.catalog import Column, Table
 from backstay.errors import Forbidden, PlanError
 from backstay.plan.intent import Node
@@ -29,6 +31,19 @@ class Conflict:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Parent:
+    """A foreign key that a write sets, to a table of which the caller sees only *rows*.
+
+    A row it does not see behaves like one that is not there (AC7).
+    """
+
+    table: Table
+    constraint: str
+    pairs: tuple[tuple[str, str], ...]
+    rows: ColumnElement[bool]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class InsertPlan:
     """*packed* columns bring a value each (the client's, or a default of the model); *computed* ones have a default
     that is an SQL expression.  *written* are the client's.
@@ -40,6 +55,7 @@ class InsertPlan:
     written: frozenset[str]
     grant: Grant
     returning: Node | None
+    parents: tuple[Parent, ...]
     conflict: Conflict | None = None
     #: Who may update, for rows that a conflict updates.
     update_grant: Grant | None = None
@@ -58,6 +74,7 @@ class UpdatePlan:
     grant: Grant
     rows: Node
     returning: Node | None
+    parents: tuple[Parent, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,6 +114,7 @@ def plan_insert(
         written=frozenset(keys),
         grant=grant,
         returning=_returning(table, query, scope) if representation else None,
+        parents=_parents(table, frozenset(keys), scope),
         conflict=conflict,
         update_grant=_granted(scope, table, "update") if conflict is not None and conflict.merge else None,
         read_grant=scope.grant("read", table) if conflict is not None else None,
@@ -113,7 +131,8 @@ def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *,
     written = _writable(table, grant, scope, keys)
     packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
-    return UpdatePlan(table, (*written, *packed), computed, frozenset(keys), grant, rows, returning)
+    parents = _parents(table, frozenset(keys), scope)
+    return UpdatePlan(table, (*written, *packed), computed, frozenset(keys), grant, rows, returning, parents)
 
 
 def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) -> DeletePlan:
@@ -169,6 +188,19 @@ def _filled(
         if column.name not in keys and default is not None and not default.is_sequence:
             (computed if default.is_clause_element else packed).append(column)
     return tuple(packed), tuple(computed)
+
+
+def _parents(table: Table, written: frozenset[str], scope: Scope) -> tuple[Parent, ...]:
+    found: list[Parent] = []
+    for relation in table.relations:
+        if not relation.holds_key or not written & {here for here, _ in relation.pairs}:
+            continue
+        remote = scope.catalog.tables[relation.remote]
+        rows = scope.grant("read", remote).rows(frozenset(there for _, there in relation.pairs))
+        # Where every row is visible, the database's own constraint says all there is to say.
+        if not isinstance(rows, True_):
+            found.append(Parent(remote, relation.constraint, relation.pairs, rows))
+    return tuple(found)
 
 
 def _conflict(table: Table, query: Query, scope: Scope, merge: bool | None) -> Conflict | None:

@@ -6,13 +6,13 @@ A policy is compiled once, when the app starts, so nothing in it may be a partic
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, ClassVar, Final, Literal, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import BindParameter
 
-from backstay.errors import ConfigError
+from backstay.errors import ConfigError, Forbidden
 from backstay.policy.principal import Principal
 
 #: Where a parameter's value comes from: ``("id",)``, ``("role",)``, ``("aal",)``, ``("has_role", name)`` or
@@ -44,6 +44,9 @@ class Me:
     """
 
     __slots__ = ()
+
+    #: Parameters of functions with this annotation are given the caller.
+    injected_as: ClassVar[str] = "me"
 
     @property
     def id(self) -> Any:
@@ -89,11 +92,22 @@ class Caller(Me):
 
     @property
     def id(self) -> Any:
-        """A ``UUID`` where the id is one, else the text of the token's ``sub``; ``None`` without an account."""
+        """A ``UUID`` where the id is one, else the text of the token's ``sub``.
+
+        Raises:
+            Forbidden: 42501, for a caller without an account; ask `is_anonymous` first where that is fine.
+        """
+        if self.principal.id is None:
+            raise Forbidden("42501", "an account is needed", hint="Sign in, and send the access token.")
         try:
-            return UUID(self.principal.id) if self.principal.id is not None else None
+            return UUID(self.principal.id)
         except ValueError:
             return self.principal.id
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the caller has no account."""
+        return self.principal.id is None
 
     @property
     def role(self) -> Any:

@@ -109,7 +109,7 @@ class PostgresDatabase:
         pool = self.pool or self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
-            prepared = held.prepared.get(statement.sql) or await held.prepare(statement.sql)
+            prepared = held.find(statement.sql) or await held.prepare(statement.sql)
             row = await prepared.fetchrow(*statement.args)
         except asyncpg.InvalidCachedStatementError:
             row = await self._fetch_anew(held, statement)
@@ -161,7 +161,7 @@ class PostgresDatabase:
 
         async def run(statement: Statement) -> Rows:
             try:
-                prepared = held.prepared.get(statement.sql) or await held.prepare(statement.sql)
+                prepared = held.find(statement.sql) or await held.prepare(statement.sql)
                 rows: Rows = await prepared.fetch(*statement.args)
             except asyncpg.InvalidCachedStatementError as error:
                 stale.append(error)

@@ -33,12 +33,15 @@ class Held:
         self.connection = connection
         self.prepared: OrderedDict[str, Any] = OrderedDict()
 
-    async def prepare(self, sql: str) -> Any:
-        """*sql* as a prepared statement, prepared when it is new here."""
+    def find(self, sql: str) -> Any:
+        """The prepared statement of *sql*, or ``None``: then `prepare` it."""
         found = self.prepared.get(sql)
         if found is not None:
             self.prepared.move_to_end(sql)
-            return found
+        return found
+
+    async def prepare(self, sql: str) -> Any:
+        """Prepare *sql*, and keep it."""
         statement = await self.connection.prepare(sql)
         if len(self.prepared) >= _STATEMENTS:
             self.prepared.popitem(last=False)

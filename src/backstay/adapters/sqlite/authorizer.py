@@ -29,6 +29,7 @@ _TELLING: Final = frozenset(
     {
         "collation_list",
         "data_version",
+        "defer_foreign_keys",  # of one transaction, and its COMMIT checks all the same
         "foreign_key_check",
         "foreign_key_list",
         "index_info",

@@ -26,6 +26,8 @@ T = TypeVar("T")
 
 #: Threads for reads that are not known to be short.
 _THREADS: Final = 4
+#: Most such reads at one time, running or waiting for a thread.
+_SLOW: Final = 200
 
 
 class SqliteDatabase:
@@ -71,6 +73,7 @@ class SqliteDatabase:
         self._opened: list[Reader] = []
         self._readers: Readers | None = None
         self._threads: ThreadPoolExecutor | None = None
+        self._slow = 0
         self._engines: dict[bool, AsyncEngine] = {}
 
     async def open(self) -> None:
@@ -111,7 +114,14 @@ class SqliteDatabase:
         if bounded:
             return readers.reader.first(statement)
         assert self._threads is not None  # noqa: S101 - for the type checker
-        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: readers.reader.first(statement))
+        if self._slow >= _SLOW:
+            raise DatabaseError("BST503", "the database is busy: too many slow reads", headers=RETRY)
+        self._slow += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: readers.reader.first(statement))
+        finally:
+            self._slow -= 1
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""

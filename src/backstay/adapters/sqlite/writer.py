@@ -25,6 +25,7 @@ import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.adapters.sqlite.diagnosis import broken_foreign_key
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
 from backstay.db.transaction import drive
@@ -152,6 +153,7 @@ class Writer:
             BackstayError: the file cannot be opened.
         """
         self._connect()
+        self._closing = False
         self._thread = threading.Thread(target=self._serve, name="backstay-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -264,9 +266,9 @@ class Writer:
         if not loan.claim():
             return
         _answer([(loan, None)])
-        # A loop that was closed with the loan in hand never returns it.
+        # A loop that was closed with the loan in hand never returns it; nor does closing wait for a session for ever.
         while not loan.returned.wait(timeout=1.0):
-            if loan.loop.is_closed():
+            if loan.loop.is_closed() or self._closing:
                 return
         self._shorten_log()
 
@@ -334,6 +336,13 @@ class Writer:
         def run(statement: Statement) -> Rows:
             try:
                 return connection.execute(statement.sql, statement.args).fetchall()
+            except apsw.ConstraintError as error:
+                if (
+                    getattr(error, "extendedresult", 0) == apsw.SQLITE_CONSTRAINT_FOREIGNKEY
+                    and connection.in_transaction
+                ):
+                    raise broken_foreign_key(connection, statement, self._metadata, self._budget) from error
+                raise self._failure(error) from error
             except Exception as error:
                 raise self._failure(error) from error
 

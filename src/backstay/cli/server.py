@@ -1,0 +1,120 @@
+"""The two ASGI servers behind one call.  Both run the same app, unchanged."""
+
+from __future__ import annotations
+
+import errno
+import signal
+import socket
+import sys
+from functools import partial
+from typing import Any
+
+import click
+
+from backstay.cli.target import load_app
+from backstay.errors import ConfigError
+from backstay.settings import Settings
+
+
+def take_address(host: str, port: int) -> None:
+    """Find out whether *host* and *port* can be listened on, before a server starts.
+
+    Asked here because Granian sets ``SO_REUSEPORT``: two of them on one port would both start and share its requests.
+
+    Raises:
+        ConfigError: BST-E113, with a way out.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise ConfigError(
+            "BST-E113", f"The host {host!r} has no address here", hint="Try --host 127.0.0.1, or 0.0.0.0 for all."
+        ) from None
+    except OSError as fault:
+        what = f"Cannot listen on {host}, port {port}: {fault.strerror}"
+        hint = "Name an address of this machine, for example --host 127.0.0.1."
+        if fault.errno == errno.EADDRINUSE:
+            other = port + 1 if port < 65535 else port - 1
+            what, hint = (
+                f"Port {port} of {host} is taken",
+                f"Stop what listens there, or choose another: --port {other}",
+            )
+        elif fault.errno == errno.EACCES:
+            hint = "Ports below 1024 need a privilege; choose a higher one."
+        raise ConfigError("BST-E113", what, hint=hint) from None
+
+
+def announce(target: str, settings: Settings) -> None:
+    """One line on stderr: what is served, where, from which data."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    click.echo(
+        f"Serving {target} on http://{host}:{settings.port} "
+        f"({settings.server}, {settings.redacted()['database']}). Ctrl-C stops it.",
+        err=True,
+    )
+
+
+def stop_means_success() -> None:
+    """From now on SIGINT and SIGTERM end this process with exit code 0, before the server runs and after.
+
+    While it runs it has handlers of its own; uvicorn raises the signal once more when it has stopped.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: sys.exit(0))
+
+
+def run(target: str, settings: Settings) -> None:
+    """Serve *target* until SIGINT or SIGTERM; then finish what is under way and return.
+
+    Exits with code 1 when the server or one of its workers fails.
+    """
+    (_run_granian if settings.server == "granian" else _run_uvicorn)(target, settings)
+
+
+def _run_granian(target: str, settings: Settings) -> None:
+    from granian import Granian
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+
+    granian: Any = Granian(
+        target,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        workers=settings.workers,
+        log_level=LogLevels(_level(settings)),
+    )
+    # Our loader and not Granian's: MODULE:ATTR means the same under both servers.  Its loop is uvloop where installed.
+    granian.serve(target_loader=load_app)
+
+
+def _run_uvicorn(target: str, settings: Settings) -> None:
+    from uvicorn import Config, Server
+    from uvicorn.supervisors import Multiprocess
+
+    # A factory that can be pickled serves one process and several alike.
+    config = Config(
+        partial(load_app, target),
+        factory=True,
+        interface="asgi3",
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        log_level=_level(settings),
+        access_log=False,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[config.bind_socket()]).run()
+        return
+    server = Server(config)
+    server.run()
+    if not server.started:
+        sys.exit(1)
+
+
+def _level(settings: Settings) -> str:
+    """What a server's own log shows.  Its information is about itself, and the line above has said it."""
+    return "warning" if settings.log_level == "info" else settings.log_level

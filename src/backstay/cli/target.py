@@ -1,0 +1,86 @@
+"""``MODULE:ATTR``: the app that a command is about."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from backstay.errors import ConfigError
+
+
+def load_app(target: str) -> Callable[..., Any]:
+    """The ASGI callable that *target* names: ``shop.main:app``, or a path as in ``src/app.py:app``.
+
+    The current folder, or the folder of the path, is put first on ``sys.path``.  An exception of the module itself
+    is its author's to read, and passes.
+
+    Raises:
+        ConfigError: BST-E110 when there is no such module, BST-E111 when it has no such attribute,
+            BST-E112 when that is not an async callable.
+    """
+    where, colon, attribute = target.partition(":")
+    if not (where and colon and attribute):
+        raise ConfigError(
+            "BST-E110", f"{target!r} does not name an app", hint="Write MODULE:ATTR, for example app:app or app.py:app."
+        )
+    found: Any = _import(where)
+    for name in attribute.split("."):
+        try:
+            found = getattr(found, name)
+        except AttributeError:
+            raise ConfigError(
+                "BST-E111", f"The module {where} has no {attribute!r}", hint=_apps_in(found, where)
+            ) from None
+    if not _is_asgi(found):
+        raise ConfigError(
+            "BST-E112",
+            f"{target} is {_article(type(found).__name__)}, not an ASGI app",
+            hint="An ASGI app is called with (scope, receive, send) and awaited; is it the Backstay(...) value?",
+        )
+    app: Callable[..., Any] = found
+    return app
+
+
+def _import(where: str) -> Any:
+    folder, module = Path.cwd(), where
+    if where.endswith(".py"):
+        path = Path(where).resolve()
+        if not path.is_file():
+            raise ConfigError("BST-E110", f"There is no file {where}", hint=f"Looked for {path}.")
+        folder, module = path.parent, path.stem
+    if str(folder) not in sys.path[:1]:
+        sys.path.insert(0, str(folder))
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as fault:
+        # Only the absence of the module itself is a wrong argument; what it fails to import is its own fault.
+        if fault.name is None or not (module == fault.name or module.startswith(f"{fault.name}.")):
+            raise
+        raise ConfigError(
+            "BST-E110", f"There is no module {module}", hint=f"Looked in {folder} and on PYTHONPATH."
+        ) from None
+
+
+def _is_asgi(found: Any) -> bool:
+    """Callable, and neither a class (its instance is the app) nor a plain function (WSGI, or a factory)."""
+    if not callable(found) or inspect.isclass(found):
+        return False
+    return inspect.iscoroutinefunction(found) or not inspect.isfunction(found)
+
+
+def _apps_in(module: Any, where: str) -> str:
+    names = [name for name, value in vars(module).items() if type(value).__name__ == "Backstay"]
+    return (
+        "Did you mean " + " or ".join(f"{where}:{name}" for name in names) + "?"
+        if names
+        else "Name the app's variable."
+    )
+
+
+def _article(word: str) -> str:
+    return f"an {word}" if word[:1].lower() in "aeiou" else f"a {word}"

@@ -1,0 +1,106 @@
+"""The signing secret of an app that was given none: made once, readable by its owner only.
+
+1. There is no default secret: two installations never share one.
+2. The file appears whole or not at all, so that workers starting together all read the same secret.
+3. A secret that others can read is refused, not repaired: it may have been read already.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from backstay.errors import ConfigError
+
+#: Shortest HS256 secret, in bytes: the size of the hash (RFC 7518 §3.2).
+MIN_SECRET_BYTES: Final = 32
+
+#: Secrets that stand in public documentation and sample files; everybody can sign with them.
+KNOWN_SAMPLES: Final = frozenset(
+    {
+        "super-secret-jwt-token-with-at-least-32-characters-long",
+        "your-super-secret-jwt-token-with-at-least-32-characters-long",
+        "reallyreallyreallyreallyverysafe",
+        "your-256-bit-secret",
+        "a-string-secret-at-least-256-bits-long",
+    }
+)
+
+_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+
+
+def secret_fault(secret: str, *, in_production: bool) -> str | None:
+    """What is wrong with *secret*, as the end of a sentence; ``None`` when it will do.
+
+    >>> secret_fault("short", in_production=False)
+    'is 5 bytes long; 32 is the least'
+    >>> secret_fault("reallyreallyreallyreallyverysafe", in_production=True)
+    'is a sample from public documentation'
+    """
+    size = len(secret.encode())
+    if size < MIN_SECRET_BYTES:
+        return f"is {size} bytes long; {MIN_SECRET_BYTES} is the least"
+    if in_production and (secret in KNOWN_SAMPLES or len(set(secret)) < 8):
+        return "is a sample from public documentation" if secret in KNOWN_SAMPLES else "repeats a few characters"
+    return None
+
+
+def read_secret(path: Path, *, forbid: int = _OTHERS) -> str:
+    """The text of *path* without its line end; *forbid* are the mode bits that the file must not have.
+
+    Raises:
+        ConfigError: BST-E104 when it cannot be read as text, BST-E107 when its mode has a forbidden bit.
+    """
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise ConfigError("BST-E104", f"The secret file {path} cannot be read: {fault}") from None
+    if os.name == "posix" and mode & forbid:
+        raise ConfigError(
+            "BST-E107",
+            f"The secret file {path} can be read by others (mode {stat.S_IMODE(mode):04o})",
+            hint=f"Run: chmod 600 {path}  and, if anybody may have read it, delete it and make a new secret.",
+        )
+    return text.rstrip("\r\n")
+
+
+def own_secret(folder: Path) -> str:
+    """The secret in ``folder/secret``, made now if it is missing: 32 random bytes as 64 hexadecimal digits.
+
+    *folder* is made with mode 0700 and the file with 0600.
+
+    Raises:
+        ConfigError: BST-E104 when it can be neither read nor written, BST-E107 when others can read it.
+    """
+    path = folder / "secret"
+    if not path.exists():
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            _write_once(path, secrets.token_hex(MIN_SECRET_BYTES) + "\n")
+        except OSError as fault:
+            raise ConfigError(
+                "BST-E104",
+                f"The secret file {path} cannot be written: {fault}",
+                hint="Make the folder writable, or set BACKSTAY_JWT_SECRET.",
+            ) from None
+    return read_secret(path)
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Put *text* at *path* unless something is there.  ``link`` either makes the finished file or fails."""
+    draft = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink()
