@@ -13,7 +13,6 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from sqlalchemy import func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backstay import Model
 from examples.chirp.app import Follow, Like, Post, Profile, app
 
 PEOPLE: Final = 200
@@ -210,14 +209,9 @@ async def seed(db: AsyncSession) -> bool:
 
 
 async def plant() -> bool:
-    """Create the tables of chirp's database (``BACKSTAY_DATABASE``) and seed them, on first start."""
-    await app.database.open()
-    try:
-        await app.database.create_tables(Model.metadata)
-        async with app.database.session() as db:
-            return await seed(db)
-    finally:
-        await app.database.close()
+    """Seed chirp's database (``BACKSTAY_DATABASE``), on first start; starting the app creates its tables."""
+    async with app.session() as db:
+        return await seed(db)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 ROOT: Final = Path(__file__).parents[2]
+#: The command that was installed beside the Python that runs the tests.
+BACKSTAY: Final = str(Path(sys.executable).with_name("backstay"))
 SECRET: Final = "a secret that signs nothing but test tokens"
 POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
 
@@ -133,7 +135,7 @@ def plant(database: str) -> None:
 def serving(database: str, log: Path, *options: str) -> Iterator[Chirp]:
     """Chirp served on *database* by the command that an operator would use, in a process group of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "backstay.cli", "serve", "examples.chirp.app:app", "--port", str(port), *options]
+    command = [BACKSTAY, "serve", "examples.chirp.app:app", "--port", str(port), *options]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command,
