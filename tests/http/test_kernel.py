@@ -207,6 +207,19 @@ async def test_a_bug_shows_an_id_and_nothing_else(caplog: pytest.LogCaptureFixtu
     assert "ada@example.org" not in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("code", "lines"), [("57014", 1), ("XX000", 1), ("PGRST003", 1), ("PGRST001", 0), ("23505", 0), ("42501", 0)]
+)
+async def test_the_operator_sees_what_the_client_cannot_mend(
+    caplog: pytest.LogCaptureFixture, code: str, lines: int
+) -> None:
+    """Errors of the server's side are logged, refusals and overload are not."""
+    await client(Plane(DatabaseError(code, "why"))).ask("GET", "/rest/v1/posts?email=eq.ada@example.org")
+    assert lines == len(caplog.records)
+    assert lines == caplog.text.count(f"{code}: why")
+    assert "ada@example.org" not in caplog.text
+
+
 async def test_the_next_request_after_a_bug_is_served() -> None:
     """AC16: a crash leaves no state in the kernel."""
     plane = Plane(RuntimeError("bug"))

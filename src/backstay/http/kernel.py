@@ -127,6 +127,9 @@ class Kernel:
             _refuse_line_breaks(reply)
         except BackstayError as error:
             reply = problem(error, principal)
+            if reply.status >= 500 and reply.status != 503:
+                # The client cannot mend it, so the operator must see it.  503 is load: a line for each adds to it.
+                _LOG.warning("%s %.200r was answered %s", method, scope["path"], error.code, exc_info=error)
         except ClientGone:
             return
         except Exception as error:
