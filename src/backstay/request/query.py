@@ -65,7 +65,7 @@ def parse_query(
     (((), Page(limit=5, offset=0)),)
 
     Raises:
-        RequestError: PGRST100.
+        RequestError: PGRST100; 22P02 for a malformed list behind ``(any)`` or ``(all)``.
     """
     items = _STAR
     columns: tuple[str, ...] | None = None
