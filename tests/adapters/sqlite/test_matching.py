@@ -56,11 +56,12 @@ def test_like_cannot_end_with_its_escape() -> None:
     """22025, as PostgreSQL says."""
     with pytest.raises(DatabaseError) as caught:
         like("a", "a\\")
-    assert ("22025", 400) == (caught.value.code, caught.value.status)
+    assert (caught.value.code, caught.value.status) == ("22025", 400)
 
 
 @pytest.mark.parametrize(
-    ("value", "pattern", "expected"), [("ÄRGER", "ärg%", 1), ("straße", "STRASSE", 0), ("ΣΑΣ", "σα_", 1), ("ΟΔΟΣΑ", "%ΟΔΟΣ%", 1), ("a", "B", 0)]
+    ("value", "pattern", "expected"),
+    [("ÄRGER", "ärg%", 1), ("straße", "STRASSE", 0), ("ΣΑΣ", "σα_", 1), ("ΟΔΟΣΑ", "%ΟΔΟΣ%", 1), ("a", "B", 0)],
 )
 def test_ilike(value: str, pattern: str, expected: int) -> None:
     """Lower case of all of Unicode, not of ASCII only."""
@@ -137,4 +138,4 @@ def test_regex_without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "re2", None)
     with pytest.raises(PlanError) as caught:
         regex("a", "never compiled before", 0)
-    assert ("PGRST127", "pip install 'backstay[regex]'") == (caught.value.code, caught.value.hint)
+    assert (caught.value.code, caught.value.hint) == ("PGRST127", "pip install 'backstay[regex]'")
