@@ -231,7 +231,8 @@ async def test_steps_cannot_go_on_after_a_failure(case: Case) -> None:
         ),
         (
             "DELETE FROM authors WHERE id = 1",
-            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey" on table "posts"',
+            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey"'
+            ' on table "posts"',
             Violation("23503", "authors", ("id",), "posts_author_id_fkey", "posts", True),
             'Key (id)=(1) is still referenced from table "posts".',
         ),
