@@ -36,6 +36,8 @@ from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.sql.type_api import NativeForEmulated
 from sqlalchemy.types import TypeEngine
 
+from backstay.adapters.sqlite.functions import check_size
+
 _Process = Callable[[Any], Any] | None
 
 
@@ -239,12 +241,12 @@ class NumericText(sqltypes.Numeric[Any]):
     def bind_processor(self, dialect: Dialect) -> _Process:
         if is_exact_number(self.precision):
             return _both(_number)
-        return _both(lambda value: format(Decimal(str(value)), "f"))
+        return _both(_decimal_text)
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
         if is_exact_number(self.precision):
             return lambda value: str(_number(value))
-        return lambda value: "'" + format(Decimal(str(value)), "f") + "'"
+        return lambda value: f"'{_decimal_text(value)}'"
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
         if not self.asdecimal:
@@ -255,8 +257,12 @@ class NumericText(sqltypes.Numeric[Any]):
         return _both(lambda value: Decimal(value) if isinstance(value, str | int) else Decimal(repr(value)))
 
 
+def _decimal_text(value: Any) -> str:
+    return format(check_size(Decimal(str(value))), "f")
+
+
 def _number(value: Any) -> int | float:
-    number = Decimal(str(value))
+    number = check_size(Decimal(str(value)))
     return int(number) if number.is_finite() and number == number.to_integral_value() else float(number)
 
 

@@ -24,7 +24,7 @@ from typing import Any, Final, TypeVar
 import apsw
 from sqlalchemy import MetaData
 
-from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.adapters.sqlite.connection import Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
@@ -150,8 +150,12 @@ class Writer:
         """Open the connection and start the thread.
 
         Raises:
-            BackstayError: the file cannot be opened.
+            DatabaseError: PGRST000, the file cannot be opened; XX001, it is damaged or no database.
         """
+        try:
+            check_after_crash(self._location)
+        except Exception as error:
+            raise from_sqlite(error, self._metadata) from error
         self._connect()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="backstay-sqlite-writer", daemon=True)
