@@ -80,24 +80,28 @@ class Case:
         return int(row[0])
 
 
-async def _server() -> Any:
+async def admin_of(url: str) -> Any:
     asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
     try:
-        return await asyncpg.connect(SERVER, timeout=3)
+        return await asyncpg.connect(url, timeout=3)
     except (OSError, TimeoutError) as error:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"PostgreSQL does not answer at {SERVER}: {error}")
+        pytest.skip(f"PostgreSQL does not answer at {url}: {error}")
 
 
 @pytest.fixture(params=["file", "memory", "postgresql"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "postgresql":
-        admin = await _server()
-        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {DATABASE}")
+        admin = await admin_of(SERVER)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await admin.execute(f"CREATE DATABASE {DATABASE}")
         await admin.close()
         url = urlunsplit(urlsplit(SERVER)._replace(path=f"/{DATABASE}"))
+        empty = await admin_of(url)
+        await empty.execute("DROP SCHEMA public CASCADE")
+        await empty.execute("CREATE SCHEMA public")
+        await empty.close()
         database = open_database(url, metadata=metadata, budget_seconds=0.5, max_size=4)
     else:
         path = tmp_path / "app.db" if request.param == "file" else ""

@@ -34,8 +34,11 @@ async def server() -> AsyncIterator[Any]:
         if os.environ.get("CI") == "true":
             raise
         pytest.skip(f"PostgreSQL does not answer at {SERVER}: {error}")
-    await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-    await admin.execute(f"CREATE DATABASE {DATABASE}")
+    if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+        await admin.execute(f"CREATE DATABASE {DATABASE}")
+    empty = await asyncpg.connect(URL)
+    await empty.execute('DROP SCHEMA IF EXISTS "my api", race CASCADE')
+    await empty.close()
     yield admin
     await admin.close()
 
@@ -188,13 +191,14 @@ async def test_a_cancelled_statement_is_not_answered_to_the_next(database: Postg
 async def test_a_cancelled_transaction_is_undone(database: PostgresDatabase) -> None:
     """It holds no lock and leaves no row."""
     task = asyncio.create_task(
-        database.transact(steps(("INSERT INTO things VALUES (1)",), ("SELECT pg_sleep(1)::text",)))
+        database.transact(steps(("INSERT INTO things VALUES (1)",), ("SELECT pg_sleep(1.9)::text",)))
     )
     await asyncio.sleep(0.1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await database.transact(steps(("INSERT INTO things VALUES (1)",)))
+    async with asyncio.timeout(1):
+        await database.transact(steps(("INSERT INTO things VALUES (1)",)))
     assert await one(database, "SELECT count(*) FROM things") == 1
 
 

@@ -121,7 +121,8 @@ async def test_a_damaged_file_after_a_crash_is_not_served(tmp_path: Path) -> Non
     running = apsw.Connection(str(sound))
     running.pragma("journal_mode", "wal")
     running.execute("CREATE TABLE t (a UNIQUE)")
-    running.executemany("INSERT INTO t VALUES (?)", [(f"value {n}",) for n in range(5000)])
+    with running:
+        running.executemany("INSERT INTO t VALUES (?)", [(f"value {n}",) for n in range(5000)])
     running.wal_checkpoint()
     running.execute("INSERT INTO t VALUES ('in the log')")
     for end in ("", "-wal"):

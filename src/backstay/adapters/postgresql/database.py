@@ -119,13 +119,13 @@ class PostgresDatabase:
         except asyncpg.InvalidCachedStatementError:
             row = await self._fetch_anew(held, statement)
         except TimeoutError as error:
-            pool.discard(held)
+            pool.abandon(held)
             raise from_postgresql(error) from error
         except Exception as error:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:  # cancelled: the statement may still run
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return () if row is None else row
@@ -141,7 +141,7 @@ class PostgresDatabase:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
@@ -159,7 +159,7 @@ class PostgresDatabase:
             pool.release(held)
             raise _translated(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return outcome

@@ -21,7 +21,7 @@ DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
 _EXACT: Final = Context(prec=1000)
 
 #: Of JSON values within one containment test: some tenths of a second.
-_MOST_COMPARISONS: Final = 500_000
+_MOST_COMPARISONS: Final = 200_000
 
 
 def lower_text(value: Any) -> str | None:
