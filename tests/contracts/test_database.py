@@ -30,8 +30,8 @@ from sqlalchemy import (
 )
 
 from backstay.adapters.load import open_database
-from backstay.db.failures import ConstraintError, Violation, details_of
 from backstay.db.statement import Database, Rows, Statement
+from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError
 
 SERVER = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
