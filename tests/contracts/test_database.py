@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator
+import sys
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError
 
 SERVER = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-DATABASE = "backstay_contract_database"
+DATABASE = f"backstay_contract_{os.getpid()}"
 
 metadata = MetaData()
 authors = Table("authors", metadata, Column("id", Integer, primary_key=True, autoincrement=False))
@@ -78,6 +79,26 @@ class Case:
     async def count(self, table: str = "authors") -> int:
         row = await self.database.fetch(Statement(f"SELECT count(*) FROM {table}"))
         return int(row[0])
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_database() -> Iterator[None]:
+    """The database is this process's own, since others may test on the same server, and goes with it."""
+    yield
+
+    if "asyncpg" not in sys.modules:
+        return
+    import asyncpg
+
+    async def drop() -> None:
+        try:
+            admin = await asyncpg.connect(SERVER, timeout=3)
+        except (OSError, TimeoutError):
+            return
+        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await admin.close()
+
+    asyncio.run(drop())
 
 
 async def admin_of(url: str) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -19,11 +19,27 @@ asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
 from backstay.adapters.postgresql.database import PostgresDatabase  # noqa: E402 - after the check
 
 SERVER = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-DATABASE = "backstay_test_postgresql"
+DATABASE = f"backstay_postgresql_{os.getpid()}"
 URL = urlunsplit(urlsplit(SERVER)._replace(path=f"/{DATABASE}"))
 
 metadata = MetaData()
 things = Table("things", metadata, Column("id", Integer, primary_key=True))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_database() -> Iterator[None]:
+    """The database is this process's own, since others may test on the same server, and goes with it."""
+    yield
+
+    async def drop() -> None:
+        try:
+            admin = await asyncpg.connect(SERVER, timeout=3)
+        except (OSError, TimeoutError):
+            return
+        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await admin.close()
+
+    asyncio.run(drop())
 
 
 @pytest.fixture
