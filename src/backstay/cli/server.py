@@ -38,7 +38,10 @@ def take_address(host: str, port: int) -> None:
         hint = "Name an address of this machine, for example --host 127.0.0.1."
         if fault.errno == errno.EADDRINUSE:
             other = port + 1 if port < 65535 else port - 1
-            what, hint = f"Port {port} of {host} is taken", f"Stop what listens there, or choose another: --port {other}"
+            what, hint = (
+                f"Port {port} of {host} is taken",
+                f"Stop what listens there, or choose another: --port {other}",
+            )
         elif fault.errno == errno.EACCES:
             hint = "Ports below 1024 need a privilege; choose a higher one."
         raise ConfigError("BST-E113", what, hint=hint) from None
