@@ -11,7 +11,7 @@ run() {
     "$@" || failed="$failed, $title"
 }
 
-python_dirs=
+python_dirs=conftest.py
 for dir in src tests examples benchmarks docs tools; do [ -d "$dir" ] && python_dirs="$python_dirs $dir"; done
 
 # shellcheck disable=SC2086 -- a list of folders
