@@ -60,9 +60,11 @@ def test_a_lock_pins_and_hashes_everything_and_names_no_host(lock: str) -> None:
         pinned(requirement)
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests" / "clients").glob("package-lock.json")), ids=str)
-def test_the_node_lock_names_no_host(path: Path) -> None:
+def test_the_node_lock_names_no_host() -> None:
     """Integrity hashes stay, download addresses do not."""
+    path = ROOT / "tests" / "clients" / "package-lock.json"
+    if not path.exists():
+        pytest.skip("tests/clients has no package-lock.json")
 
     def keys(value: Any) -> Iterator[str]:
         if isinstance(value, dict):

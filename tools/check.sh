@@ -30,6 +30,7 @@ quietly() {
 
 run "mypy --strict" mypy
 # basedpyright is pyright with its JavaScript inside the wheel: the locks cover it whole, nothing is fetched later.
+run "mypy: the code of a user" mypy tests/typing
 run "pyright: the code of a user" basedpyright --level error tests/typing
 run "pyright: the public face is typed" quietly basedpyright --verifytypes backstay --ignoreexternal
 run "import rules" lint-imports --no-logo
