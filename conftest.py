@@ -48,11 +48,13 @@ def _split(block: str) -> list[str]:
 
 def page_starts(namespace: dict[str, Any]) -> None:
     """*folder* is the page's own; *front_door* says whether the names of the front door are all there yet."""
-    import backstay
-
     namespace["folder"] = tempfile.TemporaryDirectory(prefix="backstay-docs-")
-    wanted = ("Backstay", "Me", "Model", "allow", "function")
-    namespace["front_door"] = all(hasattr(backstay, name) for name in wanted)
+    try:
+        from backstay import Backstay, Me, Model, allow, function  # noqa: F401
+    except ImportError:
+        namespace["front_door"] = False
+    else:
+        namespace["front_door"] = True
 
 
 def page_ends(namespace: dict[str, Any]) -> None:

@@ -34,7 +34,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_help_is_fast() -> None:
-    """150 ms, of which an idle machine is all the time at work: so processor time, which a busy one does not stretch."""
+    """150 ms of processor time, which unlike the clock says the same on a busy machine; the best of five."""
 
     def seconds() -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
