@@ -1,1 +1,60 @@
-"""Backstay: the whole backend, from your models."""
+"""Backstay: the whole backend, from your models.
+
+Typed SQLAlchemy models and access policies in; a REST data API, one policy engine behind it, and a path from embedded
+SQLite to PostgreSQL out.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from backstay.app import Backstay
+    from backstay.catalog import Function, function
+    from backstay.catalog.model import Model
+    from backstay.errors import BackstayError, ConfigError, Forbidden
+    from backstay.policy import Me, Policy, Principal, allow
+    from backstay.settings import Settings
+
+__all__ = [
+    "Backstay",
+    "BackstayError",
+    "ConfigError",
+    "Forbidden",
+    "Function",
+    "Me",
+    "Model",
+    "Policy",
+    "Principal",
+    "Settings",
+    "allow",
+    "function",
+]
+
+# Names are imported when they are first asked for: `backstay --help` needs none of them, and SQLAlchemy alone would
+# cost it 250 ms.
+_HOMES = {
+    "Backstay": "backstay.app",
+    "BackstayError": "backstay.errors",
+    "ConfigError": "backstay.errors",
+    "Forbidden": "backstay.errors",
+    "Function": "backstay.catalog",
+    "Me": "backstay.policy",
+    "Model": "backstay.catalog.model",
+    "Policy": "backstay.policy",
+    "Principal": "backstay.policy",
+    "Settings": "backstay.settings",
+    "allow": "backstay.policy",
+    "function": "backstay.catalog",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'backstay' has no attribute {name!r}")
+    found = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -60,6 +60,7 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST303": 401,
     # ours
     "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST408": 408,  # the body came too slowly
     "BST413": 413,  # body or row count over its limit
     "BST414": 414,  # URL over its limit
     "BST415": 415,  # content type that no parser takes
@@ -92,9 +93,11 @@ SQLSTATE_STATUS: Final[Mapping[str, int]] = {
     "42883": 404,
     "42P01": 404,
     "42P17": 500,
+    "53100": 507,
     "53400": 500,
     "53": 503,
     "54": 500,
+    "55P03": 503,
     "55": 500,
     "57014": 500,
     "57": 500,

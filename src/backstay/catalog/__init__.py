@@ -1,0 +1,22 @@
+"""What exists, as the API names it."""
+
+from backstay.catalog.build import build_catalog, constraint_name, metadata_of
+from backstay.catalog.family import Family, family_of
+from backstay.catalog.function import Function, Parameter, function
+from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
+
+__all__ = [
+    "Catalog",
+    "Column",
+    "Family",
+    "Function",
+    "Junction",
+    "Parameter",
+    "Relation",
+    "Table",
+    "build_catalog",
+    "constraint_name",
+    "family_of",
+    "function",
+    "metadata_of",
+]

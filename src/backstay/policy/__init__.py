@@ -1,0 +1,27 @@
+"""Who may."""
+
+from backstay.policy.decide import Grant, Kind, Part, decide
+from backstay.policy.me import Caller, Me, MeParameter, value_of
+from backstay.policy.principal import ANON, ANONYMOUS, AUTHENTICATED, SERVICE, Principal
+from backstay.policy.rule import Action, Policy, Rule, allow, compile_rules
+
+__all__ = [
+    "ANON",
+    "ANONYMOUS",
+    "AUTHENTICATED",
+    "SERVICE",
+    "Action",
+    "Caller",
+    "Grant",
+    "Kind",
+    "Me",
+    "MeParameter",
+    "Part",
+    "Policy",
+    "Principal",
+    "Rule",
+    "allow",
+    "compile_rules",
+    "decide",
+    "value_of",
+]

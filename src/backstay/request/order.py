@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
-from backstay.request.field import Field
+from backstay.request.field import Field, render_field, scan_field
+from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
+from backstay.request.name import render_name
+from backstay.request.syntax import malformed, over_limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +24,52 @@ class OrderTerm:
     relation: str | None = None
     descending: bool = False
     nulls: Literal["first", "last"] | None = None
+
+
+_TAIL = re.compile(r"[ \t]*+(?:\.(asc|desc))?+(?:\.nulls(first|last))?+[ \t]*+(?:\Z|(,))")
+
+
+def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[OrderTerm, ...]:
+    """Read the value of ``order``.
+
+    >>> parse_order("year.desc.nullslast")
+    (OrderTerm(field=Field(name='year', path=()), relation=None, descending=True, nulls='last'),)
+
+    Raises:
+        RequestError: PGRST100, when it is malformed, empty, or over *limits*.
+    """
+    terms: list[OrderTerm] = []
+    at = 0
+    while True:
+        relation: str | None = None
+        field, at = scan_field(text, at, "order", limits)
+        if text.startswith("(", at) and not field.path:
+            relation = field.name
+            field, at = scan_field(text, at + 1, "order", limits)
+            if not text.startswith(")", at):
+                raise malformed("order", text, at, '")"')
+            at += 1
+        tail = _TAIL.match(text, at)
+        if tail is None:
+            raise malformed(
+                "order", text, at, '".asc", ".desc", ".nullsfirst", ".nullslast", "," or end of input',
+                hint="A term is column.desc.nullslast or relation(column).asc.",
+            )  # fmt: skip
+        if len(terms) == limits.order_terms:
+            raise over_limit("order terms", limits.order_terms, "order_terms")
+        direction, nulls, comma = tail.groups()
+        terms.append(OrderTerm(field, relation, direction == "desc", cast('Literal["first", "last"] | None', nulls)))
+        if comma is None:
+            return tuple(terms)
+        at = tail.end()
+
+
+def render_order(terms: tuple[OrderTerm, ...]) -> str:
+    """The value of ``order``, not percent-encoded."""
+    return ",".join(map(_render_term, terms))
+
+
+def _render_term(term: OrderTerm) -> str:
+    field = render_field(term.field)
+    named = field if term.relation is None else f"{render_name(term.relation)}({field})"
+    return named + (".desc" if term.descending else "") + ("" if term.nulls is None else f".nulls{term.nulls}")

@@ -1,9 +1,16 @@
-"""The ``Prefer`` header (RFC 7240), with PostgREST's preferences."""
+"""The ``Prefer`` header (RFC 7240), with PostgREST's preferences.
+
+Matched letter by letter as PostgREST does: lower case, no quotes.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from typing import Literal
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from backstay.errors import RequestError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,3 +29,101 @@ class Preferences:
     timezone: str | None = None
     max_affected: int | None = None
     unknown: tuple[str, ...] = ()
+
+
+#: (attribute, value) by the text of a preference.
+_KNOWN: Final = {
+    f"{name}={value}": (attribute, value)
+    for name, attribute, values in (
+        ("resolution", "resolution", ("merge-duplicates", "ignore-duplicates")),
+        ("missing", "missing", ("default", "null")),
+        ("return", "returning", ("minimal", "headers-only", "representation")),
+        ("count", "count", ("exact", "planned", "estimated")),
+        ("tx", "tx", ("commit", "rollback")),
+        ("handling", "handling", ("strict", "lenient")),
+    )
+    for value in values
+}
+_TIMEZONE = re.compile(r"[A-Za-z0-9_+/:-]{1,64}")
+_MAX_AFFECTED = re.compile(r"[0-9]{1,18}")
+_NOTHING: Final = Preferences()
+
+#: Longer headers are not remembered, so that nobody fills the memory with them.
+_REMEMBERED_CHARS = 200
+
+
+def parse_prefer(value: str | None, *, timezones: frozenset[str] | None = None) -> Preferences:
+    """Read the ``Prefer`` header, or several of them joined by commas.  The first of each name wins.
+
+    Args:
+        value: ``None`` where there is no such header.
+        timezones: the names that the database knows; any other is then an unknown preference.  Without it, whatever
+            looks like a name is let through.
+
+    >>> parse_prefer("return=minimal, count=exact, return=representation").returning
+    'minimal'
+    >>> parse_prefer("count=all, wait=10").unknown
+    ('count=all', 'wait=10')
+    """
+    if not value:
+        return _NOTHING
+    return _read(value, timezones) if len(value) > _REMEMBERED_CHARS else _remembered(value, timezones)
+
+
+def _read(value: str, timezones: frozenset[str] | None) -> Preferences:
+    found: dict[str, Any] = {}
+    unknown: list[str] = []
+    for part in value.split(","):
+        text = part.strip(" \t")
+        known = _KNOWN.get(text)
+        if known is not None:
+            found.setdefault(*known)
+        elif text.startswith("timezone=") and _is_timezone(text[9:], timezones):
+            found.setdefault("timezone", text[9:])
+        elif text.startswith("max-affected=") and _MAX_AFFECTED.fullmatch(text[13:]):
+            found.setdefault("max_affected", int(text[13:]))
+        elif text:
+            unknown.append(text)
+    return Preferences(**found, unknown=tuple(unknown))
+
+
+_remembered = lru_cache(256)(_read)
+
+
+def check_strict(preferences: Preferences) -> None:
+    """Refuse unknown preferences where the client asked for it.
+
+    Raises:
+        RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
+    """
+    if preferences.handling == "strict" and preferences.unknown:
+        raise RequestError(
+            "PGRST122",
+            "Invalid preferences given with handling=strict",
+            details=f"Invalid preferences: {', '.join(preferences.unknown)}",
+        )
+
+
+def applied(preferences: Preferences) -> str | None:
+    """The ``Preference-Applied`` header of a reply that honoured *preferences*, or ``None`` where it needs none.
+
+    ``max-affected`` counts only with ``handling=strict``.
+
+    >>> applied(parse_prefer("return=minimal, resolution=merge-duplicates"))
+    'resolution=merge-duplicates, return=minimal'
+    """
+    pairs = (
+        ("resolution", preferences.resolution),
+        ("missing", preferences.missing),
+        ("return", preferences.returning),
+        ("count", preferences.count),
+        ("tx", preferences.tx),
+        ("handling", preferences.handling),
+        ("timezone", preferences.timezone),
+        ("max-affected", preferences.max_affected if preferences.handling == "strict" else None),
+    )
+    return ", ".join(f"{name}={value}" for name, value in pairs if value is not None) or None
+
+
+def _is_timezone(name: str, timezones: frozenset[str] | None) -> bool:
+    return _TIMEZONE.fullmatch(name) is not None and (timezones is None or name in timezones)

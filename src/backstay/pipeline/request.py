@@ -1,7 +1,4 @@
-"""One data request from its parts to its reply.
-
-This file is the contract between ``http/`` and the data plane; its body is being written.
-"""
+"""What comes in from ``http/`` and how it goes back: the edges of the pipeline."""
 
 from __future__ import annotations
 
@@ -27,6 +24,11 @@ class DataRequest:
     headers: Mapping[bytes, bytes]
     body: bytes
     principal: Principal
+
+    def header(self, name: bytes) -> str | None:
+        """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
 
 
 class DataPlane(Protocol):

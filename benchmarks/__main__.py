@@ -1,0 +1,5 @@
+"""``python -m benchmarks``: the benchmark that the README's numbers come from."""
+
+from benchmarks.timeline import main
+
+main()

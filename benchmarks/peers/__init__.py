@@ -1,0 +1,1 @@
+"""The same timeline, written without Backstay."""

@@ -1,0 +1,1 @@
+"""Small whole apps, about a page each, each a test."""

@@ -1,0 +1,67 @@
+"""The one place that turns a URL into an adapter, and a missing driver into the line that installs it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from sqlalchemy import MetaData
+
+from backstay.db.statement import Database
+from backstay.errors import ConfigError
+
+
+def open_database(url: str, *, metadata: MetaData | None = None, schema: str | None = None, **options: Any) -> Database:
+    """The database at *url*, not yet open: ``await database.open()`` opens it.
+
+    ==========================================  ==========================================
+    ``sqlite:///app.db``, ``sqlite:////srv/a``  a file, relative or absolute
+    ``sqlite://``                               in memory, of this process, for tests
+    ``app.db``, ``./data/app``, ``/srv/app.db``  a file
+    ``postgresql://…``, ``postgres://…``        a server, as libpq reads it
+    ==========================================  ==========================================
+
+    *metadata* names the broken constraints on SQLite.  *schema* is PostgreSQL's.  *options* go to `SqliteDatabase` or
+    `PostgresDatabase`: ``budget_seconds``, ``wait_seconds``, ``max_size``, …
+
+    Raises:
+        ConfigError: BST-E101, the driver is not installed; BST-E103, the URL is not understood.
+    """
+    scheme = url.partition("://")[0] if "://" in url else ""
+    match scheme.partition("+")[0]:
+        case "" | "sqlite":
+            from backstay.adapters.sqlite.database import SqliteDatabase
+
+            if schema is not None:
+                raise ConfigError("BST-E103", "SQLite has no schemas", hint="leave the schema setting out")
+            return SqliteDatabase(_sqlite_path(url) if scheme else url, metadata=metadata, **options)
+        case "postgresql" | "postgres":
+            try:
+                from backstay.adapters.postgresql.database import PostgresDatabase
+            except ModuleNotFoundError as error:
+                if error.name != "asyncpg":
+                    raise
+                raise ConfigError(
+                    "BST-E101", "PostgreSQL needs the asyncpg driver", hint="pip install 'backstay[postgres]'"
+                ) from error
+            return PostgresDatabase(f"postgresql://{url.partition('://')[2]}", schema=schema, **options)
+    raise ConfigError(
+        "BST-E103",
+        f"no database adapter for {scheme}://",
+        hint="e.g. sqlite:///app.db or postgresql://user@host/database",
+    )
+
+
+def _sqlite_path(url: str) -> str:
+    """The path in *url*; ``""`` for memory.  Three slashes: relative; four: absolute.
+
+    >>> _sqlite_path("sqlite:///app.db"), _sqlite_path("sqlite:////srv/my%20app.db"), _sqlite_path("sqlite://")
+    ('app.db', '/srv/my app.db', '')
+    """
+    parts = urlsplit(url)
+    if parts.netloc or parts.query or parts.fragment:
+        raise ConfigError(
+            "BST-E103", "a SQLite URL is a path only", hint="e.g. sqlite:///relative.db or sqlite:////absolute.db"
+        )
+    path = unquote(parts.path.removeprefix("/"))
+    return "" if path == ":memory:" else path

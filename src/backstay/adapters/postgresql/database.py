@@ -1,0 +1,229 @@
+"""`Database` on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar
+
+import asyncpg
+from sqlalchemy import MetaData, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.schema import CreateSchema
+
+from backstay.adapters.postgresql.pool import Held, Pool
+from backstay.db.failures import RETRY, from_postgresql
+from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.db.transaction import drive_async
+from backstay.errors import DatabaseError
+
+T = TypeVar("T")
+
+#: Key of the advisory lock under which tables are created: processes that start together must not race.
+_CREATE_LOCK = 0x6261636B
+
+
+class PostgresDatabase:
+    """One PostgreSQL database.
+
+    Args:
+        dsn: ``postgresql://user:password@host:port/database``, as libpq reads it.
+        schema: the only schema on the search path; the server's default path when ``None``.
+        budget_seconds: the server's ``statement_timeout``.
+        max_size: most connections of the data plane; sessions have as many again.
+        wait_seconds: longest wait for a connection, then PGRST003.
+        connect_seconds: longest wait for the server, then PGRST000.
+    """
+
+    name: Literal["sqlite", "postgresql"] = "postgresql"
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        schema: str | None = None,
+        budget_seconds: float = 5.0,
+        max_size: int = 10,
+        wait_seconds: float = 10.0,
+        connect_seconds: float = 5.0,
+    ) -> None:
+        self._dsn = dsn
+        self._schema = schema
+        self._max_size = max_size
+        self._wait_seconds = wait_seconds
+        self._connect_seconds = connect_seconds
+        self._settings = {
+            "application_name": "backstay",
+            "timezone": "UTC",
+            "statement_timeout": str(int(budget_seconds * 1000)),
+            "idle_in_transaction_session_timeout": "60000",
+            "jit": "off",  # compiling costs more than any statement that fits the budget gains
+        }
+        if schema is not None:
+            self._settings["search_path"] = _quoted(schema)
+        self.pool: Pool | None = None
+        self._engine: AsyncEngine | None = None
+
+    async def open(self) -> None:
+        """Connect once, to know that it works.
+
+        Raises:
+            DatabaseError: PGRST000.
+        """
+        if self.pool is not None:
+            return
+        pool = Pool(self._connect, max_size=self._max_size, wait_seconds=self._wait_seconds)
+        pool.release(await pool.acquire())
+        self.pool = pool
+        self._engine = create_async_engine(
+            "postgresql+asyncpg://",
+            async_creator=self._connect,
+            pool_size=self._max_size,
+            max_overflow=0,
+            pool_timeout=self._wait_seconds,
+        )
+
+    async def _connect(self) -> asyncpg.Connection[Any]:
+        connection: asyncpg.Connection[Any] = await asyncpg.connect(
+            self._dsn, timeout=self._connect_seconds, server_settings=self._settings
+        )
+        return connection
+
+    async def close(self) -> None:
+        pool, self.pool = self.pool, None
+        engine, self._engine = self._engine, None
+        if pool is not None:
+            await pool.close()
+        if engine is not None:
+            await engine.dispose()
+
+    def _open_pool(self) -> Pool:
+        if self.pool is None:
+            raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
+        return self.pool
+
+    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+        """The first row, or ``()`` when there is none; see `Database.fetch`."""
+        pool = self.pool or self._open_pool()
+        held = pool.pop() or await pool.acquire()
+        try:
+            prepared = held.find(statement.sql) or await held.prepare(statement.sql)
+            row = await prepared.fetchrow(*statement.args)
+        except asyncpg.InvalidCachedStatementError:
+            row = await self._fetch_anew(held, statement)
+        except Exception as error:
+            pool.release(held)
+            raise from_postgresql(error) from error
+        except BaseException:  # cancelled: the statement may still run
+            pool.discard(held)
+            raise
+        pool.release(held)
+        return () if row is None else row
+
+    async def _fetch_anew(self, held: Held, statement: Statement) -> Any:
+        """The tables changed since *statement* was prepared: prepare and run it once more."""
+        pool = self._open_pool()
+        held.prepared.clear()
+        try:
+            await held.connection.reload_schema_state()
+            return await (await held.prepare(statement.sql)).fetchrow(*statement.args)
+        except Exception as error:
+            pool.release(held)
+            raise from_postgresql(error) from error
+        except BaseException:
+            pool.discard(held)
+            raise
+
+    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
+        """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
+        pool = self._open_pool()
+        held = pool.pop() or await pool.acquire()
+        try:
+            try:
+                outcome = await self._transact(held, steps, rollback)
+            except asyncpg.InvalidCachedStatementError:
+                held.prepared.clear()
+                await held.connection.reload_schema_state()
+                outcome = await self._transact(held, steps, rollback)
+        except Exception as error:
+            pool.release(held)
+            raise _translated(error) from error
+        except BaseException:
+            pool.discard(held)
+            raise
+        pool.release(held)
+        return outcome
+
+    async def _transact(self, held: Held, steps: Callable[[], Steps[T]], rollback: bool) -> T:
+        stale: list[BaseException] = []
+
+        async def run(statement: Statement) -> Rows:
+            try:
+                prepared = held.find(statement.sql) or await held.prepare(statement.sql)
+                rows: Rows = await prepared.fetch(*statement.args)
+            except asyncpg.InvalidCachedStatementError as error:
+                stale.append(error)
+                raise
+            except Exception as error:
+                raise from_postgresql(error) from error
+            return rows
+
+        connection = held.connection
+        await connection.execute("BEGIN")
+        try:
+            outcome = await drive_async(steps(), run)
+            await connection.execute("ROLLBACK" if rollback else "COMMIT")
+        except Exception as error:
+            if not connection.is_closed():
+                try:
+                    await connection.execute("ROLLBACK")
+                except Exception:
+                    connection.terminate()
+            raise (stale[0] if stale else error) from None
+        return outcome
+
+    @asynccontextmanager
+    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """See `Database.session`."""
+        if self._engine is None:
+            raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
+        try:
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                if read_only:
+                    await session.connection(execution_options={"postgresql_readonly": True})
+                yield session
+        except DBAPIError as error:
+            orig = error.orig
+            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+        except PoolTimeout as error:
+            raise DatabaseError(
+                "PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY
+            ) from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise from_postgresql(error) from error
+
+    async def create_tables(self, metadata: MetaData) -> None:
+        if self._engine is None:
+            raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _CREATE_LOCK})
+                if self._schema is not None:
+                    await connection.execute(CreateSchema(self._schema, if_not_exists=True))
+                await connection.run_sync(metadata.create_all)
+        except DBAPIError as error:
+            orig = error.orig
+            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+
+
+def _translated(error: Exception) -> Exception:
+    """Driver errors as ours; what the caller's own steps raised stays as it is."""
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+        return from_postgresql(error)
+    return error
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'

@@ -1,0 +1,155 @@
+"""One apsw connection, opened the way Backstay opens every one.
+
+Rules of this file:
+
+1. Durable (DU1–DU3): WAL, ``synchronous=FULL``, foreign keys checked, a busy time-out, no mmap.
+2. Suspicious (SQ4): untrusted schema, defensive mode, no double-quoted strings, limits, and an authorizer on every
+   connection that serves requests.
+3. One connection belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+from uuid import uuid4
+
+import apsw
+
+from backstay.adapters.sqlite.authorizer import authorize
+from backstay.adapters.sqlite.functions import register
+from backstay.errors import ConfigError
+
+#: 3.51.3 fixed a bug that corrupts a WAL database when a checkpoint meets a restart of the log.
+OLDEST: Final = (3, 51, 3)
+
+#: ``reader`` cannot write; ``writer`` and ``session`` write rows; ``owner`` also changes the schema, for no request.
+Role = Literal["reader", "writer", "session", "owner"]
+
+_LIMITS: Final = {
+    apsw.SQLITE_LIMIT_LENGTH: 64 << 20,
+    apsw.SQLITE_LIMIT_SQL_LENGTH: 4 << 20,
+    apsw.SQLITE_LIMIT_ATTACHED: 0,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 32,
+    apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
+}
+
+#: Virtual machine steps between two looks at the clock: under a millisecond, and too rare to be seen in a profile.
+_STEPS: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where the database is.  *memory* lives as long as one connection to it and is seen by this process only."""
+
+    name: str
+    memory: bool = False
+
+    @classmethod
+    def at(cls, path: str) -> Location:
+        """The file at *path*; a new database in memory for ``""`` and ``":memory:"``."""
+        if path in ("", ":memory:"):
+            # The name starts with "/": only then do several connections share one memdb (sqlite memdb.c).
+            return cls(f"file:/backstay-{uuid4().hex}?vfs=memdb", memory=True)
+        return cls(str(Path(path).expanduser()))
+
+
+class Budget:
+    """The time one statement may take, watched by SQLite's progress handler.
+
+    The clock starts at the handler's first call, not at `start`: a short statement never reads the clock.
+    """
+
+    __slots__ = ("_ends", "seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self._ends = 0.0
+
+    def start(self) -> None:
+        """A statement begins."""
+        self._ends = 0.0
+
+    def over(self) -> bool:
+        """Whether the statement must stop; called by SQLite."""
+        now = time.monotonic()
+        if self._ends == 0.0:
+            self._ends = now + self.seconds
+            return False
+        return now > self._ends
+
+
+def check_version() -> None:
+    """Refuse a SQLite library with a known way to lose data.
+
+    Raises:
+        ConfigError: BST-E102.
+    """
+    found = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if found < OLDEST:
+        raise ConfigError(
+            "BST-E102",
+            f"SQLite {apsw.sqlite_lib_version()} can corrupt a WAL database; 3.51.3 or later is needed",
+            hint="pip install --upgrade apsw",
+        )
+
+
+def connect(
+    location: Location,
+    role: Role,
+    *,
+    budget: Budget | None = None,
+    busy_seconds: float = 5.0,
+    statements: int = 1000,
+) -> apsw.Connection:
+    """Open *location*.  *statements* is how many prepared statements are kept; *budget* stops those that take too long.
+
+    Raises:
+        apsw.Error: the file cannot be opened or is not a database.
+    """
+    flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
+    if location.memory:
+        flags |= apsw.SQLITE_OPEN_URI
+    connection = apsw.Connection(location.name, flags=flags, statementcachesize=statements)
+    try:
+        _configure(connection, location, role, busy_seconds)
+        if budget is not None:
+            connection.set_progress_handler(budget.over, _STEPS)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _configure(connection: apsw.Connection, location: Location, role: Role, busy_seconds: float) -> None:
+    connection.set_busy_timeout(int(busy_seconds * 1000))
+    for option, value in (
+        (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),  # not the pragma, which does nothing inside a transaction
+        (apsw.SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0),
+        (apsw.SQLITE_DBCONFIG_DEFENSIVE, 1),
+        # An unknown name in double quotes is an error, not a string.
+        (apsw.SQLITE_DBCONFIG_DQS_DML, 0),
+        (apsw.SQLITE_DBCONFIG_DQS_DDL, 0),
+        # apsw's SQLite has STAT4 and would plan a statement anew when bound values change: 27 µs instead of 6.5.
+        (apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1),
+    ):
+        connection.config(option, value)
+    if not location.memory:
+        if role in ("writer", "owner"):
+            connection.pragma("journal_mode", "wal")
+        if role not in ("writer", "owner"):
+            connection.wal_autocheckpoint(0)  # DU2: only the writer moves the log into the file
+    connection.pragma("synchronous", "full")
+    connection.pragma("mmap_size", 0)
+    connection.pragma("temp_store", "memory")
+    register(connection)
+    if role == "owner":
+        return
+    for limit, most in _LIMITS.items():
+        connection.limit(limit, most)
+    if role == "reader":
+        connection.pragma("query_only", True)
+    connection.authorizer = authorize

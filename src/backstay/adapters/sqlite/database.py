@@ -1,0 +1,182 @@
+"""`Database` on SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import Any, Final, Literal, TypeVar
+
+from sqlalchemy import MetaData, create_engine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import NullPool
+
+import backstay.adapters.sqlite  # noqa: F401 - names the dialect
+from backstay.adapters.sqlite.connection import Location, check_version
+from backstay.adapters.sqlite.reader import Reader, Readers
+from backstay.adapters.sqlite.writer import Writer
+from backstay.db.failures import RETRY, from_sqlite
+from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.errors import DatabaseError
+
+T = TypeVar("T")
+
+#: Threads for reads that are not known to be short.
+_THREADS: Final = 4
+#: Most such reads at one time, running or waiting for a thread.
+_SLOW: Final = 200
+
+
+class SqliteDatabase:
+    """One SQLite file, or a database in memory for *path* ``""``.
+
+    Args:
+        path: the file; it is created when missing, its folder is not.
+        metadata: the tables, from which broken constraints get their names.
+        budget_seconds: longest run of one statement, and of one transaction's statements together.
+        wait_seconds: longest wait for the right to write, then BST503.
+        busy_seconds: longest wait for a lock that another process holds, then 55P03.
+        max_waiting: most writes in the queue, then BST503.
+
+    A database in memory is one process's, is lost at `close`, and has no log: a session of any kind shuts everyone else
+    out while it is open.
+    """
+
+    name: Literal["sqlite", "postgresql"] = "sqlite"
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        metadata: MetaData | None = None,
+        budget_seconds: float = 5.0,
+        wait_seconds: float = 10.0,
+        busy_seconds: float = 5.0,
+        max_waiting: int = 1000,
+    ) -> None:
+        self._location = Location.at(path)
+        self._metadata = metadata
+        self._budget_seconds = budget_seconds
+        self._wait_seconds = wait_seconds
+        self._busy_seconds = busy_seconds
+        self.writer = Writer(
+            self._location,
+            metadata=metadata,
+            budget_seconds=budget_seconds,
+            wait_seconds=wait_seconds,
+            busy_seconds=busy_seconds,
+            max_waiting=max_waiting,
+        )
+        self._opened: list[Reader] = []
+        self._readers: Readers | None = None
+        self._threads: ThreadPoolExecutor | None = None
+        self._slow = 0
+        self._engines: dict[bool, AsyncEngine] = {}
+
+    async def open(self) -> None:
+        """Open the file and start the writer.
+
+        Raises:
+            ConfigError: BST-E102, SQLite itself is too old.
+            DatabaseError: PGRST000, the file cannot be opened; XX001, it is not a database.
+        """
+        if self._threads is not None:
+            return
+        check_version()
+        await asyncio.to_thread(self.writer.open)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-sqlite-reader")
+        self._readers = Readers(self._location, self._budget_seconds, self._metadata, self._opened)
+
+    async def close(self) -> None:
+        threads, self._threads, self._readers = self._threads, None, None
+        if threads is None:
+            return
+        for engine in self._engines.values():
+            await engine.dispose()
+        self._engines.clear()
+        await asyncio.to_thread(threads.shutdown)
+        while self._opened:
+            self._opened.pop().close()
+        # Last, so that its closing moves the log into the file.
+        await asyncio.to_thread(self.writer.close)
+
+    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+        """The first row, or ``()`` when there is none; see `Database.fetch`."""
+        readers = self._readers
+        if readers is None:
+            raise DatabaseError("BST503", "the database is closed", headers=RETRY)
+        if self._location.memory and self.writer.loans:
+            # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
+            return await self.writer.write(lambda: _first(statement))
+        if bounded:
+            return readers.reader.first(statement)
+        assert self._threads is not None  # noqa: S101 - for the type checker
+        if self._slow >= _SLOW:
+            raise DatabaseError("BST503", "the database is busy: too many slow reads", headers=RETRY)
+        self._slow += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, lambda: readers.reader.first(statement))
+        finally:
+            self._slow -= 1
+
+    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
+        """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""
+        return await self.writer.write(steps, rollback=rollback)
+
+    @asynccontextmanager
+    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """See `Database.session`.  A writing session holds the right to write from beginning to end: keep it short."""
+        try:
+            if read_only and not self._location.memory:
+                async with self._session(read_only=True) as session:
+                    yield session
+            else:
+                async with self.writer.lend(), self._session(read_only=read_only) as session:
+                    yield session
+        except DBAPIError as error:
+            raise from_sqlite(error.orig or error, self._metadata) from error
+        except PoolTimeout as error:
+            raise DatabaseError("BST503", "the database is busy: too many sessions", headers=RETRY) from error
+
+    @asynccontextmanager
+    async def _session(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self._engine(read_only), expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def _engine(self, read_only: bool) -> AsyncEngine:
+        engine = self._engines.get(read_only)
+        if engine is None:
+            engine = self._engines[read_only] = create_async_engine(
+                "sqlite+apsw:///backstay",
+                connect_args={
+                    "location": self._location,
+                    "role": "reader" if read_only else "session",
+                    "begin": "BEGIN" if read_only else "BEGIN IMMEDIATE",
+                    "budget_seconds": self._budget_seconds,
+                    "timeout": self._busy_seconds,
+                },
+                pool_size=4,
+                max_overflow=0,
+                pool_timeout=self._wait_seconds,
+            )
+        return engine
+
+    async def create_tables(self, metadata: MetaData) -> None:
+        async with self.writer.lend():
+            await asyncio.to_thread(self._create, metadata)
+
+    def _create(self, metadata: MetaData) -> None:
+        engine = create_engine("sqlite+apsw:///backstay", connect_args={"location": self._location}, poolclass=NullPool)
+        try:
+            metadata.create_all(engine)
+        except DBAPIError as error:
+            raise from_sqlite(error.orig or error, self._metadata) from error
+
+
+def _first(statement: Statement) -> Generator[Statement, Rows, Row]:
+    rows: Any = yield statement
+    return rows[0] if rows else ()

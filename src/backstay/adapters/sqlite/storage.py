@@ -1,0 +1,309 @@
+"""How values stand in a SQLite file, so that SQL alone can turn them into the JSON that PostgreSQL would give.
+
+========================  =======================================  =====================================
+type                      stored as                                declared as
+========================  =======================================  =====================================
+Uuid                      36 lower-case characters                 ``UUID``
+DateTime(timezone=True)   ``2024-01-01T00:00:00.5+00:00``, UTC     ``TIMESTAMPTZ``
+DateTime                  ``2024-01-01T00:00:00.5``                ``TIMESTAMP``
+Date, Time                ``2024-01-01``, ``12:30:00.5``           ``DATE``, ``TIME``
+Interval                  ``1 day 02:00:00``                       ``DURATION_TEXT``
+Numeric(p ≤ 15, s)        number, exact up to 15 digits            ``NUMERIC(p, s)``
+other Numeric             decimal text, with its own collation     ``DECIMAL_TEXT``
+JSON, ARRAY               JSON text                                ``JSONTEXT``
+Boolean                   0 or 1                                   ``BOOLEAN``
+========================  =======================================  =====================================
+
+The zeros that end a fraction are left out, as PostgreSQL does; such text sorts by time, since ``+`` < ``.`` < digits.
+A naive datetime given to a ``TIMESTAMPTZ`` column is taken as UTC.  An aware one given to a ``TIMESTAMP`` column is
+refused, as asyncpg refuses it.  Reading also takes what SQLAlchemy's own SQLite dialect has written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects.sqlite import JSON as SqliteJson
+from sqlalchemy.engine import Dialect
+from sqlalchemy.sql.sqltypes import _AbstractInterval
+from sqlalchemy.sql.type_api import NativeForEmulated
+from sqlalchemy.types import TypeEngine
+
+_Process = Callable[[Any], Any] | None
+
+
+def instant_text(value: datetime) -> str:
+    """A point in time as PostgreSQL's JSON shows a ``timestamptz`` in UTC.
+
+    >>> instant_text(datetime(2024, 1, 1, 12, 0, 0, 500000, tzinfo=UTC))
+    '2024-01-01T12:00:00.5+00:00'
+    """
+    utc = value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    text = utc.replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if utc.microsecond else text) + "+00:00"
+
+
+def local_text(value: datetime) -> str:
+    """A date and time without a zone.
+
+    >>> local_text(datetime(2024, 1, 1, 12))
+    '2024-01-01T12:00:00'
+
+    Raises:
+        ValueError: *value* has a zone.
+    """
+    if value.tzinfo is not None:
+        raise ValueError("a datetime with a zone was given to a column without: use DateTime(timezone=True)")
+    text = value.isoformat()
+    return text.rstrip("0") if value.microsecond else text
+
+
+def time_text(value: time) -> str:
+    """
+    >>> time_text(time(12, 30, 0, 500000))
+    '12:30:00.5'
+    """
+    text = value.replace(tzinfo=None).isoformat()
+    zone = value.isoformat()[len(text) :]
+    return (text.rstrip("0") if value.microsecond else text) + zone
+
+
+def interval_text(value: timedelta) -> str:
+    """A duration as PostgreSQL prints an interval of days and microseconds.
+
+    >>> interval_text(timedelta(days=-1, hours=2)), interval_text(timedelta(seconds=0.5)), interval_text(timedelta(1))
+    ('-1 days +02:00:00', '00:00:00.5', '1 day')
+    """
+    micro = value.seconds * 1_000_000 + value.microseconds
+    days = f"{value.days} day{'' if value.days == 1 else 's'}" if value.days else ""
+    if days and not micro:
+        return days
+    clock = f"{value.seconds // 3600:02d}:{value.seconds // 60 % 60:02d}:{value.seconds % 60:02d}"
+    if value.microseconds:
+        clock += f".{value.microseconds:06d}".rstrip("0")
+    sign = "+" if value.days < 0 else ""
+    return f"{days} {sign}{clock}" if days else clock
+
+
+_INTERVAL: Final = re.compile(r"(?:(-?\d+) days? ?)?(?:([+-]?)(\d+):(\d\d):(\d\d)(?:\.(\d{1,6}))?)?")
+
+
+def parse_interval(text: str) -> timedelta:
+    """The reverse of `interval_text`.
+
+    >>> parse_interval("-1 days +02:00:00") == timedelta(days=-1, hours=2)
+    True
+
+    Raises:
+        ValueError: *text* is no such interval.
+    """
+    found = _INTERVAL.fullmatch(text)
+    if found is None or not text:
+        raise ValueError(f"invalid interval: {text!r}")
+    days, sign, hours, minutes, seconds, fraction = found.groups()
+    clock = timedelta(
+        hours=int(hours or 0),
+        minutes=int(minutes or 0),
+        seconds=int(seconds or 0),
+        microseconds=int((fraction or "").ljust(6, "0")),
+    )
+    return timedelta(days=int(days or 0)) + (-clock if sign == "-" else clock)
+
+
+def _both(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def process(value: Any) -> Any:
+        return None if value is None else convert(value)
+
+    return process
+
+
+class _Text:
+    """Literals are the bound value in quotes."""
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        bind = self.bind_processor(dialect)  # type: ignore[attr-defined]
+
+        def process(value: Any) -> str:
+            text = str(bind(value) if bind is not None else value)
+            return "'" + text.replace("'", "''") + "'"
+
+        return process
+
+
+class UuidText(_Text, sqltypes.Uuid[Any]):
+    """A UUID as 36 characters; text is accepted in any form that `UUID` reads."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        return _both(lambda value: str(value if isinstance(value, UUID) else UUID(str(value))))
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        if self.as_uuid:
+            return _both(lambda value: value if isinstance(value, UUID) else UUID(value))
+        return _both(lambda value: str(UUID(value)))
+
+
+class DateTimeText(_Text, sqltypes.DateTime):
+    """A datetime as ISO text; in UTC with ``+00:00`` when the column has a zone."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        write = instant_text if self.timezone else local_text
+
+        def convert(value: Any) -> str:
+            if isinstance(value, datetime):
+                return write(value)
+            if isinstance(value, date):
+                return write(datetime(value.year, value.month, value.day))
+            raise TypeError("a DateTime column takes datetime and date objects only")
+
+        return _both(convert)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        def aware(text: str) -> datetime:
+            value = datetime.fromisoformat(text)
+            return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+        def naive(text: str) -> datetime:
+            value = datetime.fromisoformat(text)
+            return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
+
+        return _both(aware if self.timezone else naive)
+
+
+class DateText(_Text, sqltypes.Date):
+    """A date as ISO text."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        def convert(value: Any) -> str:
+            if isinstance(value, datetime):
+                value = value.date()
+            if isinstance(value, date):
+                return value.isoformat()
+            raise TypeError("a Date column takes date objects only")
+
+        return _both(convert)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        return _both(date.fromisoformat)
+
+
+class TimeText(_Text, sqltypes.Time):
+    """A time of day as ISO text."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        def convert(value: Any) -> str:
+            if isinstance(value, time):
+                return time_text(value)
+            raise TypeError("a Time column takes time objects only")
+
+        return _both(convert)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        return _both(time.fromisoformat)
+
+
+class IntervalText(_Text, NativeForEmulated, _AbstractInterval):
+    """A duration as PostgreSQL's text."""
+
+    __visit_name__ = "duration_text"
+
+    @classmethod
+    def adapt_emulated_to_native(cls, impl: Any, **kw: Any) -> IntervalText:
+        return cls()
+
+    @property
+    def _type_affinity(self) -> type[sqltypes.Interval]:
+        return sqltypes.Interval
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        return _both(interval_text)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        return _both(parse_interval)
+
+
+def is_exact_number(precision: int | None) -> bool:
+    """Whether a 64-bit float holds every decimal of *precision* digits."""
+    return precision is not None and precision <= 15
+
+
+class NumericText(sqltypes.Numeric[Any]):
+    """A decimal: a number where a float is exact, else text in BACKSTAY_DECIMAL order."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        if is_exact_number(self.precision):
+            return _both(_number)
+        return _both(lambda value: format(Decimal(str(value)), "f"))
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        if is_exact_number(self.precision):
+            return lambda value: str(_number(value))
+        return lambda value: "'" + format(Decimal(str(value)), "f") + "'"
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        if not self.asdecimal:
+            return _both(float)
+        scale = self.scale
+        if is_exact_number(self.precision) and scale is not None:
+            return _both(lambda value: Decimal(f"{value:.{scale}f}" if isinstance(value, float | int) else value))
+        return _both(lambda value: Decimal(value) if isinstance(value, str | int) else Decimal(repr(value)))
+
+
+def _number(value: Any) -> int | float:
+    number = Decimal(str(value))
+    return int(number) if number.is_finite() and number == number.to_integral_value() else float(number)
+
+
+class ArrayText(sqltypes.ARRAY[Any]):
+    """An array as JSON text; its items are stored as their own type would be."""
+
+    def bind_processor(self, dialect: Dialect) -> _Process:
+        return _both(lambda value: _dumps(_each(value, _item(self.item_type, dialect, reading=False))))
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
+        write = self.bind_processor(dialect)
+        assert write is not None  # noqa: S101 - for the type checker
+        return lambda value: "'" + str(write(value)).replace("'", "''") + "'"
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
+        read = _item(self.item_type, dialect, reading=True)
+
+        def convert(text: str) -> Any:
+            items = _each(json.loads(text), read)
+            return tuple(items) if self.as_tuple else items
+
+        return _both(convert)
+
+
+def _item(type_: TypeEngine[Any], dialect: Dialect, *, reading: bool) -> Callable[[Any], Any] | None:
+    impl = type_.dialect_impl(dialect)
+    return impl.result_processor(dialect, None) if reading else impl.bind_processor(dialect)
+
+
+def _each(value: Any, convert: Callable[[Any], Any] | None) -> Any:
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_each(item, convert) for item in value]
+    return value if convert is None or value is None else convert(value)
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+#: For `Dialect.colspecs`.
+COLSPECS: Final[dict[type[TypeEngine[Any]], type[TypeEngine[Any]]]] = {
+    sqltypes.Uuid: UuidText,
+    sqltypes.DateTime: DateTimeText,
+    sqltypes.Date: DateText,
+    sqltypes.Time: TimeText,
+    sqltypes.Interval: IntervalText,
+    sqltypes.Numeric: NumericText,
+    sqltypes.ARRAY: ArrayText,
+    sqltypes.JSON: SqliteJson,
+}

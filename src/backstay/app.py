@@ -1,0 +1,194 @@
+"""`Backstay`: the only file that knows every room.  It wires them and is the ASGI app."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from backstay.adapters.load import open_database
+from backstay.auth.credentials import Credentials
+from backstay.auth.token import TokenVerifier
+from backstay.catalog import Function, build_catalog, metadata_of
+from backstay.db.statement import Database
+from backstay.errors import ConfigError
+from backstay.http import CorsPolicy, Kernel
+from backstay.http.root import welcome
+from backstay.pipeline import Data, Surface
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules
+from backstay.settings import Settings
+from backstay.sql.dialect import SqlDialect
+
+
+class Backstay:
+    """The whole backend of an app, as one ASGI callable.
+
+    ::
+
+        app = Backstay(models=Model, policies=[public_posts, own_posts], functions=[follow])
+
+    Args:
+        models: a declarative base, several mapped classes, or a ``MetaData``.
+        policies: functions decorated with `allow`.  Without any, only the service role sees anything.
+        functions: functions decorated with `function`.
+        settings: by default those of the environment (``BACKSTAY_…``), read when the app starts.
+        title: what the API calls itself in its OpenAPI description.
+
+    Models and policies are checked at once; the database is opened when the server starts the app (ASGI lifespan), or
+    with the first request where it does not.
+
+    Raises:
+        ConfigError: ``BST-E…``, when models, policies or functions cannot be served.
+    """
+
+    def __init__(
+        self,
+        *,
+        models: Any,
+        policies: Iterable[Policy] = (),
+        functions: Iterable[Function] = (),
+        settings: Settings | None = None,
+        title: str = "Backstay",
+    ) -> None:
+        self.title = title
+        self.metadata = metadata_of(models)
+        self._catalog = build_catalog(models)
+        self._rules = compile_rules(policies, self._catalog)
+        self._functions = _by_name(functions)
+        self._given = settings
+        self._mounts: list[Mount] = []
+        self._starting = asyncio.Lock()
+        self._kernel: Kernel | None = None
+        self._database: Database | None = None
+
+    def mount(self, path: str, app: ASGIApp) -> None:
+        """Serve another ASGI app under *path*, beside the API.  Call it before the app starts."""
+        self._mounts.append(Mount(path, app=app))
+
+    @property
+    def database(self) -> Database:
+        """The open database.
+
+        Raises:
+            ConfigError: BST-E040, before the app has started.
+        """
+        if self._database is None:
+            raise ConfigError("BST-E040", "the app has not started", hint="Use `async with app.started():` around it.")
+        return self._database
+
+    @asynccontextmanager
+    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """An ``AsyncSession`` in one transaction: for the app's own code, past all policies."""
+        async with self.started(), self.database.session(read_only=read_only) as session:
+            yield session
+
+    @asynccontextmanager
+    async def started(self) -> AsyncIterator[Backstay]:
+        """Open the app for a block of code (a script, a test); a server does it by itself."""
+        if self._kernel is not None:
+            yield self
+            return
+        await self._start()
+        try:
+            yield self
+        finally:
+            await self._stop()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        kernel = self._kernel
+        if kernel is None:
+            await self._start()
+            kernel = self._kernel
+            assert kernel is not None  # noqa: S101 - _start has made it
+        await kernel(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except Exception as fault:
+            await send({"type": "lifespan.startup.failed", "message": str(fault)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> None:
+        async with self._starting:
+            if self._kernel is not None:
+                return
+            settings = self._given or Settings.load(os.environ)
+            database = open_database(
+                settings.database, metadata=self.metadata, budget_seconds=settings.statement_timeout
+            )
+            await database.open()
+            try:
+                await database.create_tables(self.metadata)
+                self._kernel = self._wired(settings, database)
+            except BaseException:
+                await database.close()
+                raise
+            self._database = database
+
+    async def _stop(self) -> None:
+        async with self._starting:
+            database, self._database, self._kernel = self._database, None, None
+            if database is not None:
+                await database.close()
+
+    def _wired(self, settings: Settings, database: Database) -> Kernel:
+        surface = Surface(self._catalog, self._rules, sql_dialect(database.name), max_rows=settings.max_rows)
+        verifier = TokenVerifier(
+            secret=settings.jwt_secret,
+            jwks=settings.jwks["keys"] if settings.jwks else (),
+            roles=_roles(self._rules, self._functions.values()),
+        )
+        behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
+        return Kernel(
+            Data(surface, database, self._functions),
+            Credentials(verifier.verify),
+            behind,
+            cors=CorsPolicy(settings.cors_origins),
+        )
+
+
+def sql_dialect(name: str) -> SqlDialect:
+    """How the database called *name* speaks."""
+    if name == "sqlite":
+        from backstay.adapters.sqlite.dialect import ApswDialect
+        from backstay.sql.sqlite import sqlite
+
+        return sqlite(ApswDialect())
+    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+    from backstay.sql.postgresql import postgresql
+
+    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+
+
+def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:
+    found: dict[str, Function] = {}
+    for item in functions:
+        if not isinstance(item, Function):
+            raise ConfigError("BST-E031", f"functions must be decorated with @function; got {item!r}")
+        if item.name in found:
+            raise ConfigError("BST-E032", f"two functions are called {item.name}", hint="Give one of them name=….")
+        found[item.name] = item
+    return found
+
+
+def _roles(rules: Iterable[Rule], functions: Iterable[Function]) -> frozenset[str]:
+    """Every role that a token may ask for: the three of every app, and those its rules and functions name."""
+    named = [to for to in (*(rule.to for rule in rules), *(f.to for f in functions)) if to is not None]
+    return frozenset((ANON, AUTHENTICATED, SERVICE)).union(*named)

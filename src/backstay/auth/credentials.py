@@ -1,0 +1,93 @@
+"""Request headers to a principal: who does the caller say it is, and is it true?
+
+Rules of this file:
+
+1. ``Authorization: Bearer`` outranks ``apikey``; the published clients send both, and the key twice until somebody
+   signs in.
+2. What is sent must be good, also when something better is sent beside it: a broken key is a fault to be seen.
+3. Nothing sent is nobody: `ANONYMOUS`.
+4. A key that bypasses policies is refused from a browser page (TK9): there it is published already.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from backstay.errors import ConfigError, TokenError
+from backstay.policy.principal import ANON, ANONYMOUS, Principal
+
+#: Opaque keys of any role but anon are secrets, and this short they can be guessed.
+MIN_KEY_CHARS: Final = 32
+
+_OPAQUE_PREFIX: Final = b"sb_"
+
+
+class Credentials:
+    """Call it with request headers.
+
+    Args:
+        verify: `TokenVerifier.verify`, for whatever has the form of a token.
+        keys: opaque API keys (``sb_publishable_…``, ``sb_secret_…``) and the role of each.
+
+    Raises:
+        ConfigError: BST-E203 for a key without the prefix, or one too short to be a secret.
+    """
+
+    def __init__(self, verify: Callable[[bytes], Principal], keys: Mapping[str, str] | None = None) -> None:
+        self._verify = verify
+        # By SHA-256: a look-up that compared keys byte by byte would tell by its time how far a guess was right.
+        self._keys: dict[bytes, Principal] = {}
+        for key, role in (keys or {}).items():
+            raw = key.encode()
+            if not raw.startswith(_OPAQUE_PREFIX) or not key.isascii() or not key.isprintable() or " " in key:
+                raise ConfigError(
+                    "BST-E203", "An API key does not begin with sb_publishable_ or sb_secret_", hint="Make a new one."
+                )
+            if role != ANON and len(key) < MIN_KEY_CHARS:
+                raise ConfigError(
+                    "BST-E203",
+                    f"The API key for {role} is shorter than {MIN_KEY_CHARS} characters",
+                    hint="Make one: python -c \"import secrets; print('sb_secret_' + secrets.token_urlsafe(32))\"",
+                )
+            self._keys[hashlib.sha256(raw).digest()] = ANONYMOUS if role == ANON else Principal(role=role)
+
+    def __call__(self, headers: Mapping[bytes, bytes]) -> Principal:
+        """Return the caller.  *headers* have lower-case names; of both headers there is one line at most.
+
+        Raises:
+            TokenError: PGRST301 or PGRST303 (401) for anything that is sent and not good.
+        """
+        authorization = headers.get(b"authorization")
+        key = headers.get(b"apikey")
+        if authorization is None and key is None:
+            return ANONYMOUS
+        in_browser = b"origin" in headers
+        if authorization is None:
+            return self._principal(key or b"", in_browser)
+        scheme, _, token = authorization.partition(b" ")
+        token = token.strip(b" ")
+        if scheme.lower() != b"bearer" or not token:
+            raise TokenError(
+                "PGRST301", "The Authorization header is not a bearer token", hint="Send: Authorization: Bearer <token>"
+            )
+        if key is not None and key != token:
+            self._principal(key, in_browser)
+        return self._principal(token, in_browser)
+
+    def _principal(self, credential: bytes, in_browser: bool) -> Principal:
+        if credential.startswith(_OPAQUE_PREFIX):
+            found = self._keys.get(hashlib.sha256(credential).digest())
+            if found is None:
+                raise TokenError("PGRST301", "The API key is not valid", hint="Use a key of this project.")
+            principal = found
+        else:
+            principal = self._verify(credential)
+        if in_browser and principal.is_service:
+            raise TokenError(
+                "PGRST301",
+                "A service key must not be used in a browser",
+                hint="Replace this key now: whoever opens the page has it. Use a publishable key there.",
+            )
+        return principal

@@ -1,0 +1,103 @@
+"""What exists: tables, columns and the relations between them, as the API names them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import sqlalchemy as sa
+
+from backstay.catalog.family import Family
+
+Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Column:
+    """One column, under the name that the database and the API share."""
+
+    name: str
+    sql: sa.Column[Any]
+    family: Family
+    nullable: bool
+    #: The database or the model fills it when a client leaves it out.
+    has_default: bool
+    #: The database computes it (``GENERATED``): clients cannot write it.
+    generated: bool
+    primary: bool
+    description: str | None = None
+
+    @property
+    def type(self) -> sa.types.TypeEngine[Any]:
+        return self.sql.type
+
+
+@dataclass(frozen=True, slots=True)
+class Junction:
+    """The table in the middle of a many-to-many relation, with the two foreign keys that make it one.
+
+    *local* pairs (column of the local table, column of the junction); *remote* pairs (column of the junction, column
+    of the remote table).
+    """
+
+    table: str
+    local_constraint: str
+    remote_constraint: str
+    local: tuple[tuple[str, str], ...]
+    remote: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Relation:
+    """One way to go from *table* to *remote*.
+
+    *constraint* is the foreign key's name (empty for many-to-many); *pairs* are (local column, remote column).
+    *holds_key* tells which side of a one-to-one has the foreign key.  *names* are the ORM's relationship attributes
+    that mean the same.
+    """
+
+    table: str
+    remote: str
+    cardinality: Cardinality
+    constraint: str
+    pairs: tuple[tuple[str, str], ...]
+    holds_key: bool = False
+    junction: Junction | None = None
+    names: frozenset[str] = frozenset()
+
+    @property
+    def to_one(self) -> bool:
+        """At most one remote row for each local row."""
+        return self.cardinality in ("many-to-one", "one-to-one")
+
+    @property
+    def is_self(self) -> bool:
+        return self.table == self.remote
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """One table or view."""
+
+    name: str
+    sql: sa.FromClause
+    columns: Mapping[str, Column]
+    primary_key: tuple[str, ...]
+    relations: tuple[Relation, ...]
+    #: A view, or another thing that cannot be written.
+    read_only: bool = False
+    title: str | None = None
+    description: str | None = None
+    #: The mapped class, where there is one.
+    model: type[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Catalog:
+    """Everything that the API could name, before any policy; built once, when the app starts."""
+
+    tables: Mapping[str, Table]
+    #: The name under which errors speak of where tables live.
+    schema: str = "public"
+    description: str | None = None

@@ -1,0 +1,349 @@
+"""Driver errors become `DatabaseError`: tables by SQLSTATE and by SQLite result code.
+
+Rules of this file:
+
+1. Nothing here imports a driver; an error is read by its public attributes.
+2. Clients branch on SQLSTATE, so SQLite answers with PostgreSQL's codes and PostgreSQL's sentences.
+3. A broken constraint never carries values by itself (AC5, AC6, ER2): `ConstraintError.details` is ``None``, and only
+   `details_of` gives the sentence with the key, to a caller that has checked that the row may be seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+
+from backstay.errors import BackstayError, DatabaseError
+
+UNIQUE: Final = "23505"
+FOREIGN_KEY: Final = "23503"
+NOT_NULL: Final = "23502"
+CHECK: Final = "23514"
+
+#: Sent with every 503 and 504 from the database: it is worth trying again soon.
+RETRY: Final = (("Retry-After", "1"),)
+
+TIMEOUT_MESSAGE: Final = "canceling statement due to statement timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """Which constraint broke, without any value.
+
+    *columns* are of *table*; *referred* is the other table of a foreign key.  *still_referenced* is the case of a
+    parent that still has children: *table* is then the parent and *referred* the child table.
+    """
+
+    code: str
+    table: str | None = None
+    columns: tuple[str, ...] = ()
+    constraint: str | None = None
+    referred: str | None = None
+    still_referenced: bool = False
+
+
+class ConstraintError(DatabaseError):
+    """A constraint refused the row: 23505, 23503, 23502, 23514 or another of class 23."""
+
+    def __init__(self, message: str, violation: Violation, *, secret_details: str | None = None) -> None:
+        super().__init__(violation.code, message)
+        self.violation = violation
+        #: The database's own sentence with values in it; read it through `details_of` only.
+        self.secret_details = secret_details
+
+
+def details_of(error: ConstraintError, values: Mapping[str, Any] | None = None) -> str | None:
+    """The sentence with the key's values, for a caller who may see them.
+
+    *values* are the row as the client sent it, by column name; SQLite does not tell them.
+
+    >>> broken = ConstraintError("…", Violation(UNIQUE, "posts", ("id",), "posts_pkey"))
+    >>> details_of(broken, {"id": 1})
+    'Key (id)=(1) already exists.'
+    >>> details_of(broken) is None
+    True
+    """
+    if error.secret_details is not None:
+        return error.secret_details
+    broken = error.violation
+    if values is None or not broken.columns or any(name not in values for name in broken.columns):
+        return None
+    key = f"Key ({', '.join(broken.columns)})=({', '.join(str(values[name]) for name in broken.columns)})"
+    if broken.code == UNIQUE:
+        return f"{key} already exists."
+    if broken.code == FOREIGN_KEY and broken.referred is not None:
+        if broken.still_referenced:
+            return f'{key} is still referenced from table "{broken.referred}".'
+        return f'{key} is not present in table "{broken.referred}".'
+    return None
+
+
+def broken_constraint(violation: Violation, *, secret_details: str | None = None) -> ConstraintError:
+    """The error of *violation* in PostgreSQL's words.
+
+    >>> print(broken_constraint(Violation(NOT_NULL, "posts", ("body",))))
+    23502: null value in column "body" of relation "posts" violates not-null constraint
+    """
+    return ConstraintError(_sentence(violation), violation, secret_details=secret_details)
+
+
+def _sentence(broken: Violation) -> str:
+    named = f' "{broken.constraint}"' if broken.constraint else ""
+    match broken.code:
+        case "23505":
+            return f"duplicate key value violates unique constraint{named}"
+        case "23502":
+            column = broken.columns[0] if broken.columns else ""
+            return f'null value in column "{column}" of relation "{broken.table}" violates not-null constraint'
+        case "23514":
+            relation = f' for relation "{broken.table}"' if broken.table else ""
+            return f"new row{relation} violates check constraint{named}"
+        case "23503":
+            if broken.table is None:
+                return f"a row violates foreign key constraint{named}"
+            if broken.still_referenced:
+                return (
+                    f'update or delete on table "{broken.table}" violates foreign key constraint{named}'
+                    f' on table "{broken.referred}"'
+                )
+            return f'insert or update on table "{broken.table}" violates foreign key constraint{named}'
+    return f"a row violates constraint{named}"
+
+
+# -- SQLite -----------------------------------------------------------------------------------------------------------
+
+#: Primary result code (the low byte) → (code, message).  ``sqlite.org/rescode.html``
+_SQLITE: Final[Mapping[int, tuple[str, str]]] = {
+    3: ("42501", "permission denied"),
+    5: ("55P03", "could not obtain lock: the database is busy"),
+    6: ("55P03", "could not obtain lock: the table is busy"),
+    7: ("53200", "out of memory"),
+    8: ("25006", "cannot write in a read-only transaction"),
+    9: ("57014", TIMEOUT_MESSAGE),
+    10: ("BST503", "the disk did not answer"),
+    11: ("XX001", "the database file is damaged"),
+    13: ("BST507", "the disk is full"),
+    14: ("PGRST000", "the database file cannot be opened"),
+    15: ("55P03", "could not obtain lock: the database is busy"),
+    17: ("40001", "the schema changed while the statement ran"),
+    18: ("54000", "the value or the statement is too large"),
+    20: ("22P02", "the value does not have the type of the column"),
+    22: ("58030", "the file system lacks a needed feature"),
+    23: ("42501", "permission denied for this statement"),
+    26: ("XX001", "the file is not a database"),
+}
+
+#: Extended result code → SQLSTATE, for constraints.
+_SQLITE_CONSTRAINT: Final[Mapping[int, str]] = {
+    275: CHECK,
+    787: FOREIGN_KEY,
+    1299: NOT_NULL,
+    1555: UNIQUE,
+    2067: UNIQUE,
+    2579: UNIQUE,
+}
+_SQLITE_TRIGGER: Final = 1811
+_SQLITE_DATATYPE: Final = 3091
+
+#: SQLITE_ERROR (1) says what happened in its text only.
+_SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
+    ("no such table", "42P01"),
+    ("no such column", "42703"),
+    ("has no column named", "42703"),
+    ("ambiguous column name", "42702"),
+    ("no such function", "42883"),
+    ("wrong number of arguments", "42883"),
+    ("integer overflow", "22003"),
+    ("malformed JSON", "22P02"),
+    ("JSON path", "2203A"),
+    ("syntax error", "42601"),
+    ("incomplete input", "42601"),
+    ("ROLLBACK TO", "3B001"),
+    ("no such savepoint", "3B001"),
+)
+
+
+def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> BackstayError:
+    """The `BackstayError` that *error*, raised by apsw or by a value it cannot bind, stands for.
+
+    *metadata* lets it find the constraint's name; SQLite tells only the columns.  A `BackstayError` raised inside a
+    user function comes back as it is.
+    """
+    if isinstance(error, BackstayError):
+        return error
+    extended = getattr(error, "extendedresult", None)
+    if not isinstance(extended, int):
+        return _unbindable(error)
+    text = str(error)
+    if extended & 0xFF == 19:
+        return _sqlite_constraint(extended, text, metadata)
+    known = _SQLITE.get(extended & 0xFF)
+    if known is not None:
+        code, message = known
+        return DatabaseError(code, message, headers=RETRY if code in ("55P03", "BST503", "PGRST000") else ())
+    for part, code in _SQLITE_TEXT:
+        if part in text:
+            return DatabaseError(code, text)
+    return DatabaseError("XX000", "the database could not run the statement")
+
+
+def _unbindable(error: BaseException) -> DatabaseError:
+    if isinstance(error, OverflowError):
+        return DatabaseError("22003", "bigint out of range")
+    if isinstance(error, UnicodeError):
+        return DatabaseError("22021", 'invalid byte sequence for encoding "UTF8"')
+    return DatabaseError("XX000", "the database could not run the statement")
+
+
+def _sqlite_constraint(extended: int, text: str, metadata: MetaData | None) -> DatabaseError:
+    if extended == _SQLITE_TRIGGER:
+        return DatabaseError("P0001", text)
+    if extended == _SQLITE_DATATYPE:
+        return DatabaseError("22P02", "the value does not have the type of the column")
+    code = _SQLITE_CONSTRAINT.get(extended, "23000")
+    subject = text.partition(" failed: ")[2]
+    if code == CHECK:
+        return broken_constraint(_check_violation(subject, metadata))
+    if code in (UNIQUE, NOT_NULL) and subject:
+        return broken_constraint(_column_violation(code, subject, metadata))
+    return broken_constraint(Violation(code))
+
+
+def _check_violation(name: str, metadata: MetaData | None) -> Violation:
+    """SQLite names the constraint, or shows its text when it has no name, which stays inside."""
+    for table in metadata.tables.values() if metadata is not None else ():
+        for constraint in table.constraints:
+            if isinstance(constraint, CheckConstraint) and constraint.name == name:
+                return Violation(CHECK, table.name, constraint=name)
+    return Violation(CHECK, constraint=name if re.fullmatch(r"\w+", name) else None)
+
+
+def _column_violation(code: str, subject: str, metadata: MetaData | None) -> Violation:
+    """*subject* is ``posts.id, posts.day``, or ``index 'name'`` for an index on expressions."""
+    index = re.fullmatch(r"index '(.*)'", subject)
+    if index is not None:
+        return _index_violation(index[1], metadata)
+    first = subject.split(", ")[0]
+    table_name = _table_prefix(first, metadata)
+    columns = tuple(part[len(table_name) + 1 :] for part in subject.split(", "))
+    table = _find_table(table_name, metadata)
+    constraint = None if code == NOT_NULL else _unique_name(table_name, columns, table)
+    return Violation(code, table_name, columns, constraint)
+
+
+def _table_prefix(qualified: str, metadata: MetaData | None) -> str:
+    # A table name may hold a dot: the longest known table that fits wins.
+    known = [t.name for t in metadata.tables.values() if qualified.startswith(t.name + ".")] if metadata else []
+    return max(known, key=len) if known else qualified.partition(".")[0]
+
+
+def _find_table(name: str, metadata: MetaData | None) -> Table | None:
+    return next((t for t in metadata.tables.values() if t.name == name), None) if metadata is not None else None
+
+
+def _index_violation(name: str, metadata: MetaData | None) -> Violation:
+    for table in metadata.tables.values() if metadata is not None else ():
+        for index in table.indexes:
+            if index.name == name:
+                return Violation(UNIQUE, table.name, tuple(c.name for c in index.columns), name)
+    return Violation(UNIQUE, constraint=name)
+
+
+def _unique_name(table_name: str, columns: tuple[str, ...], table: Table | None) -> str:
+    """The name in the metadata, else the one PostgreSQL would have made."""
+    if table is not None:
+        if _names(table.primary_key.columns) == columns:
+            return _text(table.primary_key.name) or f"{table_name}_pkey"
+        named: list[UniqueConstraint | Index] = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
+        named += [index for index in table.indexes if index.unique]
+        for one in named:
+            if _names(one.columns) == columns and _text(one.name):
+                return str(one.name)
+    return f"{table_name}_{'_'.join(columns)}_key"
+
+
+def foreign_key_name(constraint: ForeignKeyConstraint) -> str:
+    """The constraint's name, else the one PostgreSQL would have made: ``posts_author_id_fkey``."""
+    return _text(constraint.name) or f"{constraint.table.name}_{'_'.join(constraint.column_keys)}_fkey"
+
+
+def _names(columns: Iterable[Any]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns)
+
+
+def _text(name: Any) -> str | None:
+    return str(name) if isinstance(name, str) and name else None
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+_REFERENCED: Final = re.compile(r'is not present in table "(.+)"|is still referenced from table "(.+)"')
+_KEY: Final = re.compile(r"Key \((.*?)\)=")
+
+
+def from_postgresql(error: BaseException) -> BackstayError:
+    """The `BackstayError` that *error*, raised by asyncpg, stands for.
+
+    A lost connection is PGRST001, a server that cannot be reached PGRST000: both 503.
+    """
+    if isinstance(error, BackstayError):
+        return error
+    state = getattr(error, "sqlstate", None)
+    if not isinstance(state, str):
+        return _not_from_the_server(error)
+    message = getattr(error, "message", None) or str(error)
+    # asyncpg refuses an argument before the server sees it: the class is 22000, and only the text says more.
+    if state == "22000" and message.startswith("invalid input for query argument"):
+        return _refused_argument(message)
+    if state.startswith("23"):
+        return _postgresql_constraint(state, message, error)
+    if state.startswith("42"):
+        # PostgreSQL's hint may say which column was perhaps meant, and that one may be hidden (AC12).
+        return DatabaseError(state, message)
+    return DatabaseError(
+        state,
+        message,
+        details=getattr(error, "detail", None),
+        hint=getattr(error, "hint", None),
+        headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
+    )
+
+
+def _not_from_the_server(error: BaseException) -> DatabaseError:
+    if isinstance(error, TimeoutError):
+        return DatabaseError("57014", TIMEOUT_MESSAGE)
+    if isinstance(error, ConnectionError) or "connection" in str(error).lower():
+        return DatabaseError("PGRST001", "the connection to the database was lost", headers=RETRY)
+    if isinstance(error, OSError):
+        return DatabaseError("PGRST000", "the database cannot be reached", headers=RETRY)
+    if isinstance(error, UnicodeError):
+        return DatabaseError("22021", 'invalid byte sequence for encoding "UTF8"')
+    return DatabaseError("XX000", "the database could not run the statement")
+
+
+def _refused_argument(message: str) -> DatabaseError:
+    # asyncpg's text quotes the value and a Python reason; neither is for the client.
+    if "out of" in message and "range" in message:
+        return DatabaseError("22003", "value out of range")
+    return DatabaseError("22P02", "invalid input syntax: the value does not have the type of the column")
+
+
+def _postgresql_constraint(state: str, message: str, error: BaseException) -> ConstraintError:
+    detail = getattr(error, "detail", None) or ""
+    column = getattr(error, "column_name", None)
+    key = _KEY.match(detail)
+    other = _REFERENCED.search(detail)
+    still = "is still referenced" in detail
+    columns = (column,) if column else tuple(key[1].split(", ")) if key else ()
+    table = getattr(error, "table_name", None)
+    referred = (other[1] or other[2]) if other else None
+    if still:
+        # PostgreSQL names the child as the table of the constraint; the statement was on the parent.
+        parent = re.search(r'update or delete on table "(.+?)" violates', message)
+        table, referred = (parent[1] if parent else None), table
+    violation = Violation(state, table, columns, getattr(error, "constraint_name", None), referred, still)
+    return ConstraintError(message, violation, secret_details=detail or None)

@@ -1,0 +1,103 @@
+"""The body of a request, counted while it arrives."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Final
+
+from starlette.types import Receive
+
+from backstay.errors import RequestError
+from backstay.http.limits import HttpLimits
+
+#: After a body that does not come the connection is of no use.  After one that is too large it stays open: closing
+#: it while the client still sends would reset it, and the client would never read the 413.
+_CLOSE: Final = (("connection", "close"),)
+
+
+class ClientGone(Exception):
+    """The client closed the connection before its request was complete: nobody is left to answer."""
+
+
+class BodyReader:
+    """Reads bodies under the limits, and knows how many bytes are waiting for their end over all requests (LM10).
+
+    One per process; *unfinished* is its only state.
+    """
+
+    def __init__(self, limits: HttpLimits) -> None:
+        self._limits = limits
+        #: Bytes held for bodies that have not ended.
+        self.unfinished = 0
+
+    async def read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
+        """Return the whole body.
+
+        Raises:
+            RequestError: BST415 for a content encoding, BST413 over the limit, BST408 when it takes too long,
+                BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a number or not
+                alone.
+            ClientGone: the connection ended first.
+        """
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None and encoding.strip().lower() != b"identity":
+            # Decompression would let 1 KiB of request become 1 GiB of memory (LM3).
+            raise RequestError("BST415", "A content encoding is not supported", hint="Send the body uncompressed.")
+        declared = headers.get(b"content-length")
+        if declared is not None:
+            if b"transfer-encoding" in headers:
+                # Two framings: whoever stands in front may have believed the other one (RFC 9112 §6.1).
+                raise RequestError("BST400", "Content-Length and Transfer-Encoding exclude each other")
+            # isdigit of bytes is ASCII only: no sign, no underscore, no other script, as int() would take.
+            if not declared.isdigit() or len(declared) > 19:
+                raise RequestError("BST400", "The Content-Length header is not a number of bytes")
+            if int(declared) > self._limits.body_bytes:
+                raise self._too_large()
+            if int(declared) == 0:
+                return b""
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                return await self._collect(receive)
+        except TimeoutError:
+            raise RequestError(
+                "BST408",
+                f"The body did not arrive within {self._limits.body_seconds:g} seconds",
+                hint="Send it again, in smaller parts or over a faster connection.",
+                headers=_CLOSE,
+            ) from None
+
+    async def _collect(self, receive: Receive) -> bytes:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        chunk: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            if len(chunk) > self._limits.body_bytes:
+                raise self._too_large()
+            return chunk
+        # A bytearray grows in place: a list of one-byte chunks would hold 60 bytes of object for each.
+        body = bytearray()
+        try:
+            while True:
+                body += chunk
+                self.unfinished += len(chunk)
+                if len(body) > self._limits.body_bytes:
+                    raise self._too_large()
+                if self.unfinished > self._limits.unfinished_bytes:
+                    raise RequestError("BST503", "Too many large requests at once", hint="Try again in a second.")
+                if not message.get("more_body", False):
+                    return bytes(body)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                chunk = message.get("body", b"")
+        finally:
+            self.unfinished -= len(body)
+
+    def _too_large(self) -> RequestError:
+        return RequestError(
+            "BST413",
+            f"The body is larger than {self._limits.body_bytes} bytes",
+            hint="Split it into several requests.",
+        )

@@ -1,0 +1,171 @@
+"""The header lines of a request as one mapping, or a refusal.
+
+Rules of this file:
+
+1. The block is bounded before anything looks into it (LM1).
+2. A header that decides *who asks*, *whom* or *how long the body is* comes once: two of them mean that a proxy in
+   front and we may each believe another one (request smuggling).
+3. A name with ``_`` that only differs from a known one by it is refused: CGI-style servers in the chain fold the two.
+4. Any other header may repeat; its lines are joined with ``, `` (RFC 9110 §5.3), cookies with ``; ``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from typing import Final
+
+from backstay.errors import RequestError
+from backstay.http.limits import HttpLimits
+
+#: Headers of which a second line is an attack or a broken client.
+SINGLE: Final = frozenset(
+    {b"host", b"content-length", b"content-type", b"authorization", b"apikey", b"origin", b"content-encoding"}
+)
+
+#: Names that some part of a deployment acts upon, and whose ``_`` twins are refused.
+KNOWN: Final = SINGLE | {
+    b"transfer-encoding",
+    b"accept-profile",
+    b"content-profile",
+    b"range-unit",
+    b"if-match",
+    b"if-none-match",
+    b"idempotency-key",
+    b"x-client-info",
+    b"x-retry-count",
+    b"x-request-id",
+    b"x-real-ip",
+    b"x-upsert",
+    b"x-supabase-api-version",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-prefix",
+    b"x-forwarded-proto",
+    b"access-control-request-method",
+    b"access-control-request-headers",
+}
+
+#: ``name: value CRLF``: what a line costs beyond its name and value.
+_LINE_EXTRA: Final = 4
+
+# A registered name, an IPv4 address or a bracketed IPv6 literal, and a port (RFC 9110 §7.2, RFC 3986 §3.2.2 without
+# the sub-delimiters and percent-encodings that no host of ours has).
+_HOST: Final = re.compile(
+    rb"(?:[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_.-])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+)
+
+
+def read_headers(lines: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> dict[bytes, bytes]:
+    """Turn ASGI header *lines* (lower-case names) into one mapping.
+
+    >>> read_headers([(b"prefer", b"count=exact"), (b"prefer", b"return=minimal")], HttpLimits())
+    {b'prefer': b'count=exact, return=minimal'}
+    >>> read_headers([(b"host", b"a"), (b"host", b"b")], HttpLimits())
+    Traceback (most recent call last):
+    backstay.errors.RequestError: BST400: The header Host came more than once
+
+    Raises:
+        RequestError: BST431 over a limit; BST400 for a repeated single header or an underscore twin.
+    """
+    pairs = list(lines)
+    count = len(pairs)
+    if count > limits.header_count:
+        raise RequestError(
+            "BST431",
+            f"The request has more than {limits.header_count} header lines",
+            hint="Send fewer headers.",
+        )
+    headers = dict(pairs)
+    # Everything here is one C call over the whole block: a Python loop over 12 lines costs 1.6 µs more.
+    names = b" ".join(headers)
+    if len(headers) != count:
+        headers = _join(pairs)
+        size = sum(len(name) + len(value) for name, value in pairs)
+    else:
+        size = len(names) - max(count - 1, 0) + len(b"".join(headers.values()))
+    if size + count * _LINE_EXTRA > limits.header_bytes:
+        raise RequestError(
+            "BST431",
+            f"The header block is larger than {limits.header_bytes} bytes",
+            hint="Shorten the longest header, or move filters into the query string or the body.",
+        )
+    if b"_" in names:
+        _refuse_twins(headers)
+    return headers
+
+
+def _join(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    joined: dict[bytes, bytes] = {}
+    for name, value in pairs:
+        if name not in joined:
+            joined[name] = value
+        elif name in SINGLE:
+            raise RequestError(
+                "BST400",
+                f"The header {name.decode('latin-1').title()} came more than once",
+                hint="Send it once; a proxy in between may add a second one.",
+            )
+        else:
+            joined[name] += (b"; " if name == b"cookie" else b", ") + value
+    return joined
+
+
+def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:
+    for name in headers:
+        if b"_" in name and name.replace(b"_", b"-") in KNOWN:
+            raise RequestError(
+                "BST400",
+                f"The header {name.decode('latin-1')} is written with an underscore",
+                hint=f"Its name is {name.replace(b'_', b'-').decode('latin-1')}.",
+            )
+
+
+# Hosts repeat: remembering the last ones costs 0.1 µs instead of the 0.8 µs of the expression.
+@lru_cache(maxsize=256)
+def is_host(value: bytes) -> bool:
+    """Say whether a Host header is well formed: a name or address, and a port from 0 to 65535 if any.
+
+    >>> is_host(b"api.example.org:8000"), is_host(b"[::1]:80"), is_host(b"a b"), is_host(b"a:99999"), is_host(b"")
+    (True, True, False, False, False)
+    """
+    if len(value) > 261 or not _HOST.fullmatch(value):
+        return False
+    _, _, port = value.rpartition(b":")
+    return value.endswith(b"]") or not port.isdigit() or len(value) == len(port) or int(port) < 65536
+
+
+@lru_cache(maxsize=256)
+def host_allowed(value: bytes, allowed: frozenset[str]) -> bool:
+    """Say whether the name in a Host header is in *allowed*: literal names, or ``.suffix`` for every name under it.
+
+    The port does not matter, nor does the case, nor the dot at the end of a fully qualified name (WB6).
+
+    >>> host_allowed(b"API.example.org:8000", frozenset({".example.org"})), host_allowed(b"evil.org", frozenset({"a"}))
+    (True, False)
+    """
+    text = value.decode("latin-1").lower()
+    name = (
+        text if text.endswith("]") else text.partition("]")[0] + "]" if text.startswith("[") else text.partition(":")[0]
+    )
+    name = name.removesuffix(".")
+    return name in allowed or any(entry.startswith(".") and name.endswith(entry) for entry in allowed)
+
+
+def check_host(host: bytes | None, http_version: str, allowed: frozenset[str] | None) -> None:
+    """Refuse a Host header that is missing (HTTP/1.1), malformed, or not one of *allowed* (None allows all).
+
+    Raises:
+        RequestError: BST400.
+    """
+    if host is None:
+        # HTTP/1.1 requires it (RFC 9112 §3.2) and not every server looks; HTTP/2 and HTTP/3 have :authority instead.
+        if http_version != "1.1" and allowed is None:
+            return
+    elif is_host(host) and (allowed is None or host_allowed(host, allowed)):
+        return
+    raise RequestError(
+        "BST400", "The Host header is missing, malformed or unknown", hint="Use the address of this API."
+    )

@@ -1,0 +1,7 @@
+"""One data request, from its parts to its reply."""
+
+from backstay.pipeline.data import Data
+from backstay.pipeline.request import DataPlane, DataRequest
+from backstay.pipeline.surface import Surface
+
+__all__ = ["Data", "DataPlane", "DataRequest", "Surface"]

@@ -1,0 +1,180 @@
+"""``/rest/v1/rpc/{name}``: a Python function, one transaction around it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backstay.catalog import Function, Table
+from backstay.db.statement import Database
+from backstay.errors import PlanError, RequestError
+from backstay.pipeline.remember import Remembered
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.plan.call import find_function, read_arguments
+from backstay.plan.fill import fill_rows
+from backstay.plan.read import plan_rows
+from backstay.plan.shape import shape_of
+from backstay.policy import Caller, Principal
+from backstay.request import check_strict, negotiate, parse_arguments, parse_prefer, parse_query
+from backstay.request.media import Media, media_type
+from backstay.request.prefer import Preferences, applied
+from backstay.request.read import Query
+from backstay.response.reply import Reply
+from backstay.response.rows import not_single
+from backstay.response.value import encode_value
+from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.write import key_columns, read_sql
+
+
+class Calls:
+    """Answers calls."""
+
+    def __init__(self, surface: Surface, database: Database, functions: Mapping[str, Function]) -> None:
+        self._surface = surface
+        self._database = database
+        self._functions = functions
+        self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
+        self._reads: Remembered[Any, Prepared] = Remembered(512)
+
+    async def answer(self, request: DataRequest, name: str) -> Reply:
+        """Call the function *name*.
+
+        Raises:
+            BackstayError: PGRST202 (no such function for this caller), PGRST101 (``GET`` of one that writes), 22P02
+                (an argument), or whatever the function raises.
+        """
+        if "/" in name:
+            raise RequestError("PGRST125", "Invalid path specified in request URL")
+        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
+        check_strict(preferences)
+        profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
+        profile = self._surface.check_profile(request.header(profile_header))
+        function, arguments, query = self._arguments(request, name)
+        media = negotiate(request.header(b"accept"), self._surface.offered)
+        body, rows = await self._run(function, arguments, query, request.principal, media)
+        return _reply(function, body, rows, media, preferences, profile)
+
+    def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:
+        text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
+        schema = self._surface.catalog.schema
+        limits = self._surface.limits
+        if request.method == "POST":
+            given = parse_arguments(request.body, request.header(b"content-type"))
+            function = find_function(self._functions, name, who, tuple(given), schema)
+            return function, read_arguments(function, given, textual=False), parse_query(text, limits=limits).query
+        if request.method not in ("GET", "HEAD"):
+            raise RequestError("PGRST101", f"Cannot use the {request.method} method on RPC", hint="Use POST, or GET.")
+        known = self._functions.get(name)
+        names = frozenset(known.parameters) if known is not None else self._names
+        parsed = parse_query(text, arguments=names, limits=limits)
+        pairs = dict(parsed.arguments)
+        function = find_function(self._functions, name, who, tuple(pairs), schema)
+        if not function.read_only:
+            raise RequestError(
+                "PGRST101",
+                f"Cannot use the {request.method} method on the function {name}: it may write",
+                hint="Call it by POST, or declare it @function(read_only=True).",
+            )
+        return function, read_arguments(function, pairs, textual=True), parsed.query
+
+    async def _run(
+        self, function: Function, arguments: dict[str, Any], query: Query, principal: Principal, media: Media
+    ) -> tuple[str, int]:
+        """Run *function* in its transaction; what it returned as JSON text, and the number of rows in it."""
+        injected = set(function.injected.values())
+        async with AsyncExitStack() as stack:
+            session: AsyncSession | None = None
+            if injected & {"db", "sync_db"} or function.model is not None:
+                session = await stack.enter_async_context(self._database.session(read_only=function.read_only))
+            result = await _invoke(function, arguments, session, Caller(principal))
+            if function.model is not None and session is not None:
+                body, rows = await self._rows(function, result, session, query, principal)
+            else:
+                body, rows = encode_value(result), len(result) if isinstance(result, list | tuple) else 1
+                if isinstance(result, list | tuple) and media.kind == "object":
+                    body = body[1:-1]
+            if media.kind == "object" and rows != 1:
+                raise not_single(rows)
+        return body, rows
+
+    async def _rows(
+        self, function: Function, result: Any, session: AsyncSession, query: Query, principal: Principal
+    ) -> tuple[str, int]:
+        """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
+        found = [] if result is None else [result] if function.result == "row" else list(result)
+        await session.flush()
+        table = self._table(function)
+        mapper: Any = sa.inspect(function.model)
+
+        keys: list[Mapping[str, Any]] = []
+        for row in found:
+            identity = mapper.primary_key_from_instance(row)
+            keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
+        shape, values = shape_of(query)
+        prepared = self._prepared(table, shape, len(values), principal)
+        columns = key_columns(table)
+        packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
+        statement = prepared.bind((*values, *packed), principal)
+        connection = await session.connection()
+        answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
+        body, rows = str(answer[0]), int(answer[1])
+        if function.result == "row":
+            return (body[1:-1], rows) if rows else ("null", 0)
+        return body, rows
+
+    def _prepared(self, table: Table, shape: Query, slots: int, principal: Principal) -> Prepared:
+        key = (table.name, shape, principal.kind)
+        found = self._reads.get(key)
+        if found is not None:
+            return found
+        scope = self._surface.scope(principal)
+        node = plan_rows(table, scope.grant("read", table), shape, scope)
+        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows)
+        return self._reads.put(key, prepare(statement, self._surface.dialect.compiler))
+
+    def _table(self, function: Function) -> Table:
+        for table in self._surface.catalog.tables.values():
+            if table.model is function.model:
+                return table
+        raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
+
+
+async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncSession | None, caller: Caller) -> Any:
+    given: dict[str, Any] = {"db": session, "me": caller}
+    injected = {name: given.get(what) for name, what in function.injected.items()}
+    if function.is_async:
+        return await function.call(**injected, **arguments)
+    if session is not None and "sync_db" in function.injected.values():
+
+        def run(sync: Any) -> Any:
+            own = {name: sync if what == "sync_db" else given.get(what) for name, what in function.injected.items()}
+            return function.call(**own, **arguments)
+
+        return await session.run_sync(run)
+    return await asyncio.to_thread(lambda: function.call(**injected, **arguments))
+
+
+def _reply(
+    function: Function, body: str, rows: int, media: Media, preferences: Preferences, profile: str | None
+) -> Reply:
+    headers: list[tuple[bytes, bytes]] = []
+    told = applied(Preferences(count=preferences.count, handling=preferences.handling))
+    if told is not None:
+        headers.append((b"preference-applied", told.encode()))
+    if profile is not None:
+        headers.append((b"content-profile", profile.encode()))
+    if function.result == "void":
+        return Reply(204, tuple(headers))
+    total = "*" if preferences.count is None else str(rows)
+    shown = f"0-{rows - 1}" if rows else "*"
+    if media.kind == "object" and function.result == "rows":
+        body = body[1:-1]
+    headers += [(b"content-type", media_type(media).encode()), (b"content-range", f"{shown}/{total}".encode())]
+    return Reply(200, tuple(headers), body.encode())

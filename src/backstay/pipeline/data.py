@@ -1,0 +1,53 @@
+"""One data request from its parts to its reply: the file to read first.
+
+``HTTP → request → plan → sql → db → response → HTTP``.  Reading, writing and calling are a file each; this one only
+chooses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from backstay.catalog import Function
+from backstay.db.statement import Database
+from backstay.errors import RequestError
+from backstay.pipeline.call import Calls
+from backstay.pipeline.read import Reads
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.pipeline.write import Writes
+from backstay.plan.scope import find_table
+from backstay.response.reply import Reply
+
+
+class Data:
+    """The data plane over one database."""
+
+    def __init__(self, surface: Surface, database: Database, functions: Mapping[str, Function]) -> None:
+        self._surface = surface
+        self._reads = Reads(surface, database)
+        self._writes = Writes(surface, database)
+        self._calls = Calls(surface, database, functions)
+
+    async def answer(self, request: DataRequest) -> Reply:
+        """Answer one request.
+
+        Raises:
+            BackstayError: whatever refuses it, with its code.
+        """
+        if request.path.startswith("rpc/"):
+            return await self._calls.answer(request, request.path[4:])
+        match request.method:
+            case "GET" | "HEAD":
+                return await self._reads.answer(request)
+            case "POST" | "PATCH" | "DELETE":
+                return await self._writes.answer(request)
+            case "OPTIONS":
+                return self._options(request)
+            case method:
+                raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
+
+    def _options(self, request: DataRequest) -> Reply:
+        table = find_table(self._surface.scope(request.principal), request.path)
+        methods = "OPTIONS,GET,HEAD" if table.read_only else "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
+        return Reply(200, ((b"allow", methods.encode()),))

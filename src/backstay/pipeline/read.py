@@ -1,0 +1,125 @@
+"""``GET`` and ``HEAD`` of a table.
+
+``text → ask → shape → plan → statement → row → reply``: each arrow is one call below.  What depends only on the
+request's text and the principal's kind is remembered, twice: under the text itself, and under the shape, so that a
+request that differs from a known one only in its values does no SQLAlchemy work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backstay.db.statement import Database
+from backstay.errors import RequestError
+from backstay.pipeline.remember import Remembered
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.plan.read import plan_read
+from backstay.plan.shape import shape_of
+from backstay.request import check_strict, narrow, negotiate, parse_prefer, parse_query, parse_range
+from backstay.request.page import Page
+from backstay.request.prefer import Preferences
+from backstay.request.read import Query
+from backstay.response.reply import Reply
+from backstay.response.rows import Frame, frame_read, render_read
+from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.select import select_rows
+
+#: Texts longer than this are planned under their shape only, so that nobody fills the memory with them.
+_MAX_REMEMBERED_TEXT = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class KnownRead:
+    """A request text that has been here before: only ``me`` and the rows are still open."""
+
+    prepared: Prepared
+    values: tuple[Any, ...]
+    offset: int
+    frame: Frame
+
+
+class Reads:
+    """Answers reads; holds nothing but what it remembers."""
+
+    def __init__(self, surface: Surface, database: Database) -> None:
+        self._surface = surface
+        self._fetch = database.fetch
+        self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
+        self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
+
+    async def answer(self, request: DataRequest) -> Reply:
+        """Answer one read.  The only ``await`` is the database."""
+        headers, principal = request.headers, request.principal
+        key = (
+            request.path,
+            request.query,
+            headers.get(b"accept"),
+            headers.get(b"prefer"),
+            headers.get(b"range") if request.method == "GET" else None,
+            headers.get(b"accept-profile"),
+            principal.kind,
+        )
+        known = self._texts.get(key)
+        if known is None:
+            known = self._read(request)
+            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+                self._texts.put(key, known)
+        row = await self._fetch(known.prepared.bind(known.values, principal))
+        return render_read(known.frame, row[0], row[1], row[2], known.offset)
+
+    def _read(self, request: DataRequest) -> KnownRead:
+        surface = self._surface
+        preferences = _honoured(parse_prefer(request.header(b"prefer")))
+        check_strict(preferences)
+        profile = surface.check_profile(request.header(b"accept-profile"))
+        text = request.query.decode("utf-8", "surrogateescape")
+        query = parse_query(text, limits=surface.limits).query
+        # Names are looked up before the representation is chosen: an unknown table is 404 whatever is accepted.
+        scope = surface.scope(request.principal)
+        surface.require_table(scope, request.path)
+        media = negotiate(request.header(b"accept"), surface.offered)
+        query = _paged(query, request, surface)
+        shape, values = shape_of(query)
+        prepared = self._prepared(request.path, shape, preferences, request)
+        frame = frame_read(request.path, text, media, preferences, profile)
+        return KnownRead(prepared, values, _offset(query), frame)
+
+    def _prepared(self, table: str, shape: Query, preferences: Preferences, request: DataRequest) -> Prepared:
+        count = preferences.count is not None
+        key = (table, shape, count, request.principal.kind)
+        found = self._shapes.get(key)
+        if found is not None:
+            return found
+        surface = self._surface
+        plan = plan_read(table, shape, surface.scope(request.principal), count=count)
+        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows)
+        return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
+
+
+def _honoured(preferences: Preferences) -> Preferences:
+    """A read has no transaction to roll back, and time zones are UTC: neither is reported as applied."""
+    return replace(preferences, tx=None, timezone=None)
+
+
+def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:
+    """*query* with the ``Range`` header in its page, and the page within its bounds."""
+    asked = next((page for path, page in query.pages if not path), Page())
+    if request.method == "GET":
+        asked = narrow(asked, parse_range(request.header(b"range")))
+    if surface.max_offset is not None and isinstance(asked.offset, int) and asked.offset > surface.max_offset:
+        raise RequestError(
+            "PGRST100",
+            f"an offset may be at most {surface.max_offset}",
+            hint="Filter by the last row's key instead, e.g. id=gt.… with the same order.",
+        )
+    if asked == Page():
+        return query
+    return replace(query, pages=(((), asked), *(item for item in query.pages if item[0])))
+
+
+def _offset(query: Query) -> int:
+    offset = next((page.offset for path, page in query.pages if not path), 0)
+    return offset if isinstance(offset, int) else 0

@@ -1,0 +1,145 @@
+"""A write as a transaction without I/O: it yields statements and is sent their rows (see `Steps`).
+
+1. Whatever refuses raises, and everything is rolled back: nothing is half done, in bulk too.
+2. The order is: write, judge the new rows, look for invisible parents, count, render.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backstay.db.failures import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
+from backstay.errors import Forbidden, PlanError
+from backstay.plan.write import Parent
+from backstay.policy import Principal
+from backstay.response.rows import not_single
+from backstay.response.written import Written
+from backstay.sql.prepared import Prepared
+from backstay.sql.statement import Row, Statement, Steps
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Script:
+    """The statements of one write, prepared; all but *write* take the packed keys behind the request's values."""
+
+    table: str
+    key_names: tuple[str, ...]
+    write: Prepared
+    probe: Prepared | None
+    check: Prepared | None
+    parents: Prepared | None
+    referred: tuple[Parent, ...]
+    read: Prepared | None
+    pack_keys: Callable[[Sequence[Row], int], tuple[Any, ...]]
+    #: Rows that the policy refuses are left out by *write* itself, before any constraint is asked.
+    judged_first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the client demands of the number of rows."""
+
+    single: bool = False
+    max_affected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One statement of a write: its script, the values it binds, and how many rows it must give (``None``: any)."""
+
+    script: Script
+    values: tuple[Any, ...]
+    expected: int | None = None
+
+
+def write_steps(
+    batches: Sequence[Batch],
+    order: Sequence[int] | None,
+    query_values: tuple[Any, ...],
+    principal: Principal,
+    demands: Demands,
+) -> Steps[Written]:
+    """Write every batch, then judge and render all rows together.
+
+    *order* puts the rows of several batches back into the order in which the client sent them.
+    """
+    keys: list[Row] = []
+    collisions = 0
+    for batch in batches:
+        if batch.script.probe is not None:
+            collisions += (yield batch.script.probe.bind(batch.values, principal))[0][0]
+        rows = yield batch.script.write.bind(batch.values, principal)
+        if batch.expected is not None and len(rows) < batch.expected:
+            _refuse_unless(not batch.script.judged_first, batch.script.table)
+            raise broken_constraint(Violation(UNIQUE))
+        _refuse_unless(all(row[-1] for row in rows), batch.script.table)
+        keys += [tuple(row[:-1]) for row in rows]
+    if order is not None:
+        keys = [key for _, key in sorted(zip(order, keys, strict=True), key=lambda pair: pair[0])]
+    script = batches[0].script
+    body = yield from _settle(script, keys, query_values, principal, demands)
+    first = tuple(zip(script.key_names, keys[0], strict=True)) if keys else ()
+    return Written(len(keys), body, first, inserted=len(keys) > collisions)
+
+
+def delete_steps(
+    lock: Statement, script: Script, query_values: tuple[Any, ...], principal: Principal, demands: Demands
+) -> Steps[Written]:
+    """Render the rows, then delete them: afterwards they could not be read any more."""
+    keys = [tuple(row) for row in (yield lock)]
+    body = yield from _settle(script, keys, query_values, principal, demands)
+    if keys:
+        yield script.write.bind((*query_values, *script.pack_keys(keys, len(script.key_names))), principal)
+    return Written(len(keys), body)
+
+
+def _settle(
+    script: Script, keys: Sequence[Row], query_values: tuple[Any, ...], principal: Principal, demands: Demands
+) -> Steps[str | None]:
+    """Judge the rows of *keys*, and return their representation where one was asked for."""
+    _check_number(len(keys), demands)
+    if script.check is None and script.parents is None and script.read is None:
+        return None
+    if not keys:
+        return "[]" if script.read is not None else None
+    values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
+    if script.check is not None:
+        _refuse_unless((yield script.check.bind(values, principal))[0][0] == len(keys), script.table)
+    if script.parents is not None:
+        counts = (yield script.parents.bind(values, principal))[0]
+        for parent, broken in zip(script.referred, counts, strict=True):
+            if broken:
+                raise _missing_parent(script.table, parent)
+    if script.read is None:
+        return None
+    body, rows, _ = (yield script.read.bind(values, principal))[0]
+    # A representation that its writer may not read is a refusal, as PostgreSQL's RETURNING is.
+    _refuse_unless(rows == len(keys), script.table)
+    return str(body)
+
+
+def _check_number(rows: int, demands: Demands) -> None:
+    if demands.max_affected is not None and rows > demands.max_affected:
+        raise PlanError(
+            "PGRST124",
+            "Query result exceeds max-affected preference constraint",
+            details=f"The query affects {rows} rows",
+        )
+    if demands.single and rows != 1:
+        raise not_single(rows)
+
+
+def _refuse_unless(allowed: bool, table: str) -> None:
+    if not allowed:
+        raise Forbidden(
+            "42501",
+            f'new row violates row-level security policy for table "{table}"',
+            hint=f"No policy of {table} lets this caller leave a row like this.",
+        )
+
+
+def _missing_parent(table: str, parent: Parent) -> Exception:
+    columns = tuple(here for here, _ in parent.pairs)
+    return broken_constraint(Violation(FOREIGN_KEY, table, columns, parent.constraint, parent.table.name))

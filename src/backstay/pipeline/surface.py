@@ -1,0 +1,64 @@
+"""What the data plane serves: the catalog, the rules and the bounds, as one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from backstay.catalog import Catalog
+from backstay.errors import RequestError
+from backstay.plan.scope import Scope, find_table
+from backstay.policy import Kind, Principal, Rule
+from backstay.request import QueryLimits
+from backstay.request.media import MediaKind
+from backstay.sql.dialect import SqlDialect
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Surface:
+    """Everything a request is judged against.
+
+    *max_rows* bounds every page and is what a request without a limit gets (``None``: unbounded); *max_offset* bounds
+    offsets.
+    """
+
+    catalog: Catalog
+    rules: tuple[Rule, ...]
+    dialect: SqlDialect
+    max_rows: int | None = 1000
+    max_offset: int | None = 100_000
+    aggregates: frozenset[str] | None = frozenset()
+    limits: QueryLimits = field(default_factory=QueryLimits)
+    offered: frozenset[MediaKind] = frozenset(("array", "object"))
+    _scopes: dict[Kind, Scope] = field(default_factory=dict)
+
+    def scope(self, principal: Principal) -> Scope:
+        """What may be planned for *principal*: the same value for every principal of its kind."""
+        kind = principal.kind
+        found = self._scopes.get(kind)
+        if found is None:
+            found = Scope(self.catalog, self.rules, kind, self.aggregates)
+            # Kinds come from verified tokens, but an app may have many roles: forget rather than grow.
+            if len(self._scopes) >= 1000:
+                self._scopes.clear()
+            self._scopes[kind] = found
+        return found
+
+    def require_table(self, scope: Scope, name: str) -> None:
+        """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""
+        if "/" in name:
+            raise RequestError("PGRST125", "Invalid path specified in request URL")
+        find_table(scope, name)
+
+    def check_profile(self, asked: str | None) -> str | None:
+        """The schema that was asked for, when it is ours.
+
+        Raises:
+            RequestError: PGRST106, for any other.
+        """
+        if asked is None or asked == self.catalog.schema:
+            return asked
+        raise RequestError(
+            "PGRST106",
+            f"Invalid schema: {asked}",
+            hint=f"Only the following schemas are exposed: {self.catalog.schema}",
+        )

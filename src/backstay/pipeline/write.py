@@ -1,0 +1,273 @@
+"""``POST``, ``PATCH`` and ``DELETE`` of a table: one transaction each, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+from backstay.catalog import Table
+from backstay.db.statement import Database
+from backstay.errors import PlanError
+from backstay.pipeline.refusal import explained
+from backstay.pipeline.remember import Remembered
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
+from backstay.pipeline.surface import Surface
+from backstay.plan.fill import fill_rows
+from backstay.plan.scope import find_table
+from backstay.plan.shape import shape_of
+from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
+from backstay.policy import Grant
+from backstay.request import check_strict, negotiate, parse_body, parse_prefer, parse_query
+from backstay.request.body import Payload
+from backstay.request.media import Media
+from backstay.request.prefer import Preferences
+from backstay.request.read import Query
+from backstay.response.reply import Reply
+from backstay.response.written import Written, render_written
+from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.statement import Steps
+from backstay.sql.write import (
+    check_sql,
+    delete_keys_sql,
+    delete_sql,
+    insert_sql,
+    judges_first,
+    key_columns,
+    lock_sql,
+    parents_sql,
+    probe_sql,
+    read_sql,
+    update_sql,
+)
+
+Action: TypeAlias = Literal["insert", "update", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A write as asked: everything parsed, nothing resolved."""
+
+    table: Table
+    shape: Query
+    values: tuple[Any, ...]
+    preferences: Preferences
+    media: Media
+    profile: str | None
+    request: DataRequest
+
+    @property
+    def representation(self) -> bool:
+        return self.preferences.returning == "representation"
+
+    @property
+    def demands(self) -> Demands:
+        strict = self.preferences.handling == "strict"
+        return Demands(self.media.kind == "object", self.preferences.max_affected if strict else None)
+
+
+class Writes:
+    """Answers writes; holds nothing but what it remembers."""
+
+    def __init__(self, surface: Surface, database: Database) -> None:
+        self._surface = surface
+        self._database = database
+        self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048)
+
+    async def answer(self, request: DataRequest) -> Reply:
+        """Answer one write."""
+        ask = self._ask(request)
+        match request.method:
+            case "POST":
+                action: Action = "insert"
+                written = await self._insert(ask)
+            case "PATCH":
+                action = "update"
+                written = await self._update(ask)
+            case _:
+                action = "delete"
+                written = await self._delete(ask)
+        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile)
+
+    def _ask(self, request: DataRequest) -> Ask:
+        surface = self._surface
+        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
+        check_strict(preferences)
+        profile = surface.check_profile(request.header(b"content-profile"))
+        query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
+        scope = surface.scope(request.principal)
+        surface.require_table(scope, request.path)
+        media = negotiate(request.header(b"accept"), surface.offered)
+        shape, values = shape_of(query)
+        return Ask(find_table(scope, request.path), shape, values, preferences, media, profile, request)
+
+    # -- insert ------------------------------------------------------------------------------------------------------
+
+    async def _insert(self, ask: Ask) -> Written:
+        payload = self._payload(ask)
+        if not payload.rows:
+            return Written(0, "[]" if ask.representation else None)
+        groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
+        batches = [self._insert_batch(ask, keys, rows) for keys, rows in groups.items()]
+        flat = [batch for part in batches for batch in part]
+        order = None
+        if len(groups) > 1:
+            order = [number for rows in groups.values() for number, _ in rows]
+
+        def steps() -> Steps[Written]:
+            return write_steps(flat, order, ask.values, ask.request.principal, ask.demands)
+
+        return await self._run(ask, steps, [row for _, row in next(iter(groups.values()))], frozenset(payload.keys))
+
+    def _insert_batch(
+        self, ask: Ask, keys: tuple[str, ...], numbered: Sequence[tuple[int, Mapping[str, Any]]]
+    ) -> list[Batch]:
+        resolution = ask.preferences.resolution
+        merge = None if resolution is None else resolution == "merge-duplicates"
+        key = ("insert", ask.table.name, keys, ask.shape, ask.representation, merge, ask.request.principal.kind)
+        plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
+        rows = [row for _, row in numbered]
+        filled = fill_rows(rows, plan.packed, plan.written)
+        counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
+        if not plan.packed:
+            # A row of nothing but defaults cannot come out of a list: one statement for each.
+            return [Batch(script, ask.values, 1 if counted else None) for _ in rows]
+        packed = self._surface.dialect.pack(filled, len(plan.packed))
+        return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
+
+    def _insert_script(self, ask: Ask, keys: tuple[str, ...], merge: bool | None) -> tuple[InsertPlan, Script]:
+        scope = self._surface.scope(ask.request.principal)
+        plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
+        dialect, slots = self._surface.dialect, len(ask.values)
+        probe = probe_sql(plan, dialect, slots)
+        script = self._script(
+            plan,
+            (plan.grant, plan.update_grant),
+            self._prepare(insert_sql(plan, dialect, slots)),
+            slots,
+            probe=None if probe is None else self._prepare(probe),
+        )
+        return plan, replace(script, judged_first=judges_first(plan))
+
+    # -- update ------------------------------------------------------------------------------------------------------
+
+    async def _update(self, ask: Ask) -> Written:
+        payload = self._payload(ask)
+        if len(payload.rows) > 1:
+            raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
+        row = payload.rows[0] if payload.rows else {}
+        keys = tuple(row) if ask.shape.columns is None else tuple(name for name in ask.shape.columns if name in row)
+        if not keys:
+            # Nothing to set: nothing is updated, and nothing is looked at.
+            return Written(0, "[]" if ask.representation else None)
+        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.request.principal.kind)
+        plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
+        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate")
+        pick = self._surface.dialect.pick
+        batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
+
+        def steps() -> Steps[Written]:
+            return write_steps([batch], None, ask.values, ask.request.principal, ask.demands)
+
+        return await self._run(ask, steps, [row], frozenset(keys))
+
+    def _update_script(self, ask: Ask, keys: tuple[str, ...]) -> tuple[UpdatePlan, Script]:
+        scope = self._surface.scope(ask.request.principal)
+        plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
+        slots = len(ask.values)
+        write = self._prepare(update_sql(plan, self._surface.dialect, slots))
+        return plan, self._script(plan, (plan.grant,), write, slots)
+
+    # -- delete ------------------------------------------------------------------------------------------------------
+
+    async def _delete(self, ask: Ask) -> Written:
+        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.request.principal.kind)
+        (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
+        principal = ask.request.principal
+
+        def steps() -> Steps[Written]:
+            if lock is None:
+                return write_steps([Batch(script, ask.values)], None, ask.values, principal, ask.demands)
+            return delete_steps(lock.bind(ask.values, principal), script, ask.values, principal, ask.demands)
+
+        return await self._run(ask, steps, [], frozenset())
+
+    def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
+        scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
+        plan = plan_delete(ask.table.name, ask.shape, scope, representation=ask.representation)
+        if plan.returning is None:
+            write, lock = self._prepare(delete_sql(plan, dialect)), None
+        else:
+            write, lock = self._prepare(delete_keys_sql(plan, dialect, slots)), self._prepare(lock_sql(plan, dialect))
+        return (plan, lock), self._script(plan, (), write, slots)
+
+    # -- shared ------------------------------------------------------------------------------------------------------
+
+    def _payload(self, ask: Ask) -> Payload:
+        given = ask.shape.columns is not None
+        return parse_body(ask.request.body, ask.request.header(b"content-type"), columns_given=given)
+
+    def _remembered(self, key: Hashable, make: Callable[[], tuple[Any, Script]]) -> tuple[Any, Script]:
+        found = self._scripts.get(key)
+        return found if found is not None else self._scripts.put(key, make())
+
+    def _prepare(self, statement: Any) -> Prepared:
+        return prepare(statement, self._surface.dialect.compiler)
+
+    def _script(
+        self,
+        plan: InsertPlan | UpdatePlan | DeletePlan,
+        grants: Sequence[Grant | None],
+        write: Prepared,
+        slots: int,
+        *,
+        probe: Prepared | None = None,
+    ) -> Script:
+        dialect, table = self._surface.dialect, plan.table
+        written = frozenset() if isinstance(plan, DeletePlan) else plan.written
+        parents = () if isinstance(plan, DeletePlan) else plan.parents
+        check = check_sql(table, grants, written, dialect, slots)
+        return Script(
+            table=table.name,
+            key_names=tuple(column.name for column in key_columns(table)),
+            write=write,
+            probe=probe,
+            check=None if check is None else self._prepare(check),
+            parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
+            referred=parents,
+            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots)),
+            pack_keys=dialect.pack_keys,
+        )
+
+    async def _run(
+        self,
+        ask: Ask,
+        steps: Callable[[], Steps[Written]],
+        rows: Sequence[Mapping[str, Any]],
+        written: frozenset[str],
+    ) -> Written:
+        try:
+            return await self._database.transact(steps)
+        except PlanError:
+            raise
+        except Exception as error:
+            scope = self._surface.scope(ask.request.principal)
+            raise explained(error, ask.table, scope, rows, written) from error
+
+
+def _groups(
+    payload: Payload, columns: tuple[str, ...] | None, *, defaults: bool
+) -> dict[tuple[str, ...], list[tuple[int, Mapping[str, Any]]]]:
+    """The rows, numbered, by the keys that they bring: one statement for each set of keys.
+
+    A key that ``columns`` announces and a row lacks is null, or, with ``missing=default``, left to its default.
+    """
+    keys = payload.keys if columns is None else columns
+    if not defaults:
+        return {keys: [(number, {key: row.get(key) for key in keys}) for number, row in enumerate(payload.rows)]}
+    found: dict[tuple[str, ...], list[tuple[int, Mapping[str, Any]]]] = {}
+    for number, row in enumerate(payload.rows):
+        present = tuple(key for key in keys if key in row)
+        found.setdefault(present, []).append((number, {key: row[key] for key in present}))
+    return found

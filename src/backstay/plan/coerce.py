@@ -1,0 +1,271 @@
+"""Text from a client → the canonical value of a column's type.
+
+The canonical value is what SQLite stores, and it is also how PostgreSQL prints the type in JSON: a UUID in lower case
+with dashes, a timestamp as ``2024-01-01T00:00:00.5+00:00``.  The messages are PostgreSQL's, so that both databases
+refuse alike.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from backstay.catalog import Family, family_of
+from backstay.errors import PlanError
+from backstay.plan.array import parse_array
+
+_INTEGER: Final = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
+_NUMBER: Final = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
+_HEX_BYTES: Final = re.compile(r"\\x([0-9a-fA-F]{2})*")
+_BOOLEANS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
+    **dict.fromkeys(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"), False),
+}
+_BITS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
+
+
+def coercion(type_: sa.types.TypeEngine[Any]) -> Callable[[str], Any]:
+    """`coerce` for one type, looked up once: finding a type's family costs more than reading most values."""
+    convert = _COERCIONS[family_of(type_)]
+    return lambda text: convert(text, type_)
+
+
+def coerce(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
+    """The canonical value of *text* for a column of *type_*.
+
+    >>> coerce("2024-01-01 02:00:00.50+02", sa.DateTime(timezone=True)), coerce("yes", sa.Boolean())
+    ('2024-01-01T00:00:00.5+00:00', 1)
+    >>> coerce("abc", sa.BigInteger())
+    Traceback (most recent call last):
+    backstay.errors.PlanError: 22P02: invalid input syntax for type bigint: "abc"
+
+    Raises:
+        PlanError: 22P02, 22003, 22007, 22008, as PostgreSQL would.
+    """
+    return _COERCIONS[family_of(type_)](text, type_)
+
+
+def type_name(type_: sa.types.TypeEngine[Any]) -> str:
+    """PostgreSQL's name of *type_*, for messages."""
+    while isinstance(type_, sa.types.TypeDecorator):
+        type_ = type_.impl_instance
+    match family_of(type_):
+        case "integer":
+            if isinstance(type_, sa.BigInteger):
+                return "bigint"
+            return "smallint" if isinstance(type_, sa.SmallInteger) else "integer"
+        case "enum":
+            return f"enum {getattr(type_, 'name', None) or 'text'}"
+        case family:
+            return _NAMES.get(family, family)
+
+
+_NAMES: Final[Mapping[str, str]] = {
+    "float": "double precision",
+    "timestamptz": "timestamp with time zone",
+    "timestamp": "timestamp without time zone",
+    "time": "time without time zone",
+    "bytes": "bytea",
+}
+
+
+def invalid(text: str, type_: sa.types.TypeEngine[Any], code: str = "22P02") -> PlanError:
+    """PostgreSQL's refusal of *text* for *type_*."""
+    if family_of(type_) == "enum":
+        return PlanError(code, f'invalid input value for {type_name(type_)}: "{text}"')
+    return PlanError(code, f'invalid input syntax for type {type_name(type_)}: "{text}"')
+
+
+def _integer(text: str, type_: Any) -> int:
+    # Nineteen digits hold every bigint; Python's own limit on int() would raise past 4,300 digits.
+    found = _INTEGER.fullmatch(text)
+    if found is None:
+        raise invalid(text, type_)
+    name = type_name(type_)
+    digits = found[1].lstrip("+-").lstrip("0")
+    value = int(found[1]) if len(digits) <= 20 else 2**70
+    bound = 2 ** _BITS[name]
+    if not -bound <= value < bound:
+        raise PlanError("22003", f'value "{text}" is out of range for type {name}')
+    return value
+
+
+def _float(text: str, type_: Any) -> float:
+    word = text.strip().lower().lstrip("+-")
+    if not _NUMBER.fullmatch(text) and word not in ("nan", "infinity", "inf"):
+        raise invalid(text, type_)
+    value = float(text)
+    if math.isinf(value) and word not in ("infinity", "inf"):
+        raise PlanError("22003", f'"{text}" is out of range for type double precision')
+    return value
+
+
+def _numeric(text: str, type_: Any) -> str:
+    if not _NUMBER.fullmatch(text) or len(text) > 1000:
+        raise invalid(text, type_)
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        raise invalid(text, type_) from None
+    if abs(value.adjusted()) > 1000:
+        raise PlanError("22003", "value overflows numeric format")
+    return format(value, "f")
+
+
+def _boolean(text: str, type_: Any) -> int:
+    found = _BOOLEANS.get(text.strip().lower())
+    # "o" is the start of both on and off; PostgreSQL refuses it too.
+    if found is None:
+        raise invalid(text, type_)
+    return int(found)
+
+
+def _text(text: str, type_: Any) -> str:
+    if "\x00" in text:
+        raise PlanError("22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+    return text
+
+
+def _enum(text: str, type_: Any) -> str:
+    allowed = getattr(type_, "enums", None)
+    if allowed is not None and text not in allowed:
+        raise invalid(text, type_)
+    return text
+
+
+def _uuid(text: str, type_: Any) -> str:
+    try:
+        return str(UUID(text.strip()))
+    except ValueError:
+        raise invalid(text, type_) from None
+
+
+def trimmed(moment: datetime | time) -> str:
+    """ISO 8601 with the fraction's trailing zeros cut, as PostgreSQL prints it in JSON."""
+    text = moment.isoformat()
+    if not moment.microsecond:
+        return text
+    at = text.index(".")
+    return text[: at + 7].rstrip("0") + text[at + 7 :]
+
+
+def _moment(text: str, type_: Any) -> datetime:
+    try:
+        return datetime.fromisoformat(text.strip())
+    except ValueError as fault:
+        out_of_range = "must be in" in str(fault) or "out of range" in str(fault)
+        if out_of_range:
+            raise PlanError("22008", f'date/time field value out of range: "{text}"') from None
+        raise invalid(text, type_, "22007") from None
+
+
+def _timestamptz(text: str, type_: Any) -> str:
+    moment = _moment(text, type_)
+    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    try:
+        return trimmed(aware.astimezone(UTC))
+    except OverflowError:
+        raise PlanError("22008", f'timestamp out of range: "{text}"') from None
+
+
+def _timestamp(text: str, type_: Any) -> str:
+    return trimmed(_moment(text, type_).replace(tzinfo=None))
+
+
+def _date(text: str, type_: Any) -> str:
+    return _moment(text, type_).date().isoformat() if len(text.strip()) > 10 else _plain_date(text, type_)
+
+
+def _plain_date(text: str, type_: Any) -> str:
+    try:
+        return date.fromisoformat(text.strip()).isoformat()
+    except ValueError as fault:
+        if "must be in" in str(fault) or "out of range" in str(fault):
+            raise PlanError("22008", f'date/time field value out of range: "{text}"') from None
+        raise invalid(text, type_, "22007") from None
+
+
+def _time(text: str, type_: Any) -> str:
+    try:
+        return trimmed(time.fromisoformat(text.strip()).replace(tzinfo=None))
+    except ValueError:
+        raise invalid(text, type_, "22007") from None
+
+
+def canonical_json(value: Any) -> str:
+    """JSON text, the same for equal values: compact, in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain_number)
+
+
+def _plain_number(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value) if value != value.to_integral_value() else int(value)
+    raise TypeError(type(value).__name__)
+
+
+def _json(text: str, type_: Any) -> str:
+    try:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        raise PlanError("22P02", "invalid input syntax for type json") from None
+    return canonical_json(value)
+
+
+def _refuse_constant(word: str) -> Any:
+    raise ValueError(word)
+
+
+def _bytes(text: str, type_: Any) -> bytes:
+    if text.startswith("\\x"):
+        if not _HEX_BYTES.fullmatch(text):
+            raise PlanError("22P02", "invalid hexadecimal data")
+        return bytes.fromhex(text[2:])
+    return text.encode()
+
+
+def _array(text: str, type_: Any) -> str:
+    item: sa.types.TypeEngine[Any] = getattr(type_, "item_type", sa.Text())
+
+    def convert(element: Any) -> Any:
+        if element is None:
+            return None
+        if isinstance(element, list):
+            return [convert(e) for e in element]
+        value = coerce(element, item)
+        return bool(value) if family_of(item) == "boolean" else value
+
+    try:
+        parsed = parse_array(text)
+    except ValueError as fault:
+        raise PlanError("22P02", f'malformed array literal: "{text}"', details=str(fault)) from None
+    return canonical_json([convert(element) for element in parsed])
+
+
+_COERCIONS: Final[Mapping[Family, Callable[[str, Any], Any]]] = {
+    "boolean": _boolean,
+    "integer": _integer,
+    "float": _float,
+    "numeric": _numeric,
+    "text": _text,
+    "uuid": _uuid,
+    "timestamptz": _timestamptz,
+    "timestamp": _timestamp,
+    "date": _date,
+    "time": _time,
+    "interval": _text,
+    "json": _json,
+    "bytes": _bytes,
+    "enum": _enum,
+    "array": _array,
+    "range": _text,
+    "tsvector": _text,
+    "other": _text,
+}

@@ -1,0 +1,75 @@
+"""Rows of a body → rows of values, with the model's defaults filled in and every fault listed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, TypeAlias
+
+from backstay.catalog import Column
+from backstay.errors import BackstayError, PlanError
+from backstay.plan.value import canonical
+
+#: (text for PostgreSQL, stored value for SQLite), see ``plan/value.py``.
+Pair: TypeAlias = tuple[str | None, Any]
+
+_MAX_FAULTS: Final = 100
+
+
+def fill_rows(
+    rows: Sequence[Mapping[str, Any]],
+    columns: Sequence[Column],
+    written: frozenset[str],
+    which: Literal["default", "onupdate"] = "default",
+) -> list[tuple[Pair, ...]]:
+    """One tuple of values for each of *rows*, in the order of *columns*.
+
+    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.
+
+    Raises:
+        PlanError: the first fault's code and message; with more than one fault, *details* lists them all (at most 100)
+            as ``{"row", "column", "code", "message"}``, rows counted from 0.
+    """
+    faults: list[dict[str, Any]] = []
+    found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
+    if faults and not (len(faults) == 1 and faults[0]["code"] == "23502"):
+        first = faults[0]
+        raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
+    # A lone NULL where none may be is left to the database, which says more about it.
+    return found
+
+
+def _row(
+    number: int,
+    row: Mapping[str, Any],
+    columns: Sequence[Column],
+    written: frozenset[str],
+    which: Literal["default", "onupdate"],
+    faults: list[dict[str, Any]],
+) -> tuple[Pair, ...]:
+    found: list[Pair] = []
+    for column in columns:
+        value = row.get(column.name) if column.name in written else _default(column, which, row)
+        try:
+            pair = canonical(value, column)
+            if pair[0] is None and not column.nullable and column.name in written:
+                raise PlanError("23502", f'null value in column "{column.name}" violates not-null constraint')
+        except BackstayError as refusal:
+            faults.append({"row": number, "column": column.name, "code": refusal.code, "message": refusal.message})
+            pair = (None, None)
+        found.append(pair)
+    return tuple(found)
+
+
+def _default(column: Column, which: Literal["default", "onupdate"], row: Mapping[str, Any]) -> Any:
+    default: Any = getattr(column.sql, which)
+    return default.arg(_Context(row)) if default.is_callable else default.arg
+
+
+class _Context:
+    """What a context-sensitive default asks SQLAlchemy's execution context for."""
+
+    def __init__(self, row: Mapping[str, Any]) -> None:
+        self.current_parameters = dict(row)
+
+    def get_current_parameters(self, isolate_multiinsert_groups: bool = True) -> dict[str, Any]:
+        return self.current_parameters

@@ -1,0 +1,139 @@
+"""What can run: names resolved, policies decided, values still open.
+
+`ReadPlan` and its parts are made by ``plan/`` and read by ``sql/``.  *grant* has no default anywhere: a plan without a
+policy cannot exist.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from backstay.catalog import Column, Relation, Table
+from backstay.policy import Grant
+from backstay.request.field import Step
+from backstay.request.filters import Quantifier, Value
+from backstay.request.page import Page
+from backstay.request.select import Aggregate
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """A column that exists, and the path into its JSON value."""
+
+    column: Column
+    path: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Compare:
+    """``operand op value``."""
+
+    operand: Operand
+    op: str
+    value: Value
+    negated: bool = False
+    quantifier: Quantifier | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Conditions joined by *kind*."""
+
+    kind: Literal["and", "or"]
+    terms: tuple[Condition, ...]
+    negated: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Present:
+    """The embed *embed* has a row (or, *negated*, has none)."""
+
+    embed: EmbedPlan
+    negated: bool = False
+
+
+Condition: TypeAlias = Compare | Group | Present
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnOutput:
+    """A column, or an aggregate over one, under *key*.  ``count()`` has no operand."""
+
+    key: str
+    operand: Operand | None
+    cast: str | None = None
+    aggregate: Aggregate | None = None
+    aggregate_cast: str | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedOutput:
+    """An embed in its place among the outputs."""
+
+    embed: EmbedPlan
+
+
+Output: TypeAlias = ColumnOutput | EmbedOutput
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SortTerm:
+    """*operand* of this node, or of its to-one *embed*.  *nulls_first* is always decided."""
+
+    operand: Operand
+    descending: bool
+    nulls_first: bool
+    embed: EmbedPlan | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Node:
+    """One table in its place in the tree of embeds.
+
+    *mentioned* are the columns of this table that any clause names; only a rule that shows all of them shows a row.
+    """
+
+    table: Table
+    grant: Grant
+    outputs: tuple[Output, ...]
+    conditions: tuple[Condition, ...]
+    sort: tuple[SortTerm, ...]
+    page: Page
+    embeds: tuple[EmbedPlan, ...]
+    mentioned: frozenset[str]
+
+    @property
+    def aggregated(self) -> bool:
+        """Whether the outputs group rows."""
+        return any(
+            (isinstance(o, ColumnOutput) and o.aggregate is not None)
+            or (isinstance(o, EmbedOutput) and o.embed.spread and o.embed.relation.to_one and o.embed.node.aggregated)
+            for o in self.outputs
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EmbedPlan:
+    """A related node.
+
+    *inner* drops parents without a related row.  *spread* puts the outputs into the parent.  *junction* is the middle
+    table of a many-to-many relation, with its own grant: who may not see the rows in the middle sees no relation.
+    """
+
+    key: str
+    relation: Relation
+    node: Node
+    inner: bool
+    spread: bool
+    junction: Table | None = None
+    junction_grant: Grant | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ReadPlan:
+    """One read.  *count* adds the number of rows that the caller may see, whatever the page."""
+
+    node: Node
+    count: bool = False

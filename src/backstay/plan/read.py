@@ -1,0 +1,270 @@
+"""The plan of a read, by small steps: embeds, outputs, conditions, order, page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, TypeVar
+
+from backstay.catalog import Relation, Table
+from backstay.errors import PlanError
+from backstay.plan.conditions import check_operator
+from backstay.plan.intent import (
+    ColumnOutput,
+    Compare,
+    Condition,
+    EmbedOutput,
+    EmbedPlan,
+    Group,
+    Node,
+    Operand,
+    Output,
+    Present,
+    ReadPlan,
+    SortTerm,
+)
+from backstay.plan.scope import Scope, find_column, find_relation, find_table
+from backstay.policy import Grant
+from backstay.request.field import Field
+from backstay.request.filters import Filter
+from backstay.request.logic import Condition as AskedCondition
+from backstay.request.logic import Logic
+from backstay.request.order import OrderTerm
+from backstay.request.page import Page
+from backstay.request.read import Path, Query
+from backstay.request.select import ColumnItem, Embed, Item, Star
+
+T = TypeVar("T")
+
+
+def plan_read(table: str, query: Query, scope: Scope, *, count: bool = False) -> ReadPlan:
+    """Plan a read of *table*.
+
+    Raises:
+        PlanError: PGRST205, 42703, PGRST200, PGRST201, PGRST108, PGRST118, PGRST120, PGRST123, PGRST127, 42883, 42804.
+    """
+    found = find_table(scope, table)
+    return ReadPlan(plan_rows(found, scope.grant("read", found), query, scope), count=count)
+
+
+def plan_rows(table: Table, grant: Grant, query: Query, scope: Scope) -> Node:
+    """Plan the rows of *table* that *grant* shows, with everything *query* asks of them and of their embeds."""
+    _refuse_unknown_paths(query)
+    return _node(_Draft(table, grant, query, scope, (), query.items))
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One node while it is being planned."""
+
+    table: Table
+    grant: Grant
+    query: Query
+    scope: Scope
+    path: Path
+    items: tuple[Item, ...]
+    embeds: dict[str, EmbedPlan] = field(default_factory=dict)
+    by_item: dict[int, EmbedPlan] = field(default_factory=dict)
+    mentioned: set[str] = field(default_factory=set)
+    outputs: list[Output] = field(default_factory=list)
+    conditions: list[Condition] = field(default_factory=list)
+    sort: list[SortTerm] = field(default_factory=list)
+
+    def operand(self, asked: Field) -> Operand:
+        column = find_column(self.table, self.grant, asked.name)
+        self.mentioned.add(column.name)
+        return Operand(column, asked.path)
+
+
+def _node(draft: _Draft) -> Node:
+    for step in _STEPS:
+        step(draft)
+    return Node(
+        table=draft.table,
+        grant=draft.grant,
+        outputs=tuple(draft.outputs),
+        conditions=tuple(draft.conditions),
+        sort=tuple(draft.sort),
+        page=next((page for path, page in draft.query.pages if path == draft.path), Page()),
+        embeds=tuple(draft.embeds.values()),
+        mentioned=frozenset(draft.mentioned),
+    )
+
+
+def _embeds(draft: _Draft) -> None:
+    for index, item in enumerate(draft.items):
+        if isinstance(item, Embed):
+            plan = _embed(draft, item)
+            # Two embeds may share a name when the client gave no alias: the last one keeps the name for filters.
+            draft.embeds[plan.key if plan.key not in draft.embeds else f"{plan.key}#{index}"] = plan
+            draft.by_item[index] = plan
+
+
+def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
+    scope = draft.scope
+    relation = find_relation(scope, draft.table, item.relation, item.hint)
+    remote = scope.catalog.tables[relation.remote]
+    key = item.alias or item.relation
+    child = _Draft(remote, scope.grant("read", remote), draft.query, scope, (*draft.path, key), item.items)
+    # A key column that a rule hides would be told by the embed, so it counts as mentioned (AC10).
+    draft.mentioned |= {local for local, _ in _local_pairs(relation)}
+    child.mentioned |= {there for _, there in _remote_pairs(relation)}
+    for term in _order_at(draft):
+        # Ordering the parent by a column of the child mentions it: only rules that show it may show the row.
+        if term.relation in (key, relation.remote):
+            child.operand(term.field)
+    node = _node(child)
+    if item.spread and not relation.to_one and node.aggregated:
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details="Aggregates are not implemented for one-to-many or many-to-many spreads.",
+        )
+    junction = scope.catalog.tables[relation.junction.table] if relation.junction is not None else None
+    return EmbedPlan(
+        key=key,
+        relation=relation,
+        node=node,
+        inner=item.join == "inner",
+        spread=item.spread,
+        junction=junction,
+        junction_grant=scope.grant("read", junction) if junction is not None else None,
+    )
+
+
+def _local_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
+    return relation.junction.local if relation.junction is not None else relation.pairs
+
+
+def _remote_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
+    return relation.junction.remote if relation.junction is not None else relation.pairs
+
+
+def _outputs(draft: _Draft) -> None:
+    for index, item in enumerate(draft.items):
+        match item:
+            case Star():
+                for name, column in draft.table.columns.items():
+                    if name in draft.grant.common:
+                        draft.mentioned.add(name)
+                        draft.outputs.append(ColumnOutput(name, Operand(column)))
+            case ColumnItem():
+                draft.outputs.append(_column_output(draft, item))
+            case Embed():
+                draft.outputs.append(EmbedOutput(draft.by_item[index]))
+
+
+def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
+    if item.aggregate is not None:
+        _refuse_aggregate(draft)
+    if item.field is None:
+        return ColumnOutput(item.alias or "count", None, item.cast, "count", item.aggregate_cast or item.cast)
+    operand = draft.operand(item.field)
+    key = item.alias or (item.aggregate if item.aggregate else _key_of(item.field))
+    return ColumnOutput(key, operand, item.cast, item.aggregate, item.aggregate_cast)
+
+
+def _key_of(asked: Field) -> str:
+    """The key of a JSON path is its last segment that is not an index; a bare column's is its name.
+
+    >>> from backstay.request.field import Step
+    >>> _key_of(Field("data", (Step("a"), Step(0), Step(1, as_text=True))))
+    'a'
+    """
+    return next((step.key for step in reversed(asked.path) if isinstance(step.key, str)), asked.name)
+
+
+def _refuse_aggregate(draft: _Draft) -> None:
+    allowed = draft.scope.aggregates
+    if allowed is not None and draft.table.name not in allowed:
+        raise PlanError("PGRST123", "Use of aggregate functions is not allowed")
+
+
+def _conditions(draft: _Draft) -> None:
+    for path, asked in draft.query.conditions:
+        if path == draft.path:
+            draft.conditions.append(_condition(draft, asked))
+
+
+def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
+    if isinstance(asked, Logic):
+        return Group(asked.kind, tuple(_condition(draft, term) for term in asked.terms), asked.negated)
+    embed = _named(draft, asked.field.name) if not asked.field.path else None
+    if embed is not None:
+        return _presence(embed, asked)
+    operand = draft.operand(asked.field)
+    check_operator(draft.table, operand, asked)
+    return Compare(operand, asked.op, asked.value, asked.negated, asked.quantifier, asked.language)
+
+
+def _presence(embed: EmbedPlan, asked: Filter) -> Present:
+    if asked.op != "is" or asked.value not in ("null", "not_null"):
+        raise PlanError(
+            "PGRST120",
+            "Bad operator on the '" + embed.key + "' embedded resource",
+            details="Only is null or not is null filters are allowed on embedded resources",
+        )
+    return Present(embed, negated=(asked.value == "null") != asked.negated)
+
+
+def _named(draft: _Draft, name: str) -> EmbedPlan | None:
+    if name in draft.embeds:
+        return draft.embeds[name]
+    return next((e for e in draft.embeds.values() if e.relation.remote == name), None)
+
+
+def _order(draft: _Draft) -> None:
+    draft.sort.extend(_sort_term(draft, term) for term in _order_at(draft))
+
+
+def _order_at(draft: _Draft) -> tuple[OrderTerm, ...]:
+    return next((terms for path, terms in draft.query.orders if path == draft.path), ())
+
+
+def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
+    nulls_first = term.descending if term.nulls is None else term.nulls == "first"
+    if term.relation is None:
+        return SortTerm(draft.operand(term.field), term.descending, nulls_first)
+    embed = _named(draft, term.relation)
+    if embed is None:
+        raise _not_embedded(term.relation)
+    if not embed.relation.to_one:
+        raise PlanError(
+            "PGRST118",
+            f"A related order on '{embed.relation.remote}' is not possible",
+            details=(
+                f"'{draft.table.name}' and '{embed.relation.remote}' "
+                "do not form a many-to-one or one-to-one relationship"
+            ),
+        )
+    column = find_column(embed.node.table, embed.node.grant, term.field.name)
+    return SortTerm(Operand(column, term.field.path), term.descending, nulls_first, embed)
+
+
+_STEPS: Final[tuple[Callable[[_Draft], None], ...]] = (_embeds, _outputs, _conditions, _order)
+
+
+def _refuse_unknown_paths(query: Query) -> None:
+    """Every filter, order or page must belong to an embed of this request (PGRST108)."""
+    known = {()} | _paths(query.items, ())
+    for path, _ in (*query.conditions, *query.orders, *query.pages):
+        if path not in known:
+            missing = next(path[depth] for depth in range(len(path)) if path[: depth + 1] not in known)
+            raise _not_embedded(missing)
+
+
+def _paths(items: tuple[Item, ...], above: Path) -> set[Path]:
+    found: set[Path] = set()
+    for item in items:
+        if isinstance(item, Embed):
+            path = (*above, item.alias or item.relation)
+            found |= {path} | _paths(item.items, path)
+    return found
+
+
+def _not_embedded(name: str) -> PlanError:
+    return PlanError(
+        "PGRST108",
+        f"'{name}' is not an embedded resource in this request",
+        hint=f"Verify that '{name}' is included in the 'select' query parameter.",
+    )

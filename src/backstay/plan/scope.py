@@ -1,0 +1,167 @@
+"""What a plan is made in: the catalog, and what this kind of principal may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from backstay.catalog import Catalog, Column, Relation, Table
+from backstay.errors import PlanError
+from backstay.policy import Action, Grant, Kind, Rule, decide
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scope:
+    """Everything a planner may know, besides the request.
+
+    *aggregates* are the tables that may be aggregated (``None``: all).
+    """
+
+    catalog: Catalog
+    rules: tuple[Rule, ...]
+    who: Kind
+    aggregates: frozenset[str] | None = frozenset()
+
+    def grant(self, action: Action, table: Table) -> Grant:
+        return decide(self.rules, self.who, action, table)
+
+    def sees(self, table: Table) -> bool:
+        """Whether any action on *table* is open to this kind of principal: else it does not exist for it."""
+        actions: tuple[Action, ...] = ("read", "create", "update", "delete")
+        return any(self.grant(action, table) for action in actions)
+
+
+def find_table(scope: Scope, name: str) -> Table:
+    """The table *name*.
+
+    Raises:
+        PlanError: PGRST205, when there is none or the caller may do nothing with it: both look alike.
+    """
+    table = scope.catalog.tables.get(name)
+    if table is None or not scope.sees(table):
+        raise PlanError("PGRST205", f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache")
+    return table
+
+
+def find_column(table: Table, grant: Grant, name: str) -> Column:
+    """The column *name*, when *grant* shows it to anyone of this kind.
+
+    Raises:
+        PlanError: 42703, when it is missing or hidden: both look alike, in every clause.
+    """
+    column = table.columns.get(name)
+    if column is None or name not in grant.columns:
+        raise PlanError("42703", f"column {table.name}.{name} does not exist")
+    return column
+
+
+def find_relation(scope: Scope, origin: Table, target: str, hint: str | None) -> Relation:
+    """The one relation from *origin* that *target* and *hint* mean.
+
+    Resolution follows PostgREST (``findRel``): *target* is a table, a foreign key's name, or a foreign key column of
+    *origin*; *hint* is a foreign key's name, a column on either side, or a junction.  Beyond it, *target* may be the
+    name of the model's relationship attribute, and a many-to-many between a table and itself is told apart by the
+    remote foreign key (name or column) as *hint*.
+
+    Raises:
+        PlanError: PGRST200 when none matches, PGRST201 when several do.
+    """
+    visible = [r for r in origin.relations if _visible(scope, r)]
+    found = [r for r in visible if _matches(r, target, hint)]
+    if not found and hint is None:
+        found = [r for r in visible if target in r.names]
+    if not found:
+        using = f" using the hint '{hint}'" if hint else ""
+        raise PlanError(
+            "PGRST200",
+            f"Could not find a relationship between '{origin.name}' and '{target}' in the schema cache",
+            details=(
+                f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
+                f"in the schema '{scope.catalog.schema}', but no matches were found."
+            ),
+        )
+    if len(found) > 1:
+        raise _ambiguous(origin, target, found)
+    return found[0]
+
+
+def _visible(scope: Scope, relation: Relation) -> bool:
+    """Both ends, the junction, and every key column in between must exist for the caller."""
+    tables = scope.catalog.tables
+    ends = [(relation.table, {a for a, _ in relation.pairs}), (relation.remote, {b for _, b in relation.pairs})]
+    if relation.junction is not None:
+        j = relation.junction
+        ends = [
+            (relation.table, {a for a, _ in j.local}),
+            (relation.remote, {b for _, b in j.remote}),
+            (j.table, {b for _, b in j.local} | {a for a, _ in j.remote}),
+        ]
+    return all(columns <= scope.grant("read", tables[name]).columns for name, columns in ends)
+
+
+def _matches(r: Relation, target: str, hint: str | None) -> bool:
+    if r.is_self:
+        return _matches_self(r, target, hint)
+    if hint is None:
+        return (
+            target == r.remote
+            or (r.holds_key and target in (r.constraint, _single(r, 0)))
+            or (target == r.constraint and r.constraint != "")
+        )
+    return target == r.remote and hint in _hints(r)
+
+
+def _matches_self(r: Relation, target: str, hint: str | None) -> bool:
+    """Both directions of one foreign key lead to the same table: the table's name means to-many, the column to-one."""
+    if hint is None:
+        if r.holds_key:
+            return target == _single(r, 0)
+        return target == r.remote
+    if target != r.remote or r.holds_key:
+        return False
+    if r.junction is not None:
+        return hint in (r.junction.table, r.junction.remote_constraint, *(a for a, _ in r.junction.remote))
+    return hint in (r.constraint, _single(r, 1))
+
+
+def _single(r: Relation, side: int) -> str | None:
+    return r.pairs[0][side] if len(r.pairs) == 1 else None
+
+
+def _hints(r: Relation) -> frozenset[str | None]:
+    if r.junction is not None:
+        return frozenset((r.junction.table,))
+    return frozenset((r.constraint, _single(r, 0), _single(r, 1)))
+
+
+def _ambiguous(origin: Table, target: str, found: list[Relation]) -> PlanError:
+    details = [
+        {
+            "cardinality": relation.cardinality,
+            "relationship": _described(relation),
+            "embedding": f"{relation.table} with {relation.remote}",
+        }
+        for relation in found
+    ]
+    names = ", ".join(
+        f"'{relation.remote}!{relation.junction.table if relation.junction else relation.constraint}'"
+        for relation in found
+    )
+    return PlanError(
+        "PGRST201",
+        f"Could not embed because more than one relationship was found for '{origin.name}' and '{target}'",
+        details=details,
+        hint=(
+            f"Try changing '{target}' to one of the following: {names}. "
+            "Find the desired relationship in the 'details' key."
+        ),
+    )
+
+
+def _described(r: Relation) -> str:
+    if r.junction is not None:
+        j = r.junction
+        local = ", ".join(b for _, b in j.local)
+        remote = ", ".join(a for a, _ in j.remote)
+        return f"{j.table} using {j.local_constraint}({local}) and {j.remote_constraint}({remote})"
+    here, there = ", ".join(a for a, _ in r.pairs), ", ".join(b for _, b in r.pairs)
+    return f"{r.constraint} using {r.table}({here}) and {r.remote}({there})"

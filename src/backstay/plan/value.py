@@ -1,0 +1,113 @@
+"""JSON from a client, or a Python value from a model's default → the text and the canonical value of a column."""
+
+from __future__ import annotations
+
+import enum
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from backstay.catalog import Column, family_of
+from backstay.errors import PlanError
+from backstay.plan.array import render_array
+from backstay.plan.coerce import coerce, trimmed
+
+
+def text_of(value: Any, type_: sa.types.TypeEngine[Any]) -> str | None:
+    """*value* as the text that PostgreSQL reads for *type_*; ``None`` for null.
+
+    >>> text_of(True, sa.Boolean()), text_of("a", sa.JSON()), text_of(["a", None], sa.ARRAY(sa.Text()))
+    ('true', '"a"', '{a,NULL}')
+    """
+    if value is None:
+        return None
+    family = family_of(type_)
+    if family == "json":
+        return encode_json(value)
+    if family == "array" and isinstance(value, Sequence) and not isinstance(value, str):
+        item: sa.types.TypeEngine[Any] = getattr(type_, "item_type", sa.Text())
+        return render_array([_element(element, item) for element in value])
+    return _scalar(value)
+
+
+def _element(value: Any, item: sa.types.TypeEngine[Any]) -> Any:
+    if isinstance(value, list | tuple) and family_of(item) != "json":
+        return [_element(element, item) for element in value]
+    return text_of(value, item)
+
+
+def _scalar(value: Any) -> str:
+    match value:
+        case str():
+            return value.name if isinstance(value, enum.Enum) else value
+        case enum.Enum():
+            return str(value.name)
+        case bool():
+            return "true" if value else "false"
+        case int() | float() | UUID():
+            return str(value)
+        case Decimal():
+            return format(value, "f") if abs(value.adjusted()) < 1000 else str(value)
+        case datetime() | time():
+            return trimmed(value)
+        case date():
+            return value.isoformat()
+        case bytes():
+            return "\\x" + value.hex()
+        case _:
+            return encode_json(value)
+
+
+def encode_json(value: Any) -> str:
+    """Compact JSON text of *value*."""
+    return json.dumps(_exact(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def _exact(value: Any) -> Any:
+    """Decimals as numbers; whatever else JSON cannot say, as text."""
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() and value.adjusted() < 19 else float(value)
+        case Mapping():
+            return {str(key): _exact(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_exact(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return _scalar(value)
+
+
+def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
+    """(text for PostgreSQL, stored value for SQLite) of *value* for *column*.
+
+    Raises:
+        PlanError: 22P02, 22003, 22007, 22008, or 22001 when the text is longer than the column.
+    """
+    text = text_of(value, column.type)
+    if text is None:
+        return None, None
+    stored = coerce(text, column.type)
+    length = getattr(column.type, "length", None)
+    if column.family == "text" and isinstance(length, int) and len(text) > length:
+        raise PlanError("22001", f"value too long for type character varying({length})")
+    precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
+    if column.family == "numeric" and precision is not None:
+        number = round(Decimal(str(stored)), scale or 0)
+        if number.adjusted() >= precision - (scale or 0) and number != 0:
+            bound = f"10^{precision - (scale or 0)}"
+            raise PlanError(
+                "22003",
+                "numeric field overflow",
+                details=(
+                    f"A field with precision {precision}, scale {scale or 0} must round to an absolute value "
+                    f"less than {bound}."
+                ),
+            )
+        stored = format(number, "f")
+    return text, stored

@@ -1,0 +1,149 @@
+"""``me``: the caller as a symbol.
+
+A policy is compiled once, when the app starts, so nothing in it may be a particular caller's value.  Everything
+``me`` offers is a bind parameter that remembers where its value comes from; the value is filled in per request.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, Literal, TypeAlias
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.sql.elements import BindParameter
+
+from backstay.errors import ConfigError, Forbidden
+from backstay.policy.principal import Principal
+
+#: Where a parameter's value comes from: ``("id",)``, ``("role",)``, ``("aal",)``, ``("has_role", name)`` or
+#: ``("claim", key, …)``.
+Source: TypeAlias = tuple[str, ...]
+
+#: Claims that the account's owner may edit: a policy that believed them would be written by the attacker (TK8).
+_EDITABLE_CLAIMS: Final = frozenset({"user_metadata"})
+
+
+class MeParameter(BindParameter[Any]):
+    """A bind parameter whose value is a fact about the caller."""
+
+    inherit_cache = False
+    me_source: Source
+
+    @classmethod
+    def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> MeParameter:
+        parameter = cls(f"me_{source[0]}", None, type_=type_, unique=True, required=False)
+        parameter.me_source = source
+        return parameter
+
+
+class Me:
+    """The symbolic caller that a policy function receives, and the concrete one that a `function` receives.
+
+    In a policy each attribute is a SQL expression; compare it with columns.  ``me.id`` takes the type of the column it
+    is compared with.  In a `function` the attributes are plain values.
+    """
+
+    __slots__ = ()
+
+    #: Parameters of functions with this annotation are given the caller.
+    injected_as: ClassVar[str] = "me"
+
+    @property
+    def id(self) -> Any:
+        """The account's id (the token's ``sub``).  Callers without one never reach a rule that mentions it."""
+        return MeParameter.of(("id",))
+
+    @property
+    def role(self) -> Any:
+        """``anon``, ``authenticated``, ``service_role`` or a role of the app."""
+        return MeParameter.of(("role",), sa.String())
+
+    @property
+    def aal(self) -> Any:
+        """Authenticator assurance level: ``aal1`` or ``aal2`` (NIST SP 800-63B)."""
+        return MeParameter.of(("aal",), sa.String())
+
+    def has_role(self, role: str) -> Any:
+        """Whether the caller holds *role*, as its main role or beside it."""
+        return MeParameter.of(("has_role", role), sa.Boolean()) == sa.true()
+
+    def claim(self, *path: str) -> Any:
+        """A verified claim of the token; several keys walk into nested objects.
+
+        Raises:
+            ConfigError: BST-E021, for claims that the account's owner may edit (``user_metadata``).
+        """
+        if not path or path[0] in _EDITABLE_CLAIMS:
+            raise ConfigError(
+                "BST-E021",
+                f"a policy cannot rely on the claim {'.'.join(path) or '(none)'!r}: its owner may edit it",
+                hint="Use app_metadata, or a role assigned in the database.",
+            )
+        return MeParameter.of(("claim", *path))
+
+
+class Caller(Me):
+    """The concrete caller that a `function` receives: the same names, plain values."""
+
+    __slots__ = ("principal",)
+
+    def __init__(self, principal: Principal) -> None:
+        self.principal = principal
+
+    @property
+    def id(self) -> Any:
+        """A ``UUID`` where the id is one, else the text of the token's ``sub``.
+
+        Raises:
+            Forbidden: 42501, for a caller without an account; ask `is_anonymous` first where that is fine.
+        """
+        if self.principal.id is None:
+            raise Forbidden("42501", "an account is needed", hint="Sign in, and send the access token.")
+        try:
+            return UUID(self.principal.id)
+        except ValueError:
+            return self.principal.id
+
+    @property
+    def is_anonymous(self) -> bool:
+        """Whether the caller has no account."""
+        return self.principal.id is None
+
+    @property
+    def role(self) -> Any:
+        return self.principal.role
+
+    @property
+    def aal(self) -> Any:
+        return self.principal.aal
+
+    def has_role(self, role: str) -> Any:
+        return value_of(("has_role", role), self.principal)
+
+    def claim(self, *path: str) -> Any:
+        return value_of(("claim", *path), self.principal)
+
+
+def value_of(source: Source, principal: Principal) -> Any:
+    """The caller's value for *source*: ``None`` where it has none.
+
+    >>> value_of(("claim", "org", "id"), Principal(id="7", claims={"org": {"id": 3}}))
+    3
+    >>> value_of(("has_role", "editor"), Principal(role="editor"))
+    True
+    """
+    kind: Literal["id", "role", "aal", "has_role", "claim"] | str = source[0]
+    match kind:
+        case "id":
+            return principal.id
+        case "role":
+            return principal.role
+        case "aal":
+            return principal.aal
+        case "has_role":
+            return source[1] == principal.role or source[1] in principal.roles
+        case _:
+            value: Any = principal.claims
+            for key in source[1:]:
+                value = value.get(key) if hasattr(value, "get") else None
+            return value

@@ -1,0 +1,128 @@
+"""JSON that means one thing (RFC 8259, I-JSON RFC 7493): the standard parser with its doors closed.
+
+1. A key stands once in its object, ``NaN`` and ``Infinity`` do not exist, text is UTF-8.
+2. Integers are 64-bit; other numbers are `decimal.Decimal`, exactly as written.
+3. Depth is counted before parsing, on the text without its strings, so that no input reaches Python's own limit.
+4. ``\\u0000`` and lone surrogates are refused: neither can be stored as text.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
+from typing import Any, NoReturn
+
+from backstay.errors import RequestError
+from backstay.request.limits import DEFAULT_BODY_LIMITS, BodyLimits
+
+# A string that never ends is one match too, or each of its quotes would begin a search of its own.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_BRACKET = re.compile(r"[\[\]{}]")
+_CHANGE = {"[": 1, "{": 1, "]": -1, "}": -1}
+
+_MIN_INTEGER, _MAX_INTEGER = -(2**63), 2**63 - 1
+
+
+class _Refused(ValueError):
+    """Why a document that the grammar allows is refused; its text is the details of the error."""
+
+
+def parse_json(body: bytes, limits: BodyLimits = DEFAULT_BODY_LIMITS) -> Any:
+    """The value of *body*: dict, list, str, bool, None, int or `decimal.Decimal`.
+
+    >>> parse_json(b'{"price": 19.90}')
+    {'price': Decimal('19.90')}
+
+    Raises:
+        RequestError: PGRST102, for everything that is not one strict JSON document within *limits*.
+    """
+    try:
+        text = body.decode("utf-8")
+        _check_depth(text, limits.depth)
+        value = _decoder(limits.number_chars).decode(text)
+        if "\\u" in text:
+            _check_text(value)
+    except _Refused as refused:
+        raise invalid_json(str(refused)) from None
+    except json.JSONDecodeError as error:
+        raise invalid_json(f"{error.msg}: line {error.lineno}, column {error.colno}") from None
+    except UnicodeDecodeError:
+        raise invalid_json("The body is not valid UTF-8.") from None
+    except RecursionError:
+        raise invalid_json(f"More than {limits.depth} levels of arrays and objects.") from None
+    return value
+
+
+def invalid_json(details: str) -> RequestError:
+    """PostgREST's error for a body that is not JSON, with the *details* that it leaves out."""
+    return RequestError("PGRST102", "Empty or invalid json", details=details)
+
+
+def _check_depth(text: str, depth: int) -> None:
+    if text.count("[") + text.count("{") <= depth:
+        return
+    brackets = _BRACKET.findall(_STRING.sub("", text))
+    if max(accumulate(map(_CHANGE.__getitem__, brackets)), default=0) > depth:
+        raise _Refused(f"More than {depth} levels of arrays and objects.")
+
+
+def _check_text(value: Any) -> None:
+    """Refuse what an escape can put into a string but no database can store.  Depth is bounded by now."""
+    texts: Iterable[Any]
+    if isinstance(value, str):
+        if "\0" in value:
+            raise _Refused("\\u0000 cannot be stored as text.")
+        if not value.isascii():
+            try:
+                value.encode("utf-8")
+            except UnicodeEncodeError:
+                raise _Refused("A \\u escape is half of a surrogate pair.") from None
+        return
+    if isinstance(value, dict):
+        texts = (*value.keys(), *value.values())
+    elif isinstance(value, list):
+        texts = value
+    else:
+        return
+    for text in texts:
+        _check_text(text)
+
+
+@lru_cache(8)
+def _decoder(number_chars: int) -> json.JSONDecoder:
+    def integer(text: str) -> int:
+        if len(text) > 20 or not _MIN_INTEGER <= (number := int(text)) <= _MAX_INTEGER:
+            raise _Refused(f"The integer {text[:30]} has more than 64 bits; send it as a string.")
+        return number
+
+    def fraction(text: str) -> Decimal:
+        if len(text) > number_chars:
+            raise _Refused(f"A number has more than {number_chars} characters.")
+        # 1e999999999 is eleven characters here and a gigabyte where somebody writes it out.
+        exponent = text.lower().partition("e")[2]
+        if len(exponent) > 9 or abs(int(exponent or 0)) > number_chars:
+            raise _Refused(f"The exponent of {text[:30]} is beyond ±{number_chars}.")
+        return Decimal(text)
+
+    return json.JSONDecoder(
+        object_pairs_hook=_object, parse_int=integer, parse_float=fraction, parse_constant=_constant
+    )
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _Refused(f"The key {json.dumps(key[:100])} stands twice in one object.")
+            seen.add(key)
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise _Refused(f"{name} is not JSON.")

@@ -1,0 +1,74 @@
+"""What a write did → status, headers, body."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from backstay.request.media import Media, media_type
+from backstay.request.prefer import Preferences, applied
+from backstay.response.reply import Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The outcome of a write.
+
+    *body* is the representation, where one was asked for; *keys* are (column, value) of the first row; *inserted* tells
+    whether any row is new.
+    """
+
+    rows: int
+    body: str | None = None
+    keys: tuple[tuple[str, Any], ...] = ()
+    inserted: bool = True
+
+
+def render_written(
+    action: Literal["insert", "update", "delete"],
+    table: str,
+    written: Written,
+    media: Media,
+    preferences: Preferences,
+    profile: str | None,
+) -> Reply:
+    """The reply of a write: PostgREST's status, ``Content-Range`` and ``Preference-Applied`` for each kind."""
+    representation = written.body is not None
+    headers: list[tuple[bytes, bytes]] = []
+    if representation:
+        headers.append((b"content-type", media_type(media).encode()))
+    headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
+    if preferences.returning == "headers-only" and action == "insert" and written.keys:
+        headers.append((b"location", _location(table, written.keys).encode()))
+    told = applied(preferences)
+    if told is not None:
+        headers.append((b"preference-applied", told.encode()))
+    if profile is not None:
+        headers.append((b"content-profile", profile.encode()))
+    body = written.body or ""
+    if representation and media.kind == "object":
+        body = body[1:-1]
+    return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
+
+
+def _status(action: str, written: Written, preferences: Preferences, representation: bool) -> int:
+    if action == "insert":
+        merged = preferences.resolution == "merge-duplicates" and not written.inserted
+        return 200 if merged else 201
+    return 200 if representation else 204
+
+
+def _content_range(action: str, rows: int, preferences: Preferences) -> str:
+    total = "*" if preferences.count is None else str(rows)
+    if action == "update" and rows:
+        return f"0-{rows - 1}/{total}"
+    return f"*/{total}"
+
+
+def _location(table: str, keys: tuple[tuple[str, Any], ...]) -> str:
+    parts = [
+        f"{quote(name, safe='')}={'is.null' if value is None else 'eq.' + quote(str(value), safe='')}"
+        for name, value in keys
+    ]
+    return f"/{quote(table)}?{'&'.join(parts)}"

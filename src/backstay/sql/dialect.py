@@ -1,0 +1,88 @@
+"""What differs between the databases, as one frozen value of functions: no ``if dialect ==`` anywhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect as SaDialect
+from sqlalchemy.sql.elements import ColumnElement
+
+from backstay.catalog import Column
+from backstay.plan.intent import Compare
+from backstay.request.field import Step
+from backstay.sql.parameters import SlotParameter
+
+Expression: TypeAlias = ColumnElement[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Typed:
+    """An expression and the type it has for the API."""
+
+    expression: Expression
+    type: sa.types.TypeEngine[Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listed:
+    """Rows that a request brings, as a FROM: one expression for each column, and their order.
+
+    *values* have the columns' types.  The rows travel in the slots that `SqlDialect.pack` fills.
+    """
+
+    from_: sa.FromClause
+    values: tuple[Expression, ...]
+    ordinal: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SqlDialect:
+    """How one database says what every plan needs said.
+
+    Every function returns SQLAlchemy expressions; texts of clients are always bind parameters.
+    """
+
+    name: str
+    compiler: SaDialect
+    #: JSON object of (key, JSON-ready value) pairs; keys are bound.
+    json_object: Callable[[Sequence[tuple[str, Expression]]], Expression]
+    #: Aggregate: JSON array of JSON-ready values, ``[]`` when there is none.
+    json_array: Callable[[Expression], Expression]
+    #: Marks a subquery's JSON as JSON, so that it is not encoded twice.
+    nested: Callable[[Expression], Expression]
+    #: The finished JSON as text.
+    body: Callable[[Expression], Expression]
+    #: A column's value, ready to stand in JSON.
+    json_value: Callable[[Typed], Expression]
+    #: A JSON path into a column.
+    path: Callable[[Typed, tuple[Step, ...]], Typed]
+    #: A sort key: the expression whose order is that of PostgreSQL.
+    sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
+    #: ``operand op value``, without its negation.
+    compare: Callable[[Typed, Compare], Expression]
+    #: ``::type`` from the allow-list; raises `PlanError` 42704.
+    cast: Callable[[Typed, str], Typed]
+    #: An aggregate over a value.
+    aggregate: Callable[[str, Typed | None], Typed]
+    #: A bound integer of the request.
+    integer: Callable[[int, Callable[[Any], int]], SlotParameter]
+    #: Rows of these columns, packed into slots from the given number on.
+    listed: Callable[[Sequence[Column], int], Listed]
+    #: The slots' values for rows of (text, stored) pairs, see ``plan/value.py``.
+    pack: Callable[[Sequence[Sequence[tuple[str | None, Any]]], int], tuple[Any, ...]]
+    #: The slots' values for keys as `key_out` returned them.
+    pack_keys: Callable[[Sequence[Sequence[Any]], int], tuple[Any, ...]]
+    #: A key column on its way out of a write.
+    key_out: Callable[[Column], Expression]
+    #: A bound single value on its way into a column, and the type it is bound with.
+    stored: Callable[[Column, Expression], Expression]
+    stored_type: Callable[[Column], sa.types.TypeEngine[Any]]
+    #: Which of (text, stored) `stored` takes.
+    pick: Callable[[tuple[str | None, Any]], Any]
+    #: The dialect's own INSERT, with ON CONFLICT.
+    insert: Callable[[sa.Table], Any]
+    #: INSERT of one row of defaults.
+    insert_nothing: Callable[[sa.Table], Any]

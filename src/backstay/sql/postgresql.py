@@ -1,0 +1,259 @@
+"""How PostgreSQL says it.
+
+Values of requests travel as text and are cast where they stand (``CAST($1::VARCHAR AS UUID)``): PostgreSQL's own input
+functions read them, so every type it has works, with its own messages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
+from sqlalchemy.engine import Dialect as SaDialect
+
+from backstay.catalog import Column, Family, family_of
+from backstay.errors import PlanError
+from backstay.plan.coerce import coercion
+from backstay.plan.intent import Compare
+from backstay.request.field import Step
+from backstay.request.filters import Slot, Value
+from backstay.sql.casts import cast_type
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
+from backstay.sql.parameters import SlotParameter
+
+#: PostgreSQL takes at most 100 arguments to a function: 50 keys.
+_MAX_PAIRS: Final = 50
+_COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_PATTERNS: Final = {"like": "LIKE", "ilike": "ILIKE", "match": "~", "imatch": "~*"}
+_SETS: Final = {"cs": "@>", "cd": "<@", "ov": "&&", "sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
+_SEARCHES: Final = {
+    "fts": "to_tsquery",
+    "plfts": "plainto_tsquery",
+    "phfts": "phraseto_tsquery",
+    "wfts": "websearch_to_tsquery",
+}
+#: Checked before SQL runs; the other families are left to PostgreSQL, which reads more spellings than we do.
+_CHECKED: Final[frozenset[Family]] = frozenset({"integer", "boolean", "uuid", "text"})
+
+
+def postgresql(dialect: SaDialect) -> SqlDialect:
+    """PostgreSQL through SQLAlchemy's *dialect* (its parameter style decides who can run the statements)."""
+    return SqlDialect(
+        name="postgresql",
+        compiler=dialect,
+        json_object=_json_object,
+        json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
+        nested=lambda value: value,
+        body=lambda value: sa.cast(value, sa.Text()),
+        json_value=_json_value,
+        path=_path,
+        sort_key=_sort_key,
+        compare=_compare,
+        cast=_cast,
+        aggregate=_aggregate,
+        integer=_integer,
+        listed=_listed,
+        pack=lambda rows, width: _columns([[text for text, _ in row] for row in rows], width),
+        pack_keys=_columns,
+        key_out=lambda column: sa.cast(column.sql, sa.Text()),
+        stored=_stored,
+        stored_type=lambda column: sa.Text(),
+        pick=lambda pair: pair[0],
+        insert=pg.insert,
+        insert_nothing=lambda table: pg.insert(table).values(),
+    )
+
+
+def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
+    if len(pairs) <= _MAX_PAIRS:
+        arguments = [part for key, value in pairs for part in (sa.literal(key, sa.Text()), value)]
+        return sa.func.json_build_object(*arguments, type_=sa.JSON())
+    chunks = [_json_object(pairs[i : i + _MAX_PAIRS]) for i in range(0, len(pairs), _MAX_PAIRS)]
+    # Objects of one row are glued as text: ``{…`` + ``, …`` + ``}``.
+    texts = [sa.func.substr(sa.cast(chunk, sa.Text()), 2) for chunk in chunks]
+    inner = [sa.func.left(text, -1) for text in texts]
+    glued = sa.func.concat(sa.literal_column("'{'"), *_joined(inner), sa.literal_column("'}'"))
+    return sa.cast(glued, sa.JSON())
+
+
+def _joined(parts: Sequence[Expression]) -> list[Expression]:
+    out: list[Expression] = []
+    for part in parts:
+        out += [sa.literal_column("','"), part] if out else [part]
+    return out
+
+
+def _json_value(typed: Typed) -> Expression:
+    return typed.expression
+
+
+def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:
+    expression = typed.expression
+    if family_of(typed.type) != "json":
+        expression = sa.func.to_jsonb(expression)
+    for step in path:
+        # json_object_field takes text, json_array_element an integer: the parameter's type chooses.
+        key = sa.literal(step.key, sa.Text() if isinstance(step.key, str) else sa.Integer())
+        operator = "->>" if step.as_text else "->"
+        expression = expression.op(operator, precedence=15, return_type=sa.Text() if step.as_text else pg.JSONB())(key)
+    return Typed(expression, sa.Text() if path[-1].as_text else pg.JSONB())
+
+
+def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
+    found = _path(typed, path) if path else typed
+    # Plain json has no order; jsonb does.
+    return sa.cast(found.expression, pg.JSONB()) if family_of(found.type) == "json" else found.expression
+
+
+def _compare(typed: Typed, condition: Compare) -> Expression:
+    if condition.operand.path:
+        typed = _path(typed, condition.operand.path)
+        if family_of(typed.type) == "json":
+            typed = Typed(sa.cast(typed.expression, pg.JSONB()), pg.JSONB())
+    left, op, value = typed.expression, condition.op, condition.value
+    if op == "is":
+        return _is(left, str(value))
+    if not isinstance(value, Slot):
+        raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
+    if op == "in":
+        return left == sa.func.any(_many(value, typed.type))
+    if op == "isdistinct":
+        return left.is_distinct_from(_one(value, typed.type))
+    if op in _SEARCHES:
+        return _search(typed, condition, value)
+    operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
+    if operator is None:
+        raise PlanError("PGRST100", f"unknown operator {op}")
+    type_: sa.types.TypeEngine[Any] = sa.Text() if op in _PATTERNS else typed.type
+    if op in ("cs", "cd", "ov") and family_of(type_) == "json":
+        left, type_ = sa.cast(left, pg.JSONB()), pg.JSONB()
+    star = _starred if op in ("like", "ilike") else None
+    if condition.quantifier is not None:
+        folded = sa.func.any if condition.quantifier == "any" else sa.func.all
+        right: Expression = folded(_many(value, type_, star))
+    else:
+        right = _one(value, type_, star)
+    return left.op(operator, is_comparison=True, return_type=sa.Boolean())(right)
+
+
+def _is(left: Expression, word: str) -> Expression:
+    match word:
+        case "null":
+            return left.is_(None)
+        case "not_null":
+            return left.is_not(None)
+        case "true":
+            return left.is_(sa.true())
+        case "false":
+            return left.is_(sa.false())
+        case _:
+            return left.op("IS", is_comparison=True, return_type=sa.Boolean())(sa.literal_column("UNKNOWN"))
+
+
+def _search(typed: Typed, condition: Compare, value: Slot) -> Expression:
+    language = (
+        [] if condition.language is None else [sa.cast(sa.literal(condition.language, sa.Text()), pg.REGCONFIG())]
+    )
+    query = getattr(sa.func, _SEARCHES[condition.op])(*language, _one(value, sa.Text()))
+    left = typed.expression
+    if family_of(typed.type) != "tsvector":
+        left = sa.func.to_tsvector(*language, left)
+    return left.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
+
+
+def _starred(text: str) -> str:
+    return text.replace("*", "%")
+
+
+def bare(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:
+    """*type_* without length, precision or scale: ``CAST('toolong' AS VARCHAR(3))`` would cut silently.
+
+    ``None`` for text, which needs no cast at all.
+    """
+    while isinstance(type_, sa.types.TypeDecorator):
+        type_ = type_.impl_instance
+    match family_of(type_):
+        case "text":
+            return None
+        case "numeric":
+            return sa.Numeric()
+        case "timestamptz":
+            return sa.DateTime(timezone=True)
+        case "timestamp":
+            return sa.DateTime()
+        case "array" if isinstance(type_, sa.ARRAY):
+            return sa.ARRAY(bare(type_.item_type) or sa.Text())
+        case _:
+            return type_
+
+
+def _one(value: Value, type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | None = None) -> Expression:
+    assert isinstance(value, Slot)  # noqa: S101 - the caller has looked
+    parameter = SlotParameter.of(value.index, _checked(type_, change), sa.Text())
+    target = bare(type_)
+    return parameter if target is None else sa.cast(parameter, target)
+
+
+def _many(value: Value, type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | None = None) -> Expression:
+    assert isinstance(value, Slot)  # noqa: S101 - the caller has looked
+    check = _checked(type_, change)
+    parameter = SlotParameter.of(value.index, lambda texts: [check(text) for text in texts], sa.ARRAY(sa.Text()))
+    target = bare(type_)
+    return parameter if target is None else sa.cast(parameter, sa.ARRAY(target))
+
+
+def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | None) -> Callable[[Any], str]:
+    # A NUL is ours to refuse in any family: the driver would raise on its own.
+    any_text: sa.types.TypeEngine[Any] = sa.Text()
+    check = coercion(type_ if family_of(type_) in _CHECKED else any_text)
+
+    def encode(text: Any) -> str:
+        check(text)
+        return change(text) if change is not None else str(text)
+
+    return encode
+
+
+def _cast(typed: Typed, name: str) -> Typed:
+    target = cast_type(name)
+    return Typed(sa.cast(typed.expression, target), target)
+
+
+def _aggregate(name: str, typed: Typed | None) -> Typed:
+    if typed is None:
+        return Typed(sa.func.count(), sa.BigInteger())
+    function: Any = getattr(sa.func, name)
+    return Typed(function(typed.expression), sa.BigInteger() if name == "count" else typed.type)
+
+
+def _integer(index: int, encode: Callable[[Any], int]) -> SlotParameter:
+    return SlotParameter.of(index, encode, sa.BigInteger())
+
+
+# -- rows of a request -----------------------------------------------------------------------------------------------
+
+
+def _listed(columns: Sequence[Column], slot: int) -> Listed:
+    """``unnest($1::text[], …) WITH ORDINALITY``: one array of texts for each column, cast where it stands."""
+    arrays = [SlotParameter.of(slot + i, _as_is, sa.ARRAY(sa.Text())) for i in range(max(len(columns), 1))]
+    names = [f"_v{i}" for i in range(len(arrays))]
+    rows = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="_n", name=f"_l{slot}").render_derived()
+    values = tuple(_stored(column, rows.c[name]) for column, name in zip(columns, names, strict=False))
+    return Listed(rows, values, rows.c["_n"])
+
+
+def _stored(column: Column, text: Expression) -> Expression:
+    target = bare(column.type)
+    return sa.type_coerce(text, sa.Text()) if target is None else sa.cast(sa.type_coerce(text, sa.Text()), target)
+
+
+def _columns(rows: Sequence[Sequence[Any]], width: int) -> tuple[Any, ...]:
+    if not width:
+        return ([None] * len(rows),)
+    return tuple([row[i] for row in rows] for i in range(width))
+
+
+def _as_is(value: Any) -> Any:
+    return value

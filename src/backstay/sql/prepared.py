@@ -1,0 +1,121 @@
+"""An expression compiled once: SQL text, and how to fill its parameters for each request.
+
+SQLAlchemy's part ends here.  A request of a known shape only fills a list: about 1 µs for a handful of parameters,
+where compiling the statement again costs 129–216 µs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Dialect as SaDialect
+from sqlalchemy.sql.elements import BindParameter
+
+from backstay.catalog import family_of
+from backstay.errors import BackstayError
+from backstay.plan.coerce import coercion
+from backstay.policy import MeParameter, Principal, value_of
+from backstay.policy.me import Source
+from backstay.sql.parameters import Encode, SlotParameter
+from backstay.sql.statement import Statement
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prepared:
+    """SQL text with its arguments: *template* holds the constants; the others are filled by `bind`.
+
+    *slots* are (position, index of the request's value, encode); *facts* are (position, source in the principal,
+    encode).
+    """
+
+    sql: str
+    template: tuple[Any, ...]
+    slots: tuple[tuple[int, int, Encode], ...]
+    facts: tuple[tuple[int, Source, Encode], ...]
+
+    def bind(self, values: Sequence[Any], principal: Principal) -> Statement:
+        """Fill in the request's *values* and the facts about *principal*.
+
+        Raises:
+            PlanError: 22P02 and its siblings, when a value is not valid for its column.
+        """
+        args = list(self.template)
+        for position, index, encode in self.slots:
+            args[position] = encode(values[index])
+        for position, source, encode in self.facts:
+            args[position] = encode(value_of(source, principal))
+        return Statement(self.sql, tuple(args))
+
+
+def prepare(statement: sa.Executable, dialect: SaDialect) -> Prepared:
+    """Compile *statement* for *dialect*; its constants are made driver-ready now."""
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+    names: Sequence[str] = compiled.positiontup or ()
+    template: list[Any] = []
+    slots: list[tuple[int, int, Encode]] = []
+    facts: list[tuple[int, Source, Encode]] = []
+    for position, name in enumerate(names):
+        parameter = compiled.binds.get(name)
+        if isinstance(parameter, SlotParameter):
+            slots.append((position, parameter.slot_index, parameter.slot_encode))
+            template.append(None)
+        elif isinstance(parameter, MeParameter):
+            facts.append((position, parameter.me_source, _fact_encoder(parameter, dialect)))
+            template.append(None)
+        else:
+            template.append(_constant(name, parameter, compiled, dialect))
+    return Prepared(str(compiled), tuple(template), tuple(slots), tuple(facts))
+
+
+def _constant(name: str, parameter: BindParameter[Any] | None, compiled: Any, dialect: SaDialect) -> Any:
+    # An expanding parameter (``column.in_([…])`` in a policy) has been split: its parts are not in ``binds``.
+    value = compiled.params[name] if parameter is None else parameter.effective_value
+    kind = compiled.escaped_bind_names.get(name, name) if parameter is None else name
+    type_ = parameter.type if parameter is not None else _expanded_type(kind, compiled)
+    process = type_.dialect_impl(dialect).bind_processor(dialect)
+    return process(value) if process is not None else value
+
+
+def _expanded_type(name: str, compiled: Any) -> sa.types.TypeEngine[Any]:
+    stem = name.rpartition("_")[0]
+    found = compiled.binds.get(stem)
+    return found.type if found is not None else sa.types.NULLTYPE
+
+
+def _fact_encoder(parameter: MeParameter, dialect: SaDialect) -> Encode:
+    """Turn a claim into what its column holds; what cannot be one is NULL, which matches nothing."""
+    type_ = parameter.type
+    process = type_.dialect_impl(dialect).bind_processor(dialect)
+    family = family_of(type_)
+    read = coercion(type_)
+
+    # One caller asks many times: remembering costs 0.1 µs, converting an id 3 to 6.
+    @lru_cache(maxsize=4096, typed=True)
+    def convert(value: Any) -> Any:
+        if family == "boolean" and isinstance(value, bool):
+            return process(value) if process is not None else value
+        try:
+            typed = _python_value(read(str(value)), type_)
+            return process(typed) if process is not None else typed
+        except (BackstayError, ValueError, TypeError):
+            return None
+
+    def encode(value: Any) -> Any:
+        return None if value is None or isinstance(value, dict | list) else convert(value)
+
+    return encode
+
+
+def _python_value(canonical: Any, type_: sa.types.TypeEngine[Any]) -> Any:
+    """The Python value that SQLAlchemy's bind processor for *type_* expects."""
+    try:
+        kind = type_.python_type
+    except NotImplementedError:
+        return canonical
+    if isinstance(canonical, str) and hasattr(kind, "fromisoformat"):
+        return kind.fromisoformat(canonical)
+    return kind(canonical)

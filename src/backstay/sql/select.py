@@ -1,0 +1,369 @@
+"""A `ReadPlan` → one statement whose single row holds the finished JSON.
+
+The shape of the statement, for every database::
+
+    SELECT json_array(json_object(…)), count(*), (SELECT count(*) …)
+    FROM (SELECT t1.a AS c0, t2.b AS c1, … FROM t1 LEFT JOIN t2 ON … WHERE … ORDER BY … LIMIT …) AS p
+
+The inner select (the *page*) chooses, joins, sorts and cuts; only the rows that are left are turned into JSON.  To-one
+embeds are joins of the page.  To-many embeds are pages of their own, correlated with the page above.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from sqlalchemy.sql import util as sql_util
+from sqlalchemy.sql.elements import ColumnElement, True_
+
+from backstay.errors import PlanError
+from backstay.plan.intent import (
+    ColumnOutput,
+    Compare,
+    Condition,
+    EmbedOutput,
+    EmbedPlan,
+    Group,
+    Node,
+    Operand,
+    Output,
+    Present,
+    ReadPlan,
+)
+from backstay.policy import Grant
+from backstay.request.filters import Slot
+from backstay.sql.dialect import Expression, SqlDialect, Typed
+
+Where: TypeAlias = list[ColumnElement[bool]]
+#: Given the page, the value as JSON.
+Render: TypeAlias = Callable[[sa.FromClause], Expression]
+
+
+def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None) -> sa.Select[Any]:
+    """The statement of *plan*: one row of (JSON text, number of rows in it, total or NULL).
+
+    Raises:
+        PlanError: 42704, PGRST127, where the database has no such type or feature.
+    """
+    build = Build(dialect, max_rows)
+    layer = build.layer(plan.node)
+    page = layer.page()
+    body = dialect.body(dialect.json_array(layer.object(page)))
+    total: Any = layer.total() if plan.count else sa.null()
+    return sa.select(body, sa.func.count(), total).select_from(page)
+
+
+def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
+    """*rows*, written against *table*, moved onto *alias*: subqueries inside it too."""
+    return sql_util.ClauseAdapter(alias).traverse(rows)
+
+
+@dataclass(slots=True)
+class Build:
+    """One statement being built: numbers its aliases, so that no two occurrences of a table meet."""
+
+    dialect: SqlDialect
+    max_rows: int | None
+    aliases: int = 0
+    pages: int = 0
+
+    def alias(self, table: sa.FromClause) -> sa.FromClause:
+        self.aliases += 1
+        return table.alias(f"t{self.aliases}")
+
+    def bare(self, node: Node, source: sa.FromClause) -> Layer:
+        """A layer over *source* itself, for writes: nothing joined, nothing carried."""
+        layer = Layer(self, node, source)
+        layer.from_ = source
+        return layer
+
+    def layer(self, node: Node) -> Layer:
+        layer = Layer(self, node, self.alias(node.table.sql))
+        layer.from_ = layer.joined(node, layer.source)
+        layer.where = [*layer.visible(node.grant, node, layer.source), *layer.conditions(node, layer.source)]
+        layer.outputs = layer.rendered(node, layer.source)
+        return layer
+
+
+@dataclass(slots=True)
+class Layer:
+    """One page: a node with the to-one embeds that are joined to it."""
+
+    build: Build
+    node: Node
+    source: sa.FromClause
+    from_: sa.FromClause = field(init=False)
+    where: Where = field(default_factory=list)
+    outputs: list[tuple[str, Render]] = field(default_factory=list)
+    #: An order of its own, before the node's.
+    order: Expression | None = None
+    #: The page this one is correlated with.
+    above: sa.FromClause | None = None
+    joins: dict[int, sa.FromClause] = field(default_factory=dict)
+    columns: dict[str, Expression] = field(default_factory=dict)
+    grouping: list[str] = field(default_factory=list)
+
+    # -- the page ----------------------------------------------------------------------------------------------------
+
+    def page(self) -> sa.FromClause:
+        """The inner select as a FROM of its own; ask for it after everything is carried."""
+        self.build.pages += 1
+        statement = self.limited(self.sorted(self.select()))
+        if self.above is not None:
+            statement = statement.correlate(self.above)
+        return statement.subquery(f"p{self.build.pages}")
+
+    def select(self) -> sa.Select[Any]:
+        columns = [expression.label(label) for label, expression in self.columns.items()] or [
+            sa.literal_column("1").label("_c")
+        ]
+        statement = sa.select(*columns).select_from(self.from_).where(*self.where)
+        if self.node.aggregated and self.grouping:
+            # By label: an expression with parameters is not the same expression twice for PostgreSQL.
+            statement = statement.group_by(*self.grouping)
+        return statement
+
+    def sorted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        if self.order is not None:
+            statement = statement.order_by(self.order)
+        for term in self.node.sort:
+            source = self.source if term.embed is None else self.joins[id(term.embed)]
+            typed = self.column(term.operand, source)
+            key = self.build.dialect.sort_key(typed, term.operand.path)
+            ordered = key.desc() if term.descending else key.asc()
+            can_be_null = term.operand.column.nullable or term.operand.path or term.embed is not None
+            if can_be_null:
+                # Said only where it matters: an index serves NULLS FIRST/LAST worse, or not at all.
+                ordered = ordered.nulls_first() if term.nulls_first else ordered.nulls_last()
+            statement = statement.order_by(ordered)
+        return statement
+
+    def limited(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        most, page = self.build.max_rows, self.node.page
+        if isinstance(page.limit, Slot):
+            statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
+        elif most is not None:
+            statement = statement.limit(most)
+        if isinstance(page.offset, Slot):
+            statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
+        return statement
+
+    def total(self) -> Expression:
+        if self.node.aggregated:
+            return sa.select(sa.func.count()).select_from(self.select().subquery()).correlate(None).scalar_subquery()
+        counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+        return counted.correlate(None).scalar_subquery()
+
+    def carry(self, expression: Expression, *, aggregate: bool = False) -> str:
+        """Take *expression* through the page, and return its label there."""
+        label = f"_c{len(self.columns)}"
+        self.columns[label] = expression
+        if not aggregate:
+            self.grouping.append(label)
+        return label
+
+    def object(self, page: sa.FromClause) -> Expression:
+        return self.build.dialect.json_object([(key, render(page)) for key, render in self.outputs])
+
+    # -- joins -------------------------------------------------------------------------------------------------------
+
+    def joined(self, node: Node, source: sa.FromClause) -> sa.FromClause:
+        """*source* with the to-one embeds of *node* joined to it."""
+        from_ = source
+        for embed in node.embeds:
+            if not _is_joined(embed):
+                continue
+            child = self.build.alias(embed.node.table.sql)
+            self.joins[id(embed)] = child
+            if embed.inner or _needs_nesting(embed.node):
+                inner = self.joined(embed.node, child)
+                from_ = from_.join(inner, self.matched(embed, source, child), isouter=not embed.inner)
+            else:
+                # A flat chain of left joins: SQLite turns a parenthesised join into a subquery, and loses its indexes.
+                from_ = from_.join(child, self.matched(embed, source, child), isouter=True)
+                from_ = self._chained(embed.node, child, from_)
+        return from_
+
+    def _chained(self, node: Node, source: sa.FromClause, from_: sa.FromClause) -> sa.FromClause:
+        for embed in node.embeds:
+            if not _is_joined(embed):
+                continue
+            child = self.build.alias(embed.node.table.sql)
+            self.joins[id(embed)] = child
+            from_ = from_.join(child, self.matched(embed, source, child), isouter=True)
+            from_ = self._chained(embed.node, child, from_)
+        return from_
+
+    def matched(self, embed: EmbedPlan, source: sa.FromClause, child: sa.FromClause) -> ColumnElement[bool]:
+        """The rows of *child* that belong to a row of *source*, are visible, and satisfy the embed's own conditions."""
+        pairs = [source.c[here] == child.c[there] for here, there in embed.relation.pairs]
+        visible = self.visible(embed.node.grant, embed.node, child)
+        return sa.and_(*pairs, *visible, *self.conditions(embed.node, child))
+
+    # -- conditions --------------------------------------------------------------------------------------------------
+
+    def visible(self, grant: Grant, node: Node, source: sa.FromClause) -> Where:
+        return _visible(grant, node.mentioned, node.table.sql, source)
+
+    def conditions(self, node: Node, source: sa.FromClause) -> Where:
+        """What *node* asks of its rows, and what its inner embeds do."""
+        required = [self.exists(e, source) for e in node.embeds if e.inner and not _is_joined(e)]
+        return [*(self.condition(c, source) for c in node.conditions), *required]
+
+    def condition(self, condition: Condition, source: sa.FromClause) -> ColumnElement[bool]:
+        match condition:
+            case Group(kind, terms, negated):
+                parts = [self.condition(term, source) for term in terms]
+                joined = sa.and_(sa.true(), *parts) if kind == "and" else sa.or_(sa.false(), *parts)
+                return sa.not_(joined.self_group()) if negated else joined
+            case Present(embed, negated):
+                if _is_joined(embed):
+                    hit = self.hit(embed)
+                    return hit.is_(None) if negated else hit.is_not(None)
+                found = self.exists(embed, source)
+                return sa.not_(found) if negated else found
+            case Compare():
+                typed = self.build.dialect.compare(self.column(condition.operand, source), condition)
+                return sa.not_(typed) if condition.negated else typed
+
+    def hit(self, embed: EmbedPlan) -> Expression:
+        """A column of a joined embed that is NULL exactly where no row was found: the other side of the join."""
+        return self.joins[id(embed)].c[embed.relation.pairs[0][1]]
+
+    def exists(self, embed: EmbedPlan, source: sa.FromClause) -> ColumnElement[bool]:
+        layer = self.build.layer(embed.node)
+        related = layer.related(embed, lambda name: source.c[name])
+        found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(layer.from_).where(*related, *layer.where)
+        return found.correlate(source).exists()
+
+    def related(self, embed: EmbedPlan, local: Callable[[str], Expression]) -> Where:
+        """Ties this layer to a row above it, whose columns *local* gives; joins the junction where there is one."""
+        relation = embed.relation
+        if relation.junction is None or embed.junction is None or embed.junction_grant is None:
+            return [self.source.c[there] == local(here) for here, there in relation.pairs]
+        middle = self.build.alias(embed.junction.sql)
+        keys = frozenset(b for _, b in relation.junction.local) | frozenset(a for a, _ in relation.junction.remote)
+        on = [middle.c[a] == self.source.c[b] for a, b in relation.junction.remote]
+        rows = _visible(embed.junction_grant, keys, embed.junction.sql, middle)
+        self.from_ = self.from_.join(middle, sa.and_(*on, *rows))
+        return [middle.c[b] == local(a) for a, b in relation.junction.local]
+
+    def column(self, operand: Operand, source: sa.FromClause) -> Typed:
+        return Typed(source.c[operand.column.name], operand.column.type)
+
+    # -- outputs -----------------------------------------------------------------------------------------------------
+
+    def rendered(self, node: Node, source: sa.FromClause) -> list[tuple[str, Render]]:
+        found: list[tuple[str, Render]] = []
+        for output in node.outputs:
+            found += self.output(output, source)
+        # A key that stands twice (``select=id,id``) stands once in the object.
+        return list(dict(found).items())
+
+    def output(self, output: Output, source: sa.FromClause) -> Sequence[tuple[str, Render]]:
+        match output:
+            case ColumnOutput():
+                return [(output.key, self.value(output, source))]
+            case EmbedOutput(embed) if _is_joined(embed):
+                child = self.rendered(embed.node, self.joins[id(embed)])
+                return child if embed.spread else self.to_one(embed, child)
+            case EmbedOutput(embed):
+                return self.to_many(embed, source)
+
+    def value(self, output: ColumnOutput, source: sa.FromClause) -> Render:
+        dialect = self.build.dialect
+        typed: Typed | None = None
+        if output.operand is not None:
+            typed = self.column(output.operand, source)
+            if output.operand.path:
+                typed = dialect.path(typed, output.operand.path)
+            if output.cast is not None:
+                typed = dialect.cast(typed, output.cast)
+        if output.aggregate is not None:
+            typed = dialect.aggregate(output.aggregate, typed)
+            if output.aggregate_cast is not None:
+                typed = dialect.cast(typed, output.aggregate_cast)
+        if typed is None:
+            raise PlanError("PGRST100", "a select item without a column must be count()")
+        label, type_ = self.carry(typed.expression, aggregate=output.aggregate is not None), typed.type
+        return lambda page: dialect.json_value(Typed(page.c[label], type_))
+
+    def to_one(self, embed: EmbedPlan, child: list[tuple[str, Render]]) -> list[tuple[str, Render]]:
+        if not child:
+            return []
+        dialect = self.build.dialect
+        label = self.carry(self.hit(embed))
+
+        def render(page: sa.FromClause) -> Expression:
+            found = dialect.json_object([(key, value(page)) for key, value in child])
+            return dialect.nested(sa.case((page.c[label].is_not(None), found)))
+
+        return [(embed.key, render)]
+
+    def to_many(self, embed: EmbedPlan, source: sa.FromClause) -> list[tuple[str, Render]]:
+        local = {name: self.carry(source.c[name]) for name in _local_columns(embed)}
+        if embed.spread:
+            keys = [key for key, _ in self.build.layer(embed.node).outputs]
+            return [(key, self._array(embed, local, key)) for key in keys]
+        if not embed.node.outputs:
+            return []
+        return [(embed.key, self._array(embed, local, None))]
+
+    def _array(self, embed: EmbedPlan, local: dict[str, str], only: str | None) -> Render:
+        """The related rows as an array of objects, or, with *only*, of one key's values."""
+        dialect = self.build.dialect
+
+        def render(above: sa.FromClause) -> Expression:
+            layer = self.build.layer(embed.node)
+            layer.where = [*layer.related(embed, lambda name: above.c[local[name]]), *layer.where]
+            layer.above = above
+            page = layer.page()
+            value = layer.object(page) if only is None else dict(layer.outputs)[only](page)
+            # An aggregated to-one embed has one row by construction, and stands as an object.
+            folded = value if embed.relation.to_one else dialect.json_array(value)
+            return dialect.nested(sa.select(folded).select_from(page).correlate(above).scalar_subquery())
+
+        return render
+
+
+def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:
+    rows = grant.rows(mentioned)
+    return [] if isinstance(rows, True_) else [adapted(rows, table, source)]
+
+
+def _is_joined(embed: EmbedPlan) -> bool:
+    return embed.relation.to_one and (embed.spread or not embed.node.aggregated)
+
+
+def _needs_nesting(node: Node) -> bool:
+    """Whether the embeds below must be decided before *node* itself is joined."""
+    return any(e.inner or _needs_nesting(e.node) for e in node.embeds if _is_joined(e)) or _mentions_embed(
+        node.conditions
+    )
+
+
+def _mentions_embed(conditions: Sequence[Condition]) -> bool:
+    return any(isinstance(c, Present) or (isinstance(c, Group) and _mentions_embed(c.terms)) for c in conditions)
+
+
+def _local_columns(embed: EmbedPlan) -> list[str]:
+    junction = embed.relation.junction
+    return [here for here, _ in (junction.local if junction is not None else embed.relation.pairs)]
+
+
+def _bounded(most: int | None) -> Callable[[Any], int]:
+    def encode(value: Any) -> int:
+        if value < 0:
+            raise PlanError(
+                "PGRST103", "Requested range not satisfiable", details="Limit should be greater than or equal to zero."
+            )
+        return min(int(value), most) if most is not None else min(int(value), 2**31 - 1)
+
+    return encode
+
+
+def _not_negative(value: Any) -> int:
+    return min(max(int(value), 0), 2**63 - 1)

@@ -1,0 +1,375 @@
+"""How SQLite says it, with PostgreSQL's meaning.
+
+What a column stores is what PostgreSQL prints in JSON wherever that sorts and compares right (UUIDs, timestamps): then
+the value needs no work on its way out.  The rest is made the same here: booleans, decimals, bytes, JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.engine import Dialect as SaDialect
+
+from backstay.catalog import Column, Family, family_of
+from backstay.errors import PlanError
+from backstay.plan.coerce import coerce, coercion
+from backstay.plan.intent import Compare
+from backstay.request.field import Step
+from backstay.request.filters import Slot
+from backstay.sql.casts import cast_type
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
+from backstay.sql.parameters import SlotParameter
+
+_COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
+_MAX_PATTERN: Final = 200
+_STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
+
+
+def sqlite(dialect: SaDialect) -> SqlDialect:
+    """SQLite through SQLAlchemy's *dialect*."""
+    return SqlDialect(
+        name="sqlite",
+        compiler=dialect,
+        json_object=_json_object,
+        json_array=lambda value: sa.func.json_group_array(value),
+        nested=lambda value: sa.func.json(value),
+        body=lambda value: value,
+        json_value=_json_value,
+        path=_path,
+        sort_key=_sort_key,
+        compare=_compare,
+        cast=_cast,
+        aggregate=_aggregate,
+        integer=lambda index, encode: SlotParameter.of(index, encode, sa.BigInteger()),
+        listed=_rows,
+        pack=lambda rows, width: (_packed([[stored for _, stored in row] for row in rows]),),
+        pack_keys=lambda rows, width: (_packed(rows),),
+        key_out=_key_out,
+        stored=lambda column, value: value,
+        stored_type=lambda column: sa.types.NULLTYPE,
+        pick=lambda pair: pair[1],
+        insert=sqlite_dialect.insert,
+        insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
+    )
+
+
+def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
+    return sa.func.json_object(*(part for key, value in pairs for part in (sa.literal(key, sa.Text()), value)))
+
+
+def _json_value(typed: Typed) -> Expression:
+    value = typed.expression
+    match family_of(typed.type):
+        case "boolean":
+            return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
+        case "numeric":
+            scale = getattr(typed.type, "scale", None)
+            if _is_native(typed.type) and scale is not None:
+                return sa.func.json(sa.case((value.is_not(None), sa.func.printf(_word(f"%.{int(scale)}f"), value))))
+            return sa.func.json(sa.cast(value, sa.Text()))
+        case "json" | "array":
+            return sa.func.json(value)
+        case "bytes":
+            hexadecimal = sa.func.lower(sa.func.hex(value))
+            return sa.case((value.is_not(None), _word("\\x").concat(hexadecimal)))
+        case _:
+            return value
+
+
+def _word(text: str) -> Expression:
+    """A constant of this file, written into the statement."""
+    return sa.literal_column("'" + text + "'", sa.Text())
+
+
+def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether a decimal fits a double exactly, and is stored as a number: up to 15 digits."""
+    precision = getattr(type_, "precision", None)
+    return precision is not None and precision <= 15
+
+
+# -- JSON paths ------------------------------------------------------------------------------------------------------
+
+
+def _document(typed: Typed) -> Expression:
+    return typed.expression
+
+
+def _json_path(path: tuple[Step, ...]) -> Expression:
+    """The path as one bound constant, each key quoted on its own (SQ3)."""
+    text = "$"
+    for step in path:
+        if isinstance(step.key, int):
+            text += f"[{step.key}]" if step.key >= 0 else f"[#{step.key}]"
+        elif '"' in step.key or "\\" in step.key:
+            raise PlanError(
+                "PGRST127",
+                "Feature not implemented",
+                details="On SQLite, a JSON key cannot hold quotes or backslashes.",
+            )
+        else:
+            text += f'."{step.key}"'
+    return sa.literal(text, sa.Text())
+
+
+def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:
+    document, where = _document(typed), _json_path(path)
+    found = document.op("->", precedence=15, return_type=sa.Text())(where)
+    if not path[-1].as_text:
+        return Typed(found, sa.JSON())
+    plain = document.op("->>", precedence=15, return_type=sa.Text())(where)
+    # ``->>`` gives SQL values; PostgreSQL gives text: 'true' for true, '5' for 5.
+    quoted = sa.func.substr(found, 1, 1) == _word('"')
+    return Typed(sa.case((quoted, plain), else_=sa.func.nullif(found, _word("null"))), sa.Text())
+
+
+def _native_path(typed: Typed, path: tuple[Step, ...]) -> Expression:
+    """The SQL value at *path*: numbers compare as numbers."""
+    return _document(typed).op("->>", precedence=15)(_json_path(path))
+
+
+def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
+    if not path:
+        return typed.expression
+    return _path(typed, path).expression if path[-1].as_text else _native_path(typed, path)
+
+
+# -- conditions ------------------------------------------------------------------------------------------------------
+
+
+def _compare(typed: Typed, condition: Compare) -> Expression:
+    op, value, path = condition.op, condition.value, condition.operand.path
+    if op in _NOT_HERE:
+        raise PlanError("PGRST127", "Feature not implemented", details=f"The operator {op} is not available on SQLite.")
+    left, type_ = typed.expression, typed.type
+    if path:
+        found = _path(typed, path)
+        left, type_ = found.expression, found.type
+        if not path[-1].as_text and op in ("gt", "gte", "lt", "lte"):
+            left = _native_path(typed, path)
+    if op == "is":
+        return _is(left, str(value))
+    if not isinstance(value, Slot):
+        raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
+    test = _test(op, left, type_)
+    if op == "in":
+        return left.in_(_listed(value, _encoder(op, type_)))
+    if condition.quantifier is not None:
+        return _quantified(left, value, condition, test, _encoder(op, type_))
+    return test(_one(value, op, type_))
+
+
+Test = Callable[[Expression], Expression]
+
+
+def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
+    match op:
+        case "eq" | "neq" | "gt" | "gte" | "lt" | "lte":
+            return lambda right: left.op(_COMPARISONS[op], is_comparison=True, return_type=sa.Boolean())(right)
+        case "isdistinct":
+            return lambda right: left.is_distinct_from(right)
+        case "like":
+            return lambda right: left.op("GLOB", is_comparison=True, return_type=sa.Boolean())(right)
+        case "ilike":
+            lowered = sa.func.backstay_lower(left)
+            return lambda right: lowered.op("GLOB", is_comparison=True, return_type=sa.Boolean())(right)
+        case "match" | "imatch":
+            fold: Expression = sa.literal_column("1" if op == "imatch" else "0")
+            return lambda right: sa.func.backstay_regex(left, right, fold, type_=sa.Boolean())
+        case "cs":
+            return lambda right: sa.func.backstay_json_contains(left, right, type_=sa.Boolean())
+        case "cd":
+            return lambda right: sa.func.backstay_json_contains(right, left, type_=sa.Boolean())
+        case "ov":
+            return lambda right: _overlaps(left, right)
+        case "in":
+            return lambda right: left == right
+        case _:
+            raise PlanError("PGRST100", f"unknown operator {op}")
+
+
+def _overlaps(left: Expression, right: Expression) -> Expression:
+    mine = sa.func.json_each(left).table_valued("value", name="mine")
+    theirs = sa.func.json_each(right).table_valued("value", name="theirs")
+    found: sa.Select[Any] = (
+        sa.select(sa.literal_column("1")).select_from(mine).where(mine.c.value.in_(sa.select(theirs.c.value)))
+    )
+    return sa.case((left.is_not(None), found.exists()))
+
+
+def _is(left: Expression, word: str) -> Expression:
+    match word:
+        case "null" | "unknown":
+            return left.is_(None)
+        case "not_null":
+            return left.is_not(None)
+        case _:
+            return left.is_(sa.true() if word == "true" else sa.false())
+
+
+def _quantified(
+    left: Expression, value: Slot, condition: Compare, test: Test, encode: Callable[[Any], Any]
+) -> Expression:
+    """``op(any)``, ``op(all)`` as a test over the list's rows; NULL where the column is, as in PostgreSQL."""
+    each = _each(value, encode)
+    passes = test(each.c.value)
+    if condition.quantifier == "any":
+        found: Expression = sa.select(sa.literal_column("1")).select_from(each).where(passes).exists()
+    else:
+        found = ~sa.select(sa.literal_column("1")).select_from(each).where(sa.not_(passes)).exists()
+    return sa.case((left.is_not(None), found))
+
+
+def _one(value: Slot, op: str, type_: sa.types.TypeEngine[Any]) -> Expression:
+    return SlotParameter.of(value.index, _encoder(op, type_), sa.types.NULLTYPE)
+
+
+def _each(value: Slot, encode: Callable[[Any], Any]) -> Any:
+    parameter = SlotParameter.of(value.index, lambda texts: _json_list([encode(t) for t in texts]), sa.Text())
+    return sa.func.json_each(parameter).table_valued("value", name="listed")
+
+
+def _listed(value: Slot, encode: Callable[[Any], Any]) -> Any:
+    each = _each(value, encode)
+    return sa.select(each.c.value)
+
+
+def _json_list(values: list[Any]) -> str:
+    if any(isinstance(value, bytes) for value in values):
+        raise PlanError("PGRST127", "Feature not implemented", details="Lists of bytes are not available on SQLite.")
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
+    """From the client's text to what SQLite compares with."""
+    if op in ("like", "ilike"):
+        return _glob if op == "like" else _lower_glob
+    if op in ("match", "imatch"):
+        return _pattern
+    if family_of(type_) == "json" and op in ("gt", "gte", "lt", "lte"):
+        return _native_json
+    return coercion(type_)
+
+
+def _native_json(text: Any) -> Any:
+    value = json.loads(coerce(text, sa.JSON()))
+    return value if isinstance(value, int | float | str) else coerce(text, sa.JSON())
+
+
+def _pattern(text: Any) -> str:
+    if len(text) > _MAX_PATTERN:
+        raise PlanError("54000", f"a pattern may have at most {_MAX_PATTERN} characters")
+    return str(coerce(text, sa.Text()))
+
+
+def _glob(text: Any) -> str:
+    """PostgreSQL's LIKE pattern as a GLOB pattern: case-sensitive, native and indexable.
+
+    >>> _glob(r"50\\%*_[x]")
+    '50%*?[[]x]'
+    """
+    out: list[str] = []
+    characters = iter(_pattern(text))
+    for character in characters:
+        if character in "*%":
+            out.append("*")
+        elif character == "_":
+            out.append("?")
+        else:
+            if character == "\\":
+                character = next(characters, "")
+                if not character:
+                    raise PlanError("22025", "LIKE pattern must not end with escape character")
+            out.append(f"[{character}]" if character in "*?[" else character)
+    return "".join(out)
+
+
+def _lower_glob(text: Any) -> str:
+    return _glob(text.lower())
+
+
+# -- casts and aggregates --------------------------------------------------------------------------------------------
+
+
+def _cast(typed: Typed, name: str) -> Typed:
+    target = cast_type(name)
+    value, source, family = typed.expression, family_of(typed.type), family_of(target)
+    if family == "text":
+        return Typed(_as_text(typed, source), target)
+    if family == "integer":
+        # PostgreSQL rounds; SQLite's CAST cuts.
+        rounded = sa.func.round(value) if source in ("float", "numeric") else value
+        return Typed(sa.cast(rounded, sa.Integer()), target)
+    if family in ("float", "numeric"):
+        return Typed(sa.cast(value, sa.REAL()) if family == "float" else value, target)
+    if family == "boolean":
+        return Typed(value.op("<>")(sa.literal_column("0")) if source == "integer" else value, target)
+    if family == "date" and source in ("timestamptz", "timestamp"):
+        return Typed(sa.func.substr(value, 1, 10), target)
+    if family == source or (family in _STORED_AS_JSON and source in _STORED_AS_JSON):
+        return Typed(value, target)
+    if family == "json":
+        return Typed(sa.func.json(_json_text(typed)), target)
+    if source == "text":
+        return Typed(value, target)
+    raise PlanError("42846", f"cannot cast type {source} to {name}")
+
+
+def _json_text(typed: Typed) -> Expression:
+    return sa.func.json_quote(_json_value(typed))
+
+
+def _as_text(typed: Typed, source: Family) -> Expression:
+    value = typed.expression
+    if source == "boolean":
+        return sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false"))
+    if source in ("timestamptz", "timestamp"):
+        # PostgreSQL's text form has a space for the T and a short offset.
+        spaced = sa.func.replace(value, _word("T"), _word(" "))
+        return sa.func.replace(spaced, _word("+00:00"), _word("+00"))
+    if source in ("numeric", "bytes"):
+        return sa.cast(_json_value(typed), sa.Text())
+    return sa.cast(value, sa.Text())
+
+
+def _aggregate(name: str, typed: Typed | None) -> Typed:
+    if typed is None:
+        return Typed(sa.func.count(), sa.BigInteger())
+    value, family = typed.expression, family_of(typed.type)
+    if name == "count":
+        return Typed(sa.func.count(value), sa.BigInteger())
+    if name in ("min", "max"):
+        return Typed(getattr(sa.func, name)(value), typed.type)
+    if family not in ("integer", "float", "numeric"):
+        raise PlanError("42883", f"function {name}({family}) does not exist")
+    if family == "numeric" and not _is_native(typed.type):
+        return Typed(sa.func.backstay_decimal_sum(value) if name == "sum" else sa.func.avg(value), sa.Numeric())
+    return Typed(getattr(sa.func, name)(value), typed.type if name == "sum" else sa.Double())
+
+
+# -- rows of a request -----------------------------------------------------------------------------------------------
+
+
+def _rows(columns: Sequence[Column], slot: int) -> Listed:
+    """``json_each(?)`` over an array of arrays: one parameter, whatever the number of rows."""
+    parameter = SlotParameter.of(slot, lambda packed: packed, sa.Text())
+    rows = sa.func.json_each(parameter).table_valued("key", "value", name=f"_l{slot}")
+    values = tuple(_unpacked(column, rows.c.value, i) for i, column in enumerate(columns))
+    return Listed(rows, values, rows.c.key)
+
+
+def _unpacked(column: Column, row: Expression, index: int) -> Expression:
+    found = row.op("->>", return_type=column.type)(sa.literal_column(str(index)))
+    return sa.func.unhex(found, type_=column.type) if column.family == "bytes" else found
+
+
+def _packed(rows: Sequence[Sequence[Any]]) -> str:
+    return json.dumps([[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows], ensure_ascii=False)
+
+
+def _key_out(column: Column) -> Expression:
+    return sa.func.hex(column.sql) if column.family == "bytes" else sa.type_coerce(column.sql, sa.types.NULLTYPE)

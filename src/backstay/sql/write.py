@@ -1,0 +1,241 @@
+"""Insert, update and delete plans → statements.
+
+Every write returns the keys of its rows and, where the policy can be judged from the row alone, whether it may stand.
+A policy that looks at other rows is judged by a second statement, after the write and in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ColumnElement, True_
+
+from backstay.catalog import Column, Table
+from backstay.plan.intent import Node
+from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
+from backstay.policy import Grant
+from backstay.sql.dialect import Expression, Listed, SqlDialect
+from backstay.sql.parameters import SlotParameter
+from backstay.sql.select import Build, adapted
+
+
+def key_columns(table: Table) -> tuple[Column, ...]:
+    """What tells the rows of *table* apart: its primary key, or all of its columns where it has none."""
+    names = table.primary_key or tuple(table.columns)
+    return tuple(table.columns[name] for name in names)
+
+
+def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
+    """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
+    table = _table(plan.table)
+    returned = _returned(plan.table, (plan.grant, plan.update_grant), plan.written, dialect)
+    statement: Any
+    if not plan.packed and not plan.computed:
+        statement = dialect.insert_nothing(table).returning(*returned)
+        return cast("sa.Executable", statement)
+    listed = dialect.listed(plan.packed, slots)
+    values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
+    allowed = judged_first(plan, listed)
+    where = sa.true() if allowed is None else allowed
+    source = sa.select(*values).select_from(listed.from_).where(where).order_by(listed.ordinal)
+    targets = [column.sql for column in (*plan.packed, *plan.computed)]
+    statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
+    return cast("sa.Executable", _on_conflict(statement, plan, dialect).returning(*returned))
+
+
+def judges_first(plan: InsertPlan) -> bool:
+    """Whether the policy can be judged from the values that are sent, before any constraint is asked.
+
+    A refused row must not learn from a constraint what the table holds.  With ON CONFLICT it is judged afterwards:
+    there a missing row may also be one that a conflict left alone.
+    """
+    if plan.conflict is not None or not plan.packed or plan.grant.has_subquery(plan.written):
+        return False
+    rows, sent = plan.grant.rows(plan.written), {column.sql for column in plan.packed}
+    return not isinstance(rows, True_) and _columns_of(rows, plan.table) <= sent
+
+
+def judged_first(plan: InsertPlan, listed: Listed) -> ColumnElement[bool] | None:
+    """The policy over the packed values, or ``None`` where it must wait for the row."""
+    if not judges_first(plan):
+        return None
+    values = {column.sql: value for column, value in zip(plan.packed, listed.values, strict=True)}
+
+    def moved(element: Any, **_: Any) -> Any:
+        return values.get(_plain(element)) if isinstance(element, sa.Column) else None
+
+    return visitors.replacement_traverse(plan.grant.rows(plan.written), {}, moved)
+
+
+def _columns_of(rows: ColumnElement[bool], table: Table) -> set[Any]:
+    return {_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None}
+
+
+def _plain(column: Any) -> Any:
+    """The table's own column behind an annotated one, as models' attributes are."""
+    table = column.table
+    return table.c.get(column.key, column) if isinstance(table, sa.Table) else column
+
+
+def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
+    if plan.conflict is None:
+        return statement
+    keys = [column.sql for column in plan.conflict.columns]
+    changed = {c.name: statement.excluded[c.name] for c in plan.packed if c.name in plan.written}
+    names = {column.name for column in plan.conflict.columns}
+    changed = {name: value for name, value in changed.items() if name not in names} or changed
+    if not plan.conflict.merge or not changed:
+        return statement.on_conflict_do_nothing(index_elements=keys)
+    if plan.update_grant is None or plan.read_grant is None:
+        raise AssertionError("a merge without an update grant")
+    # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
+    old = sa.and_(plan.update_grant.rows(plan.written), plan.read_grant.rows(plan.written))
+    where = None if isinstance(old, True_) else old
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
+
+
+def update_sql(
+    plan: UpdatePlan, dialect: SqlDialect, slots: int, *, defaults: frozenset[str] = frozenset()
+) -> sa.Executable:
+    """``UPDATE`` of the addressed rows; the new values are slots *slots* and on, one each."""
+    table = _table(plan.table)
+    values: dict[Any, Any] = {column.sql: _onupdate(column) for column in plan.computed}
+    for at, column in enumerate(plan.packed, slots):
+        parameter = SlotParameter.of(at, lambda value: value, dialect.stored_type(column))
+        values[column.sql] = dialect.stored(column, parameter)
+    statement = sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
+    return statement.returning(*_returned(plan.table, (plan.grant,), plan.written, dialect))
+
+
+def delete_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Executable:
+    table = _table(plan.table)
+    statement = sa.delete(table).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
+    return statement.returning(*(dialect.key_out(column) for column in key_columns(plan.table)), sa.literal_column("1"))
+
+
+def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
+    """``DELETE`` of the rows whose packed keys begin at slot *slots*, after they have been rendered."""
+    table, keys = _table(plan.table), key_columns(plan.table)
+    listed = dialect.listed(keys, slots)
+    same = [column.sql == value for column, value in zip(keys, listed.values, strict=True)]
+    found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(*same).correlate(table).exists()
+    return sa.delete(table).where(found).returning(sa.literal_column("1"))
+
+
+def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
+    """The keys of the addressed rows, locked where the database locks rows."""
+    table = _table(plan.table)
+    keys = [dialect.key_out(column) for column in key_columns(plan.table)]
+    statement = sa.select(*keys).select_from(table).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
+    return statement.with_for_update(of=table)
+
+
+def check_sql(
+    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect, slots: int
+) -> sa.Select[Any] | None:
+    """How many rows of the packed keys may stand; ``None`` where every row has been judged when it was written."""
+    waiting = [grant for grant in grants if grant is not None and grant.has_subquery(written)]
+    if not waiting:
+        return None
+    build = Build(dialect, None)
+    source = build.alias(table.sql)
+    listed = dialect.listed(key_columns(table), slots)
+    allowed = [adapted(grant.rows(written), table.sql, source) for grant in waiting]
+    same = _same_keys(table, source, listed)
+    return sa.select(sa.func.count()).select_from(listed.from_.join(source, same)).where(*allowed)
+
+
+def read_sql(node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None) -> sa.Select[Any]:
+    """The representation of the rows of the packed keys: (JSON text, number of rows, NULL).
+
+    They come in the node's order, or in that of the keys where it has none.
+    """
+    build = Build(dialect, max_rows)
+    listed = dialect.listed(key_columns(node.table), slots)
+    layer = build.layer(node)
+    layer.from_ = listed.from_.join(layer.from_, _same_keys(node.table, layer.source, listed))
+    layer.order = None if node.sort else listed.ordinal
+    page = layer.page()
+    body = dialect.body(dialect.json_array(layer.object(page)))
+    nothing: Any = sa.null()
+    return sa.select(body, sa.func.count(), nothing).select_from(page)
+
+
+def _same_keys(table: Table, source: sa.FromClause, listed: Listed) -> ColumnElement[bool]:
+    pairs = zip(key_columns(table), listed.values, strict=True)
+    if table.primary_key:
+        return sa.and_(*(source.c[column.name] == value for column, value in pairs))
+    return sa.and_(*(source.c[column.name].is_not_distinct_from(value) for column, value in pairs))
+
+
+def _addressed(rows: Node, grant: Grant, written: frozenset[str], dialect: SqlDialect) -> Sequence[ColumnElement[bool]]:
+    table = _table(rows.table)
+    layer = Build(dialect, None).bare(rows, table)
+    found = [grant.rows(written), rows.grant.rows(rows.mentioned), *layer.conditions(rows, table)]
+    return [part for part in found if not isinstance(part, True_)]
+
+
+def _returned(
+    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect
+) -> list[Expression]:
+    """The keys, and a last column that is 1 where the new row may stand as far as it can be judged alone."""
+    keys = [dialect.key_out(column) for column in key_columns(table)]
+    alone = [g.rows(written) for g in grants if g is not None and not g.has_subquery(written)]
+    return [*keys, _verdict(sa.and_(sa.true(), *alone))]
+
+
+def _verdict(rows: ColumnElement[bool]) -> Expression:
+    return (
+        sa.literal_column("1")
+        if isinstance(rows, True_)
+        else sa.case((rows, sa.literal_column("1")), else_=sa.literal_column("0"))
+    )
+
+
+def _table(table: Table) -> sa.Table:
+    if not isinstance(table.sql, sa.Table):
+        raise AssertionError(f"{table.name} cannot be written")
+    return table.sql
+
+
+def _default(column: Column) -> Expression:
+    arg: Any = column.sql.default.arg  # type: ignore[union-attr]
+    return sa.cast(arg, column.type) if isinstance(arg, sa.TextClause) else arg
+
+
+def _onupdate(column: Column) -> Any:
+    return column.sql.onupdate.arg  # type: ignore[union-attr]
+
+
+def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, slots: int) -> sa.Select[Any]:
+    """For each of *parents*, how many of the packed keys' rows refer to a row that the caller cannot see (AC7)."""
+    build = Build(dialect, None)
+    source = build.alias(table.sql)
+    listed = dialect.listed(key_columns(table), slots)
+    counts: list[Expression] = []
+    for parent in parents:
+        target = build.alias(parent.table.sql)
+        pairs = [source.c[here] == target.c[there] for here, there in parent.pairs]
+        visible = adapted(parent.rows, parent.table.sql, target)
+        found = sa.select(sa.literal_column("1")).select_from(target).where(*pairs, visible).correlate(source).exists()
+        named = [source.c[here].is_not(None) for here, _ in parent.pairs]
+        broken = sa.case((sa.and_(*named, sa.not_(found)), sa.literal_column("1")), else_=sa.literal_column("0"))
+        counts.append(sa.func.coalesce(sa.func.sum(broken), sa.literal_column("0")))
+    return sa.select(*counts).select_from(listed.from_.join(source, _same_keys(table, source, listed)))
+
+
+def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
+    """How many of the packed rows collide with a row that is there: those will be updated, not inserted."""
+    if plan.conflict is None:
+        return None
+    table = _table(plan.table).alias("t1")
+    listed = dialect.listed(plan.packed, slots)
+    values = {column.name: value for column, value in zip(plan.packed, listed.values, strict=True)}
+    keys = [column.name for column in plan.conflict.columns]
+    if any(key not in values for key in keys):
+        return None
+    same = sa.and_(*(table.c[key] == values[key] for key in keys))
+    return sa.select(sa.func.count()).select_from(listed.from_.join(table, same))

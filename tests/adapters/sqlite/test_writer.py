@@ -1,0 +1,224 @@
+"""Group commit: one transaction for many, one answer for each."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Generator
+from pathlib import Path
+
+import apsw
+import pytest
+from sqlalchemy import text
+
+from backstay.adapters.sqlite.connection import Location
+from backstay.adapters.sqlite.database import SqliteDatabase
+from backstay.adapters.sqlite.writer import Writer
+from backstay.db.statement import Rows, Statement
+from backstay.errors import BackstayError, DatabaseError
+
+Steps = Callable[[], Generator[Statement, Rows, int]]
+
+
+def write(number: int) -> Steps:
+    def steps() -> Generator[Statement, Rows, int]:
+        yield Statement("INSERT INTO notes VALUES (?, zeroblob(0))", (number,))
+        return number
+
+    return steps
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[SqliteDatabase]:
+    path = tmp_path / "app.db"
+    connection = apsw.Connection(str(path))
+    connection.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body BLOB)")
+    connection.close()
+    database = SqliteDatabase(str(path), budget_seconds=0.3, wait_seconds=0.3, busy_seconds=0.3, max_waiting=300)
+    await database.open()
+    yield database
+    await database.close()
+
+
+async def count(database: SqliteDatabase) -> int:
+    return int((await database.fetch(Statement("SELECT count(*) FROM notes")))[0])
+
+
+async def test_writes_that_wait_together_share_a_commit(database: SqliteDatabase) -> None:
+    """Two hundred writes cost far fewer commits, and all are durable."""
+    outcomes = await asyncio.gather(*(database.transact(write(number)) for number in range(200)))
+    assert (outcomes, await count(database), database.writer.jobs) == (list(range(200)), 200, 200)
+    assert database.writer.commits <= 20
+
+
+async def test_group_is_bounded(tmp_path: Path) -> None:
+    """No transaction holds more jobs than *max_group*."""
+    writer = Writer(Location.at(str(tmp_path / "app.db")), max_group=4)
+    writer.open()
+
+    def steps() -> Generator[Statement, Rows, None]:
+        yield Statement("SELECT 1")
+
+    await asyncio.gather(*(writer.write(steps) for _ in range(40)))
+    await asyncio.to_thread(writer.close)
+    assert writer.commits >= 10
+
+
+async def test_an_answer_comes_after_the_commit(database: SqliteDatabase) -> None:
+    """DU5: whoever has an answer can read the row through another connection."""
+
+    async def check(number: int) -> bool:
+        await database.transact(write(number))
+        return bool(await database.fetch(Statement("SELECT id FROM notes WHERE id = ?", (number,))))
+
+    assert all(await asyncio.gather(*(check(number) for number in range(100))))
+
+
+async def test_a_full_disk_is_507_and_heals(database: SqliteDatabase) -> None:
+    """DU4: the write that does not fit fails, the others stand, and room lets writing go on."""
+    connection = database.writer._connection
+    assert connection is not None
+    await asyncio.gather(*(database.transact(write(number)) for number in range(10)))
+    # Only the writer's thread is idle here, so its connection can be told how large the file may grow.
+    connection.authorizer = None
+    connection.pragma("max_page_count", connection.pragma("page_count") + 2)
+
+    def large() -> Generator[Statement, Rows, int]:
+        yield Statement("INSERT INTO notes VALUES (1000, randomblob(100000))")
+        return 0
+
+    outcomes = await asyncio.gather(
+        *(database.transact(steps) for steps in (write(10), large, write(11))), return_exceptions=True
+    )
+    codes = [outcome.code if isinstance(outcome, BackstayError) else outcome for outcome in outcomes]
+    assert (codes, await count(database)) == ([10, "BST507", 11], 12)
+    connection.pragma("max_page_count", 1 << 30)
+    assert await database.transact(large) == 0
+    assert (await database.fetch(Statement("PRAGMA foreign_key_check"))) == ()
+
+
+async def test_a_full_disk_status() -> None:
+    """DU4: 507."""
+    assert DatabaseError("BST507", "").status == 507
+
+
+async def test_a_crashed_group_answers_everyone(database: SqliteDatabase) -> None:
+    """A fault in the writer itself is a 503 for those whom it met, and the next write works."""
+
+    def crash() -> Generator[Statement, Rows, int]:
+        raise SystemExit
+        yield
+
+    outcomes = await asyncio.gather(
+        *(database.transact(steps) for steps in (write(1), crash, write(2))), return_exceptions=True
+    )
+    codes = {outcome.code for outcome in outcomes if isinstance(outcome, BackstayError)}
+    assert ({"BST503"}, 3) == (codes, len(outcomes))
+    assert await database.transact(write(3)) == 3
+    assert all(thread.is_alive() for thread in threading.enumerate() if thread.name == "backstay-sqlite-writer")
+
+
+async def test_a_queue_that_is_full_refuses(database: SqliteDatabase) -> None:
+    """LM10: what does not fit in the queue is told so at once, with Retry-After."""
+    async with database.writer.lend():
+        waiting = [asyncio.create_task(database.transact(write(number))) for number in range(300)]
+        await asyncio.sleep(0)
+        with pytest.raises(DatabaseError) as caught:
+            await database.transact(write(1000))
+    assert ("BST503", (("Retry-After", "1"),)) == (caught.value.code, caught.value.headers)
+    assert len(await asyncio.gather(*waiting)) == 300
+
+
+async def test_waiting_is_bounded(database: SqliteDatabase) -> None:
+    """A write that waits longer than *wait_seconds* is refused, and is not written later."""
+    async with database.writer.lend():
+        with pytest.raises(DatabaseError) as caught:
+            await database.transact(write(1))
+    assert caught.value.code == "BST503"
+    await database.transact(write(2))
+    assert await count(database) == 1
+
+
+async def test_a_session_waits_no_longer_either(database: SqliteDatabase) -> None:
+    """Two sessions cannot write at once: the second gives up in time and loses nothing."""
+    async with database.session():
+        with pytest.raises(DatabaseError, match="busy"):
+            async with database.session():
+                pass
+    async with database.session() as session:
+        await session.execute(text("INSERT INTO notes VALUES (1, NULL)"))
+    assert await count(database) == 1
+
+
+async def test_turns_are_fair(database: SqliteDatabase) -> None:
+    """A session gets its turn between the jobs before and the jobs after it."""
+    order: list[str] = []
+
+    async def job(name: str, number: int) -> None:
+        await database.transact(write(number))
+        order.append(name)
+
+    async def session() -> None:
+        async with database.session() as opened:
+            await opened.execute(text("INSERT INTO notes VALUES (50, NULL)"))
+        order.append("session")
+
+    await asyncio.gather(job("before", 1), session(), job("after", 2))
+    assert order == ["before", "session", "after"]
+
+
+async def test_a_cancelled_write_that_waits_is_not_written(database: SqliteDatabase) -> None:
+    """Nobody waits for it any more."""
+    async with database.writer.lend():
+        task = asyncio.create_task(database.transact(write(1)))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    await database.transact(write(2))
+    assert await count(database) == 1
+
+
+async def test_another_process_that_holds_the_lock(database: SqliteDatabase) -> None:
+    """55P03 after *busy_seconds*, which is 503 with Retry-After; then writing goes on."""
+    other = apsw.Connection(database._location.name)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(DatabaseError) as caught:
+        await database.transact(write(1))
+    other.execute("ROLLBACK")
+    other.close()
+    assert ("55P03", 503, (("Retry-After", "1"),)) == (caught.value.code, caught.value.status, caught.value.headers)
+    assert await database.transact(write(1)) == 1
+
+
+async def test_reads_do_not_see_a_group_before_it_commits(database: SqliteDatabase) -> None:
+    """A reader's snapshot is the last commit, also in the middle of a job."""
+    reached, go_on = threading.Event(), threading.Event()
+
+    def steps() -> Generator[Statement, Rows, int]:
+        yield Statement("INSERT INTO notes VALUES (1, NULL)")
+        reached.set()
+        go_on.wait(5)
+        return 1
+
+    task = asyncio.create_task(database.transact(steps))
+    await asyncio.to_thread(reached.wait, 5)
+    during = await count(database)
+    go_on.set()
+    await task
+    assert (during, await count(database)) == (0, 1)
+
+
+async def test_requests_cannot_change_the_schema_through_it(database: SqliteDatabase) -> None:
+    """SQ4: the writer's connection has the authorizer too."""
+    codes = []
+    for sql in ("DROP TABLE notes", "PRAGMA journal_mode = DELETE", "ATTACH ':memory:' AS x"):
+
+        def steps(sql: str = sql) -> Generator[Statement, Rows, int]:
+            yield Statement(sql)
+            return 0
+
+        with pytest.raises(DatabaseError) as caught:
+            await database.transact(steps)
+        codes.append(caught.value.code)
+    assert codes == ["42501"] * 3

@@ -1,0 +1,148 @@
+"""Headers to a principal."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.auth import Credentials, TokenVerifier
+from backstay.errors import ConfigError, TokenError
+from backstay.policy.principal import ANONYMOUS, Principal
+from tests.auth.tokens import CLAIMS, JWK, NOW, SECRET, Clock, es256, hs256
+
+PUBLISHABLE = b"sb_publishable_oQ2mF1m5bYw"
+SECRET_KEY = b"sb_secret_0123456789abcdefghijklmnopqrstuv"
+USER = es256()
+ANON_JWT = hs256({"iss": "supabase", "role": "anon", "exp": NOW + 3600})
+SERVICE_JWT = hs256({"iss": "supabase", "role": "service_role", "exp": NOW + 3600})
+EXPIRED = hs256({**CLAIMS, "exp": NOW - 3600})
+
+ADA = Principal("authenticated", "6f1c")
+SERVICE = Principal("service_role")
+
+
+def credentials() -> Credentials:
+    """Both kinds of keys, as an operator who moves from one to the other has them."""
+    verifier = TokenVerifier(secret=SECRET, jwks=[JWK], clock=Clock())
+    return Credentials(verifier.verify, {PUBLISHABLE.decode(): "anon", SECRET_KEY.decode(): "service_role"})
+
+
+def bearer(token: bytes, scheme: bytes = b"Bearer ") -> dict[bytes, bytes]:
+    """An Authorization header."""
+    return {b"authorization": scheme + token}
+
+
+def key(value: bytes) -> dict[bytes, bytes]:
+    """An apikey header."""
+    return {b"apikey": value}
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, ANONYMOUS),
+        ({b"origin": b"https://a.example"}, ANONYMOUS),
+        (bearer(USER), ADA),
+        (bearer(USER, b"bearer "), ADA),
+        (bearer(USER, b"BEARER  "), ADA),
+        (key(USER), ADA),
+        (key(ANON_JWT), ANONYMOUS),
+        (key(SERVICE_JWT), SERVICE),
+        (key(PUBLISHABLE), ANONYMOUS),
+        (key(SECRET_KEY), SERVICE),
+        (bearer(PUBLISHABLE), ANONYMOUS),
+        (bearer(SECRET_KEY), SERVICE),
+        (key(ANON_JWT) | bearer(ANON_JWT), ANONYMOUS),
+        (key(PUBLISHABLE) | bearer(PUBLISHABLE), ANONYMOUS),
+        (key(SECRET_KEY) | bearer(SECRET_KEY), SERVICE),
+        (key(PUBLISHABLE) | bearer(USER), ADA),
+        (key(ANON_JWT) | bearer(USER), ADA),
+        (key(SECRET_KEY) | bearer(USER), ADA),
+        (key(USER) | bearer(SERVICE_JWT), SERVICE),
+    ],
+)
+def test_who_asks(headers: dict[bytes, bytes], expected: Principal) -> None:
+    """Authorization outranks apikey, both kinds of keys are known, and nothing is nobody."""
+    assert expected == credentials()(headers)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        key(b""),
+        key(b"x"),
+        key(b"sb_publishable_other"),
+        key(PUBLISHABLE + b"x"),
+        key(PUBLISHABLE[:-1]),
+        key(PUBLISHABLE.upper()),
+        key(b"sb_"),
+        key(b" " + PUBLISHABLE),
+        key(EXPIRED),
+        key(b"x") | bearer(USER),
+        key(b"") | bearer(USER),
+        key(EXPIRED) | bearer(USER),
+        key(b"sb_secret_wrong") | bearer(USER),
+        key(PUBLISHABLE) | bearer(EXPIRED),
+        key(SECRET_KEY) | bearer(b"x"),
+        bearer(b""),
+        bearer(b"", b"Bearer"),
+        bearer(USER, b""),
+        bearer(USER, b"Bearer"),
+        bearer(USER, b"Bearer\t"),
+        bearer(USER, b"Basic "),
+        bearer(USER, b"Bearer Bearer "),
+        bearer(USER, b" Bearer "),
+        bearer(b"sb_secret_wrong"),
+        {b"authorization": b"Basic YTpi"},
+        {b"authorization": b""},
+        {b"authorization": b"\xff\xfe \x00"},
+    ],
+)
+def test_what_is_sent_must_be_good(headers: dict[bytes, bytes]) -> None:
+    """A bad key or token is 401, also beside a good one; it is never quietly somebody else."""
+    with pytest.raises(TokenError) as caught:
+        credentials()(headers)
+    assert 401 == caught.value.status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        key(SECRET_KEY),
+        bearer(SECRET_KEY),
+        key(SERVICE_JWT),
+        bearer(SERVICE_JWT),
+        key(SECRET_KEY) | bearer(USER),
+        key(PUBLISHABLE) | bearer(SERVICE_JWT),
+    ],
+)
+@pytest.mark.parametrize("origin", [b"https://a.example", b"null", b""])
+def test_service_keys_are_not_for_browsers(headers: dict[bytes, bytes], origin: bytes) -> None:
+    """TK9: with an Origin header a key that bypasses policies is refused, and the hint says why."""
+    with pytest.raises(TokenError, match="must not be used in a browser") as caught:
+        credentials()({**headers, b"origin": origin})
+    assert "Replace this key" in (caught.value.hint or "")
+    assert SECRET_KEY.decode() not in str(caught.value) + str(caught.value.details)
+
+
+def test_publishable_keys_are_for_browsers() -> None:
+    """An Origin header does not matter to any other key."""
+    assert ADA == credentials()({**key(PUBLISHABLE), **bearer(USER), b"origin": b"https://a.example"})
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"sb_secret_short": "service_role"},
+        {"sb_secret_" + "x" * 21: "service_role"},
+        {"sb_publishable_x": "authenticated"},
+        {"a" * 40: "anon"},
+        {"": "anon"},
+        {"sb_secret_" + "x" * 30 + " ": "service_role"},
+        {"sb_secret_" + "x" * 30 + "\n": "service_role"},
+        {"sb_secret_" + "ä" * 30: "service_role"},
+    ],
+)
+def test_keys_that_cannot_be(keys: dict[str, str]) -> None:
+    """SE2: an opaque key has the known prefix, and one that is a secret is long enough to be one."""
+    with pytest.raises(ConfigError, match="BST-E203"):
+        Credentials(lambda token: ANONYMOUS, keys)

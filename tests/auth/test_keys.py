@@ -1,0 +1,77 @@
+"""Keys that are refused before anything is served."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from joserfc.jwk import ECKey, RSAKey
+
+from backstay.auth.keys import public_keys, shared_key
+from backstay.errors import ConfigError
+from tests.auth.tokens import DER, JWK, PEM, PRIVATE
+
+
+@pytest.mark.parametrize("secret", [b"x" * 32, "x" * 32, "ü" * 16, b"{" + b"x" * 40])
+def test_secrets_of_32_bytes(secret: str | bytes) -> None:
+    """SE2: bytes are counted, not characters, and used as they are."""
+    raw = secret if isinstance(secret, bytes) else secret.encode()
+    assert raw == shared_key(secret).raw_value
+
+
+@pytest.mark.parametrize("secret", ["", b"", "x" * 31, b"x" * 31])
+def test_short_secrets(secret: str | bytes) -> None:
+    """SE2, RFC 7518 §3.2: a shorter secret than the hash can be guessed offline from any token."""
+    with pytest.raises(ConfigError, match="BST-E201"):
+        shared_key(secret)
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [PEM, PEM.decode(), b"\n" + PEM, DER, json.dumps(JWK), b"-----BEGIN CERTIFICATE-----\nMIIBxxxxxxxxxxxxxxx"],
+)
+def test_public_keys_are_not_secrets(secret: str | bytes) -> None:
+    """TK6: with a public key as the shared secret everybody could sign."""
+    with pytest.raises(ConfigError, match="BST-E201"):
+        shared_key(secret)
+
+
+def test_private_parts_are_left_behind() -> None:
+    """TK7: a JWK with its private part verifies, and the verifier cannot sign with it."""
+    private = {**ECKey.import_key(PRIVATE).as_dict(private=True), "kid": "a", "use": "sig", "alg": "ES256"}
+    key = public_keys([private])["a"]
+    assert not key.is_private
+    assert "d" not in key.as_dict()
+
+
+EC384 = ECKey.import_key(ec.derive_private_key(5, ec.SECP384R1())).as_dict(private=False)
+RSA = RSAKey.generate_key(2048).as_dict(private=False)
+
+
+@pytest.mark.parametrize(
+    "jwks",
+    [
+        [{**JWK, "kid": None}],
+        [{name: value for name, value in JWK.items() if name != "kid"}],
+        [{**JWK, "kid": ""}],
+        [{**JWK, "kid": 5}],
+        [JWK, JWK],
+        [{**JWK, "crv": "P-384"}],
+        [{**EC384, "kid": "a"}],
+        [{**RSA, "kid": "a"}],
+        [{"kty": "oct", "k": "eHh4", "kid": "a"}],
+        [{**JWK, "alg": "ES384"}],
+        [{**JWK, "use": "enc"}],
+        [{**JWK, "x": "AAAA"}],
+        [{**JWK, "x": 5}],
+        [{**JWK, "y": JWK["x"]}],
+        [{"kty": "EC", "crv": "P-256", "kid": "a"}],
+        [{}],
+    ],
+)
+def test_keys_that_verify_nothing(jwks: list[dict[str, Any]]) -> None:
+    """TK6, TK7: only distinct, named P-256 signature keys whose point is on the curve are taken."""
+    with pytest.raises(ConfigError, match="BST-E202"):
+        public_keys(jwks)

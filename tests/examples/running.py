@@ -1,0 +1,170 @@
+"""A running chirp: real server, real socket, one database of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+ROOT: Final = Path(__file__).parents[2]
+#: The command that was installed beside the Python that runs the tests.
+BACKSTAY: Final = str(Path(sys.executable).with_name("backstay"))
+SECRET: Final = "a secret that signs nothing but test tokens"
+POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+
+
+def missing(what: str) -> None:
+    """Skip a test for want of *what*; where ``CI=true`` nothing may be missing."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(f"{what}, and CI=true requires it")
+    pytest.skip(what)
+
+
+def token(role: str, subject: str | None = None) -> str:
+    claims: dict[str, object] = {"role": role, "exp": int(time.time()) + 3600}
+    if subject is not None:
+        claims |= {"sub": subject, "aud": "authenticated"}
+    return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+async def _postgresql(url: str, statement: str) -> None:
+    import asyncpg
+
+    connection = await asyncpg.connect(url, timeout=5)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def new_postgresql() -> Iterator[str]:
+    """URL of an empty database, dropped at the end.  Skips where no server answers."""
+    name = f"chirp_test_{os.getpid()}_{free_port()}"
+    # Texts sort by code point, as on SQLite, so that one table of answers holds for both.
+    create = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'UTF8' LC_COLLATE 'C' LC_CTYPE 'C.UTF-8'"
+    try:
+        asyncio.run(_postgresql(POSTGRESQL, create))
+    except (OSError, ImportError, TimeoutError) as fault:
+        missing(f"no PostgreSQL at BACKSTAY_TEST_POSTGRESQL ({fault})")
+    try:
+        yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
+    finally:
+        asyncio.run(_postgresql(POSTGRESQL, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@contextmanager
+def new_database(kind: str, folder: Path) -> Iterator[str]:
+    """URL of an empty database of this kind: ``sqlite`` (in *folder*) or ``postgresql``."""
+    if kind == "sqlite":
+        yield f"sqlite:///{folder / 'chirp.db'}"
+    else:
+        with new_postgresql() as url:
+            yield url
+
+
+@dataclass(frozen=True, slots=True)
+class Chirp:
+    """Where it listens, and the process that serves it."""
+
+    url: str
+    process: subprocess.Popen[str]
+
+
+def wait_until_open(process: subprocess.Popen[str], port: int, log: Path | None = None) -> None:
+    """Return when *port* is open; fail with what the process said (on its pipe, or in *log*) when it ends first."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        with socket.socket() as probe:
+            probe.settimeout(0.5)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.02)
+    process.kill()
+    said = process.communicate()[0] if log is None else log.read_text(encoding="utf-8")
+    pytest.fail(f"the server did not start:\n{said}")
+
+
+def stop(process: subprocess.Popen[str]) -> int:
+    """Ctrl-C, then the exit status; killed after ten seconds."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+    try:
+        return process.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return -signal.SIGKILL
+
+
+def _environment(database: str) -> dict[str, str]:
+    return {**os.environ, "BACKSTAY_DATABASE": database, "BACKSTAY_JWT_SECRET": SECRET}
+
+
+def plant(database: str) -> None:
+    """Create chirp's tables and rows."""
+    command = [sys.executable, "-m", "examples.chirp.seed"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=_environment(database), capture_output=True, text=True, check=False, timeout=60
+    )
+    if done.returncode:
+        pytest.fail(f"chirp could not be planted:\n{done.stderr}")
+
+
+@contextmanager
+def serving(database: str, log: Path, *options: str) -> Iterator[Chirp]:
+    """Chirp served on *database* by the command that an operator would use, in a process group of its own."""
+    port = free_port()
+    command = [BACKSTAY, "serve", "examples.chirp.app:app", "--port", str(port), *options]
+    with log.open("w", encoding="utf-8") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=_environment(database),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        try:
+            wait_until_open(process, port, log)
+            yield Chirp(f"http://127.0.0.1:{port}", process)
+        finally:
+            stop(process)
+    said = log.read_text(encoding="utf-8")
+    # A traceback in the server's log is a bug even where the client saw a polite 500.
+    assert "Traceback" not in said, said[-4000:]
+
+
+@contextmanager
+def running(database: str, log: Path, *options: str) -> Iterator[Chirp]:
+    """`plant`, then `serving`."""
+    plant(database)
+    with serving(database, log, *options) as chirp:
+        yield chirp
+
+
+def get(url: str, **headers: str) -> bytes:
+    """One plain GET."""
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as reply:
+        return bytes(reply.read())

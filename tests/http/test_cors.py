@@ -1,0 +1,116 @@
+"""Which pages may read answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.errors import ConfigError
+from backstay.http.cors import CorsPolicy
+from backstay.response.reply import Headers
+
+
+def value(headers: Headers, name: bytes) -> bytes | None:
+    """The value of the only header of that name."""
+    values = [value for key, value in headers if key == name]
+    assert len(values) <= 1
+    return values[0] if values else None
+
+
+ALLOW = b"access-control-allow-origin"
+CREDENTIALS = b"access-control-allow-credentials"
+
+
+def test_everyone_without_credentials() -> None:
+    """WB3: the default is the literal ``*``, never the origin that asked, and never with credentials."""
+    policy = CorsPolicy()
+    for headers in (policy.headers(b"https://a.example"), policy.preflight(b"https://a.example").headers):
+        assert b"*" == value(headers, ALLOW)
+        assert value(headers, CREDENTIALS) is None
+    assert () == policy.headers(None)
+
+
+def test_null_is_nobody() -> None:
+    """WB3: a sandboxed frame reads nothing, whatever the policy."""
+    for policy in (CorsPolicy(), CorsPolicy(("https://a.example",), credentials=True), CorsPolicy(())):
+        assert value(policy.headers(b"null"), ALLOW) is None
+        preflight = policy.preflight(b"null")
+        assert (204, None) == (preflight.status, value(preflight.headers, ALLOW))
+
+
+@pytest.mark.parametrize("credentials", [True, False])
+def test_listed_origins_are_echoed(credentials: bool) -> None:
+    """WB3: a listed origin gets itself and Vary; credentials only if asked for."""
+    policy = CorsPolicy(("https://a.example", "http://localhost:3000"), credentials=credentials)
+    for origin in (b"https://a.example", b"http://localhost:3000"):
+        for headers in (policy.headers(origin), policy.preflight(origin).headers):
+            assert origin == value(headers, ALLOW)
+            assert b"Origin" == value(headers, b"vary")
+            assert (b"true" if credentials else None) == value(headers, CREDENTIALS)
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        b"https://b.example",
+        b"http://a.example",
+        b"https://a.example:444",
+        b"https://a.example.evil.net",
+        b"https://evila.example",
+        b"https://A.example",
+        b"https://a.example/",
+        b"https://a.example https://b.example",
+        b"https://a.example, https://b.example",
+        b"*",
+        b"null",
+        b"",
+        b"https://a.example\x00",
+    ],
+)
+def test_strangers_get_nothing(origin: bytes) -> None:
+    """WB3: nothing is reflected that is not literally listed, and caches are told that the answer varies."""
+    policy = CorsPolicy(("https://a.example",))
+    assert ((b"vary", b"Origin"),) == policy.headers(origin)
+    assert value(policy.preflight(origin).headers, ALLOW) is None
+
+
+def test_a_list_varies_without_an_origin_too() -> None:
+    """WB3: a shared cache must not give a page the answer that was stored for a script."""
+    assert ((b"vary", b"Origin"),) == CorsPolicy(("https://a.example",)).headers(None)
+
+
+def test_pages_may_read_what_clients_read() -> None:
+    """The published clients read these headers; without Content-Range some of them throw."""
+    exposed = (value(CorsPolicy().headers(b"https://a.example"), b"access-control-expose-headers") or b"").split(b", ")
+    expected = {b"Content-Range", b"Content-Location", b"Location", b"Preference-Applied", b"Content-Profile"}
+    assert expected | {b"ETag", b"Link", b"Retry-After", b"Proxy-Status"} <= set(exposed)
+
+
+def test_a_preflight_names_methods_and_headers() -> None:
+    """Detail 39: what a page may send, and for how long the browser may remember it."""
+    headers = CorsPolicy(max_age_seconds=60).preflight(b"https://a.example").headers
+    assert b"60" == value(headers, b"access-control-max-age")
+    methods = (value(headers, b"access-control-allow-methods") or b"").split(b", ")
+    assert {b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE"} <= set(methods)
+    allowed = (value(headers, b"access-control-allow-headers") or b"").split(b", ")
+    assert {b"apikey", b"authorization", b"x-client-info", b"prefer", b"range", b"range-unit"} <= set(allowed)
+    assert {b"content-type", b"x-retry-count", b"idempotency-key", b"if-match", b"if-none-match"} <= set(allowed)
+
+
+@pytest.mark.parametrize(
+    ("origins", "credentials"),
+    [
+        (("*",), True),
+        (("*", "https://a.example"), False),
+        (("null",), False),
+        (("a.example",), False),
+        (("https://a.example/",), False),
+        (("https://A.example",), False),
+        (("https://*.example",), False),
+        (("https://u@a.example",), False),
+        (("https://a.example\r\nx: y",), False),
+    ],
+)
+def test_policies_that_cannot_be(origins: tuple[str, ...], credentials: bool) -> None:
+    """WB3: a policy that would be wide open or would never match does not start."""
+    with pytest.raises(ConfigError, match="BST-E301"):
+        CorsPolicy(origins, credentials=credentials)
