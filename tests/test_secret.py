@@ -33,7 +33,7 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "secret").chmod(0o640)
     with pytest.raises(ConfigError) as caught:
         own_secret(tmp_path)
-    assert "BST-E107" == caught.value.code
+    assert "BST-E407" == caught.value.code
     assert "chmod 600" in (caught.value.hint or "")
 
 
@@ -42,4 +42,4 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match=r"file/.backstay") as caught:
         own_secret(tmp_path / "file" / ".backstay")
-    assert "BST-E104" == caught.value.code
+    assert "BST-E404" == caught.value.code

@@ -80,31 +80,31 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [
-        ("PORT", "0", "BST-E103"),
-        ("PORT", "65536", "BST-E103"),
-        ("PORT", "http", "BST-E103"),
-        ("WORKERS", "0", "BST-E103"),
-        ("WORKERS", "2", "BST-E108"),
-        ("SERVER", "gunicorn", "BST-E103"),
-        ("MAX_ROWS", "0", "BST-E103"),
-        ("MAX_ROWS", "100001", "BST-E103"),
-        ("STATEMENT_TIMEOUT", "0", "BST-E103"),
-        ("STATEMENT_TIMEOUT", "nan", "BST-E103"),
-        ("STATEMENT_TIMEOUT", "inf", "BST-E103"),
-        ("CORS_ORIGINS", "null", "BST-E103"),
-        ("CORS_ORIGINS", "https://a.example,*", "BST-E103"),
-        ("CORS_ORIGINS", "https://a.example/path", "BST-E103"),
-        ("DATABASE", "mysql://localhost/x", "BST-E103"),
-        ("DATABASE", "backstay.db", "BST-E103"),
-        ("DATABASE", "", "BST-E102"),
-        ("HOST", "  ", "BST-E102"),
-        ("PROFILE", "production", "BST-E103"),
-        ("LOG_LEVEL", "trace", "BST-E103"),
-        ("JWT_SECRET", SECRET[:31], "BST-E106"),
-        ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E104"),
-        ("JWKS", "/nonexistent/keys.json", "BST-E103"),
-        ("JWKS", '{"keys": []}', "BST-E103"),
-        ("JWKS", "{" * 5000, "BST-E103"),
+        ("PORT", "0", "BST-E403"),
+        ("PORT", "65536", "BST-E403"),
+        ("PORT", "http", "BST-E403"),
+        ("WORKERS", "0", "BST-E403"),
+        ("WORKERS", "2", "BST-E408"),
+        ("SERVER", "gunicorn", "BST-E403"),
+        ("MAX_ROWS", "0", "BST-E403"),
+        ("MAX_ROWS", "100001", "BST-E403"),
+        ("STATEMENT_TIMEOUT", "0", "BST-E403"),
+        ("STATEMENT_TIMEOUT", "nan", "BST-E403"),
+        ("STATEMENT_TIMEOUT", "inf", "BST-E403"),
+        ("CORS_ORIGINS", "null", "BST-E403"),
+        ("CORS_ORIGINS", "https://a.example,*", "BST-E403"),
+        ("CORS_ORIGINS", "https://a.example/path", "BST-E403"),
+        ("DATABASE", "mysql://localhost/x", "BST-E403"),
+        ("DATABASE", "backstay.db", "BST-E403"),
+        ("DATABASE", "", "BST-E402"),
+        ("HOST", "  ", "BST-E402"),
+        ("PROFILE", "production", "BST-E403"),
+        ("LOG_LEVEL", "trace", "BST-E403"),
+        ("JWT_SECRET", SECRET[:31], "BST-E406"),
+        ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
+        ("JWKS", "/nonexistent/keys.json", "BST-E403"),
+        ("JWKS", '{"keys": []}', "BST-E403"),
+        ("JWKS", "{" * 5000, "BST-E403"),
     ],
 )
 def test_a_value_that_will_not_do_stops_the_start(tmp_path: Path, name: str, value: str, code: str) -> None:
@@ -112,8 +112,8 @@ def test_a_value_that_will_not_do_stops_the_start(tmp_path: Path, name: str, val
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, **{name: value})
     assert code == caught.value.code
-    assert f"BACKSTAY_{name}".removesuffix("_FILE") in caught.value.message or code == "BST-E104"
-    assert caught.value.hint is not None or code == "BST-E104"
+    assert f"BACKSTAY_{name}".removesuffix("_FILE") in caught.value.message or code == "BST-E404"
+    assert caught.value.hint is not None or code == "BST-E404"
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "65535"), ("MAX_ROWS", "100000"), ("STATEMENT_TIMEOUT", "3600")])
@@ -126,7 +126,7 @@ def test_an_unknown_name_is_answered_with_the_near_one(tmp_path: Path) -> None:
     """A typing error would otherwise leave a default in force unseen."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, DATABSE="sqlite:///x.db")
-    assert ("BST-E101", "Did you mean BACKSTAY_DATABASE?") == (caught.value.code, caught.value.hint)
+    assert ("BST-E401", "Did you mean BACKSTAY_DATABASE?") == (caught.value.code, caught.value.hint)
 
 
 def test_what_clients_export_is_not_a_setting_and_not_a_mistake(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_a_private_key_has_no_place_in_a_key_set(tmp_path: Path) -> None:
     for keys in ([private], [nameless], [public_key(), public_key()], [{"kty": "oct", "k": "x", "kid": "a"}]):
         with pytest.raises(ConfigError, match="BACKSTAY_JWKS is not a key set") as caught:
             load(tmp_path, JWKS=json.dumps({"keys": keys}))
-        assert "BST-E103" == caught.value.code
+        assert "BST-E403" == caught.value.code
 
 
 def test_a_key_set_may_stand_in_a_file(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_a_secret_file_open_to_the_world_is_refused(tmp_path: Path) -> None:
     path.chmod(0o644)
     with pytest.raises(ConfigError, match="can be read by others") as caught:
         load(tmp_path, JWT_SECRET_FILE=str(path))
-    assert "BST-E107" == caught.value.code
+    assert "BST-E407" == caught.value.code
 
 
 def test_a_secret_and_its_file_are_not_both_given(tmp_path: Path) -> None:
@@ -195,7 +195,7 @@ def test_production_makes_no_secret_of_its_own(tmp_path: Path) -> None:
     """A secret made in a container without a volume would be another one after every deployment."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, PROFILE="prod")
-    assert ("BST-E105", False) == (caught.value.code, (tmp_path / ".backstay").exists())
+    assert ("BST-E405", False) == (caught.value.code, (tmp_path / ".backstay").exists())
     assert load(tmp_path, PROFILE="prod", JWKS=json.dumps({"keys": [public_key()]})).jwt_secret is None
 
 
@@ -204,7 +204,7 @@ def test_production_refuses_secrets_that_everybody_knows(tmp_path: Path, secret:
     """SE2: a sample from documentation is as good as no secret."""
     with pytest.raises(ConfigError) as caught:
         load(tmp_path, PROFILE="prod", JWT_SECRET=secret)
-    assert "BST-E106" == caught.value.code
+    assert "BST-E406" == caught.value.code
     assert secret == load(tmp_path, JWT_SECRET=secret).jwt_secret
 
 

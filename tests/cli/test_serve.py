@@ -130,7 +130,7 @@ def test_several_workers_on_sqlite_are_refused(tmp_path: Path) -> None:
     """A SQLite file has one writer: a second process would wait for locks instead of sharing commits."""
     done = run(tmp_path, TARGET, "--workers", "2")
     assert 2 == done.returncode
-    assert "one worker [BST-E108]" in done.stderr
+    assert "one worker [BST-E408]" in done.stderr
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -140,7 +140,7 @@ def test_a_taken_port_names_a_way_out(tmp_path: Path, server: str) -> None:
         done = run(tmp_path, TARGET, "--port", str(port), "--server", server)
     assert 2 == done.returncode
     assert [
-        f"Error: Port {port} of 127.0.0.1 is taken [BST-E113]",
+        f"Error: Port {port} of 127.0.0.1 is taken [BST-E413]",
         f"  Stop what listens there, or choose another: --port {port + 1}",
     ] == done.stderr.splitlines()
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_served_is_said_in_two_lines(tmp_path: Path) -> None:
     """A missing module is the operator's typing error, not a crash of ours."""
     done = run(tmp_path, "nowhere:app")
     assert (2, "") == (done.returncode, done.stdout)
-    assert ["Error: There is no module nowhere [BST-E110]", f"  Looked in {tmp_path} and on PYTHONPATH."] == (
+    assert ["Error: There is no module nowhere [BST-E410]", f"  Looked in {tmp_path} and on PYTHONPATH."] == (
         done.stderr.splitlines()
     )
 
@@ -158,7 +158,7 @@ def test_a_host_that_is_not_here_is_refused(tmp_path: Path) -> None:
     """192.0.2.1 is an address of nobody (RFC 5737)."""
     done = run(tmp_path, TARGET, "--host", "192.0.2.1", "--port", str(free_port()))
     assert 2 == done.returncode
-    assert "[BST-E113]" in done.stderr
+    assert "[BST-E413]" in done.stderr
     assert "--host 127.0.0.1" in done.stderr
 
 
@@ -170,6 +170,6 @@ def test_a_password_in_the_arguments_is_warned_of(tmp_path: Path) -> None:
         tmp_path, "nowhere:app", "--database", url, BACKSTAY_PROFILE="prod", BACKSTAY_JWT_SECRET="k3J9x" * 8 + "QzW"
     )
     assert warned.stderr.startswith("warning: --database has a password")
-    assert "[BST-E110]" in warned.stderr
-    assert "[BST-E109]" in refused.stderr
+    assert "[BST-E410]" in warned.stderr
+    assert "[BST-E409]" in refused.stderr
     assert "hunter2" not in warned.stderr + refused.stderr

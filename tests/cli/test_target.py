@@ -57,14 +57,14 @@ def test_a_module_or_a_path_names_an_app(target: str) -> None:
 @pytest.mark.parametrize(
     ("target", "code", "says"),
     [
-        ("backstay_target", "BST-E110", "does not name an app"),
-        (":app", "BST-E110", "does not name an app"),
-        ("backstay_nowhere:app", "BST-E110", "There is no module backstay_nowhere"),
-        ("inside.nowhere:app", "BST-E110", "There is no module inside.nowhere"),
-        ("nowhere/app.py:app", "BST-E110", "There is no file nowhere/app.py"),
-        ("backstay_target:nope", "BST-E111", "has no 'nope'"),
-        ("backstay_target:plain", "BST-E112", "is a function, not an ASGI app"),
-        ("backstay_target:Callable", "BST-E112", "is a type, not an ASGI app"),
+        ("backstay_target", "BST-E410", "does not name an app"),
+        (":app", "BST-E410", "does not name an app"),
+        ("backstay_nowhere:app", "BST-E410", "There is no module backstay_nowhere"),
+        ("inside.nowhere:app", "BST-E410", "There is no module inside.nowhere"),
+        ("nowhere/app.py:app", "BST-E410", "There is no file nowhere/app.py"),
+        ("backstay_target:nope", "BST-E411", "has no 'nope'"),
+        ("backstay_target:plain", "BST-E412", "is a function, not an ASGI app"),
+        ("backstay_target:Callable", "BST-E412", "is a type, not an ASGI app"),
     ],
 )
 def test_what_is_not_there_is_said_in_a_sentence(target: str, code: str, says: str) -> None:

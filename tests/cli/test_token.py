@@ -59,7 +59,7 @@ def test_a_weak_secret_signs_nothing() -> None:
     """The sentence names the variable and the code, and the exit code is 2."""
     result = mint(BACKSTAY_JWT_SECRET="short")
     assert (2, "") == (result.exit_code, result.stdout)
-    assert "BACKSTAY_JWT_SECRET is 5 bytes long; 32 is the least [BST-E106]" in result.stderr
+    assert "BACKSTAY_JWT_SECRET is 5 bytes long; 32 is the least [BST-E406]" in result.stderr
 
 
 def test_the_secret_of_the_first_start_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
