@@ -63,21 +63,23 @@ class Budget:
     The clock starts at the handler's first call, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_ends", "seconds")
+    __slots__ = ("_allowed", "_ends", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._allowed = seconds
         self._ends = 0.0
 
-    def start(self) -> None:
-        """A statement begins."""
+    def start(self, seconds: float | None = None) -> None:
+        """A statement begins, and may take *seconds* (by default the whole budget)."""
         self._ends = 0.0
+        self._allowed = self.seconds if seconds is None else seconds
 
     def over(self) -> bool:
         """Whether the statement must stop; called by SQLite."""
         now = time.monotonic()
         if self._ends == 0.0:
-            self._ends = now + self.seconds
+            self._ends = now + self._allowed
             return False
         return now > self._ends
 
