@@ -21,6 +21,7 @@ from backstay.catalog import Function, build_catalog, metadata_of
 from backstay.db.statement import Database
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
+from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
 from backstay.pipeline import Data, Surface
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules
@@ -65,13 +66,18 @@ class Backstay:
         self._functions = _by_name(functions)
         self._given = settings
         self._mounts: list[Mount] = []
+        self._lifespans: list[MountedLifespan] = []
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
 
     def mount(self, path: str, app: ASGIApp) -> None:
-        """Serve another ASGI app under *path*, beside the API.  Call it before the app starts."""
+        """Serve another ASGI app under *path*, beside the API: FastAPI, Django, Starlette, any.
+
+        Its lifespan begins after the database is open, and ends before it closes.  Call it before the app starts.
+        """
         self._mounts.append(Mount(path, app=app))
+        self._lifespans.append(MountedLifespan(app))
 
     @property
     def database(self) -> Database:
@@ -141,9 +147,18 @@ class Backstay:
                 await database.close()
                 raise
             self._database = database
+            try:
+                for lifespan in self._lifespans:
+                    await lifespan.start()
+            except BaseException:
+                self._database = self._kernel = None
+                await database.close()
+                raise
 
     async def _stop(self) -> None:
         async with self._starting:
+            for lifespan in reversed(self._lifespans):
+                await lifespan.stop()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
