@@ -57,7 +57,7 @@ def _sources(models: Any) -> tuple[sa.MetaData, list[Mapper[Any]]]:
         return models.metadata, sorted(models.registry.mappers, key=lambda mapper: mapper.class_.__name__)
     if isinstance(models, Iterable):
         mappers = [mapper for model in models if isinstance(mapper := sa.inspect(model, raiseerr=False), Mapper)]
-        metadatas = {id(m.local_table.metadata): m.local_table.metadata for m in mappers}
+        metadatas = {id(m.class_.metadata): m.class_.metadata for m in mappers}
         if mappers and len(mappers) == len(list(models)) and len(metadatas) == 1:
             for mapper in mappers:
                 mapper.registry.configure()
