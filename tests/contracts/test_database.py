@@ -122,7 +122,7 @@ async def test_fetch_gives_the_first_row(case: Case, bounded: bool) -> None:
     """One row comes back whole, and no row is an empty one."""
     row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER), 'b'", 7), bounded=bounded)
     none = await case.database.fetch(case.statement("SELECT id FROM authors WHERE id = ?", 1), bounded=bounded)
-    assert ((7, "b"), ()) == (tuple(row), tuple(none))
+    assert (tuple(row), tuple(none)) == ((7, "b"), ())
 
 
 async def test_create_tables_twice(case: Case) -> None:
@@ -298,7 +298,7 @@ async def test_statement_budget(case: Case, bounded: bool) -> None:
     with pytest.raises(DatabaseError) as caught:
         async with asyncio.timeout(5):
             await case.database.fetch(Statement(endless), bounded=bounded)
-    assert ("57014", "canceling statement due to statement timeout") == (caught.value.code, caught.value.message)
+    assert (caught.value.code, caught.value.message) == ("57014", "canceling statement due to statement timeout")
     assert tuple(await case.database.fetch(Statement("SELECT 1"), bounded=bounded)) == (1,)
 
 
@@ -322,7 +322,7 @@ async def test_bad_sql_is_a_database_error(case: Case) -> None:
         await case.database.fetch(Statement("SELECT x FROM nowhere"))
     with pytest.raises(DatabaseError) as broken:
         await case.database.transact(case.steps(("SELECT FROM WHERE",)))
-    assert ("42P01", "42601") == (missing.value.code, broken.value.code)
+    assert (missing.value.code, broken.value.code) == ("42P01", "42601")
 
 
 async def test_session_commits(case: Case) -> None:
@@ -388,7 +388,7 @@ async def test_read_only_session_cannot_write(case: Case) -> None:
     with pytest.raises(DatabaseError) as caught:
         async with case.database.session(read_only=True) as session:
             await session.execute(delete(authors))
-    assert ("25006", 405) == (caught.value.code, caught.value.status)
+    assert (caught.value.code, caught.value.status) == ("25006", 405)
 
 
 async def test_reads_go_on_beside_a_writing_session(case: Case) -> None:

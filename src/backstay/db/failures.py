@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, MetaData, Table, UniqueConstraint
+from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
 from backstay.errors import BackstayError, DatabaseError
 
@@ -258,11 +258,13 @@ def _unique_name(table_name: str, columns: tuple[str, ...], table: Table | None)
     if table is not None:
         if _names(table.primary_key.columns) == columns:
             return _text(table.primary_key.name) or f"{table_name}_pkey"
-        named: list[UniqueConstraint | Index] = [c for c in table.constraints if isinstance(c, UniqueConstraint)]
-        named += [index for index in table.indexes if index.unique]
-        for one in named:
-            if _names(one.columns) == columns and _text(one.name):
-                return str(one.name)
+        for constraint in table.constraints:
+            if isinstance(constraint, UniqueConstraint) and _names(constraint.columns) == columns:
+                return _text(constraint.name) or f"{table_name}_{'_'.join(columns)}_key"
+        for index in table.indexes:
+            # SQLite names an index on expressions itself; its ``columns`` are those inside the expressions.
+            if index.unique and index.name and _names(index.expressions) == columns:
+                return str(index.name)
     return f"{table_name}_{'_'.join(columns)}_key"
 
 
@@ -271,8 +273,8 @@ def foreign_key_name(constraint: ForeignKeyConstraint) -> str:
     return _text(constraint.name) or f"{constraint.table.name}_{'_'.join(constraint.column_keys)}_fkey"
 
 
-def _names(columns: Iterable[Any]) -> tuple[str, ...]:
-    return tuple(column.name for column in columns)
+def _names(columns: Iterable[Any]) -> tuple[str | None, ...]:
+    return tuple(column.name if isinstance(column, Column) else None for column in columns)
 
 
 def _text(name: Any) -> str | None:

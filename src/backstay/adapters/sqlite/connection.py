@@ -139,8 +139,8 @@ def _configure(connection: apsw.Connection, location: Location, role: Role, busy
         connection.config(option, value)
     if not location.memory:
         if role in ("writer", "owner"):
-            connection.pragma("journal_mode", "wal")
-        if role not in ("writer", "owner"):
+            _keep_log(connection, busy_seconds)
+        else:
             connection.wal_autocheckpoint(0)  # DU2: only the writer moves the log into the file
     connection.pragma("synchronous", "full")
     connection.pragma("mmap_size", 0)
@@ -153,3 +153,20 @@ def _configure(connection: apsw.Connection, location: Location, role: Role, busy
     if role == "reader":
         connection.pragma("query_only", True)
     connection.authorizer = authorize
+
+
+def _keep_log(connection: apsw.Connection, busy_seconds: float) -> None:
+    """Turn write-ahead logging on, which the file then remembers.
+
+    When two connections do so at once SQLite answers busy to one without asking its busy handler: so it tries again.
+    """
+    ends = time.monotonic() + busy_seconds
+    while True:
+        try:
+            if connection.pragma("journal_mode") != "wal":
+                connection.pragma("journal_mode", "wal")
+            return
+        except apsw.BusyError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.005)

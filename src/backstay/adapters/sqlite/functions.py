@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import apsw
 
-from backstay.adapters.sqlite.matching import ilike, like, regex
+from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 
 #: The collation of exact decimals kept as text.
 DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
@@ -18,13 +18,13 @@ DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
 _EXACT: Final = Context(prec=1000)
 
 
-def lower(value: Any) -> str | None:
+def lower_text(value: Any) -> str | None:
     """*value* in lower case, of all of Unicode; SQLite's own ``lower`` knows ASCII.
 
-    >>> lower("ÄÖ"), lower(None)
+    >>> lower_text("ÄÖ"), lower_text(None)
     ('äö', None)
     """
-    return None if value is None else str(value).lower()
+    return None if value is None else lower(value)
 
 
 def json_contains(whole: Any, part: Any) -> int | None:
@@ -99,7 +99,7 @@ class DecimalSum:
 def register(connection: apsw.Connection) -> None:
     """Give *connection* all functions and collations of this file."""
     scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
-        ("backstay_lower", lower, 1),
+        ("backstay_lower", lower_text, 1),
         ("backstay_like", like, 2),
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
