@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from backstay.catalog import Relation, Table
 from backstay.errors import PlanError
-from backstay.plan.conditions import check_operator
+from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
     ColumnOutput,
     Compare,
@@ -72,6 +72,7 @@ class _Draft:
 
     def operand(self, asked: Field) -> Operand:
         column = find_column(self.table, self.grant, asked.name)
+        check_path(column, asked.path)
         self.mentioned.add(column.name)
         return Operand(column, asked.path)
 
@@ -238,6 +239,7 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
             ),
         )
     column = find_column(embed.node.table, embed.node.grant, term.field.name)
+    check_path(column, term.field.path)
     return SortTerm(Operand(column, term.field.path), term.descending, nulls_first, embed)
 
 

@@ -18,6 +18,7 @@ from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
 from backstay.plan.coerce import coerce, coercion
 from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
@@ -26,7 +27,6 @@ from backstay.sql.parameters import SlotParameter
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
-_MAX_PATTERN: Final = 200
 _STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
 
 
@@ -249,7 +249,7 @@ def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if op in ("like", "ilike"):
         return _glob if op == "like" else _lower_glob
     if op in ("match", "imatch"):
-        return _pattern
+        return bounded_pattern
     if family_of(type_) == "json" and op in ("gt", "gte", "lt", "lte"):
         return _native_json
     return coercion(type_)
@@ -260,12 +260,6 @@ def _native_json(text: Any) -> Any:
     return value if isinstance(value, int | float | str) else coerce(text, sa.JSON())
 
 
-def _pattern(text: Any) -> str:
-    if len(text) > _MAX_PATTERN:
-        raise PlanError("54000", f"a pattern may have at most {_MAX_PATTERN} characters")
-    return str(coerce(text, sa.Text()))
-
-
 def _glob(text: Any) -> str:
     """PostgreSQL's LIKE pattern as a GLOB pattern: case-sensitive, native and indexable.
 
@@ -273,18 +267,15 @@ def _glob(text: Any) -> str:
     '50%*?[[]x]'
     """
     out: list[str] = []
-    characters = iter(_pattern(text))
+    characters = iter(like_pattern(text))
     for character in characters:
-        if character in "*%":
+        if character == "%":
             out.append("*")
         elif character == "_":
             out.append("?")
         else:
-            if character == "\\":
-                character = next(characters, "")
-                if not character:
-                    raise PlanError("22025", "LIKE pattern must not end with escape character")
-            out.append(f"[{character}]" if character in "*?[" else character)
+            literal = next(characters) if character == "\\" else character
+            out.append(f"[{literal}]" if literal in "*?[" else literal)
     return "".join(out)
 
 
