@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from backstay.catalog import Relation, Table
@@ -156,6 +156,9 @@ def _outputs(draft: _Draft) -> None:
 
 
 def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
+    # A bare ``count`` is PostgREST's old way to write ``count()``, where no column is called so.
+    if item.field == Field("count") and item.aggregate is None and "count" not in draft.grant.columns:
+        item = replace(item, field=None, aggregate="count")
     if item.aggregate is not None:
         _refuse_aggregate(draft)
     if item.field is None:
