@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route
@@ -61,7 +62,7 @@ class Backstay:
     ) -> None:
         self.title = title
         self.version = version
-        self.metadata = metadata_of(models)
+        self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator
+import sys
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,12 @@ from sqlalchemy import (
 )
 
 from backstay.adapters.load import open_database
-from backstay.db.failures import ConstraintError, Violation, details_of
 from backstay.db.statement import Database, Rows, Statement
+from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError
 
 SERVER = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-DATABASE = "backstay_contract_database"
+DATABASE = f"backstay_contract_{os.getpid()}"
 
 metadata = MetaData()
 authors = Table("authors", metadata, Column("id", Integer, primary_key=True, autoincrement=False))
@@ -80,24 +81,48 @@ class Case:
         return int(row[0])
 
 
-async def _server() -> Any:
+@pytest.fixture(scope="module", autouse=True)
+def own_database() -> Iterator[None]:
+    """The database is this process's own, since others may test on the same server, and goes with it."""
+    yield
+
+    if "asyncpg" not in sys.modules:
+        return
+    import asyncpg
+
+    async def drop() -> None:
+        try:
+            admin = await asyncpg.connect(SERVER, timeout=3)
+        except (OSError, TimeoutError):
+            return
+        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await admin.close()
+
+    asyncio.run(drop())
+
+
+async def admin_of(url: str) -> Any:
     asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
     try:
-        return await asyncpg.connect(SERVER, timeout=3)
+        return await asyncpg.connect(url, timeout=3)
     except (OSError, TimeoutError) as error:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"PostgreSQL does not answer at {SERVER}: {error}")
+        pytest.skip(f"PostgreSQL does not answer at {url}: {error}")
 
 
 @pytest.fixture(params=["file", "memory", "postgresql"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "postgresql":
-        admin = await _server()
-        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {DATABASE}")
+        admin = await admin_of(SERVER)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await admin.execute(f"CREATE DATABASE {DATABASE}")
         await admin.close()
         url = urlunsplit(urlsplit(SERVER)._replace(path=f"/{DATABASE}"))
+        empty = await admin_of(url)
+        await empty.execute("DROP SCHEMA public CASCADE")
+        await empty.execute("CREATE SCHEMA public")
+        await empty.close()
         database = open_database(url, metadata=metadata, budget_seconds=0.5, max_size=4)
     else:
         path = tmp_path / "app.db" if request.param == "file" else ""
@@ -122,7 +147,7 @@ async def test_fetch_gives_the_first_row(case: Case, bounded: bool) -> None:
     """One row comes back whole, and no row is an empty one."""
     row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER), 'b'", 7), bounded=bounded)
     none = await case.database.fetch(case.statement("SELECT id FROM authors WHERE id = ?", 1), bounded=bounded)
-    assert ((7, "b"), ()) == (tuple(row), tuple(none))
+    assert (tuple(row), tuple(none)) == ((7, "b"), ())
 
 
 async def test_create_tables_twice(case: Case) -> None:
@@ -231,7 +256,8 @@ async def test_steps_cannot_go_on_after_a_failure(case: Case) -> None:
         ),
         (
             "DELETE FROM authors WHERE id = 1",
-            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey" on table "posts"',
+            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey"'
+            ' on table "posts"',
             Violation("23503", "authors", ("id",), "posts_author_id_fkey", "posts", True),
             'Key (id)=(1) is still referenced from table "posts".',
         ),
@@ -298,7 +324,7 @@ async def test_statement_budget(case: Case, bounded: bool) -> None:
     with pytest.raises(DatabaseError) as caught:
         async with asyncio.timeout(5):
             await case.database.fetch(Statement(endless), bounded=bounded)
-    assert ("57014", "canceling statement due to statement timeout") == (caught.value.code, caught.value.message)
+    assert (caught.value.code, caught.value.message) == ("57014", "canceling statement due to statement timeout")
     assert tuple(await case.database.fetch(Statement("SELECT 1"), bounded=bounded)) == (1,)
 
 
@@ -322,7 +348,7 @@ async def test_bad_sql_is_a_database_error(case: Case) -> None:
         await case.database.fetch(Statement("SELECT x FROM nowhere"))
     with pytest.raises(DatabaseError) as broken:
         await case.database.transact(case.steps(("SELECT FROM WHERE",)))
-    assert ("42P01", "42601") == (missing.value.code, broken.value.code)
+    assert (missing.value.code, broken.value.code) == ("42P01", "42601")
 
 
 async def test_session_commits(case: Case) -> None:
@@ -388,7 +414,7 @@ async def test_read_only_session_cannot_write(case: Case) -> None:
     with pytest.raises(DatabaseError) as caught:
         async with case.database.session(read_only=True) as session:
             await session.execute(delete(authors))
-    assert ("25006", 405) == (caught.value.code, caught.value.status)
+    assert (caught.value.code, caught.value.status) == ("25006", 405)
 
 
 async def test_reads_go_on_beside_a_writing_session(case: Case) -> None:

@@ -8,6 +8,10 @@ import logging
 from collections.abc import Mapping
 
 import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
 from backstay.errors import DatabaseError, Forbidden, PlanError, TokenError
@@ -200,6 +204,19 @@ async def test_a_bug_shows_an_id_and_nothing_else(caplog: pytest.LogCaptureFixtu
     assert id in caplog.text
     assert "SELECT secret" in caplog.text  # whole, for the operator
     assert "t0psecret" not in caplog.text
+    assert "ada@example.org" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("code", "lines"), [("57014", 1), ("XX000", 1), ("PGRST003", 1), ("PGRST001", 0), ("23505", 0), ("42501", 0)]
+)
+async def test_the_operator_sees_what_the_client_cannot_mend(
+    caplog: pytest.LogCaptureFixture, code: str, lines: int
+) -> None:
+    """Errors of the server's side are logged, refusals and overload are not."""
+    await client(Plane(DatabaseError(code, "why"))).ask("GET", "/rest/v1/posts?email=eq.ada@example.org")
+    assert lines == len(caplog.records)
+    assert lines == caplog.text.count(f"{code}: why")
     assert "ada@example.org" not in caplog.text
 
 
@@ -438,6 +455,23 @@ async def test_a_bug_behind_is_answered_with_an_id(caplog: pytest.LogCaptureFixt
     assert answer.error["details"].removeprefix("Error id ") in caplog.text
 
 
+async def test_starlette_behind(caplog: pytest.LogCaptureFixture) -> None:
+    """Starlette answers a bug with its own 500 and raises it again: it is logged with an id, and goes no further."""
+
+    async def broken(request: Request) -> Response:
+        raise RuntimeError("SELECT 1")
+
+    app = Client(Kernel(Plane(), anybody, Starlette(routes=[Route("/broken", broken)])))
+    answer = await app.ask("GET", "/broken")
+    assert (500, False, "nosniff") == (
+        answer.status,
+        b"SELECT" in answer.body,
+        answer.one("x-content-type-options"),
+    )
+    assert 1 == caplog.text.count("failed: GET '/broken'")
+    assert 404 == (await app.ask("GET", "/missing")).status
+
+
 async def test_half_an_answer_is_aborted() -> None:
     """When the app behind fails after it has begun, the server must cut the connection: the error goes on to it."""
 
@@ -451,7 +485,7 @@ async def test_half_an_answer_is_aborted() -> None:
 
 
 async def test_sockets_and_lifespan_go_behind() -> None:
-    """What is not HTTP is the app behind's, but for a WebSocket with a bad Host, which is closed."""
+    """What is not HTTP is the app behind's, but for a WebSocket with a bad head, which is closed."""
     seen: list[str] = []
 
     async def note(scope: Scope, receive: Receive, send: Send) -> None:
@@ -466,12 +500,13 @@ async def test_sockets_and_lifespan_go_behind() -> None:
         sent.append(message)
 
     app = Kernel(Plane(), anybody, note)
-    socket = {"type": "websocket", "path": "/realtime/v1", "http_version": "1.1", "headers": [HOST]}
+    socket = {"type": "websocket", "path": "/realtime/v1", "query_string": b"", "headers": [HOST]}
     await app(socket, receive, send)
     await app({"type": "lifespan"}, receive, send)
     assert (["websocket", "lifespan"], []) == (seen, sent)
     await app({**socket, "headers": [(b"host", b"a b")]}, receive, send)
-    assert (["websocket", "lifespan"], [1008]) == (seen, [message["code"] for message in sent])
+    await app({**socket, "query_string": b"x" * 9000}, receive, send)
+    assert (["websocket", "lifespan"], ["BST400", "BST414"]) == (seen, [message["reason"] for message in sent])
 
 
 # CORS, as the kernel uses it

@@ -61,7 +61,7 @@ class Animal(Zoo):
     chip: Mapped[UUID | None] = mapped_column(sa.Uuid)
     marks: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON(none_as_null=True))
     print: Mapped[bytes | None] = mapped_column(sa.LargeBinary)
-    label: Mapped[str] = mapped_column(sa.String(60), sa.Computed("name || '!'"))
+    label: Mapped[str] = mapped_column(sa.String(60), sa.Computed("name || '!'", persisted=True))
     order: Mapped[int | None] = mapped_column(sa.Integer)  # a word of the query grammar
     vet_note: Mapped[str | None] = mapped_column(sa.Text)  # no rule shows it
     keeper: Mapped[Keeper] = relationship()

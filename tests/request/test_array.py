@@ -36,8 +36,28 @@ def test_literals(text: str, expected: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "a", "a,b", "{", "}", "{a", "a}", "{a,}", "{,a}", "{,}", "{{a}}", '{"a}', '{"a"b}', '{b"a"}', "{a\\}", "{null}", "{NULL,a}", "{a}}", "[1:2]={a,b}"],
-)  # fmt: skip
+    [
+        "",
+        "a",
+        "a,b",
+        "{",
+        "}",
+        "{a",
+        "a}",
+        "{a,}",
+        "{,a}",
+        "{,}",
+        "{{a}}",
+        '{"a}',
+        '{"a"b}',
+        '{b"a"}',
+        "{a\\}",
+        "{null}",
+        "{NULL,a}",
+        "{a}}",
+        "[1:2]={a,b}",
+    ],
+)
 def test_malformed_literals(text: str) -> None:
     """A malformed literal is what PostgreSQL calls it, and so are nested ones and nulls."""
     with pytest.raises(RequestError) as caught:

@@ -25,11 +25,15 @@ FORM = "application/x-www-form-urlencoded"
         (b"[]", "application/json", Payload((), True, ())),
         (b'{"b": 1, "a": 2.50}', "application/json", Payload(({"b": 1, "a": Decimal("2.50")},), False, ("b", "a"))),
         (b'[{"a": 1}, {"a": 2}]', "Application/JSON; charset=UTF-8", Payload(({"a": 1}, {"a": 2}), True, ("a",))),
-        (b'[{"a": 1, "b": 2}, {"b": 3, "a": 4}]', None, Payload(({"a": 1, "b": 2}, {"b": 3, "a": 4}), True, ("a", "b"))),
+        (
+            b'[{"a": 1, "b": 2}, {"b": 3, "a": 4}]',
+            None,
+            Payload(({"a": 1, "b": 2}, {"b": 3, "a": 4}), True, ("a", "b")),
+        ),
         (b"[{}, {}]", None, Payload(({}, {}), True, ())),
         (b'{"a": 1}', "application/vnd.pgrst.array+json", Payload(({"a": 1},), False, ("a",))),
         (b"a,b\n1,hi\n2,NULL\n", CSV, Payload(({"a": "1", "b": "hi"}, {"a": "2", "b": None}), True, ("a", "b"))),
-        (b"a,b\r\n1,\"x, \"\"y\"\"\nz\"\r\n", CSV, Payload(({"a": "1", "b": 'x, "y"\nz'},), True, ("a", "b"))),
+        (b'a,b\r\n1,"x, ""y""\nz"\r\n', CSV, Payload(({"a": "1", "b": 'x, "y"\nz'},), True, ("a", "b"))),
         (b"a,b\n1,\n\n,2", CSV, Payload(({"a": "1", "b": ""}, {"a": "", "b": "2"}), True, ("a", "b"))),
         (b"a\n", "text/csv; charset=utf-8", Payload((), True, ("a",))),
         (b"\xef\xbb\xbfa\n1", CSV, Payload(({"a": "1"},), True, ("a",))),
@@ -37,7 +41,7 @@ FORM = "application/x-www-form-urlencoded"
         (b"", FORM, Payload(({},), False, ())),
         (b"%C3%A9=%E4%B8%AD", FORM, Payload(({"é": "中"},), False, ("é",))),
     ],
-)  # fmt: skip
+)
 def test_rows(body: bytes, content_type: str | None, expected: Payload) -> None:
     """JSON, CSV and forms become rows, with the keys as they first stand."""
     assert expected == parse_body(body, content_type)
@@ -122,13 +126,13 @@ def test_unknown_types(content_type: str) -> None:
 )
 def test_limits(at: bytes, past: bytes, content_type: str | None) -> None:
     """The last allowed row, field or byte is not too many; the next is 413 (LM3, LM7, LM8)."""
+    code: str | None = None
     try:
         parse_body(at, content_type)
     except RequestError as error:
         code = error.code
-    else:
-        code = None
-    assert "BST413" != code
+    # A megabyte of one string is no row, but not too large.
+    assert code in (None, "PGRST102")
     with pytest.raises(RequestError) as caught:
         parse_body(past, content_type)
     assert ("BST413", 413) == (caught.value.code, caught.value.status)
@@ -179,11 +183,11 @@ def test_csv_is_not_arguments() -> None:
 )
 def test_any_body_is_read_or_refused(body: bytes, content_type: str | None, columns_given: bool) -> None:
     """No body and no type raise anything but a RequestError; rows hold only the keys that are told."""
+    refused: str | None = None
     try:
         found = parse_body(body, content_type, columns_given=columns_given)
     except RequestError as error:
-        refused: str | None = error.code
+        refused = error.code
     else:
-        refused = None
         assert all(set(row) <= set(found.keys) for row in found.rows)
     assert refused in (None, "PGRST102", "BST415")

@@ -47,12 +47,18 @@ GT_2 = Filter(Field("b"), "gt", "2")
         ("(a.fts(english).x y)", (Filter(Field("a"), "fts", "x y", False, None, "english"),)),
         ("(a->b->>0.eq.1)", (Filter(Field("a", (Step("b"), Step(0, True))), "eq", "1"),)),
         ('("a.b".eq.1)', (Filter(Field("a.b"), "eq", "1"),)),
-        ("(and_starting_col.eq.1,or_starting_col.gt.2)", (Filter(Field("and_starting_col"), "eq", "1"), Filter(Field("or_starting_col"), "gt", "2"))),
-        ("(and.eq.1,or.gt.2,not.eq.3)", (Filter(Field("and"), "eq", "1"), Filter(Field("or"), "gt", "2"), Filter(Field("not"), "eq", "3"))),
+        (
+            "(and_starting_col.eq.1,or_starting_col.gt.2)",
+            (Filter(Field("and_starting_col"), "eq", "1"), Filter(Field("or_starting_col"), "gt", "2")),
+        ),
+        (
+            "(and.eq.1,or.gt.2,not.eq.3)",
+            (Filter(Field("and"), "eq", "1"), Filter(Field("or"), "gt", "2"), Filter(Field("not"), "eq", "3")),
+        ),
         ("(not_x.is.null)", (Filter(Field("not_x"), "is", "null"),)),
         ("(clients.is.null,id.eq.1)", (Filter(Field("clients"), "is", "null"), Filter(Field("id"), "eq", "1"))),
     ],
-)  # fmt: skip
+)
 def test_trees(text: str, terms: tuple[Condition, ...]) -> None:
     """Terms are filters or trees; a value ends at a comma or a parenthesis outside quotes and braces."""
     assert Logic("or", terms) == parse_logic("or", text)[0]

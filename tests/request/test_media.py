@@ -59,7 +59,8 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;
         ('application/vnd.pgrst.plan+json;for="text/csv"', Media("plan", plan_format="json", plan_for="text/csv")),
         ("application/vnd.pgrst.plan;for=text/csv", Media("plan", plan_for="text/csv")),
         (
-            'application/vnd.pgrst.plan+text; for="application/vnd.pgrst.object+json;nulls=stripped"; options=analyze|wal|x',
+            "application/vnd.pgrst.plan+text; "
+            'for="application/vnd.pgrst.object+json;nulls=stripped"; options=analyze|wal|x',
             Media(
                 "plan",
                 plan_for="application/vnd.pgrst.object+json;nulls=stripped",
@@ -71,7 +72,7 @@ BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*;
         ('text/csv; x="a,b;q=0"', Media("csv")),
         ('"broken, text/csv', Media("csv")),
     ],
-)  # fmt: skip
+)
 def test_a_table_negotiates(accept: str | None, expected: Media) -> None:
     """The best of q, then the most specific, then the first; what is not understood is passed over."""
     assert expected == negotiate(accept, TABLE)
@@ -144,7 +145,7 @@ def test_any_header_is_answered(accept: str) -> None:
         found = media_type(negotiate(f"{accept}, application/vnd.pgrst.plan;for={accept}", TABLE))
     except RequestError as error:
         found = error.code
-    assert found == "PGRST107" or found.isascii() and found.isprintable()
+    assert found == "PGRST107" or (found.isascii() and found.isprintable())
 
 
 def test_long_headers_are_read_as_short_ones() -> None:

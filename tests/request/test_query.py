@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -255,6 +257,34 @@ def test_limits(name: str, at: str, past: str) -> None:
         caught.value.status,
         f"the limit {name} is {limit}." in str(caught.value.hint),
     )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a=in.(" + '"\\",' * 900,
+        "a=in.(" + '",' * 900,
+        'a=in.("' + "\\a" * 4000 + ")x",
+        "a=eq(any).{" + '"\\",' * 900,
+        "a=eq(any).{" + "\\ " * 4000,
+        "or=(a.eq." + '"\\",' * 2000,
+        "or=(a.eq." + "{" * 8000,
+        "or=" + "(" * 8000,
+        "a" + "->0" * 2700 + "=eq.1",
+        "a." * 4000 + "a=eq.1",
+        "a." * 4000 + "order=a",
+        "order=" + "a(" * 4000,
+        "a=fts(" + "a " * 4000,
+        "a=" + "not." * 2000 + "eq.1",
+        "columns=" + '"a' * 4000,
+    ],
+)
+def test_no_text_takes_long(text: str) -> None:
+    """Eight thousand hostile characters are refused in one pass; a backtracking pattern would not come back."""
+    begin = time.perf_counter()
+    with pytest.raises(RequestError):
+        parse_query(text)
+    assert time.perf_counter() - begin < 1
 
 
 def test_limits_are_the_callers() -> None:

@@ -27,7 +27,10 @@ AMOUNT = Field("amount")
         ("*,id", (Star(), ID)),
         ("first name", (ColumnItem(Field("first name")),)),
         ('"a,b"', (ColumnItem(Field("a,b")),)),
-        ("fullName:full_name,birthDate:birth_date", (ColumnItem(Field("full_name"), "fullName"), ColumnItem(Field("birth_date"), "birthDate"))),
+        (
+            "fullName:full_name,birthDate:birth_date",
+            (ColumnItem(Field("full_name"), "fullName"), ColumnItem(Field("birth_date"), "birthDate")),
+        ),
         ('"x:y":id', (ColumnItem(Field("id"), "x:y"),)),
         ("x : id", (ColumnItem(Field("id"), "x"),)),
         ("id::text", (ColumnItem(Field("id"), None, "text"),)),
@@ -36,7 +39,10 @@ AMOUNT = Field("amount")
         ("id::text[]", (ColumnItem(Field("id"), None, "text[]"),)),
         ("id::int[3][]", (ColumnItem(Field("id"), None, "int[3][]"),)),
         ("id::numeric(10,2)", (ColumnItem(Field("id"), None, "numeric(10,2)"),)),
-        ("id::timestamp(3) with time zone,x", (ColumnItem(Field("id"), None, "timestamp(3) with time zone"), ColumnItem(Field("x")))),
+        (
+            "id::timestamp(3) with time zone,x",
+            (ColumnItem(Field("id"), None, "timestamp(3) with time zone"), ColumnItem(Field("x"))),
+        ),
         ("count", (ColumnItem(Field("count")),)),
         ("count::text", (ColumnItem(Field("count"), None, "text"),)),
         ("count()", (ColumnItem(None, None, None, "count"),)),
@@ -72,10 +78,16 @@ AMOUNT = Field("amount")
         ("a(b(c(*)),id)", (Embed("a", (Embed("b", (Embed("c", (Star(),)),)), ID)),)),
         ("a(b(c())),id", (Embed("a", (Embed("b", (Embed("c", ()),)),)), ID)),
         ("a(data->0)", (Embed("a", (ColumnItem(Field("data", (Step(0),))),)),)),
-        ("a(id::int,n:count())", (Embed("a", (ColumnItem(Field("id"), None, "int"), ColumnItem(None, "n", None, "count"))),)),
-        ("director:directors!inner(last_name)", (Embed("directors", (ColumnItem(Field("last_name")),), "director", None, "inner"),)),
+        (
+            "a(id::int,n:count())",
+            (Embed("a", (ColumnItem(Field("id"), None, "int"), ColumnItem(None, "n", None, "count"))),),
+        ),
+        (
+            "director:directors!inner(last_name)",
+            (Embed("directors", (ColumnItem(Field("last_name")),), "director", None, "inner"),),
+        ),
     ],
-)  # fmt: skip
+)
 def test_items(text: str, expected: tuple[Item, ...]) -> None:
     """Each form of an item is read into its value, and back."""
     assert expected == parse_select(text)

@@ -118,6 +118,32 @@ def test_depth_at_the_limit() -> None:
     parse_json(b"[" + b"[]," * 1000 + b"[]]")
 
 
+def test_values_at_the_limit() -> None:
+    """The last allowed value is allowed, commas in strings are no values, and one more is 413."""
+    parse_json(b"[" + b"1," * 99_999 + b"1]")
+    parse_json(b'["' + b"," * 300_000 + b'", "\\"' + b"," * 10 + b'"]')
+    with pytest.raises(RequestError) as caught:
+        parse_json(b"[" + b"1," * 100_000 + b"1]")
+    assert "BST413" == caught.value.code
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" + b'"]",[' * 40 + b"]" * 41,
+        b"[" + b'"\\\\",[' * 40 + b"]" * 41,
+        b"[" + b'"\\"]",[' * 40 + b"]" * 41,
+        b'{"a":[' * 17 + b"]}" * 17,
+    ],
+)
+def test_strings_do_not_hide_depth(body: bytes) -> None:
+    """Brackets and escaped quotes in strings neither close nor open a level."""
+    json.loads(body)
+    with pytest.raises(RequestError, match="Empty or invalid json") as caught:
+        parse_json(body)
+    assert "levels" in str(caught.value.details)
+
+
 def test_limits_are_the_callers() -> None:
     """Depth and number length are the caller's to choose."""
     with pytest.raises(RequestError):
@@ -149,3 +175,21 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     else:
         code = "PGRST102"
     assert "PGRST102" == code
+
+
+_depths = st.recursive(st.just("1"), lambda inside: st.lists(inside, max_size=3).map(lambda of: f"[{','.join(of)}]"))
+
+
+@given(_depths, st.integers(1, 6))
+def test_depth_is_counted_exactly(text: str, limit: int) -> None:
+    """A document is refused exactly when its brackets nest deeper than the limit."""
+    depth = deepest = 0
+    for letter in text:
+        depth += {"[": 1, "]": -1}.get(letter, 0)
+        deepest = max(deepest, depth)
+    refused = False
+    try:
+        parse_json(text.encode(), BodyLimits(depth=limit))
+    except RequestError:
+        refused = True
+    assert (deepest > limit) == refused

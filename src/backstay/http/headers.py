@@ -79,7 +79,7 @@ def read_headers(lines: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> di
             hint="Send fewer headers.",
         )
     headers = dict(pairs)
-    # Everything here is one C call over the whole block: a Python loop over 12 lines costs 2 µs more per request.
+    # Everything here is one C call over the whole block: a Python loop over 12 lines costs 1.6 µs more.
     names = b" ".join(headers)
     if len(headers) != count:
         headers = _join(pairs)
@@ -123,7 +123,7 @@ def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:
             )
 
 
-# Hosts repeat: remembering the last ones costs 0.1 µs instead of the 0.5 µs of the expression.
+# Hosts repeat: remembering the last ones costs 0.1 µs instead of the 0.8 µs of the expression.
 @lru_cache(maxsize=256)
 def is_host(value: bytes) -> bool:
     """Say whether a Host header is well formed: a name or address, and a port from 0 to 65535 if any.

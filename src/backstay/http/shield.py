@@ -18,7 +18,7 @@ _EVERYWHERE: Final[Headers] = (
 )
 _HSTS: Final = (b"strict-transport-security", b"max-age=31536000; includeSubDomains")
 
-#: For the data plane, over http and https.  Concatenating ready-made tuples costs 0.1 µs, building them 1.5 µs.
+#: For the data plane, over http and https.  Ready-made tuples cost a request one concatenation, 0.1 µs.
 API: Final[Headers] = (
     *_EVERYWHERE,
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),

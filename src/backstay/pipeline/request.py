@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from backstay.policy.principal import Principal
 from backstay.response.reply import Reply
 
 
-@dataclass(frozen=True, slots=True)
-class DataRequest:
+class DataRequest(NamedTuple):
     """A request to ``/rest/v1`` after the HTTP limits and the token check, before any parsing.
 
     *path* is what follows ``/rest/v1/``, percent-decoded: ``posts`` or ``rpc/follow``; *query* is the raw query

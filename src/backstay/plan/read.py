@@ -102,7 +102,7 @@ def _embeds(draft: _Draft) -> None:
 
 def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
     scope = draft.scope
-    relation = find_relation(scope, draft.table, item.relation, item.hint)
+    relation = find_relation(scope, draft.table, item.relation, item.hint, item.alias)
     remote = scope.catalog.tables[relation.remote]
     key = item.alias or item.relation
     child = _Draft(remote, scope.grant("read", remote), draft.query, scope, (*draft.path, key), item.items)

@@ -54,13 +54,13 @@ def find_column(table: Table, grant: Grant, name: str) -> Column:
     return column
 
 
-def find_relation(scope: Scope, origin: Table, target: str, hint: str | None) -> Relation:
+def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, alias: str | None = None) -> Relation:
     """The one relation from *origin* that *target* and *hint* mean.
 
     Resolution follows PostgREST (``findRel``): *target* is a table, a foreign key's name, or a foreign key column of
     *origin*; *hint* is a foreign key's name, a column on either side, or a junction.  Beyond it, *target* may be the
-    name of the model's relationship attribute, and a many-to-many between a table and itself is told apart by the
-    remote foreign key (name or column) as *hint*.
+    name of the model's relationship attribute, an *alias* that is one settles which of several relations is meant, and
+    a many-to-many between a table and itself is told apart by the remote foreign key (name or column) as *hint*.
 
     Raises:
         PlanError: PGRST200 when none matches, PGRST201 when several do.
@@ -79,6 +79,9 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None) ->
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
         )
+    if len(found) > 1 and alias is not None:
+        # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.
+        found = [r for r in found if alias in r.names] or found
     if len(found) > 1:
         raise _ambiguous(origin, target, found)
     return found[0]

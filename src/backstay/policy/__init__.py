@@ -1,7 +1,7 @@
 """Who may."""
 
 from backstay.policy.decide import Grant, Kind, Part, decide
-from backstay.policy.me import Caller, Me, MeParameter, value_of
+from backstay.policy.me import Caller, Fact, Me, MeParameter, fact_of
 from backstay.policy.principal import ANON, ANONYMOUS, AUTHENTICATED, SERVICE, Principal
 from backstay.policy.rule import Action, Policy, Rule, allow, compile_rules
 
@@ -12,6 +12,7 @@ __all__ = [
     "SERVICE",
     "Action",
     "Caller",
+    "Fact",
     "Grant",
     "Kind",
     "Me",
@@ -23,5 +24,5 @@ __all__ = [
     "allow",
     "compile_rules",
     "decide",
-    "value_of",
+    "fact_of",
 ]

@@ -6,7 +6,8 @@ A policy is compiled once, when the app starts, so nothing in it may be a partic
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Literal, TypeAlias
+from collections.abc import Callable
+from typing import Any, ClassVar, Final, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -118,32 +119,42 @@ class Caller(Me):
         return self.principal.aal
 
     def has_role(self, role: str) -> Any:
-        return value_of(("has_role", role), self.principal)
+        return fact_of(("has_role", role))(self.principal)
 
     def claim(self, *path: str) -> Any:
-        return value_of(("claim", *path), self.principal)
+        return _claim(self.principal.claims, path)
 
 
-def value_of(source: Source, principal: Principal) -> Any:
-    """The caller's value for *source*: ``None`` where it has none.
+Fact: TypeAlias = Callable[[Principal], Any]
 
-    >>> value_of(("claim", "org", "id"), Principal(id="7", claims={"org": {"id": 3}}))
+
+def fact_of(source: Source) -> Fact:
+    """A function from the caller to its value for *source*: ``None`` where it has none.
+
+    >>> fact_of(("claim", "org", "id"))(Principal(id="7", claims={"org": {"id": 3}}))
     3
-    >>> value_of(("has_role", "editor"), Principal(role="editor"))
+    >>> fact_of(("has_role", "editor"))(Principal(role="editor"))
     True
     """
-    kind: Literal["id", "role", "aal", "has_role", "claim"] | str = source[0]
-    match kind:
-        case "id":
-            return principal.id
-        case "role":
-            return principal.role
-        case "aal":
-            return principal.aal
-        case "has_role":
-            return source[1] == principal.role or source[1] in principal.roles
+    match source:
+        case ("id",):
+            return _id
+        case ("role",):
+            return lambda principal: principal.role
+        case ("aal",):
+            return lambda principal: principal.aal
+        case ("has_role", role):
+            return lambda principal: role == principal.role or role in principal.roles
         case _:
-            value: Any = principal.claims
-            for key in source[1:]:
-                value = value.get(key) if hasattr(value, "get") else None
-            return value
+            return lambda principal: _claim(principal.claims, source[1:])
+
+
+def _id(principal: Principal) -> str | None:
+    return principal.id
+
+
+def _claim(claims: Any, path: Source) -> Any:
+    value = claims
+    for key in path:
+        value = value.get(key) if hasattr(value, "get") else None
+    return value

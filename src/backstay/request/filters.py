@@ -62,7 +62,7 @@ SEARCH: Final = frozenset(("fts", "plfts", "phfts", "wfts"))
 OPERATORS: Final = SIMPLE | SEARCH | {"in", "is"}
 IS_VALUES: Final = frozenset(("null", "not_null", "true", "false", "unknown"))
 
-_HEAD = re.compile(r"(not\.)?([a-z]++)(?:\(([^()]*+)\))?+\.")
+_HEAD = re.compile(r"(not\.)?([a-z]++)(?:\(([^()]*+)\))?\.")
 _LANGUAGE = re.compile(r"[\w $]+")
 _IS = re.compile(r"[ \t]*+([A-Za-z_]++)[ \t]*+")
 _OPEN = re.compile(r"[ \t]*+\([ \t]*+")
@@ -91,7 +91,8 @@ def parse_filter(field: Field, text: str, limits: QueryLimits = DEFAULT_QUERY_LI
     Filter(field=Field(name='age', path=()), op='gte', value='18', negated=True, quantifier=None, language=None)
 
     Raises:
-        RequestError: PGRST100, for a missing or unknown operator or a malformed value.
+        RequestError: PGRST100, for a missing or unknown operator or a malformed value; 22P02, for a malformed list
+            behind ``(any)`` or ``(all)``.
     """
     head = _HEAD.match(text)
     if head is None:
@@ -117,7 +118,7 @@ def scan_operation(field: Field, text: str, at: int, limits: QueryLimits) -> tup
     """Read ``operator.value`` from index *at* of a logic tree: the filter, and the index of the ``,`` or ``)`` behind.
 
     Raises:
-        RequestError: PGRST100.
+        RequestError: PGRST100 and 22P02, as `parse_filter`.
     """
     head = _HEAD.match(text, at)
     if head is None:

@@ -39,6 +39,8 @@ class BodyLimits:
     size_bytes: int = 1024 * 1024
     #: Nested arrays and objects, the outermost included.
     depth: int = 32
+    #: Values in one JSON document, counted by its commas.
+    values: int = 100_000
     #: Rows of one bulk write.
     rows: int = 1000
     #: Fields of a form; columns of a CSV file.

@@ -65,7 +65,7 @@ def parse_query(
     (((), Page(limit=5, offset=0)),)
 
     Raises:
-        RequestError: PGRST100.
+        RequestError: PGRST100; 22P02 for a malformed list behind ``(any)`` or ``(all)``.
     """
     items = _STAR
     columns: tuple[str, ...] | None = None
@@ -217,8 +217,8 @@ def _scan_key(key: str, limits: QueryLimits) -> tuple[Path, Field]:
 
 # An application asks for the same columns in the same order all day; values are never remembered.
 _remembered_key = lru_cache(1024)(_scan_key)
-_remembered_select = lru_cache(512)(parse_select)
-_remembered_order = lru_cache(512)(parse_order)
+_remembered_select = lru_cache(256)(parse_select)
+_remembered_order = lru_cache(256)(parse_order)
 
 
 def _parse_key(key: str, limits: QueryLimits) -> tuple[Path, Field]:

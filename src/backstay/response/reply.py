@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple, TypeAlias
 
-Headers = tuple[tuple[bytes, bytes], ...]
+Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """Status, headers (lower-case names) and the finished body."""
 
     status: int

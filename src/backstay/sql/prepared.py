@@ -18,8 +18,7 @@ from sqlalchemy.sql.elements import BindParameter
 from backstay.catalog import family_of
 from backstay.errors import BackstayError
 from backstay.plan.coerce import coercion
-from backstay.policy import MeParameter, Principal, value_of
-from backstay.policy.me import Source
+from backstay.policy import Fact, MeParameter, Principal, fact_of
 from backstay.sql.parameters import Encode, SlotParameter
 from backstay.sql.statement import Statement
 
@@ -28,14 +27,14 @@ from backstay.sql.statement import Statement
 class Prepared:
     """SQL text with its arguments: *template* holds the constants; the others are filled by `bind`.
 
-    *slots* are (position, index of the request's value, encode); *facts* are (position, source in the principal,
-    encode).
+    *slots* are (position, index of the request's value, encode); *facts* are (position, function from
+    the principal).
     """
 
     sql: str
     template: tuple[Any, ...]
     slots: tuple[tuple[int, int, Encode], ...]
-    facts: tuple[tuple[int, Source, Encode], ...]
+    facts: tuple[tuple[int, Fact], ...]
 
     def bind(self, values: Sequence[Any], principal: Principal) -> Statement:
         """Fill in the request's *values* and the facts about *principal*.
@@ -46,8 +45,8 @@ class Prepared:
         args = list(self.template)
         for position, index, encode in self.slots:
             args[position] = encode(values[index])
-        for position, source, encode in self.facts:
-            args[position] = encode(value_of(source, principal))
+        for position, fact in self.facts:
+            args[position] = fact(principal)
         return Statement(self.sql, tuple(args))
 
 
@@ -57,14 +56,14 @@ def prepare(statement: sa.Executable, dialect: SaDialect) -> Prepared:
     names: Sequence[str] = compiled.positiontup or ()
     template: list[Any] = []
     slots: list[tuple[int, int, Encode]] = []
-    facts: list[tuple[int, Source, Encode]] = []
+    facts: list[tuple[int, Fact]] = []
     for position, name in enumerate(names):
         parameter = compiled.binds.get(name)
         if isinstance(parameter, SlotParameter):
             slots.append((position, parameter.slot_index, parameter.slot_encode))
             template.append(None)
         elif isinstance(parameter, MeParameter):
-            facts.append((position, parameter.me_source, _fact_encoder(parameter, dialect)))
+            facts.append((position, _encoded_fact(parameter, dialect)))
             template.append(None)
         else:
             template.append(_constant(name, parameter, compiled, dialect))
@@ -86,7 +85,7 @@ def _expanded_type(name: str, compiled: Any) -> sa.types.TypeEngine[Any]:
     return found.type if found is not None else sa.types.NULLTYPE
 
 
-def _fact_encoder(parameter: MeParameter, dialect: SaDialect) -> Encode:
+def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
     """Turn a claim into what its column holds; what cannot be one is NULL, which matches nothing."""
     type_ = parameter.type
     process = type_.dialect_impl(dialect).bind_processor(dialect)
@@ -104,10 +103,13 @@ def _fact_encoder(parameter: MeParameter, dialect: SaDialect) -> Encode:
         except (BackstayError, ValueError, TypeError):
             return None
 
-    def encode(value: Any) -> Any:
+    fact = fact_of(parameter.me_source)
+
+    def encoded(principal: Principal) -> Any:
+        value = fact(principal)
         return None if value is None or isinstance(value, dict | list) else convert(value)
 
-    return encode
+    return encoded
 
 
 def _python_value(canonical: Any, type_: sa.types.TypeEngine[Any]) -> Any:

@@ -299,7 +299,8 @@ class Layer:
 
         def render(page: sa.FromClause) -> Expression:
             found = dialect.json_object([(key, value(page)) for key, value in child])
-            return dialect.nested(sa.case((page.c[label].is_not(None), found)))
+            # CASE hands its JSON on as JSON; marking it again would make SQLite parse every row's object once more.
+            return sa.case((page.c[label].is_not(None), found))
 
         return [(embed.key, render)]
 

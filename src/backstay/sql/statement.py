@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
@@ -12,9 +11,10 @@ Row: TypeAlias = Sequence[Any]
 Rows: TypeAlias = Sequence[Row]
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(NamedTuple):
     """SQL text in the driver's own parameter style, and its driver-ready arguments.
+
+    A tuple, as `Reply` and `DataRequest` are: one is made for every request, and a frozen dataclass costs 0.5 µs more.
 
     SQLite: ``?`` and int, float, str, bytes or None.  PostgreSQL: ``$1`` and what asyncpg encodes.
     The *sql* of one plan is the same object on every request, so that a driver can key its statement cache by it.

@@ -125,7 +125,7 @@ async def test_a_queue_that_is_full_refuses(database: SqliteDatabase) -> None:
         await asyncio.sleep(0)
         with pytest.raises(DatabaseError) as caught:
             await database.transact(write(1000))
-    assert ("BST503", (("Retry-After", "1"),)) == (caught.value.code, caught.value.headers)
+    assert (caught.value.code, caught.value.headers) == ("BST503", (("Retry-After", "1"),))
     assert len(await asyncio.gather(*waiting)) == 300
 
 
@@ -187,7 +187,7 @@ async def test_another_process_that_holds_the_lock(database: SqliteDatabase) -> 
         await database.transact(write(1))
     other.execute("ROLLBACK")
     other.close()
-    assert ("55P03", 503, (("Retry-After", "1"),)) == (caught.value.code, caught.value.status, caught.value.headers)
+    assert (caught.value.code, caught.value.status, caught.value.headers) == ("55P03", 503, (("Retry-After", "1"),))
     assert await database.transact(write(1)) == 1
 
 

@@ -17,6 +17,7 @@ from sqlalchemy.connectors.asyncio import (
     AsyncAdapt_dbapi_module,
     AsyncAdapt_terminate,
 )
+from sqlalchemy.dialects.sqlite.base import SQLiteExecutionContext
 from sqlalchemy.engine import URL
 from sqlalchemy.util.concurrency import await_
 
@@ -182,8 +183,18 @@ async def _open(*args: Any, **kw: Any) -> Any:
     return AsyncConnection(worker, worker.connection)
 
 
+class ApswAsyncContext(SQLiteExecutionContext):
+    """``stream`` works, on rows that are in memory already: a cursor left open would hold its snapshot."""
+
+    def create_server_side_cursor(self) -> Any:
+        return self._dbapi_connection.cursor(server_side=True)
+
+
 class ApswAsyncDialect(ApswDialect):
     """The async half of `ApswDialect`."""
+
+    execution_ctx_cls = ApswAsyncContext
+    supports_server_side_cursors = True
 
     is_async = True
     has_terminate = True

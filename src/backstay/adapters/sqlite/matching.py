@@ -20,6 +20,16 @@ from backstay.errors import DatabaseError, PlanError
 _Piece = str | re.Pattern[str]
 
 
+def lower(value: Any) -> str:
+    """*value* in lower case, character by character as PostgreSQL does, of all of Unicode.
+
+    >>> lower("ÄΣ")
+    'äσ'
+    """
+    # Python makes a capital sigma at a word's end a final one, which would make ILIKE miss.
+    return _string(value).replace("Σ", "σ").lower()
+
+
 def like(value: Any, pattern: Any) -> int | None:
     """``value LIKE pattern``, case-sensitive.  NULL when either is NULL.
 
@@ -39,7 +49,7 @@ def ilike(value: Any, pattern: Any) -> int | None:
     """
     if value is None or pattern is None:
         return None
-    return int(_matcher(_string(pattern).lower())(_string(value).lower()))
+    return int(_matcher(lower(pattern))(lower(value)))
 
 
 def regex(value: Any, pattern: Any, ignore_case: Any) -> int | None:

@@ -1,0 +1,154 @@
+"""What is SQLite's own about its `Database`."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Generator
+from pathlib import Path
+
+import apsw
+import pytest
+from sqlalchemy import text
+
+from backstay.adapters.sqlite.database import SqliteDatabase
+from backstay.db.statement import Rows, Statement
+from backstay.errors import DatabaseError
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    """PGRST000, without the path."""
+    database = SqliteDatabase(str(tmp_path / "missing" / "app.db"))
+    with pytest.raises(DatabaseError) as caught:
+        await database.open()
+    assert (caught.value.code, str(tmp_path) in str(caught.value)) == ("PGRST000", False)
+
+
+async def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    """XX001, and the file is left as it is."""
+    path = tmp_path / "app.db"
+    path.write_bytes(b"not a database at all, but long enough to be looked at" * 20)
+    database = SqliteDatabase(str(path))
+    with pytest.raises(DatabaseError) as caught:
+        await database.open()
+    assert (caught.value.code, path.read_bytes()[:5]) == ("XX001", b"not a")
+
+
+async def test_fetch_cannot_write(tmp_path: Path) -> None:
+    """25006: the method does not fit."""
+    database = SqliteDatabase(str(tmp_path / "app.db"))
+    await database.open()
+    for bounded in (True, False):
+        with pytest.raises(DatabaseError) as caught:
+            await database.fetch(Statement("DELETE FROM sqlite_schema"), bounded=bounded)
+        assert caught.value.code in ("25006", "42501", "XX000")
+    await database.close()
+
+
+async def test_memory_serves_readers_beside_a_session() -> None:
+    """A read waits for the session's end instead of meeting its lock."""
+    database = SqliteDatabase("")
+    await database.open()
+    async with database.session() as session:
+        reading = asyncio.create_task(database.fetch(Statement("SELECT 1")))
+        for _ in range(5):
+            await asyncio.sleep(0)
+        await session.execute(text("SELECT 1"))
+        assert not reading.done()
+    assert tuple(await reading) == (1,)
+    await database.close()
+
+
+async def test_two_databases_in_memory_are_two() -> None:
+    """Nothing is shared by accident."""
+    databases = [SqliteDatabase(""), SqliteDatabase(":memory:")]
+    for database in databases:
+        await database.open()
+    await asyncio.gather(*(database.transact(_nothing) for database in databases))
+    names = {database._location.name for database in databases}
+    for database in databases:
+        await database.close()
+    assert len(names) == 2
+
+
+def _nothing() -> Generator[Statement, Rows, None]:
+    yield Statement("SELECT 1")
+
+
+async def test_too_many_slow_reads_are_refused(tmp_path: Path) -> None:
+    """LM10: slow reads wait in a queue that is bounded, and every one is answered."""
+    database = SqliteDatabase(str(tmp_path / "app.db"))
+    await database.open()
+    outcomes = await asyncio.gather(
+        *(database.fetch(Statement("SELECT 1"), bounded=False) for _ in range(300)), return_exceptions=True
+    )
+    refused = [outcome.code for outcome in outcomes if isinstance(outcome, DatabaseError)]
+    await database.close()
+    assert (set(refused), len(outcomes) - len(refused)) == ({"BST503"}, 200)
+
+
+async def test_the_log_is_moved_into_the_file(tmp_path: Path) -> None:
+    """DU2: sessions do not move it; the writer does after them, so that it does not grow for ever."""
+    path = tmp_path / "app.db"
+    database = SqliteDatabase(str(path))
+    await database.open()
+
+    async with database.session() as session:
+        await session.execute(text("SELECT 1"))
+    engine = database._engine(False)
+    assert engine.url.drivername == "sqlite+apsw"
+
+    def create() -> None:
+        from backstay.adapters.sqlite.connection import connect
+
+        owner = connect(database._location, "owner")
+        owner.execute("CREATE TABLE blobs (b BLOB)")
+        owner.close()
+
+    await asyncio.to_thread(create)
+    for _ in range(12):
+        async with database.session() as session:
+            await session.execute(text("INSERT INTO blobs VALUES (randomblob(1000000))"))
+    await database.transact(_nothing)
+    size = path.stat().st_size
+    await database.close()
+    assert size > 5_000_000
+
+
+async def test_a_damaged_file_after_a_crash_is_not_served(tmp_path: Path) -> None:
+    """DU3: the log of an unclean stop makes the file be looked through."""
+    sound, copy = tmp_path / "sound.db", tmp_path / "copy.db"
+    running = apsw.Connection(str(sound))
+    running.pragma("journal_mode", "wal")
+    running.execute("CREATE TABLE t (a UNIQUE)")
+    with running:
+        running.executemany("INSERT INTO t VALUES (?)", [(f"value {n}",) for n in range(5000)])
+    running.wal_checkpoint()
+    running.execute("INSERT INTO t VALUES ('in the log')")
+    for end in ("", "-wal"):
+        shutil.copy(f"{sound}{end}", f"{copy}{end}")
+    good = SqliteDatabase(str(copy))
+    await good.open()
+    assert tuple(await good.fetch(Statement("SELECT count(*) FROM t"))) == (5001,)
+    await good.close()
+
+    shutil.copy(f"{sound}-wal", f"{copy}-wal")
+    with copy.open("r+b") as file:
+        file.seek(4096 * 10)
+        file.write(b"\xff" * 4096 * 3)
+    bad = SqliteDatabase(str(copy))
+    with pytest.raises(DatabaseError) as caught:
+        await bad.open()
+    running.close()
+    assert caught.value.code == "XX001"
+
+
+async def test_errors_of_functions_arrive(tmp_path: Path) -> None:
+    """What a function refuses inside a statement keeps its code."""
+    database = SqliteDatabase(str(tmp_path / "app.db"))
+    await database.open()
+    for bounded in (True, False):
+        with pytest.raises(DatabaseError) as caught:
+            await database.fetch(Statement("SELECT backstay_like('a', ?)", ("a\\",)), bounded=bounded)
+        assert caught.value.code == "22025"
+    await database.close()
