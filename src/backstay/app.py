@@ -23,7 +23,7 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, Surface
+from backstay.pipeline import Data, Described, Surface
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -42,6 +42,7 @@ class Backstay:
         functions: functions decorated with `function`.
         settings: by default those of the environment (``BACKSTAY_…``), read when the app starts.
         title: what the API calls itself in its OpenAPI description.
+        version: the app's own version, which that description tells; nothing depends on it.
 
     Models and policies are checked at once; the database is opened when the server starts the app (ASGI lifespan), or
     with the first request where it does not.
@@ -58,8 +59,10 @@ class Backstay:
         functions: Iterable[Function] = (),
         settings: Settings | None = None,
         title: str = "Backstay",
+        version: str = "1.0.0",
     ) -> None:
         self.title = title
+        self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
         self._rules = compile_rules(policies, self._catalog)
@@ -172,7 +175,12 @@ class Backstay:
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         return Kernel(
-            Data(surface, database, self._functions),
+            Data(
+                surface,
+                database,
+                self._functions,
+                Described(self.title, self.version, to_anonymous=settings.profile != "prod"),
+            ),
             Credentials(verifier.verify),
             behind,
             cors=CorsPolicy(settings.cors_origins),

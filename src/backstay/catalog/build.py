@@ -79,9 +79,6 @@ def _listed(table: sa.Table, mappers: list[Mapper[Any]], models: Any) -> bool:
 
 
 def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relation, ...], read_only: bool) -> Table:
-    documentation = None
-    if mapper is not None and mapper.class_.__doc__:
-        documentation = inspect.cleandoc(mapper.class_.__doc__)
     columns = {str(column.name): _column(column, mapper) for column in table.columns}
     return Table(
         name=str(table.name),
@@ -91,9 +88,17 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         relations=relations,
         read_only=read_only,
         title=mapper.class_.__name__ if mapper is not None else None,
-        description=table.comment or documentation,
+        description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,
     )
+
+
+def _class_doc(mapper: Mapper[Any] | None) -> str | None:
+    """The docstring that somebody wrote; ``@dataclass`` invents one from the fields, hidden columns among them."""
+    documentation = None if mapper is None else mapper.class_.__doc__
+    if mapper is None or not documentation or documentation.startswith(f"{mapper.class_.__name__}("):
+        return None
+    return inspect.cleandoc(documentation)
 
 
 def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
