@@ -77,7 +77,7 @@ class Backstay:
         title: str = "Backstay",
     ) -> None:
         self.title = title
-        self.metadata = metadata_of(models)
+        self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)

@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: The command that was installed beside the Python that runs the tests.
 BACKSTAY: Final = str(Path(sys.executable).with_name("backstay"))
 SECRET: Final = "a secret that signs nothing but test tokens"
-POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
 def missing(what: str) -> None:
@@ -66,7 +66,7 @@ def new_postgresql() -> Iterator[str]:
     try:
         asyncio.run(_postgresql(POSTGRESQL, create))
     except (OSError, ImportError, TimeoutError) as fault:
-        missing(f"no PostgreSQL at BACKSTAY_TEST_POSTGRESQL ({fault})")
+        missing(f"no PostgreSQL at BACKSTAY_TEST_POSTGRES ({fault})")
     try:
         yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
     finally:

@@ -87,9 +87,9 @@ def _sql_column(facts: ColumnFacts, primary: bool) -> sa.Column[Any]:
         quoted_name(facts.name, quote=True),
         facts.type,
         primary_key=primary,
-        # The database fills what a client leaves out: nothing of ours must.
+        # The database fills what a client leaves out, and refuses NULL where there may be none: nothing of ours does.
         autoincrement=False,
-        nullable=facts.nullable,
+        nullable=True,
         comment=facts.comment,
     )
 

@@ -80,5 +80,7 @@ def _passwords_belong_elsewhere(*, in_production: bool) -> None:
 
     advice = "Put the URL into BACKSTAY_DATABASE, or its file's path into BACKSTAY_DATABASE_FILE."
     if in_production:
-        raise ConfigError("BST-E109", "the URL has a password, which every user of this machine can read", hint=advice)
-    click.echo(f"warning: the URL has a password, which every user of this machine can read.\n  {advice}", err=True)
+        raise ConfigError(
+            "BST-E409", "--database has a password, which every user of this machine can read", hint=advice
+        )
+    click.echo(f"warning: --database has a password, which every user of this machine can read.\n  {advice}", err=True)

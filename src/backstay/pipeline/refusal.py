@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.sql.elements import True_
 
 from backstay.catalog import Table
-from backstay.db.failures import ConstraintError, Violation, broken_constraint, details_of
+from backstay.db.violation import ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 

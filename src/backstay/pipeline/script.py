@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from backstay.db.failures import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
+from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
 from backstay.errors import Forbidden, PlanError
 from backstay.plan.write import Parent
 from backstay.policy import Principal

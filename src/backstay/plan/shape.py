@@ -16,7 +16,8 @@ def shape_of(query: Query) -> tuple[Query, tuple[Any, ...]]:
 
     The values are text, tuples of text, or the integers of pages, in the order of the slots.
 
-    >>> from backstay.request import Field, Filter
+    >>> from backstay.request.field import Field
+    >>> from backstay.request.filters import Filter
     >>> shape, values = shape_of(Query(conditions=(((), Filter(Field("id"), "eq", "7")),)))
     >>> shape.conditions[0][1].value, values
     (Slot(index=0), ('7',))

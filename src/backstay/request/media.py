@@ -71,7 +71,7 @@ _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 #: Longer headers are not remembered, so that nobody fills the memory with them.
 _REMEMBERED_CHARS = 200
 
-_ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+)[^,]*+(?:,|\Z)', re.DOTALL)
+_ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*")*)[^,]*+(?:,|\Z)', re.DOTALL)
 _PARAMETER = re.compile(r';[ \t]*+([^;="]++)=(?:"([^"]*+)"|([^;"]*+))')
 _Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
 # What a plan is asked for goes back in Content-Type: nothing but a media type may.

@@ -52,6 +52,7 @@ class PostgresDatabase:
         connect_seconds: float = 5.0,
     ) -> None:
         self._dsn = dsn
+        self._budget_seconds = budget_seconds
         self._schema = schema
         self._max_size = max_size
         self._wait_seconds = wait_seconds
@@ -91,7 +92,11 @@ class PostgresDatabase:
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            self._dsn, timeout=self._connect_seconds, server_settings=self._settings
+            self._dsn,
+            timeout=self._connect_seconds,
+            # The server keeps the budget; this is for a network that has gone silent.
+            command_timeout=self._budget_seconds + 5,
+            server_settings=self._settings,
         )
         return connection
 
@@ -117,11 +122,14 @@ class PostgresDatabase:
             row = await prepared.fetchrow(*statement.args)
         except asyncpg.InvalidCachedStatementError:
             row = await self._fetch_anew(held, statement)
+        except TimeoutError as error:
+            pool.abandon(held)
+            raise from_postgresql(error) from error
         except Exception as error:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:  # cancelled: the statement may still run
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return () if row is None else row
@@ -137,7 +145,7 @@ class PostgresDatabase:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
@@ -155,7 +163,7 @@ class PostgresDatabase:
             pool.release(held)
             raise _translated(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return outcome
