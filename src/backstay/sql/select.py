@@ -147,8 +147,10 @@ class Layer:
         most, page = self.build.max_rows, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
-        elif most is not None:
-            statement = statement.limit(most)
+        elif page.limit is not None or most is not None:
+            rows = min(n for n in (page.limit, most) if n is not None)
+            # Written out, so that the planner knows how few rows are wanted (see ``plan/shape.py``).
+            statement = statement.limit(sa.literal_column(str(int(rows))))
         if isinstance(page.offset, Slot):
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
