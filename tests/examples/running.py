@@ -135,10 +135,10 @@ def plant(database: str) -> None:
 
 
 @contextmanager
-def serving(database: str, log: Path, *options: str) -> Iterator[Chirp]:
-    """Chirp served on *database* by the command that an operator would use, in a process group of its own."""
+def serving(database: str, log: Path, *options: str, app: str = "examples.chirp.app:app") -> Iterator[Chirp]:
+    """*app* served on *database* by the command that an operator would use, in a process group of its own."""
     port = free_port()
-    command = [BACKSTAY, "serve", "examples.chirp.app:app", "--port", str(port), *options]
+    command = [BACKSTAY, "serve", app, "--port", str(port), *options]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command,
