@@ -6,7 +6,7 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from typing import Any
 from uuid import UUID
 
@@ -98,7 +98,9 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
         raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
-        number = round(Decimal(str(stored)), scale or 0)
+        # The default context rounds to 28 digits and refuses to quantize more; `coerce` has bounded their number.
+        with localcontext(prec=4000):
+            number = round(Decimal(str(stored)), scale or 0)
         if number.adjusted() >= precision - (scale or 0) and number != 0:
             bound = f"10^{precision - (scale or 0)}"
             raise PlanError(
