@@ -58,7 +58,7 @@ def _fuzz(operation: Any, mode: GenerationMode) -> None:
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def answered(case: schemathesis.Case) -> None:
+    def answered(case: schemathesis.Case[Any]) -> None:
         case.validate_response(case.call(headers=headers(), timeout=10), checks=checks)
 
     # An operation without parameters or body has nothing that could be wrong.
