@@ -193,7 +193,9 @@ app = Backstay(
 
 async def plant(database: str) -> None:
     """Create the tables in *database*, with one animal that has a value in every column, and one that has few."""
-    zoo = Backstay(models=Zoo, settings=Settings(database=database, jwt_secret="only for the tests, only for the tests"))
+    zoo = Backstay(
+        models=Zoo, settings=Settings(database=database, jwt_secret="only for the tests, only for the tests")
+    )
     async with zoo.session() as db:
         db.add(Keeper(id=OWNER, name="Ann", wage=Decimal("12.50")))
         await db.flush()
