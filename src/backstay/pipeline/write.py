@@ -9,12 +9,13 @@ from typing import Any, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError
-from backstay.pipeline.refusal import explained
+from backstay.pipeline.refusal import explained, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Pair, fill_rows
+from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
@@ -28,6 +29,7 @@ from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
 from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 from backstay.sql.write import (
     check_sql,
@@ -260,7 +262,18 @@ class Writes:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
-            raise explained(error, ask.table, scope, rows, written) from error
+            rival = rival_of(error, ask.table, scope, rows, written)
+            seen = rival is not None and await self._sees(ask, rival)
+            raise explained(error, ask.table, scope, rows, written, rival_seen=seen) from error
+
+    async def _sees(self, ask: Ask, query: Query) -> bool:
+        """Whether the caller would be shown a row by *query*."""
+        principal = ask.request.principal
+        shape, values = shape_of(query)
+        plan = plan_read(ask.table.name, shape, self._surface.scope(principal))
+        statement = select_rows(plan, self._surface.dialect, max_rows=1)
+        row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        return bool(row[1])
 
 
 def _nothing(ask: Ask) -> Written:

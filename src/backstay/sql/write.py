@@ -234,8 +234,11 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
 
 
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
-    """How many of the packed rows collide with a row that is there: those will be updated, not inserted."""
-    if plan.conflict is None:
+    """How many of the packed rows collide with a row that is there, and with how many that the caller cannot see.
+
+    The first are updated or ignored, not inserted; the second refuse the write (AC5).
+    """
+    if plan.conflict is None or plan.read_grant is None:
         return None
     table = _table(plan.table).alias("t1")
     listed = dialect.listed(plan.packed, slots)
@@ -244,4 +247,7 @@ def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[An
     if any(key not in values for key in keys):
         return None
     same = sa.and_(*(table.c[key] == values[key] for key in keys))
-    return sa.select(sa.func.count()).select_from(listed.from_.join(table, same))
+    seen = adapted(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    hidden = sa.case((seen, sa.literal_column("0")), else_=sa.literal_column("1"))
+    counts = (sa.func.count(), sa.func.coalesce(sa.func.sum(hidden), sa.literal_column("0")))
+    return sa.select(*counts).select_from(listed.from_.join(table, same))
