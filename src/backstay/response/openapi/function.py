@@ -130,18 +130,23 @@ def _schemas(types: list[Any], way: Way) -> tuple[list[Json], dict[str, Json]]:
 def _schema(type_: Any, way: Way) -> tuple[Json, dict[str, Json]]:
     if type_ is Any:
         return {}, {}
-    pydantic = getattr(type_, "model_json_schema", None)
+    found: dict[str, Json] = {}
+
+    def other(type_: Any) -> Json:
+        """A type that msgspec does not know: a pydantic model says itself what it is."""
+        pydantic = getattr(type_, "model_json_schema", None)
+        if not callable(pydantic):
+            return dict(_ANYTHING)
+        mode = "validation" if way == "argument" else "serialization"
+        schema: Json = pydantic(ref_template=_SCHEMAS + "{model}", mode=mode)
+        found.update(schema.pop("$defs", {}))
+        return schema
+
     try:
-        if callable(pydantic):
-            mode = "validation" if way == "argument" else "serialization"
-            schema: Json = pydantic(ref_template=_SCHEMAS + "{model}", mode=mode)
-            found = schema.pop("$defs", {})
-        else:
-            (schema,), found = msgspec.json.schema_components(
-                [type_], schema_hook=lambda _: dict(_ANYTHING), ref_template=_SCHEMAS + "{name}"
-            )
+        (schema,), own = msgspec.json.schema_components([type_], schema_hook=other, ref_template=_SCHEMAS + "{name}")
     except (TypeError, ValueError):
         return dict(_ANYTHING), {}
+    found.update(own)
     named = {name: f"{component(name)}.{way}" for name in found}
     adapt = _adapter(named, way)
     return adapt(schema), {named[name]: adapt(inner) for name, inner in found.items()}
