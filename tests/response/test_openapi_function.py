@@ -66,7 +66,8 @@ def test_arguments_are_the_signature() -> None:
 def test_types_are_described_for_each_way() -> None:
     """A decimal may be sent as text, and comes back as a number; names of components say which way they go."""
     item, components = described(zoo.feed)
-    assert {"type": ["number", "string"], "default": "1"} == components["Meal.argument"]["properties"]["kilos"]
+    kilos = components["Meal.argument"]["properties"]["kilos"]
+    assert {"type": ["number", "string"], "description": 'Left out, it is `"1"`.'} == kilos
     assert {"type": "number"} == components["Bill.result"]["properties"]["total"]
     assert ["food"] == components["Meal.argument"]["required"]
     assert {"$ref": "#/components/schemas/Bill.result"} == result(zoo.feed)

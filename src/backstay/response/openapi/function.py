@@ -149,7 +149,23 @@ def _schema(type_: Any, way: Way) -> tuple[Json, dict[str, Json]]:
     found.update(own)
     named = {name: f"{component(name)}.{way}" for name in found}
     adapt = _adapter(named, way)
-    return adapt(schema), {named[name]: adapt(inner) for name, inner in found.items()}
+    return adapt(schema), {named[name]: _without_defaults(adapt(inner)) for name, inner in found.items()}
+
+
+def _without_defaults(schema: Json) -> Json:
+    """Say the defaults of a component's properties in words: generators take the keyword for “always there”."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    return {**schema, "properties": {name: _in_words(inner) for name, inner in properties.items()}}
+
+
+def _in_words(schema: Any) -> Any:
+    if not isinstance(schema, dict) or "default" not in schema:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "default"}
+    told = f"Left out, it is `{msgspec.json.encode(schema['default']).decode()}`."
+    return {**rest, "description": "\n\n".join(filter(None, (schema.get("description"), told)))}
 
 
 def _adapter(named: Mapping[str, str], way: Way) -> Callable[[Any], Any]:
