@@ -34,7 +34,7 @@ COMMAND = str(Path(sys.executable).with_name("schemathesis"))
 #: One run is like the other: a fuzzer that finds something on Tuesdays only is a flaky test.
 SEED = 20261121
 #: Valid and as many invalid examples of each operation; the whole file stays within a minute.
-EXAMPLES = int(os.environ.get("BACKSTAY_TEST_EXAMPLES", "5"))
+EXAMPLES = int(os.environ.get("BACKSTAY_TEST_EXAMPLES", "4"))
 
 CALLERS = {
     "anonymous": {},

@@ -90,6 +90,16 @@ def test_read_only_functions_have_get() -> None:
     assert [False, False] == [p["required"] for p in arguments]
 
 
+def test_optional_arguments_in_a_query_string() -> None:
+    """A query string cannot say null: the parameter is simply not required."""
+
+    @function(read_only=True)
+    def find(near: int | None = None, what: int | str = 1) -> bool: ...
+
+    parameters = [p for p in described(find)[0]["get"]["parameters"] if "$ref" not in p]
+    assert [("integer", False), ("string", False)] == [(p["schema"]["type"], p["required"]) for p in parameters]
+
+
 def test_nothing_is_204() -> None:
     """A function that returns nothing has no body to describe."""
     assert ["204", "default"] == list(described(zoo.wave)[0]["post"]["responses"])

@@ -81,11 +81,17 @@ def _query(function: Function, properties: Json) -> list[Json]:
     """Arguments in a query string are text; an array is written ``{a,b}``."""
     found: list[Json] = []
     for name, parameter in function.parameters.items():
-        schema = properties[name]
+        schema = _single(properties[name])
         if schema.get("type") not in ("string", "integer", "number", "boolean"):
             schema = {"type": "string", "description": "As text; an array is written `{a,b}`."}
         found.append({"name": name, "in": "query", "required": parameter.required, "schema": schema})
     return found
+
+
+def _single(schema: Json) -> Json:
+    """*schema* without null, which a query string cannot say: there an argument is left out instead."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return choices[0] if len(choices) == 1 else schema
 
 
 def _with_default(schema: Json, parameter: Parameter) -> Json:
