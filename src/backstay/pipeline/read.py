@@ -24,6 +24,7 @@ from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import Frame, frame_read, render_read
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_rows
 
@@ -83,19 +84,22 @@ class Reads:
         media = negotiate(request.header(b"accept"), surface.offered)
         query = _paged(query, request, surface)
         shape, values = shape_of(query)
-        prepared = self._prepared(request.path, shape, preferences, request)
-        frame = frame_read(request.path, text, media, preferences, profile)
+        form = surface.dialect.form(media.form)
+        prepared = self._prepared(request.path, shape, preferences, request, form)
+        frame = frame_read(request.path, text, media, preferences, profile, form)
         return KnownRead(prepared, values, _offset(query), frame)
 
-    def _prepared(self, table: str, shape: Query, preferences: Preferences, request: DataRequest) -> Prepared:
+    def _prepared(
+        self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form
+    ) -> Prepared:
         count = preferences.count is not None
-        key = (table, shape, count, request.principal.kind)
+        key = (table, shape, count, form, request.principal.kind)
         found = self._shapes.get(key)
         if found is not None:
             return found
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal), count=count)
-        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows)
+        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
         return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
 
 

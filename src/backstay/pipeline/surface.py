@@ -28,7 +28,7 @@ class Surface:
     max_offset: int | None = 100_000
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
-    offered: frozenset[MediaKind] = frozenset(("array", "object"))
+    offered: frozenset[MediaKind] = frozenset(("array", "object", "csv"))
     #: All schemas that are served, this one's among them; with several, answers say which one they are about.
     exposed: tuple[str, ...] = ()
     _scopes: dict[Kind, Scope] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from backstay.request.media import Media, media_type
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
+from backstay.response.rows import converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +24,12 @@ class Written:
     body: str | None = None
     keys: tuple[tuple[str, Any], ...] = ()
     inserted: bool = True
+    #: What *body* is made of.
+    form: str = "json"
 
 
 def render_written(
-    action: Literal["insert", "update", "delete"],
+    action: Literal["insert", "update", "delete", "put"],
     table: str,
     written: Written,
     media: Media,
@@ -34,19 +37,23 @@ def render_written(
     profile: str | None,
 ) -> Reply:
     """The reply of a write: PostgREST's status, ``Content-Range`` and ``Preference-Applied`` for each kind."""
-    representation = written.body is not None
+    representation = preferences.returning == "representation"
     headers: list[tuple[bytes, bytes]] = []
     if representation:
         headers.append((b"content-type", media_type(media).encode()))
-    headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
+    if action != "put":
+        headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
     if preferences.returning == "headers-only" and action == "insert" and written.keys:
         headers.append((b"location", _location(table, written.keys).encode()))
     told = applied(preferences)
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
-    if profile is not None:
+    if profile is not None and representation:
         headers.append((b"content-profile", profile.encode()))
-    body = written.body or ""
+    body = (written.body or "") if representation else ""
+    convert = converter(media, written.form) if representation else None
+    if convert is not None:
+        body = convert(body)
     if representation and media.kind == "object":
         body = body[1:-1]
     return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
@@ -56,6 +63,8 @@ def _status(action: str, written: Written, preferences: Preferences, representat
     if action == "insert":
         merged = preferences.resolution == "merge-duplicates" and not written.inserted
         return 200 if merged else 201
+    if action == "put" and representation and written.inserted:
+        return 201
     return 200 if representation else 204
 
 

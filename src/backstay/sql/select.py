@@ -42,9 +42,7 @@ Where: TypeAlias = list[ColumnElement[bool]]
 Render: TypeAlias = Callable[[sa.FromClause], Expression]
 
 
-def select_rows(
-    plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, form: Form = "json"
-) -> sa.Select[Any]:
+def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, form: Form = "json") -> sa.Select[Any]:
     """The statement of *plan*: one row of (JSON text, number of rows in it, total or NULL).
 
     Raises:

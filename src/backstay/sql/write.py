@@ -30,9 +30,7 @@ def key_columns(table: Table) -> tuple[Column, ...]:
     return tuple(table.columns[name] for name in names)
 
 
-def stands_alone(
-    plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, *, checked: bool
-) -> bool:
+def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, *, checked: bool) -> bool:
     """Whether writing and rendering fit into one statement: no policy has anything to say about any row.
 
     *checked* tells that a statement of its own judges rows.

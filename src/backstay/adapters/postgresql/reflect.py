@@ -114,14 +114,14 @@ async def reflect_postgresql(database: PostgresDatabase, schemas: Sequence[str])
     """Describe the tables and views of *schemas*.
 
     Raises:
-        ConfigError: BST-E120, when the database has no such schema.
+        ConfigError: BST-E104, when the database has no such schema.
         DatabaseError: PGRST000, the server cannot be reached.
     """
     row = await database.fetch(Statement(_SQL, (list(schemas),)))
     found = json.loads(row[0])
     missing = [schema for schema in schemas if schema not in (found["schemas"] or [])]
     if missing:
-        raise ConfigError("BST-E120", f"The database has no schema {missing[0]!r}", hint="Name one with --schema.")
+        raise ConfigError("BST-E104", f"The database has no schema {missing[0]!r}", hint="Name one with --schema.")
     return facts_of(found)
 
 
