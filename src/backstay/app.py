@@ -25,8 +25,9 @@ from backstay.catalog.reflect import reflect_catalog
 from backstay.db.statement import Database
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
+from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, Profiles, Surface
+from backstay.pipeline import Data, Described, Profiles, Surface
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -59,6 +60,7 @@ class Backstay:
         functions: functions decorated with `function`.
         settings: by default those of the environment (``BACKSTAY_…``), read when the app starts.
         title: what the API calls itself in its OpenAPI description.
+        version: the app's own version, which that description tells; nothing depends on it.
 
     Models and policies are checked at once; the database is opened when the server starts the app (ASGI lifespan), or
     with the first request where it does not.
@@ -75,8 +77,10 @@ class Backstay:
         functions: Iterable[Function] = (),
         settings: Settings | None = None,
         title: str = "Backstay",
+        version: str = "1.0.0",
     ) -> None:
         self.title = title
+        self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
         self._rules = compile_rules(policies, self._catalog)
@@ -84,6 +88,7 @@ class Backstay:
         self._reflection: _Reflection | None = None
         self._given = settings
         self._mounts: list[Mount] = []
+        self._lifespans: list[MountedLifespan] = []
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
@@ -126,8 +131,12 @@ class Backstay:
         return app
 
     def mount(self, path: str, app: ASGIApp) -> None:
-        """Serve another ASGI app under *path*, beside the API.  Call it before the app starts."""
+        """Serve another ASGI app under *path*, beside the API: FastAPI, Django, Starlette, any.
+
+        Its lifespan begins after the database is open, and ends before it closes.  Call it before the app starts.
+        """
         self._mounts.append(Mount(path, app=app))
+        self._lifespans.append(MountedLifespan(app))
 
     @property
     def database(self) -> Database:
@@ -186,62 +195,33 @@ class Backstay:
             if self._kernel is not None:
                 return
             settings = self._given or Settings.load(os.environ)
-            if self._reflection is not None:
-                await self._start_reflected(self._reflection, settings)
-                return
-            database = open_database(
-                settings.database, metadata=self.metadata, budget_seconds=settings.statement_timeout
-            )
+            if self._reflection is None:
+                database, surfaces = self._modelled(settings)
+            else:
+                database, surfaces = await _reflected(self._reflection, settings)
             await database.open()
             try:
-                await database.create_tables(self.metadata)
-                surface = Surface(self._catalog, self._rules, sql_dialect(database.name), max_rows=settings.max_rows)
-                self._kernel = self._wired(settings, [surface], database)
+                if self._reflection is None:
+                    await database.create_tables(self.metadata)
+                self._database = database
+                self._kernel = self._wired(settings, surfaces, database)
+                for lifespan in self._lifespans:
+                    await lifespan.start()
             except BaseException:
+                self._database = self._kernel = None
                 await database.close()
                 raise
-            self._database = database
 
-    async def _start_reflected(self, reflection: _Reflection, settings: Settings) -> None:
-        url = reflection.url or settings.database
-        facts = await reflect(url, reflection.schemas)
-        is_file = not url.startswith(("postgresql", "postgres"))
-        schemas = reflection.schemas[:1] if is_file else reflection.schemas
-        catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
-        options: dict[str, Any] = {} if is_file else {"search_path": schemas}
-        database = open_database(
-            url, metadata=catalogs[0].metadata, budget_seconds=settings.statement_timeout, **options
-        )
+    def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
+        budget = settings.statement_timeout
+        database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
         dialect = sql_dialect(database.name)
-        surfaces = [
-            Surface(
-                catalog,
-                _reflected_rules(reflection, catalog),
-                dialect,
-                max_rows=reflection.max_rows,
-                max_offset=None,
-                aggregates=None if reflection.allow_aggregates else frozenset(),
-                exposed=schemas,
-            )
-            for catalog in catalogs
-        ]
-        if reflection.open_to is not None:
-            _LOG.warning(
-                "EVERYTHING IS OPEN: %s may read and write all %d tables and views of %s",
-                reflection.open_to,
-                sum(len(catalog.tables) for catalog in catalogs),
-                ", ".join(schemas),
-            )
-        await database.open()
-        try:
-            self._kernel = self._wired(settings, surfaces, database)
-        except BaseException:
-            await database.close()
-            raise
-        self._database = database
+        return database, [Surface(self._catalog, self._rules, dialect, max_rows=settings.max_rows)]
 
     async def _stop(self) -> None:
         async with self._starting:
+            for lifespan in reversed(self._lifespans):
+                await lifespan.stop()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
@@ -254,13 +234,51 @@ class Backstay:
             roles=_roles(rules, self._functions.values()),
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
-        planes = {surface.catalog.schema: Data(surface, database, self._functions) for surface in surfaces}
+        planes = {
+            surface.catalog.schema: Data(
+                surface,
+                database,
+                self._functions,
+                Described(self.title, self.version, to_anonymous=settings.profile != "prod"),
+            )
+            for surface in surfaces
+        }
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             Credentials(verifier.verify),
             behind,
             cors=CorsPolicy(settings.cors_origins),
         )
+
+
+async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Database, list[Surface]]:
+    url = reflection.url or settings.database
+    facts = await reflect(url, reflection.schemas)
+    is_file = not url.startswith(("postgresql", "postgres"))
+    schemas = reflection.schemas[:1] if is_file else reflection.schemas
+    catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
+    options: dict[str, Any] = {} if is_file else {"search_path": schemas}
+    database = open_database(url, metadata=catalogs[0].metadata, budget_seconds=settings.statement_timeout, **options)
+    dialect = sql_dialect(database.name)
+    if reflection.open_to is not None:
+        _LOG.warning(
+            "EVERYTHING IS OPEN: %s may read and write all %d tables and views of %s",
+            reflection.open_to,
+            sum(len(catalog.tables) for catalog in catalogs),
+            ", ".join(schemas),
+        )
+    return database, [
+        Surface(
+            catalog,
+            _reflected_rules(reflection, catalog),
+            dialect,
+            max_rows=reflection.max_rows,
+            max_offset=None,
+            aggregates=None if reflection.allow_aggregates else frozenset(),
+            exposed=schemas,
+        )
+        for catalog in catalogs
+    ]
 
 
 def _reflected_rules(reflection: _Reflection, catalog: Catalog) -> tuple[Rule, ...]:

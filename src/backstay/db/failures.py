@@ -74,6 +74,7 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
     ("incomplete input", "42601"),
     ("ROLLBACK TO", "3B001"),
     ("no such savepoint", "3B001"),
+    ("ON CONFLICT clause does not match", "42P10"),
 )
 
 

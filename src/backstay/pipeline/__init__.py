@@ -1,8 +1,9 @@
 """One data request, from its parts to its reply."""
 
 from backstay.pipeline.data import Data
+from backstay.pipeline.describe import Described
 from backstay.pipeline.profiles import Profiles
 from backstay.pipeline.request import DataPlane, DataRequest
 from backstay.pipeline.surface import Surface
 
-__all__ = ["Data", "DataPlane", "DataRequest", "Profiles", "Surface"]
+__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Profiles", "Surface"]

@@ -1,7 +1,7 @@
 """One data request from its parts to its reply: the file to read first.
 
-``HTTP → request → plan → sql → db → response → HTTP``.  Reading, writing and calling are a file each; this one only
-chooses.
+``HTTP → request → plan → sql → db → response → HTTP``.  Reading, writing, calling and describing are a file
+each; this one only chooses.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.errors import RequestError
 from backstay.pipeline.call import Calls
+from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.read import Reads
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -23,11 +24,18 @@ from backstay.response.reply import Reply
 class Data:
     """The data plane over one database."""
 
-    def __init__(self, surface: Surface, database: Database, functions: Mapping[str, Function]) -> None:
+    def __init__(
+        self,
+        surface: Surface,
+        database: Database,
+        functions: Mapping[str, Function],
+        described: Described | None = None,
+    ) -> None:
         self._surface = surface
         self._reads = Reads(surface, database)
         self._writes = Writes(surface, database)
         self._calls = Calls(surface, database, functions)
+        self._descriptions = Descriptions(surface, functions, described or Described())
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one request.
@@ -37,6 +45,8 @@ class Data:
         """
         if request.path.startswith("rpc/"):
             return await self._calls.answer(request, request.path[4:])
+        if not request.path:
+            return self._descriptions.answer(request)
         match request.method:
             case "GET" | "HEAD":
                 return await self._reads.answer(request)

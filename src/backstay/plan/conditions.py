@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.catalog import Family, Table
+from backstay.catalog import Column, Family, Table
 from backstay.errors import PlanError
 from backstay.plan.intent import Operand
+from backstay.request.field import Step
 from backstay.request.filters import Filter
 
 _TEXTUAL: Final[frozenset[Family]] = frozenset({"text", "other", "enum"})
@@ -41,16 +42,11 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:
-        PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean), 42883 for a JSON path into a
-            column that holds no JSON.
+        PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean).
     """
-    column = operand.column
     if operand.path:
-        if column.family not in ("json", "array", "other"):
-            arrow = "->>" if operand.path[0].as_text else "->"
-            raise _no_operator(f"{TYPE_NAMES[column.family]} {arrow} unknown")
         return
-    family = column.family
+    family = operand.column.family
     if asked.op in _SYMBOLS and family not in _TEXTUAL:
         raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
@@ -64,6 +60,16 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
             "42804",
             f"argument of IS {str(asked.value).upper()} must be type boolean, not type {TYPE_NAMES[family]}",
         )
+
+
+def check_path(column: Column, path: tuple[Step, ...]) -> None:
+    """Refuse a JSON path into a column that holds no JSON, wherever the path stands.
+
+    Raises:
+        PlanError: 42883.
+    """
+    if path and column.family not in ("json", "array", "other"):
+        raise _no_operator(f"{TYPE_NAMES[column.family]} {'->>' if path[0].as_text else '->'} unknown")
 
 
 def _no_operator(expression: str) -> PlanError:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
 from backstay.catalog import Relation, Table
 from backstay.errors import PlanError
-from backstay.plan.conditions import check_operator
+from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
     ColumnOutput,
     Compare,
@@ -72,6 +72,7 @@ class _Draft:
 
     def operand(self, asked: Field) -> Operand:
         column = find_column(self.table, self.grant, asked.name)
+        check_path(column, asked.path)
         self.mentioned.add(column.name)
         return Operand(column, asked.path)
 
@@ -155,6 +156,9 @@ def _outputs(draft: _Draft) -> None:
 
 
 def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
+    # A bare ``count`` is PostgREST's old way to write ``count()``, where no column is called so.
+    if item.field == Field("count") and item.aggregate is None and "count" not in draft.grant.columns:
+        item = replace(item, field=None, aggregate="count")
     if item.aggregate is not None:
         _refuse_aggregate(draft)
     if item.field is None:
@@ -238,6 +242,7 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
             ),
         )
     column = find_column(embed.node.table, embed.node.grant, term.field.name)
+    check_path(column, term.field.path)
     return SortTerm(Operand(column, term.field.path), term.descending, nulls_first, embed)
 
 

@@ -17,6 +17,7 @@ from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import cast_type
@@ -149,12 +150,12 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     type_: sa.types.TypeEngine[Any] = sa.Text() if op in _PATTERNS else typed.type
     if op in ("cs", "cd", "ov") and family_of(type_) == "json":
         left, type_ = sa.cast(left, pg.JSONB()), pg.JSONB()
-    star = _starred if op in ("like", "ilike") else None
+    read = like_pattern if op in ("like", "ilike") else bounded_pattern if op in _PATTERNS else None
     if condition.quantifier is not None:
         folded = sa.func.any if condition.quantifier == "any" else sa.func.all
-        right: Expression = folded(_many(value, type_, star))
+        right: Expression = folded(_many(value, type_, read))
     else:
-        right = _one(value, type_, star)
+        right = _one(value, type_, read)
     return left.op(operator, is_comparison=True, return_type=sa.Boolean())(right)
 
 
@@ -181,10 +182,6 @@ def _search(typed: Typed, condition: Compare, value: Slot) -> Expression:
     if family_of(typed.type) != "tsvector":
         left = sa.func.to_tsvector(*language, left)
     return left.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
-
-
-def _starred(text: str) -> str:
-    return text.replace("*", "%")
 
 
 def bare(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:

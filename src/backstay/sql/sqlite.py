@@ -7,7 +7,7 @@ the value needs no work on its way out.  The rest is made the same here: boolean
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -16,8 +16,9 @@ from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
-from backstay.plan.coerce import coerce, coercion
+from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
@@ -25,8 +26,9 @@ from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
+_COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
-_MAX_PATTERN: Final = 200
 _STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
 
 
@@ -86,8 +88,8 @@ def _json_value(typed: Typed) -> Expression:
 
 
 def _word(text: str) -> Expression:
-    """A constant of this file, written into the statement."""
-    return sa.literal_column("'" + text + "'", sa.Text())
+    """A constant of this file or of the models, written into the statement."""
+    return sa.literal_column("'" + text.replace("'", "''") + "'", sa.Text())
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -131,15 +133,34 @@ def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:
     return Typed(sa.case((quoted, plain), else_=sa.func.nullif(found, _word("null"))), sa.Text())
 
 
-def _native_path(typed: Typed, path: tuple[Step, ...]) -> Expression:
-    """The SQL value at *path*: numbers compare as numbers."""
-    return _document(typed).op("->>", precedence=15)(_json_path(path))
-
-
 def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
-    if not path:
-        return typed.expression
-    return _path(typed, path).expression if path[-1].as_text else _native_path(typed, path)
+    return _ordered(_path(typed, path) if path else typed)
+
+
+#: How the texts of these families compare; ``adapters/sqlite/ordering.py`` says what the collations mean.
+_COLLATIONS: Final[Mapping[Family, str]] = {"json": "BACKSTAY_JSON", "array": "BACKSTAY_ARRAY"}
+
+
+def _ordered(typed: Typed) -> Expression:
+    """The expression that sorts and compares as PostgreSQL's type does."""
+    family = family_of(typed.type)
+    labels = _labels(typed.type)
+    if labels:
+        # An enum's order is that of its labels.
+        return sa.case(*((typed.expression == _word(label), _number(i)) for i, label in enumerate(labels)))
+    if family in _COLLATIONS:
+        return sa.collate(sa.type_coerce(typed.expression, sa.Text()), _COLLATIONS[family])
+    return typed.expression
+
+
+def _labels(type_: sa.types.TypeEngine[Any]) -> Sequence[str]:
+    """The labels of an enum, unless they sort by themselves."""
+    found: Sequence[str] = getattr(type_, "enums", None) or ()
+    return () if list(found) == sorted(found) else found
+
+
+def _number(value: int) -> Expression:
+    return sa.literal_column(str(value), sa.Integer())
 
 
 # -- conditions ------------------------------------------------------------------------------------------------------
@@ -153,12 +174,13 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     if path:
         found = _path(typed, path)
         left, type_ = found.expression, found.type
-        if not path[-1].as_text and op in ("gt", "gte", "lt", "lte"):
-            left = _native_path(typed, path)
     if op == "is":
         return _is(left, str(value))
     if not isinstance(value, Slot):
         raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
+    ranked = op in _RANKED and bool(_labels(type_))
+    if ranked or (op in _COMPARED and family_of(type_) in _COLLATIONS):
+        left = _ordered(Typed(left, type_))
     test = _test(op, left, type_)
     if op == "in":
         return left.in_(_listed(value, _encoder(op, type_)))
@@ -253,21 +275,11 @@ def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if op in ("like", "ilike"):
         return _glob if op == "like" else _lower_glob
     if op in ("match", "imatch"):
-        return _pattern
-    if family_of(type_) == "json" and op in ("gt", "gte", "lt", "lte"):
-        return _native_json
+        return bounded_pattern
+    if op in _RANKED and (labels := _labels(type_)):
+        read = coercion(type_)
+        return lambda text: labels.index(read(text))
     return coercion(type_)
-
-
-def _native_json(text: Any) -> Any:
-    value = json.loads(coerce(text, sa.JSON()))
-    return value if isinstance(value, int | float | str) else coerce(text, sa.JSON())
-
-
-def _pattern(text: Any) -> str:
-    if len(text) > _MAX_PATTERN:
-        raise PlanError("54000", f"a pattern may have at most {_MAX_PATTERN} characters")
-    return str(coerce(text, sa.Text()))
 
 
 def _glob(text: Any) -> str:
@@ -277,18 +289,15 @@ def _glob(text: Any) -> str:
     '50%*?[[]x]'
     """
     out: list[str] = []
-    characters = iter(_pattern(text))
+    characters = iter(like_pattern(text))
     for character in characters:
-        if character in "*%":
+        if character == "%":
             out.append("*")
         elif character == "_":
             out.append("?")
         else:
-            if character == "\\":
-                character = next(characters, "")
-                if not character:
-                    raise PlanError("22025", "LIKE pattern must not end with escape character")
-            out.append(f"[{character}]" if character in "*?[" else character)
+            literal = next(characters) if character == "\\" else character
+            out.append(f"[{literal}]" if literal in "*?[" else literal)
     return "".join(out)
 
 

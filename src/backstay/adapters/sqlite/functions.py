@@ -11,6 +11,7 @@ from typing import Any, Final
 import apsw
 
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
+from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import DatabaseError
 
@@ -133,3 +134,5 @@ def register(connection: apsw.Connection) -> None:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
+    connection.create_collation(JSON_COLLATION, compare_json)
+    connection.create_collation(ARRAY_COLLATION, compare_arrays)
