@@ -27,6 +27,7 @@ class ColumnFacts:
     nullable: bool = True
     has_default: bool = False
     computed: bool = False
+    identity: bool = False
     comment: str | None = None
 
 

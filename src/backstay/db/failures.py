@@ -215,8 +215,7 @@ def from_postgresql(error: BaseException) -> BackstayError:
     if state.startswith("23"):
         return _postgresql_constraint(state, message, error)
     if state.startswith("42"):
-        # PostgreSQL's hint may say which column was perhaps meant, and that one may be hidden (AC12).
-        return DatabaseError(state, message)
+        return _postgresql_names(state, message, error)
     return DatabaseError(
         state,
         message,
@@ -224,6 +223,17 @@ def from_postgresql(error: BaseException) -> BackstayError:
         hint=getattr(error, "hint", None),
         headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
     )
+
+
+def _postgresql_names(state: str, message: str, error: BaseException) -> DatabaseError:
+    hint = getattr(error, "hint", None)
+    if hint is not None and hint.startswith("Perhaps you meant"):
+        # It names the column that was perhaps meant, and that one may be hidden (AC12).
+        hint = None
+    if state == "42883":
+        # Values travel as text of a type; what the client wrote had none.
+        message = re.sub(r"(operator does not exist: .* )character varying$", r"\1unknown", message)
+    return DatabaseError(state, message, details=getattr(error, "detail", None), hint=hint)
 
 
 def _not_from_the_server(error: BaseException) -> DatabaseError:

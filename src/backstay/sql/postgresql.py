@@ -20,7 +20,7 @@ from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
-from backstay.sql.casts import cast_type
+from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
@@ -234,7 +234,7 @@ def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | Non
 
 
 def _cast(typed: Typed, name: str) -> Typed:
-    target = cast_type(name)
+    target = postgresql_type(name)
     return Typed(sa.cast(typed.expression, target), target)
 
 

@@ -33,7 +33,7 @@ columns AS (
     'name', a.attname, 'number', a.attnum, 'type', a.atttypid::int8, 'mod', a.atttypmod,
     'null', NOT (a.attnotnull OR t.typtype = 'd' AND t.typnotnull),
     'default', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
-    'computed', a.attgenerated <> '' OR a.attidentity = 'a',
+    'computed', a.attgenerated <> '' OR a.attidentity = 'a', 'identity', a.attidentity = 'a',
     'comment', col_description(a.attrelid, a.attnum)) AS fact, a.atttypid
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid IN (SELECT oid FROM relations) AND a.attnum > 0 AND NOT a.attisdropped
@@ -60,8 +60,8 @@ SELECT json_build_object(
       'uniques', (SELECT json_agg(json_build_array(u.conname, u.conkey)) FROM pg_constraint u
                   WHERE u.conrelid = r.oid AND u.contype = 'u'))) FROM relations r),
   'types', (SELECT json_object_agg(t.oid, json_build_object(
-      'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype, 'base', t.typbasetype::int8,
-      'mod', t.typtypmod, 'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
+      'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype,
+      'base', t.typbasetype::int8, 'mod', t.typtypmod, 'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
       'labels', (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM used)),
   'keys', (SELECT json_agg(json_build_object(
@@ -170,6 +170,7 @@ def _column(found: Mapping[str, Any], types: Mapping[str, Any], *, is_view: bool
         # A view's column may have the default of the table behind it.
         has_default=found["default"] or is_view,
         computed=found["computed"],
+        identity=found["identity"],
         comment=found["comment"],
     )
 
