@@ -226,14 +226,14 @@ def from_postgresql(error: BaseException) -> BackstayError:
 
 
 def _postgresql_names(state: str, message: str, error: BaseException) -> DatabaseError:
-    hint = getattr(error, "hint", None)
-    if hint is not None and hint.startswith("Perhaps you meant"):
-        # It names the column that was perhaps meant, and that one may be hidden (AC12).
-        hint = None
+    hint, detail = getattr(error, "hint", None), getattr(error, "detail", None)
+    if state in ("42703", "42P01") or (hint or "").startswith("Perhaps you meant"):
+        # They name the column that was perhaps meant, and that one may be hidden (AC12).
+        hint = detail = None
     if state == "42883":
         # Values travel as text of a type; what the client wrote had none.
         message = re.sub(r"(operator does not exist: .* )character varying$", r"\1unknown", message)
-    return DatabaseError(state, message, details=getattr(error, "detail", None), hint=hint)
+    return DatabaseError(state, message, details=detail, hint=hint)
 
 
 def _not_from_the_server(error: BaseException) -> DatabaseError:

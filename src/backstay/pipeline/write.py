@@ -14,13 +14,14 @@ from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.zone import in_zone
 from backstay.plan.fill import fill_rows
 from backstay.plan.put import put_conditions, put_rows
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
 from backstay.policy import Grant
-from backstay.request import check_strict, negotiate, parse_body, parse_prefer, parse_query
+from backstay.request import negotiate, parse_body, parse_query
 from backstay.request.body import Payload
 from backstay.request.media import Media
 from backstay.request.prefer import Preferences
@@ -99,12 +100,12 @@ class Writes:
             case _:
                 action = "delete"
                 written = await self._delete(ask)
-        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile)
+        keyed = bool(ask.table.primary_key) or ask.shape.on_conflict is not None
+        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
     def _ask(self, request: DataRequest) -> Ask:
         surface = self._surface
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         scope = surface.scope(request.principal)
@@ -141,19 +142,11 @@ class Writes:
     ) -> list[Batch]:
         if ask.preferences.resolution is not None and merge is None:
             merge = ask.preferences.resolution == "merge-duplicates"
-        key = (
-            "insert",
-            ask.table.name,
-            keys,
-            ask.shape,
-            ask.representation,
-            merge,
-            ask.form,
-            ask.request.principal.kind,
-        )
+        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
+        key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written)
+        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.dialect.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
@@ -189,7 +182,9 @@ class Writes:
             return Written(0, "[]" if ask.representation else None)
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate")
+        (filled,) = fill_rows(
+            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.dialect.tells_nulls
+        )
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 
@@ -297,8 +292,9 @@ class Writes:
         rows: Sequence[Mapping[str, Any]],
         written: frozenset[str],
     ) -> Written:
+        zone = ask.preferences.timezone
         try:
-            return await self._database.transact(steps)
+            return await self._database.transact(steps if zone is None else lambda: in_zone(zone, steps()))
         except PlanError:
             raise
         except Exception as error:

@@ -20,17 +20,20 @@ def fill_rows(
     columns: Sequence[Column],
     written: frozenset[str],
     which: Literal["default", "onupdate"] = "default",
+    *,
+    nulls_refused: bool = True,
 ) -> list[tuple[Pair, ...]]:
     """One tuple of values for each of *rows*, in the order of *columns*.
 
-    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.
+    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.  *nulls_refused*
+    makes a NULL where none may be one of the faults; else it is the database's to say.
 
     Raises:
         PlanError: the first fault's code and message; with more than one fault, *details* lists them all (at most 100)
             as ``{"row", "column", "code", "message"}``, rows counted from 0.
     """
     faults: list[dict[str, Any]] = []
-    found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
+    found = [_row(number, row, columns, written, which, faults, nulls_refused) for number, row in enumerate(rows)]
     if faults and not (len(faults) == 1 and faults[0]["code"] == "23502"):
         first = faults[0]
         raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
@@ -45,13 +48,14 @@ def _row(
     written: frozenset[str],
     which: Literal["default", "onupdate"],
     faults: list[dict[str, Any]],
+    nulls_refused: bool,
 ) -> tuple[Pair, ...]:
     found: list[Pair] = []
     for column in columns:
         value = row.get(column.name) if column.name in written else _default(column, which, row)
         try:
             pair = canonical(value, column)
-            if pair[0] is None and not column.nullable and column.name in written:
+            if nulls_refused and pair[0] is None and not column.nullable and column.name in written:
                 raise PlanError("23502", f'null value in column "{column.name}" violates not-null constraint')
         except BackstayError as refusal:
             faults.append({"row": number, "column": column.name, "code": refusal.code, "message": refusal.message})

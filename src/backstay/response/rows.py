@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote
 
 from backstay.errors import PlanError
@@ -44,7 +44,7 @@ def frame_read(
         (b"content-location", content_location(path, query).encode()),
         (b"vary", b"Accept, Prefer, Range"),
     ]
-    told = applied(Preferences(count=preferences.count, tx=preferences.tx, handling=preferences.handling))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -35,6 +35,8 @@ def render_written(
     media: Media,
     preferences: Preferences,
     profile: str | None,
+    *,
+    keyed: bool = True,
 ) -> Reply:
     """The reply of a write: PostgREST's status, ``Content-Range`` and ``Preference-Applied`` for each kind."""
     representation = preferences.returning == "representation"
@@ -45,7 +47,7 @@ def render_written(
         headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
     if preferences.returning == "headers-only" and action == "insert" and written.keys:
         headers.append((b"location", _location(table, written.keys).encode()))
-    told = applied(preferences)
+    told = applied(_honoured(action, preferences, keyed=keyed))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None and representation:
@@ -57,6 +59,17 @@ def render_written(
     if representation and media.kind == "object":
         body = body[1:-1]
     return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
+
+
+def _honoured(action: str, preferences: Preferences, *, keyed: bool) -> Preferences:
+    """What *action* can take into account; without a key (*keyed*) no row is ever a duplicate of another."""
+    match action:
+        case "insert":
+            return replace(preferences, max_affected=None, resolution=preferences.resolution if keyed else None)
+        case "put":
+            return replace(preferences, max_affected=None, resolution=None, missing=None)
+        case _:
+            return replace(preferences, resolution=None)
 
 
 def _status(action: str, written: Written, preferences: Preferences, representation: bool) -> int:

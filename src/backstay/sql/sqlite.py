@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
@@ -24,6 +25,7 @@ from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
@@ -44,6 +46,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stripped=None,
         csv=None,
         writes_inside=False,
+        tells_nulls=False,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,
@@ -70,6 +73,8 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
 
 def _json_value(typed: Typed) -> Expression:
     value = typed.expression
+    if isinstance(typed.type, AsStored):
+        return stored_value(typed)
     match family_of(typed.type):
         case "boolean":
             return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
@@ -102,7 +107,7 @@ def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _document(typed: Typed) -> Expression:
-    return typed.expression
+    return stored_document(typed) if isinstance(typed.type, AsStored) else typed.expression
 
 
 def _json_path(path: tuple[Step, ...]) -> Expression:

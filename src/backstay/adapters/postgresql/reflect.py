@@ -61,7 +61,8 @@ SELECT json_build_object(
                   WHERE u.conrelid = r.oid AND u.contype = 'u'))) FROM relations r),
   'types', (SELECT json_object_agg(t.oid, json_build_object(
       'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype,
-      'base', t.typbasetype::int8, 'mod', t.typtypmod, 'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
+      'base', t.typbasetype::int8, 'mod', t.typtypmod,
+      'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
       'labels', (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM used)),
   'keys', (SELECT json_agg(json_build_object(
@@ -73,6 +74,7 @@ SELECT json_build_object(
   'views', (SELECT json_object_agg(v.oid, w.ev_action::text) FROM pg_class v JOIN pg_rewrite w ON w.ev_class = v.oid
       WHERE v.relkind IN ('v', 'm') AND w.rulename = '_RETURN'
       AND v.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)),
+  'zones', (SELECT json_agg(name) FROM pg_timezone_names),
   'schemas', (SELECT json_agg(nspname) FROM pg_namespace WHERE nspname = ANY($1::text[]))
 )::text
 """
@@ -144,6 +146,7 @@ def facts_of(found: Mapping[str, Any]) -> Facts:
         tables=tuple(_table(t, types, primary.get(str(t["oid"]), ())) for t in tables),
         keys=tuple(_key(k, names) for k in keys if k["kind"] == "f"),
         view_keys=tuple(_view_keys(keys, names, _origins(found["views"] or {}))),
+        timezones=frozenset(found["zones"] or ()),
     )
 
 
