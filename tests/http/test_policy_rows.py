@@ -75,7 +75,9 @@ def test_create_for_somebody_else(api: Api, who: str) -> None:
 )
 def test_update_out_of_scope(api: Api, path: str, value: Any) -> None:
     """AC3: a row may not be moved to where its owner could not see it, by a rule with a subquery neither."""
-    before = [api.rows(table) for table in ("addresses?order=id", "orders?order=id", "order_lines?order=order_id,product_id")]
+    before = [
+        api.rows(table) for table in ("addresses?order=id", "orders?order=id", "order_lines?order=order_id,product_id")
+    ]
     reply = api.patch(path, value, as_="ann")
     assert reply.status in (403, 409)
     assert before == [
@@ -162,7 +164,9 @@ def test_upsert_onto_an_invisible_row(api: Api, prefer: str, more: str, conflict
     """AC5: a generic 409 without key, value or detail; an ignored one tells no more, by count or representation."""
     row = {"owner_id": 1, "room": "red", "note": "taken"}
     row |= {"id": 77, "day": "2024-05-02"} if conflict else {"id": 2, "day": "2030-01-01"}
-    reply = api.post(f"bookings{conflict}", [row | {"id": 90, "day": "2031-01-01"}, row], as_="ann", prefer=prefer + more)
+    reply = api.post(
+        f"bookings{conflict}", [row | {"id": 90, "day": "2031-01-01"}, row], as_="ann", prefer=prefer + more
+    )
     assert (409, "23505") == (reply.status, reply.code)
     assert {"duplicate key value violates unique constraint", None} == {
         reply.json["message"],

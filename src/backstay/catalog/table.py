@@ -28,6 +28,8 @@ class Column:
     generated: bool
     primary: bool
     description: str | None = None
+    #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
+    identity: bool = False
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:

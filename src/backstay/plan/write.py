@@ -105,7 +105,7 @@ def plan_insert(
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "create")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "create")
     conflict = _conflict(table, query, scope, merge)
     packed, computed = _filled(table, keys, "default")
     return InsertPlan(
@@ -129,7 +129,7 @@ def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *,
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "update")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "update")
     packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
     parents = _parents(table, frozenset(keys), scope)
@@ -155,7 +155,9 @@ def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     return grant
 
 
-def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> tuple[Column, ...]:
+def _writable(
+    table: Table, grant: Grant, scope: Scope, keys: Iterable[str], action: Literal["create", "update"]
+) -> tuple[Column, ...]:
     visible = grant.columns | scope.grant("read", table).columns
     found: list[Column] = []
     for key in keys:
@@ -169,13 +171,20 @@ def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> 
                 hint=f"Leave '{key}' out: no policy lets this caller write it.",
             )
         if column.generated:
-            raise PlanError(
-                "428C9",
-                f'cannot insert a non-DEFAULT value into column "{key}"',
-                details=f'Column "{key}" is a generated column.',
-            )
+            raise _computed(column, action)
         found.append(column)
     return tuple(found)
+
+
+def _computed(column: Column, action: Literal["create", "update"]) -> PlanError:
+    """PostgreSQL's refusal of a value for a column that only it writes."""
+    kind = "an identity column defined as GENERATED ALWAYS" if column.identity else "a generated column"
+    if action == "update":
+        message, hint = f'column "{column.name}" can only be updated to DEFAULT', None
+    else:
+        message = f'cannot insert a non-DEFAULT value into column "{column.name}"'
+        hint = "Use OVERRIDING SYSTEM VALUE to override." if column.identity else None
+    return PlanError("428C9", message, details=f'Column "{column.name}" is {kind}.', hint=hint)
 
 
 def _filled(

@@ -16,6 +16,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion, type_name
 from backstay.plan.intent import Compare
@@ -25,6 +26,7 @@ from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
@@ -45,6 +47,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stripped=None,
         csv=None,
         writes_inside=False,
+        tells_nulls=False,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,
@@ -71,6 +74,8 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
 
 def _json_value(typed: Typed) -> Expression:
     value = typed.expression
+    if isinstance(typed.type, AsStored):
+        return stored_value(typed)
     match family_of(typed.type):
         case "boolean":
             return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
@@ -103,7 +108,7 @@ def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _document(typed: Typed) -> Expression:
-    return typed.expression
+    return stored_document(typed) if isinstance(typed.type, AsStored) else typed.expression
 
 
 def _json_path(path: tuple[Step, ...]) -> Expression:
@@ -345,7 +350,12 @@ def _cast(typed: Typed, name: str) -> Typed:
         case ("float", "numeric"):
             return Typed(sa.cast(value, sa.Text()), target)
         case "date", _:
-            return Typed(sa.type_coerce(value, sa.Text()).concat(_word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))), target)
+            return Typed(
+                sa.type_coerce(value, sa.Text()).concat(
+                    _word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))
+                ),
+                target,
+            )
         case _, "date":
             return Typed(sa.func.substr(value, 1, 10), target)
         case _, "time":
@@ -407,7 +417,9 @@ def _unpacked(column: Column, row: Expression, index: int) -> Expression:
 
 
 def _packed(rows: Sequence[Sequence[Any]]) -> str:
-    return json.dumps([[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False)
+    return json.dumps(
+        [[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False
+    )
 
 
 def _finite(value: Any) -> Any:

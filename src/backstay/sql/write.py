@@ -35,7 +35,7 @@ def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect
 
     *checked* tells that a statement of its own judges rows.
     """
-    if not dialect.writes_inside or checked or getattr(plan, "parents", ()):
+    if not dialect.writes_inside or checked or (not isinstance(plan, DeletePlan) and plan.parents):
         return False
     written = plan.written if not isinstance(plan, DeletePlan) else frozenset()
     grants = [plan.grant.rows(written)]
