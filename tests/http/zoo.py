@@ -208,7 +208,7 @@ async def plant(database: str) -> None:
             diet=Diet.meat,
             born=date(2020, 2, 29),
             fed_at=time(8, 30),
-            noted_at=datetime(2024, 1, 1, 2, 3, 4, 500_000),  # noqa: DTZ001 -- the column has no time zone
+            noted_at=datetime(2024, 1, 1, 2, 3, 4, 500_000),
             chip=OWNER,
             marks={"a": [1, {"b": None}]},
             print=b"\x01\xff",
