@@ -134,7 +134,8 @@ class _Asking:
         value: Any = None
         if method == "POST":
             value = [self.row(table, whole=True) for _ in range(self.r.randint(1, 3))]
-            value = value[0] if self.chance(0.5) else value
+            keys = set(value[0]).intersection(*value)
+            value = value[0] if self.chance(0.5) else [{key: row[key] for key in row if key in keys} for row in value]
             if self.chance(0.4):
                 prefer.append(self.r.choice(["resolution=merge-duplicates", "resolution=ignore-duplicates"]))
         elif method == "PATCH":
@@ -280,7 +281,7 @@ class _Asking:
         return row
 
     def json(self, family: Family) -> Any:
-        if self.chance(0.1):
+        if self.chance(0.04):
             return None
         value = self.value(family)
         match family:
