@@ -27,7 +27,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
 from tests.http.api import PEOPLE, Api, Reply, database, quick_folder, token
-from tests.http.asking import Request, Shape, Shapes, read, write
+from tests.http.asking import Request, Shape, Shapes, ordered, read, write
 from tests.http.shop_app import SECRET
 
 EXAMPLES = int(os.environ.get("BACKSTAY_EXAMPLES", "60"))
@@ -290,15 +290,7 @@ def _canonical(reply: Reply) -> Any:
     """What may be compared: rows without an order of their own are sorted."""
     left_out = {b"date", b"x-request-id", b"content-length"}
     headers = [header for header in reply.headers if header[0] not in left_out]
-    return reply.status, headers, _sorted(reply.json) if reply.body else None
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return sorted((_sorted(item) for item in value), key=repr)
-    return value
+    return reply.status, headers, ordered(reply.json) if reply.body else None
 
 
 def _ask(api: Api, request: Request, caller: Mapping[str, Any] | None) -> Reply:
