@@ -106,7 +106,7 @@ def wait_until_open(process: subprocess.Popen[str], port: int, log: Path | None 
 
 
 def stop(process: subprocess.Popen[str]) -> int:
-    """Ctrl-C, then the exit status; killed after ten seconds."""
+    """Ctrl-C, then the exit status; killed after ten seconds.  May be called again."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
@@ -115,6 +115,9 @@ def stop(process: subprocess.Popen[str]) -> int:
         process.kill()
         process.wait()
         return -signal.SIGKILL
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _environment(database: str) -> dict[str, str]:

@@ -1,9 +1,28 @@
-"""The kernel runs on asyncio, as both servers do."""
+"""The shop, once for each database; the kernel runs on asyncio, as both servers do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import pytest
+
+from tests.http.api import Api, opened
+from tests.http.shop_app import ROWS, shop
 
 
 @pytest.fixture
 def anyio_backend() -> str:
     """Run asynchronous tests on asyncio only."""
     return "asyncio"
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def opened_shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with opened(request.param, tmp_path_factory.mktemp("shop"), shop, ROWS, "shop") as api:
+        yield api
+
+
+@pytest.fixture
+def api(opened_shop: Api) -> Api:
+    """The shop with its first rows, on SQLite and on PostgreSQL."""
+    return opened_shop.clean()

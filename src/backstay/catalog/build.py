@@ -56,9 +56,9 @@ def _sources(models: Any) -> tuple[sa.MetaData, list[Mapper[Any]]]:
         models.registry.configure()
         return models.metadata, sorted(models.registry.mappers, key=lambda mapper: mapper.class_.__name__)
     if isinstance(models, Iterable):
-        mappers = [sa.inspect(model) for model in models]
-        metadatas = {id(mapper.local_table.metadata): mapper.local_table.metadata for mapper in mappers}
-        if mappers and len(metadatas) == 1:
+        mappers = [mapper for model in models if isinstance(mapper := sa.inspect(model, raiseerr=False), Mapper)]
+        metadatas = {id(m.class_.metadata): m.class_.metadata for m in mappers}
+        if mappers and len(mappers) == len(list(models)) and len(metadatas) == 1:
             for mapper in mappers:
                 mapper.registry.configure()
             return next(iter(metadatas.values())), mappers
@@ -114,6 +114,7 @@ def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
         generated=generated,
         primary=column.primary_key,
         description=column.comment or _attribute_doc(column, mapper),
+        identity=column.identity is not None,
     )
 
 

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from backstay.catalog import Column, family_of
 from backstay.errors import PlanError
 from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
+
+#: Room for every digit that `coerce` lets through.
+_EXACT: Final = Context(prec=2100)
 
 
 def text_of(value: Any, type_: sa.types.TypeEngine[Any]) -> str | None:
@@ -98,24 +101,17 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
         raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
-        stored = format(_rounded(Decimal(str(stored)), precision, scale or 0), "f")
+        # PostgreSQL rounds halves away from zero.
+        number = Decimal(str(stored)).quantize(Decimal(1).scaleb(-(scale or 0)), ROUND_HALF_UP, _EXACT)
+        if number.adjusted() >= precision - (scale or 0) and number != 0:
+            bound = f"10^{precision - (scale or 0)}"
+            raise PlanError(
+                "22003",
+                "numeric field overflow",
+                details=(
+                    f"A field with precision {precision}, scale {scale or 0} must round to an absolute value "
+                    f"less than {bound}."
+                ),
+            )
+        stored = format(number, "f")
     return text, stored
-
-
-def _rounded(number: Decimal, precision: int, scale: int) -> Decimal:
-    """*number* as a column of this size holds it: halves go away from zero, as in PostgreSQL."""
-    whole_digits = precision - scale
-    if not number or number.adjusted() < whole_digits:
-        # Python's own context has 28 digits, fewer than a column may have; one more is for 9.99 that becomes 10.
-        context = Context(prec=precision + 1)
-        number = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, context=context)
-        if not number or number.adjusted() < whole_digits:
-            return number
-    raise PlanError(
-        "22003",
-        "numeric field overflow",
-        details=(
-            f"A field with precision {precision}, scale {scale} must round to an absolute value "
-            f"less than 10^{whole_digits}."
-        ),
-    )

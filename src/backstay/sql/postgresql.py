@@ -17,9 +17,10 @@ from backstay.catalog import Column, Family, family_of
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
-from backstay.sql.casts import cast_type
+from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
@@ -47,6 +48,11 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
         nested=lambda value: value,
         body=lambda value: sa.cast(value, sa.Text()),
+        stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
+        csv=_csv,
+        writes_inside=True,
+        tells_nulls=True,
+        json_texts=_json_texts,
         json_value=_json_value,
         path=_path,
         sort_key=_sort_key,
@@ -76,6 +82,22 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
     inner = [sa.func.left(text, -1) for text in texts]
     glued = sa.func.concat(sa.literal_column("'{'"), *_joined(inner), sa.literal_column("'}'"))
     return sa.cast(glued, sa.JSON())
+
+
+def _csv(pairs: Sequence[tuple[str, Expression]]) -> Expression:
+    """A line of keys, and one for each row in PostgreSQL's notation of rows, without its parentheses."""
+    row = sa.cast(sa.func.row(*(value for _, value in pairs)), sa.Text())
+    line = sa.func.substr(row, sa.literal_column("2"), sa.func.length(row) - sa.literal_column("2"))
+    lines = sa.func.coalesce(sa.func.string_agg(line, sa.literal_column("E'\\n'")), sa.literal_column("''"))
+    keys = sa.literal(",".join(key for key, _ in pairs), sa.Text())
+    # Without a row PostgREST knows no keys either.
+    header = sa.case((sa.func.count() > sa.literal_column("0"), keys), else_=sa.literal_column("''"))
+    return sa.func.concat(header, sa.literal_column("E'\\n'"), lines)
+
+
+def _json_texts(values: Sequence[Expression]) -> Expression:
+    texts = [sa.func.to_json(value).op("#>>")(sa.literal_column("'{}'")) for value in values]
+    return sa.cast(sa.func.json_build_array(*texts), sa.Text())
 
 
 def _joined(parts: Sequence[Expression]) -> list[Expression]:
@@ -129,12 +151,12 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     type_: sa.types.TypeEngine[Any] = sa.Text() if op in _PATTERNS else typed.type
     if op in ("cs", "cd", "ov") and family_of(type_) == "json":
         left, type_ = sa.cast(left, pg.JSONB()), pg.JSONB()
-    star = _starred if op in ("like", "ilike") else None
+    read = like_pattern if op in ("like", "ilike") else bounded_pattern if op in _PATTERNS else None
     if condition.quantifier is not None:
         folded = sa.func.any if condition.quantifier == "any" else sa.func.all
-        right: Expression = folded(_many(value, type_, star))
+        right: Expression = folded(_many(value, type_, read))
     else:
-        right = _one(value, type_, star)
+        right = _one(value, type_, read)
     return left.op(operator, is_comparison=True, return_type=sa.Boolean())(right)
 
 
@@ -161,10 +183,6 @@ def _search(typed: Typed, condition: Compare, value: Slot) -> Expression:
     if family_of(typed.type) != "tsvector":
         left = sa.func.to_tsvector(*language, left)
     return left.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
-
-
-def _starred(text: str) -> str:
-    return text.replace("*", "%")
 
 
 def bare(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:
@@ -217,7 +235,7 @@ def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | Non
 
 
 def _cast(typed: Typed, name: str) -> Typed:
-    target = cast_type(name)
+    target = postgresql_type(name)
     return Typed(sa.cast(typed.expression, target), target)
 
 

@@ -7,7 +7,8 @@ the value needs no work on its way out.  The rest is made the same here: boolean
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -15,18 +16,22 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
-from backstay.plan.coerce import coerce, coercion
+from backstay.plan.coerce import coercion, type_name
 from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
+_COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
-_MAX_PATTERN: Final = 200
 _STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
 
 
@@ -39,6 +44,11 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.json_group_array(value),
         nested=lambda value: sa.func.json(value),
         body=lambda value: value,
+        stripped=None,
+        csv=None,
+        writes_inside=False,
+        tells_nulls=False,
+        json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,
         sort_key=_sort_key,
@@ -52,7 +62,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         key_out=_key_out,
         stored=lambda column, value: value,
         stored_type=lambda column: sa.types.NULLTYPE,
-        pick=lambda pair: pair[1],
+        pick=lambda pair: _finite(pair[1]),
         insert=sqlite_dialect.insert,
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
@@ -64,6 +74,8 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
 
 def _json_value(typed: Typed) -> Expression:
     value = typed.expression
+    if isinstance(typed.type, AsStored):
+        return stored_value(typed)
     match family_of(typed.type):
         case "boolean":
             return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
@@ -82,8 +94,8 @@ def _json_value(typed: Typed) -> Expression:
 
 
 def _word(text: str) -> Expression:
-    """A constant of this file, written into the statement."""
-    return sa.literal_column("'" + text + "'", sa.Text())
+    """A constant of this file or of the models, written into the statement."""
+    return sa.literal_column("'" + text.replace("'", "''") + "'", sa.Text())
 
 
 def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
@@ -96,7 +108,7 @@ def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _document(typed: Typed) -> Expression:
-    return typed.expression
+    return stored_document(typed) if isinstance(typed.type, AsStored) else typed.expression
 
 
 def _json_path(path: tuple[Step, ...]) -> Expression:
@@ -127,15 +139,34 @@ def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:
     return Typed(sa.case((quoted, plain), else_=sa.func.nullif(found, _word("null"))), sa.Text())
 
 
-def _native_path(typed: Typed, path: tuple[Step, ...]) -> Expression:
-    """The SQL value at *path*: numbers compare as numbers."""
-    return _document(typed).op("->>", precedence=15)(_json_path(path))
-
-
 def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
-    if not path:
-        return typed.expression
-    return _path(typed, path).expression if path[-1].as_text else _native_path(typed, path)
+    return _ordered(_path(typed, path) if path else typed)
+
+
+#: How the texts of these families compare; ``adapters/sqlite/ordering.py`` says what the collations mean.
+_COLLATIONS: Final[Mapping[Family, str]] = {"json": "BACKSTAY_JSON", "array": "BACKSTAY_ARRAY"}
+
+
+def _ordered(typed: Typed) -> Expression:
+    """The expression that sorts and compares as PostgreSQL's type does."""
+    family = family_of(typed.type)
+    labels = _labels(typed.type)
+    if labels:
+        # An enum's order is that of its labels.
+        return sa.case(*((typed.expression == _word(label), _number(i)) for i, label in enumerate(labels)))
+    if family in _COLLATIONS:
+        return sa.collate(sa.type_coerce(typed.expression, sa.Text()), _COLLATIONS[family])
+    return typed.expression
+
+
+def _labels(type_: sa.types.TypeEngine[Any]) -> Sequence[str]:
+    """The labels of an enum, unless they sort by themselves."""
+    found: Sequence[str] = getattr(type_, "enums", None) or ()
+    return () if list(found) == sorted(found) else found
+
+
+def _number(value: int) -> Expression:
+    return sa.literal_column(str(value), sa.Integer())
 
 
 # -- conditions ------------------------------------------------------------------------------------------------------
@@ -149,12 +180,13 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     if path:
         found = _path(typed, path)
         left, type_ = found.expression, found.type
-        if not path[-1].as_text and op in ("gt", "gte", "lt", "lte"):
-            left = _native_path(typed, path)
     if op == "is":
         return _is(left, str(value))
     if not isinstance(value, Slot):
         raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
+    ranked = op in _RANKED and bool(_labels(type_))
+    if ranked or (op in _COMPARED and family_of(type_) in _COLLATIONS):
+        left = _ordered(Typed(left, type_))
     test = _test(op, left, type_)
     if op == "in":
         return left.in_(_listed(value, _encoder(op, type_)))
@@ -249,21 +281,11 @@ def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if op in ("like", "ilike"):
         return _glob if op == "like" else _lower_glob
     if op in ("match", "imatch"):
-        return _pattern
-    if family_of(type_) == "json" and op in ("gt", "gte", "lt", "lte"):
-        return _native_json
+        return bounded_pattern
+    if op in _RANKED and (labels := _labels(type_)):
+        read = coercion(type_)
+        return lambda text: labels.index(read(text))
     return coercion(type_)
-
-
-def _native_json(text: Any) -> Any:
-    value = json.loads(coerce(text, sa.JSON()))
-    return value if isinstance(value, int | float | str) else coerce(text, sa.JSON())
-
-
-def _pattern(text: Any) -> str:
-    if len(text) > _MAX_PATTERN:
-        raise PlanError("54000", f"a pattern may have at most {_MAX_PATTERN} characters")
-    return str(coerce(text, sa.Text()))
 
 
 def _glob(text: Any) -> str:
@@ -273,18 +295,15 @@ def _glob(text: Any) -> str:
     '50%*?[[]x]'
     """
     out: list[str] = []
-    characters = iter(_pattern(text))
+    characters = iter(like_pattern(text))
     for character in characters:
-        if character in "*%":
+        if character == "%":
             out.append("*")
         elif character == "_":
             out.append("?")
         else:
-            if character == "\\":
-                character = next(characters, "")
-                if not character:
-                    raise PlanError("22025", "LIKE pattern must not end with escape character")
-            out.append(f"[{character}]" if character in "*?[" else character)
+            literal = next(characters) if character == "\\" else character
+            out.append(f"[{literal}]" if literal in "*?[" else literal)
     return "".join(out)
 
 
@@ -295,32 +314,62 @@ def _lower_glob(text: Any) -> str:
 # -- casts and aggregates --------------------------------------------------------------------------------------------
 
 
+#: What PostgreSQL casts explicitly, besides everything to text and text to everything.
+_CASTS: Final[Mapping[Family, frozenset[Family]]] = {
+    "integer": frozenset({"integer", "float", "numeric", "boolean"}),
+    "float": frozenset({"integer", "numeric"}),
+    "numeric": frozenset({"integer", "float"}),
+    "boolean": frozenset({"integer"}),
+    "date": frozenset({"timestamp", "timestamptz"}),
+    "timestamp": frozenset({"date", "time", "timestamptz"}),
+    "timestamptz": frozenset({"date", "time", "timestamp"}),
+    "json": frozenset({"boolean", "integer", "float", "numeric"}),
+}
+
+
 def _cast(typed: Typed, name: str) -> Typed:
     target = cast_type(name)
     value, source, family = typed.expression, family_of(typed.type), family_of(target)
     if family == "text":
         return Typed(_as_text(typed, source), target)
-    if family == "integer":
-        # PostgreSQL rounds; SQLite's CAST cuts.
-        rounded = sa.func.round(value) if source in ("float", "numeric") else value
-        return Typed(sa.cast(rounded, sa.Integer()), target)
-    if family in ("float", "numeric"):
-        return Typed(sa.cast(value, sa.REAL()) if family == "float" else value, target)
-    if family == "boolean":
-        return Typed(value.op("<>")(sa.literal_column("0")) if source == "integer" else value, target)
-    if family == "date" and source in ("timestamptz", "timestamp"):
-        return Typed(sa.func.substr(value, 1, 10), target)
-    if family == source or (family in _STORED_AS_JSON and source in _STORED_AS_JSON):
-        return Typed(value, target)
-    if family == "json":
-        return Typed(sa.func.json(_json_text(typed)), target)
     if source == "text":
+        return Typed(_computed_cast(value, source, name), target)
+    if family == source and family != "integer":
         return Typed(value, target)
-    raise PlanError("42846", f"cannot cast type {source} to {name}")
+    if family not in _CASTS.get(source, frozenset()) or (
+        "boolean" in (source, family) and any(isinstance(t, sa.BigInteger) for t in (typed.type, target))
+    ):
+        raise PlanError("42846", f"cannot cast type {type_name(typed.type)} to {type_name(target)}")
+    match source, family:
+        case "integer", "boolean":
+            return Typed(value.op("<>")(sa.literal_column("0")), target)
+        case ("boolean", _) | ("integer", "numeric"):
+            return Typed(value, target)
+        case _, "float" if source != "json":
+            return Typed(sa.cast(value, sa.REAL()), target)
+        case ("float", "numeric"):
+            return Typed(sa.cast(value, sa.Text()), target)
+        case "date", _:
+            return Typed(
+                sa.type_coerce(value, sa.Text()).concat(
+                    _word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))
+                ),
+                target,
+            )
+        case _, "date":
+            return Typed(sa.func.substr(value, 1, 10), target)
+        case _, "time":
+            return Typed(sa.func.replace(sa.func.substr(value, 12), _word("+00:00"), _word("")), target)
+        case "timestamp", "timestamptz":
+            return Typed(sa.type_coerce(value, sa.Text()).concat(_word("+00:00")), target)
+        case "timestamptz", "timestamp":
+            return Typed(sa.func.replace(value, _word("+00:00"), _word("")), target)
+        case _:
+            return Typed(_computed_cast(value, source, name), target)
 
 
-def _json_text(typed: Typed) -> Expression:
-    return sa.func.json_quote(_json_value(typed))
+def _computed_cast(value: Expression, source: Family, name: str) -> Expression:
+    return sa.func.backstay_cast(value, _word(source), sa.literal(name, sa.Text()))
 
 
 def _as_text(typed: Typed, source: Family) -> Expression:
@@ -368,7 +417,18 @@ def _unpacked(column: Column, row: Expression, index: int) -> Expression:
 
 
 def _packed(rows: Sequence[Sequence[Any]]) -> str:
-    return json.dumps([[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows], ensure_ascii=False)
+    return json.dumps(
+        [[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False
+    )
+
+
+def _finite(value: Any) -> Any:
+    """*value*, unless it is a float that SQLite would store as NULL, or could not show in JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(
+            "PGRST127", "Feature not implemented", details="On SQLite, a float is neither NaN nor an infinity."
+        )
+    return value
 
 
 def _key_out(column: Column) -> Expression:

@@ -10,7 +10,9 @@ from typing import Any, Final
 
 import apsw
 
+from backstay.adapters.sqlite.casting import cast
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
+from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import DatabaseError
 
@@ -128,8 +130,11 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
         ("backstay_json_contains", json_contains, 2),
+        ("backstay_cast", cast, 3),
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
+    connection.create_collation(JSON_COLLATION, compare_json)
+    connection.create_collation(ARRAY_COLLATION, compare_arrays)
