@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from backstay.catalog import Column, build_catalog
+from backstay.catalog import Catalog, Column, build_catalog
 from backstay.plan.scope import Scope
-from backstay.policy import ANON, AUTHENTICATED, Kind, compile_rules
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Kind, compile_rules
 from backstay.response.openapi import About, describe
 from backstay.response.openapi.parameter import row_filters
 from tests.http import zoo
@@ -69,6 +70,25 @@ def test_merging_is_for_those_who_may_update(path: str, prefer: str, statuses: l
     assert statuses == list(operation["responses"])
     schema = described()["components"]["parameters"][prefer]["schema"]
     assert ("merge-duplicates" in schema["pattern"]) is (prefer == "preferUpsert")
+
+
+def test_replacing_is_for_those_who_may_create_and_update() -> None:
+    """PUT takes the whole key, as equalities, and a whole row."""
+    assert "put" not in described()["paths"]["/zoo%20visits"]
+    operation = described()["paths"]["/animals"]["put"]
+    (key,) = [parameter for parameter in operation["parameters"] if "$ref" not in parameter]
+    assert ("id", True, r"^eq\.") == (key["name"], key["required"], key["schema"]["pattern"])
+    assert ["200", "201", "204", "default"] == list(operation["responses"])
+    row = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert {"$ref": "#/components/schemas/animals.insert"} == row
+
+
+def test_what_a_view_cannot_do_is_not_described() -> None:
+    """A table that only takes changes has no verbs for new or removed rows, not even for the service role."""
+    animals = CATALOG.tables["animals"]
+    catalog = Catalog({"animals": replace(animals, writes=frozenset(("update",)), relations=())})
+    document = describe(Scope(catalog, (), (SERVICE, frozenset(), False)), {}, About())
+    assert ["get", "patch"] == list(document["paths"]["/animals"])
 
 
 def test_representations_are_those_that_are_offered() -> None:
