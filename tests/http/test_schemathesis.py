@@ -86,7 +86,27 @@ FILTERS = st.builds(
         st.builds(
             "{}.{}".format,
             st.sampled_from(
-                "eq neq gt gte lt lte like ilike match imatch isdistinct cs cd ov sl adj fts plfts wfts".split()
+                [
+                    "eq",
+                    "neq",
+                    "gt",
+                    "gte",
+                    "lt",
+                    "lte",
+                    "like",
+                    "ilike",
+                    "match",
+                    "imatch",
+                    "isdistinct",
+                    "cs",
+                    "cd",
+                    "ov",
+                    "sl",
+                    "adj",
+                    "fts",
+                    "plfts",
+                    "wfts",
+                ]
             ),
             VALUES,
         ),

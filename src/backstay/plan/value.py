@@ -6,13 +6,14 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
+from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
 from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
@@ -83,6 +84,14 @@ def _exact(value: Any) -> Any:
             return _scalar(value)
 
 
+def _rounded(number: Decimal, scale: int) -> Decimal:
+    """*number* with *scale* digits behind the point; one that is too long for that is too long for any column."""
+    try:
+        return round(number, scale)
+    except InvalidOperation:
+        return number
+
+
 def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     """(text for PostgreSQL, stored value for SQLite) of *value* for *column*.
 
@@ -92,13 +101,13 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     text = text_of(value, column.type)
     if text is None:
         return None, None
-    stored = coerce(text, column.type)
+    stored = text if isinstance(column.type, Native) else coerce(text, column.type)
     length = getattr(column.type, "length", None)
     if column.family == "text" and isinstance(length, int) and len(text) > length:
         raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
-        number = round(Decimal(str(stored)), scale or 0)
+        number = _rounded(Decimal(str(stored)), scale or 0)
         if number.adjusted() >= precision - (scale or 0) and number != 0:
             bound = f"10^{precision - (scale or 0)}"
             raise PlanError(
