@@ -72,10 +72,14 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
     ("JSON path", "2203A"),
     ("syntax error", "42601"),
     ("incomplete input", "42601"),
+    ("ON CONFLICT clause does not match", "42P10"),
     ("ROLLBACK TO", "3B001"),
     ("no such savepoint", "3B001"),
     ("ON CONFLICT clause does not match", "42P10"),
 )
+
+#: PostgreSQL's sentence, where clients know it.
+_SAID: Final = {"42P10": "there is no unique or exclusion constraint matching the ON CONFLICT specification"}
 
 
 def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> BackstayError:
@@ -98,7 +102,7 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
         return DatabaseError(code, message, headers=RETRY if code in ("55P03", "BST503", "PGRST000") else ())
     for part, code in _SQLITE_TEXT:
         if part in text:
-            return DatabaseError(code, text)
+            return DatabaseError(code, _SAID.get(code, text))
     return DatabaseError("XX000", "the database could not run the statement")
 
 

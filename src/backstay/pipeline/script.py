@@ -83,7 +83,11 @@ def write_steps(
     collisions = 0
     for batch in batches:
         if batch.script.probe is not None:
-            collisions += (yield batch.script.probe.bind(batch.values, principal))[0][0]
+            there, hidden = (yield batch.script.probe.bind(batch.values, principal))[0]
+            collisions += there
+            if hidden:
+                # Neither merged nor ignored: the answer must not depend on more of a hidden row than that it is there.
+                raise broken_constraint(Violation(UNIQUE))
         rows = yield batch.script.write.bind(batch.values, principal)
         if batch.expected is not None and len(rows) < batch.expected:
             _refuse_unless(not batch.script.judged_first, batch.script.table)

@@ -9,14 +9,15 @@ from typing import Any, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError
-from backstay.pipeline.refusal import explained
+from backstay.pipeline.refusal import explained, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone
-from backstay.plan.fill import fill_rows
+from backstay.plan.fill import Pair, fill_rows
 from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
@@ -27,9 +28,11 @@ from backstay.request.media import Media
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
+from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 from backstay.sql.write import (
     alone_sql,
@@ -112,14 +115,18 @@ class Writes:
         surface.require_table(scope, request.path)
         media = negotiate(request.header(b"accept"), surface.offered)
         shape, values = shape_of(query)
-        return Ask(find_table(scope, request.path), shape, values, preferences, media, profile, request)
+        table = find_table(scope, request.path)
+        if request.method != "POST" or not (table.primary_key or query.on_conflict):
+            # There is nothing to resolve, so nothing is said to be resolved.
+            preferences = replace(preferences, resolution=None)
+        return Ask(table, shape, values, preferences, media, profile, request)
 
     # -- insert ------------------------------------------------------------------------------------------------------
 
     async def _insert(self, ask: Ask) -> Written:
         payload = self._payload(ask)
         if not payload.rows:
-            return Written(0, "[]" if ask.representation else None)
+            return _nothing(ask)
         groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
         batches = [self._insert_batch(ask, keys, rows) for keys, rows in groups.items()]
         flat = [batch for part in batches for batch in part]
@@ -151,6 +158,8 @@ class Writes:
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
             return [Batch(script, ask.values, 1 if counted else None) for _ in rows]
+        if plan.conflict is not None and plan.conflict.merge:
+            _refuse_twins(plan, filled)
         packed = self._surface.dialect.pack(filled, len(plan.packed))
         return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
 
@@ -179,7 +188,7 @@ class Writes:
         keys = tuple(row) if ask.shape.columns is None else tuple(name for name in ask.shape.columns if name in row)
         if not keys:
             # Nothing to set: nothing is updated, and nothing is looked at.
-            return Written(0, "[]" if ask.representation else None)
+            return _nothing(ask)
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
         (filled,) = fill_rows(
@@ -299,7 +308,41 @@ class Writes:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
-            raise explained(error, ask.table, scope, rows, written) from error
+            rival = rival_of(error, ask.table, scope, rows, written)
+            seen = rival is not None and await self._sees(ask, rival)
+            raise explained(error, ask.table, scope, rows, written, rival_seen=seen) from error
+
+    async def _sees(self, ask: Ask, query: Query) -> bool:
+        """Whether the caller would be shown a row by *query*."""
+        principal = ask.request.principal
+        shape, values = shape_of(query)
+        plan = plan_read(ask.table.name, shape, self._surface.scope(principal))
+        statement = select_rows(plan, self._surface.dialect, max_rows=1)
+        row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        return bool(row[1])
+
+
+def _nothing(ask: Ask) -> Written:
+    """The outcome of a write that touches no row."""
+    if ask.demands.single:
+        raise not_single(0)
+    return Written(0, "[]" if ask.representation else None)
+
+
+def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
+    """PostgreSQL merges a row once in a statement; SQLite would do it as often as it comes."""
+    names = [column.name for column in plan.packed]
+    assert plan.conflict is not None  # noqa: S101 - the caller has looked
+    at = [names.index(column.name) for column in plan.conflict.columns if column.name in names]
+    if len(at) < len(plan.conflict.columns):
+        return
+    keys = [key for key in (tuple(row[i][1] for i in at) for row in rows) if None not in key]
+    if len(set(keys)) < len(keys):
+        raise PlanError(
+            "21000",
+            "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+        )
 
 
 def _groups(

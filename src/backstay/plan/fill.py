@@ -33,11 +33,12 @@ def fill_rows(
             as ``{"row", "column", "code", "message"}``, rows counted from 0.
     """
     faults: list[dict[str, Any]] = []
-    found = [_row(number, row, columns, written, which, faults, nulls_refused) for number, row in enumerate(rows)]
-    if faults and not (len(faults) == 1 and faults[0]["code"] == "23502"):
+    found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
+    # Where the database tells more about a NULL than we could, it is left to; beside other faults it is listed all the
+    # same, so that a client sees everything that is wrong at once.
+    if faults and (nulls_refused or any(fault["code"] != "23502" for fault in faults)):
         first = faults[0]
         raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
-    # A lone NULL where none may be is left to the database, which says more about it.
     return found
 
 
@@ -48,20 +49,28 @@ def _row(
     written: frozenset[str],
     which: Literal["default", "onupdate"],
     faults: list[dict[str, Any]],
-    nulls_refused: bool,
 ) -> tuple[Pair, ...]:
     found: list[Pair] = []
     for column in columns:
         value = row.get(column.name) if column.name in written else _default(column, which, row)
         try:
             pair = canonical(value, column)
-            if nulls_refused and pair[0] is None and not column.nullable and column.name in written:
-                raise PlanError("23502", f'null value in column "{column.name}" violates not-null constraint')
+            if pair[0] is None and not column.nullable and column.name in written:
+                # Said here: SQLite would take a NULL for "count on" where the column is the table's counter.
+                raise broken_null(column)
         except BackstayError as refusal:
             faults.append({"row": number, "column": column.name, "code": refusal.code, "message": refusal.message})
             pair = (None, None)
         found.append(pair)
     return tuple(found)
+
+
+def broken_null(column: Column) -> PlanError:
+    """PostgreSQL's words for a NULL where none may be."""
+    relation = column.sql.table.name
+    return PlanError(
+        "23502", f'null value in column "{column.name}" of relation "{relation}" violates not-null constraint'
+    )
 
 
 def _default(column: Column, which: Literal["default", "onupdate"], row: Mapping[str, Any]) -> Any:

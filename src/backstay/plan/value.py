@@ -6,8 +6,8 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -17,6 +17,9 @@ from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
 from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
+
+#: Room for every digit that `coerce` lets through.
+_EXACT: Final = Context(prec=2100)
 
 
 def text_of(value: Any, type_: sa.types.TypeEngine[Any]) -> str | None:
@@ -84,14 +87,6 @@ def _exact(value: Any) -> Any:
             return _scalar(value)
 
 
-def _rounded(number: Decimal, scale: int) -> Decimal:
-    """*number* with *scale* digits behind the point; one that is too long for that is too long for any column."""
-    try:
-        return round(number, scale)
-    except InvalidOperation:
-        return number
-
-
 def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     """(text for PostgreSQL, stored value for SQLite) of *value* for *column*.
 
@@ -107,7 +102,8 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
         raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
-        number = _rounded(Decimal(str(stored)), scale or 0)
+        # PostgreSQL rounds halves away from zero.
+        number = Decimal(str(stored)).quantize(Decimal(1).scaleb(-(scale or 0)), ROUND_HALF_UP, _EXACT)
         if number.adjusted() >= precision - (scale or 0) and number != 0:
             bound = f"10^{precision - (scale or 0)}"
             raise PlanError(

@@ -20,6 +20,7 @@ from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Action, Grant
 from backstay.request.read import Query
+from backstay.request.select import Embed, Item
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -226,9 +227,13 @@ def _conflict(table: Table, query: Query, scope: Scope, merge: bool | None) -> C
 
 
 def _returning(table: Table, query: Query, scope: Scope) -> Node:
-    """What a write returns: *query*'s select and what it says of embeds, without its filters on the rows themselves."""
+    """What a write returns: *query*'s select and what it says of embeds, without its filters on the rows themselves.
+
+    An inner embed chose the rows before they were written; afterwards it hides none of them.
+    """
     bare = replace(
         query,
+        items=tuple(replace(item, join=None) if isinstance(item, Embed) else item for item in query.items),
         conditions=tuple((path, condition) for path, condition in query.conditions if path),
         orders=tuple((path, terms) for path, terms in query.orders),
         pages=tuple((path, page) for path, page in query.pages if path),
@@ -236,15 +241,20 @@ def _returning(table: Table, query: Query, scope: Scope) -> Node:
     return plan_rows(table, scope.grant("read", table), bare, scope)
 
 
+def _is_embed(item: Item) -> bool:
+    return isinstance(item, Embed)
+
+
+def _bare(item: Item) -> Item:
+    """An embed without its columns, which a write that only looks for rows need not mention."""
+    assert isinstance(item, Embed)  # noqa: S101 - filtered before
+    return replace(item, items=tuple(map(_bare, filter(_is_embed, item.items))))
+
+
 def _addressed(table: Table, query: Query, scope: Scope, representation: bool) -> tuple[Node, Node | None]:
+    """The rows that *query* means, by its filters and by its inner embeds, and what is sent back of them."""
     returning = _returning(table, query, scope) if representation else None
-    asked = replace(
-        query,
-        items=(),
-        conditions=tuple((path, condition) for path, condition in query.conditions if not path),
-        orders=(),
-        pages=(),
-    )
+    asked = replace(query, items=tuple(map(_bare, filter(_is_embed, query.items))), orders=(), pages=())
     rows = plan_rows(table, scope.grant("read", table), asked, scope)
     if returning is not None:
         # What is sent back must be readable too, so that nothing is told that a read would not tell.
