@@ -31,7 +31,7 @@ class NativeDateTime(Native, sa.DateTime):
     pass
 
 
-class NativeInterval(Native, sa.Interval):
+class NativeInterval(Native, pg.INTERVAL):
     pass
 
 
@@ -134,6 +134,10 @@ class StoredBytes(AsStored, sa.LargeBinary):
 
 class StoredJSON(AsStored, sa.JSON):
     pass
+
+
+class StoredArray(AsStored, sa.ARRAY[Any]):
+    """A JSON array, as a column declared ``integer[]`` has to keep it here."""
 
 
 class StoredOther(AsStored, Opaque):
