@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import Composite
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
@@ -276,6 +277,10 @@ def _listed(columns: Sequence[Column], slot: int) -> Listed:
 
 def _stored(column: Column, text: Expression) -> Expression:
     target = bare(column.type)
+    if isinstance(target, Composite):
+        plain = sa.type_coerce(text, sa.Text())
+        row = sa.func.jsonb_populate_record(sa.cast(sa.null(), target), sa.cast(plain, pg.JSONB()))
+        return sa.case((plain.op("^@")(sa.literal_column("'{'")), row), else_=sa.cast(plain, target))
     return sa.type_coerce(text, sa.Text()) if target is None else sa.cast(sa.type_coerce(text, sa.Text()), target)
 
 
