@@ -168,16 +168,16 @@ class Writes:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
         dialect, slots = self._surface.dialect, len(ask.values)
-        probe = probe_sql(plan, dialect, slots)
+        probe, first = probe_sql(plan, dialect, slots), judges_first(plan)
         script = self._script(
             plan,
-            (plan.grant, plan.update_grant),
+            () if first else (plan.grant, plan.update_grant),
             self._prepare(insert_sql(plan, dialect, slots)),
             slots,
             ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, replace(script, judged_first=judges_first(plan))
+        return plan, replace(script, judged_first=first)
 
     # -- update ------------------------------------------------------------------------------------------------------
 
