@@ -207,9 +207,15 @@ def check_sql(
 
 
 def read_sql(
-    node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None, form: Form = "json"
+    node: Node,
+    dialect: SqlDialect,
+    slots: int,
+    *,
+    max_rows: int | None = None,
+    form: Form = "json",
+    count: bool = False,
 ) -> sa.Select[Any]:
-    """The representation of the rows of the packed keys: (JSON text, number of rows, NULL).
+    """The representation of the rows of the packed keys: (JSON text, number of rows, number without the page or NULL).
 
     They come in the node's order, or in that of the keys where it has none.
     """
@@ -220,8 +226,8 @@ def read_sql(
     layer.order = None if node.sort else listed.ordinal
     page = layer.page()
     body = layer.body(page)
-    nothing: Any = sa.null()
-    return sa.select(body, sa.func.count(), nothing).select_from(page)
+    total: Any = layer.total() if count else sa.null()
+    return sa.select(body, sa.func.count(), total).select_from(page)
 
 
 def _keyed(build: Build, table: Table) -> sa.FromClause:
