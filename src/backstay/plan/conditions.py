@@ -44,10 +44,12 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     Raises:
         PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean).
     """
-    if operand.path:
-        return
     family = operand.column.family
-    if asked.op in _SYMBOLS and family not in _TEXTUAL:
+    if operand.path:
+        family = "text" if operand.path[-1].as_text else "json"
+    # PostgreSQL's own enum types are no text; an Enum(native_enum=False) is.
+    textual = family in _TEXTUAL and not (family == "enum" and getattr(operand.column.type, "native_enum", False))
+    if asked.op in _SYMBOLS and not textual:
         raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
         raise _no_operator(f"{TYPE_NAMES[family]} {_SET_SYMBOLS[asked.op]} unknown")

@@ -240,14 +240,18 @@ def _is(left: Expression, word: str) -> Expression:
 def _quantified(
     left: Expression, value: Slot, condition: Compare, test: Test, encode: Callable[[Any], Any]
 ) -> Expression:
-    """``op(any)``, ``op(all)`` as a test over the list's rows; NULL where the column is, as in PostgreSQL."""
+    """``op(any)``, ``op(all)`` as a test over the list's rows.
+
+    As in PostgreSQL, an empty list decides by itself; else the answer is NULL where the column is.
+    """
     each = _each(value, encode)
     passes = test(each.c.value)
     if condition.quantifier == "any":
         found: Expression = sa.select(sa.literal_column("1")).select_from(each).where(passes).exists()
     else:
         found = ~sa.select(sa.literal_column("1")).select_from(each).where(sa.not_(passes)).exists()
-    return sa.case((left.is_not(None), found))
+    empty = ~sa.select(sa.literal_column("1")).select_from(_each(value, encode)).exists()
+    return sa.case((left.is_not(None), found), (empty, sa.literal_column("0" if condition.quantifier == "any" else "1")))
 
 
 def _one(value: Slot, op: str, type_: sa.types.TypeEngine[Any]) -> Expression:
