@@ -33,7 +33,9 @@ VALUES: Mapping[Family, Sequence[str]] = {
 NONSENSE = ["x", "1.5.5", "(", "{", "}", "null", "'", "99999999999999999999", "2024-13-45", ""]
 #: Keys only: PostgreSQL finds a scalar at index 0 of itself, which SQLite does not.
 JSON_PATHS = ["->a", "->>a", "->b", "->a->>b"]
-ORDERED: frozenset[Family] = frozenset({"int", "text", "numeric", "float", "date", "instant", "uuid", "enum", "json", "array"})
+ORDERED: frozenset[Family] = frozenset(
+    {"int", "text", "numeric", "float", "date", "instant", "uuid", "enum", "json", "array"}
+)
 CASTS: Mapping[Family, Sequence[str]] = {
     "int": ["text", "numeric", "int8"],
     "bool": ["text", "int4"],
@@ -258,7 +260,9 @@ class _Asking:
         terms: list[str] = []
         for _ in range(self.r.randint(1, 3)):
             if depth and self.chance(0.25):
-                terms.append(f"{self.r.choice(['and', 'or', 'not.and', 'not.or'])}{self.tree(table, embeds, depth - 1)}")
+                terms.append(
+                    f"{self.r.choice(['and', 'or', 'not.and', 'not.or'])}{self.tree(table, embeds, depth - 1)}"
+                )
             elif embeds and self.chance(0.3):
                 terms.append(f"{self.r.choice(embeds)}.{self.r.choice(['is.null', 'not.is.null'])}")
             else:
@@ -275,7 +279,9 @@ class _Asking:
             if near and self.chance(0.3):
                 embed = self.r.choice(near)
                 name = f"{embed}({self.column(shape.to_one[embed][1])})"
-            terms.append(name + self.r.choice(["", ".asc", ".desc"]) + self.r.choice(["", "", ".nullsfirst", ".nullslast"]))
+            terms.append(
+                name + self.r.choice(["", ".asc", ".desc"]) + self.r.choice(["", "", ".nullsfirst", ".nullslast"])
+            )
         return ",".join([*terms, *shape.key])
 
     def value(self, family: Family) -> str:

@@ -23,7 +23,9 @@ def test_representation(api: Api) -> None:
         "orders?note=eq.fast&select=note,people(name),products(name)&products.order=id", as_="ann", prefer=RETURN
     )
     assert 200 == reply.status
-    assert [{"note": "fast", "people": {"name": "ann"}, "products": [{"name": "Hammer"}, {"name": "Ball"}]}] == reply.json
+    assert [
+        {"note": "fast", "people": {"name": "ann"}, "products": [{"name": "Hammer"}, {"name": "Ball"}]}
+    ] == reply.json
     assert [] == api.rows("orders?note=eq.fast")
     assert [] == api.rows("order_lines?order_id=eq.00000000-0000-0000-0000-000000000001")
 

@@ -49,7 +49,9 @@ def test_parse_errors_point_at_the_place(api: Api) -> None:
     }.items() <= api.get("products?id=noop.0").json.items()
 
 
-@pytest.mark.parametrize("path", ["products?select=id&select=id", "products?order=id&order=id", "products?limit=1&limit=1"])
+@pytest.mark.parametrize(
+    "path", ["products?select=id&select=id", "products?order=id&order=id", "products?limit=1&limit=1"]
+)
 def test_repeated_parameters(api: Api, path: str) -> None:
     """LM4: a reserved parameter that stands twice is refused."""
     assert (400, "PGRST100") == (lambda r: (r.status, r.code))(api.get(path))
@@ -99,5 +101,7 @@ def test_write_preferences(api: Api) -> None:
     asked = "handling=strict, max-affected=5, count=exact, return=minimal, missing=default, resolution=merge-duplicates"
     reply = api.post("samples", {"id": 10}, prefer=asked)
     assert 201 == reply.status
-    applied = "resolution=merge-duplicates, missing=default, return=minimal, count=exact, handling=strict, max-affected=5"
+    applied = (
+        "resolution=merge-duplicates, missing=default, return=minimal, count=exact, handling=strict, max-affected=5"
+    )
     assert applied == reply.one("preference-applied")

@@ -129,7 +129,9 @@ def test_columns_announce_keys(api: Api, prefer: str | None, stocks: Any) -> Non
 
 def test_columns_ignore_other_keys(api: Api) -> None:
     """AC14: only ``columns`` may leave keys of the body out."""
-    reply = api.post("samples?columns=id,body&select=id,body,short", {"id": 10, "body": "x", "short": "y"}, prefer=RETURN)
+    reply = api.post(
+        "samples?columns=id,body&select=id,body,short", {"id": 10, "body": "x", "short": "y"}, prefer=RETURN
+    )
     assert [{"id": 10, "body": "x", "short": None}] == reply.json
 
 

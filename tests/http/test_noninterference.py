@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ForeignKey, UniqueConstraint, and_, exists, or_, select
-from sqlalchemy.orm import Mapped, aliased, mapped_column
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
@@ -87,7 +87,11 @@ MODELS: Mapping[str, Any] = {"authors": Author, "docs": Doc, "notes": Note, "lin
 SHAPES: Shapes = {
     "authors": Shape(
         {"id": "int", "owner_id": "int", "name": "text", "public": "bool"},
-        to_many={"docs": ("docs!author_id", "docs"), "linked": ("linked:docs!links", "docs"), "links": ("links", "links")},
+        to_many={
+            "docs": ("docs!author_id", "docs"),
+            "linked": ("linked:docs!links", "docs"),
+            "links": ("links", "links"),
+        },
     ),
     "docs": Shape(
         {
@@ -149,7 +153,7 @@ FAMILY: list[Family] = [
 
 
 def rules(variant: int) -> list[Any]:
-    """A policy for each table and action, some of them narrowed to columns or roles; always the same for a *variant*."""
+    """A policy for each table and action, some narrowed to columns or roles; always the same for a *variant*."""
     r = Random(variant)
     found: list[Any] = []
     for name, model in MODELS.items():
@@ -316,7 +320,9 @@ def _seen(api: Api, caller: Mapping[str, Any] | None, r: Random) -> Any:
 
 
 def _calls(r: Random) -> Request:
-    path = r.choice(["rpc/all_docs?select=id,title&order=id", f"rpc/one_doc?id={r.randint(0, 12)}", "rpc/all_docs?n=gt.0&order=id"])
+    path = r.choice(
+        ["rpc/all_docs?select=id,title&order=id", f"rpc/one_doc?id={r.randint(0, 12)}", "rpc/all_docs?n=gt.0&order=id"]
+    )
     return Request("GET", path, prefer=r.choice([None, "count=exact"]))
 
 
@@ -335,7 +341,7 @@ def test_noninterference(worlds: Worlds, seed: int) -> None:
     api = worlds.apis[r.randrange(VARIANTS)]
     name = r.choice(list(CALLERS))
     caller = CALLERS[name]
-    base = _rows(r, range(0, 6), 5, [1, 2, 3], {})
+    base = _rows(r, range(6), 5, [1, 2, 3], {})
     one = _plus(base, _rows(r, range(6, 9), 2, [STRANGER], base))
     other = _plus(base, _rows(r, range(6, 13), 6, [STRANGER], base))
     requests = [read(r, SHAPES) for _ in range(7)] + [_calls(r)] + [write(r, SHAPES) for _ in range(2)]

@@ -109,7 +109,9 @@ def test_table_without_policy(api: Api, method: str, who: str | None) -> None:
     assert 200 == api.get("vault", as_="svc").status
 
 
-@pytest.mark.parametrize("path", ["people?select=id,{}(*)", "people?select=id,{}!inner(id)", "people?select=id,x:{}(id)"])
+@pytest.mark.parametrize(
+    "path", ["people?select=id,{}(*)", "people?select=id,{}!inner(id)", "people?select=id,x:{}(id)"]
+)
 def test_table_without_policy_in_embeds(api: Api, path: str) -> None:
     """AC1: it cannot be embedded, and ambiguity does not tell of it."""
     hidden, missing = (api.get(path.format(name), as_="ann") for name in ("vault", "vaunt"))

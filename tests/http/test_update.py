@@ -45,7 +45,9 @@ def test_representation(api: Api) -> None:
         as_="ann",
         prefer=RETURN,
     )
-    assert [{"note": "slow", "people": {"name": "ann"}, "products": [{"name": "Hammer"}, {"name": "Ball"}]}] == reply.json
+    assert [
+        {"note": "slow", "people": {"name": "ann"}, "products": [{"name": "Hammer"}, {"name": "Ball"}]}
+    ] == reply.json
 
 
 def test_model_onupdate(api: Api) -> None:
@@ -90,7 +92,9 @@ def test_refusals(api: Api, query: str, value: Any, status: int, code: str) -> N
 
 def test_filter_by_embed(api: Api) -> None:
     """Rows may be chosen by what is related to them."""
-    reply = api.patch("products?select=id,categories!inner(id)&categories.name=eq.toys", {"stock": 77}, as_="dee", prefer=RETURN)
+    reply = api.patch(
+        "products?select=id,categories!inner(id)&categories.name=eq.toys", {"stock": 77}, as_="dee", prefer=RETURN
+    )
     assert [2, 5] == sorted(reply.ids)
     assert [2, 5] == sorted(row["id"] for row in api.rows("products?stock=eq.77"))
 

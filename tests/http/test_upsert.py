@@ -91,7 +91,9 @@ def test_same_row_twice(api: Api) -> None:
 
 def test_ignore_twins(api: Api) -> None:
     """Of twins in one body the first is kept."""
-    reply = api.post("samples?select=id,body", [{"id": 10, "body": "a"}, {"id": 10, "body": "b"}], prefer=f"{IGNORE},{RETURN}")
+    reply = api.post(
+        "samples?select=id,body", [{"id": 10, "body": "a"}, {"id": 10, "body": "b"}], prefer=f"{IGNORE},{RETURN}"
+    )
     assert (201, [{"id": 10, "body": "a"}]) == (reply.status, reply.json)
 
 

@@ -306,7 +306,7 @@ def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
         raise PlanError(
             "21000",
             "ON CONFLICT DO UPDATE command cannot affect row a second time",
-            hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            hint="Ensure that no rows within the same command have duplicate constrained values.",
         )
 
 

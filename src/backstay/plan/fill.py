@@ -63,7 +63,9 @@ def _row(
 def broken_null(column: Column) -> PlanError:
     """PostgreSQL's words for a NULL where none may be."""
     relation = column.sql.table.name
-    return PlanError("23502", f'null value in column "{column.name}" of relation "{relation}" violates not-null constraint')
+    return PlanError(
+        "23502", f'null value in column "{column.name}" of relation "{relation}" violates not-null constraint'
+    )
 
 
 def _default(column: Column, which: Literal["default", "onupdate"], row: Mapping[str, Any]) -> Any:

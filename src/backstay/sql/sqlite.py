@@ -46,6 +46,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
+        guard=_guard,
         cast=_cast,
         aggregate=_aggregate,
         integer=lambda index, encode: SlotParameter.of(index, encode, sa.BigInteger()),
@@ -189,6 +190,19 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     return test(_one(value, op, type_))
 
 
+def _guard(condition: Compare) -> Expression | None:
+    """A regular expression is tried on nothing, before any row is."""
+    value = condition.value
+    if condition.op not in ("match", "imatch") or not isinstance(value, Slot):
+        return None
+    nothing, exact = _word(""), _number(0)
+    if condition.quantifier is None:
+        tried = sa.func.backstay_regex(nothing, _one(value, condition.op, sa.Text()), exact, type_=sa.Boolean())
+        return tried.is_not(None)
+    patterns = SlotParameter.of(value.index, lambda texts: _json_list([bounded_pattern(t) for t in texts]), sa.Text())
+    return sa.func.backstay_patterns(patterns, type_=sa.Integer()).is_not(None)
+
+
 Test = Callable[[Expression], Expression]
 
 
@@ -251,7 +265,9 @@ def _quantified(
     else:
         found = ~sa.select(sa.literal_column("1")).select_from(each).where(sa.not_(passes)).exists()
     empty = ~sa.select(sa.literal_column("1")).select_from(_each(value, encode)).exists()
-    return sa.case((left.is_not(None), found), (empty, sa.literal_column("0" if condition.quantifier == "any" else "1")))
+    return sa.case(
+        (left.is_not(None), found), (empty, sa.literal_column("0" if condition.quantifier == "any" else "1"))
+    )
 
 
 def _one(value: Slot, op: str, type_: sa.types.TypeEngine[Any]) -> Expression:
@@ -348,7 +364,12 @@ def _cast(typed: Typed, name: str) -> Typed:
         case ("float", "numeric"):
             return Typed(sa.cast(value, sa.Text()), target)
         case "date", _:
-            return Typed(sa.type_coerce(value, sa.Text()).concat(_word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))), target)
+            return Typed(
+                sa.type_coerce(value, sa.Text()).concat(
+                    _word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))
+                ),
+                target,
+            )
         case _, "date":
             return Typed(sa.func.substr(value, 1, 10), target)
         case _, "time":
@@ -412,7 +433,9 @@ def _unpacked(column: Column, row: Expression, index: int) -> Expression:
 
 
 def _packed(rows: Sequence[Sequence[Any]]) -> str:
-    return json.dumps([[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False)
+    return json.dumps(
+        [[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False
+    )
 
 
 def _finite(value: Any) -> Any:
