@@ -92,3 +92,34 @@ def test_statement_budget(hasty: Api) -> None:
     assert (500, "57014") == (reply.status, reply.code), reply.body[:200]
     assert [1] == hasty.get("categories?select=id&id=eq.1").ids
     assert 201 == hasty.post("samples", {"id": 10}).status
+
+
+def test_single_use(api: Api) -> None:
+    """ID4: of twenty parallel uses of one row by a conditional update, exactly one finds it."""
+
+    async def use() -> list[Any]:
+        body, prefer = b'{"flag":false}', "return=representation"
+        path = "samples?id=eq.1&flag=is.true&select=id"
+        asked = (
+            api.sending("PATCH", path, body=body, content_type="application/json", prefer=prefer) for _ in range(20)
+        )
+        return [reply.json for reply in await asyncio.gather(*asked)]
+
+    found = api.loop.run_until_complete(use())
+    api.dirty = True
+    assert [[]] * 19 + [[{"id": 1}]] == sorted(found, key=len)
+
+
+def test_one_key_many_writers(api: Api) -> None:
+    """ID4: of twenty parallel inserts of one key, exactly one is made; of twenty merges, none fails."""
+
+    async def make(prefer: str | None) -> list[int]:
+        body = b'{"id":50,"body":"x"}'
+        asked = (
+            api.sending("POST", "samples", body=body, content_type="application/json", prefer=prefer) for _ in range(20)
+        )
+        return sorted(reply.status for reply in await asyncio.gather(*asked))
+
+    api.dirty = True
+    assert [201] + [409] * 19 == api.loop.run_until_complete(make(None))
+    assert {200} == set(api.loop.run_until_complete(make("resolution=merge-duplicates")))

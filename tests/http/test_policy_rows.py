@@ -114,6 +114,16 @@ def test_foreign_key_oracle(api: Api, prefer: str | None) -> None:
     assert 201 == place(1).status
 
 
+def test_foreign_key_oracle_in_bulk(api: Api) -> None:
+    """AC7: of several rows, neither the one nor the key in which the database found fault is told."""
+    rows = [{"id": 50 + n, "owner_id": 1, "room": "red", "day": f"2024-06-0{n + 1}"} for n in range(2)]
+    first, second = (
+        api.post("bookings", [rows[0] | {"address_id": 3}, rows[1] | {"address_id": n}], as_="ann") for n in (77, 3)
+    )
+    assert (409, "23503", None) == (first.status, first.code, first.json["details"])
+    assert first.body == second.body
+
+
 def test_inactive_product_is_no_parent(api: Api) -> None:
     """AC7: by a rule of another kind, and through a composite key."""
     order = "00000000-0000-0000-0000-000000000001"

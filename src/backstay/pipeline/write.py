@@ -272,7 +272,7 @@ class Writes:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
         for parent in parents:
             if parent.query is None:
-                return broken_constraint(Violation(FOREIGN_KEY))
+                return broken_constraint(parent.violation if len(parents) == 1 else Violation(FOREIGN_KEY))
             if not parent.unnamed and not await self._sees(ask, parent.table, parent.query):
                 return broken_constraint(parent.violation)
         return error
