@@ -318,7 +318,7 @@ class Writes:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
         for parent in parents:
             if parent.query is None:
-                return broken_constraint(Violation(FOREIGN_KEY))
+                return broken_constraint(parent.violation if len(parents) == 1 else Violation(FOREIGN_KEY))
             if not parent.unnamed and not await self._sees(ask, parent.table, parent.query):
                 return broken_constraint(parent.violation)
         return error
@@ -352,7 +352,7 @@ def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
         raise PlanError(
             "21000",
             "ON CONFLICT DO UPDATE command cannot affect row a second time",
-            hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            hint="Ensure that no rows within the same command have duplicate constrained values.",
         )
 
 

@@ -75,6 +75,8 @@ class SqlDialect:
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
     #: ``operand op value``, without its negation.
     compare: Callable[[Typed, Compare], Expression]
+    #: True, and an error where the request's pattern has a flaw: asked once for each statement, whatever the rows.
+    guard: Callable[[Compare], Expression | None]
     #: ``::type`` from the allow-list; raises `PlanError` 42704.
     cast: Callable[[Typed, str], Typed]
     #: An aggregate over a value.

@@ -227,7 +227,7 @@ def read_sql(
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total() if count else sa.null()
-    return sa.select(body, sa.func.count(), total).select_from(page)
+    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
 
 def _keyed(build: Build, table: Table) -> sa.FromClause:
@@ -245,8 +245,9 @@ def _same_keys(table: Table, source: sa.FromClause, listed: Listed) -> ColumnEle
 
 def _addressed(rows: Node, grant: Grant, written: frozenset[str], dialect: SqlDialect) -> Sequence[ColumnElement[bool]]:
     table = _table(rows.table)
-    layer = Build(dialect, None).bare(rows, table)
-    found = [grant.rows(written), rows.grant.rows(rows.mentioned), *layer.conditions(rows, table)]
+    build = Build(dialect, None)
+    asked = build.bare(rows, table).conditions(rows, table)
+    found = [*build.guards, grant.rows(written), rows.grant.rows(rows.mentioned), *asked]
     return [part for part in found if not isinstance(part, True_)]
 
 

@@ -35,6 +35,13 @@ def lower_text(value: Any) -> str | None:
     return None if value is None else lower(value)
 
 
+def try_patterns(listed: Any) -> int:
+    """1, when every regular expression of the JSON list *listed* is one; else the error of `regex`."""
+    for pattern in json.loads(listed):
+        regex("", pattern, 0)
+    return 1
+
+
 def json_contains(whole: Any, part: Any) -> int | None:
     """PostgreSQL's ``whole @> part`` on two JSON texts (jsonb containment, arrays as sets).
 
@@ -129,6 +136,7 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_like", like, 2),
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
+        ("backstay_patterns", try_patterns, 1),
         ("backstay_json_contains", json_contains, 2),
         ("backstay_cast", cast, 3),
         ("backstay_json_text", json_text, 1),
