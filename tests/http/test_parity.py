@@ -642,9 +642,9 @@ def test_policies_attach_to_names(kind: str, tmp_path: Path) -> None:
 
     options = {"open_to": None, "policies": [small_ships, everything], "schema": "harbour"}
     for api in served(kind, tmp_path, f"ruled_{kind}", **options):
-        assert [{"id": 1, "name": "Albatross", "owner_id": 1}, {"id": 2, "name": "Bittern", "owner_id": 1}] == api.get("ships?order=id").json  # fmt: skip  # noqa: E501
+        assert [{"id": 1, "name": "Albatross", "owner_id": 1}, {"id": 2, "name": "Bittern", "owner_id": 1}] == api.get("ships?order=id").json  # fmt: skip
         assert ("42703", None) == ((reply := api.get("ships?select=tons")).code, reply.json["hint"])
-        assert [{"ships": [{"id": 1}, {"id": 2}]}, {"ships": []}, {"ships": []}] == api.get("owners?select=ships(id)&order=id&ships.order=id").json  # fmt: skip  # noqa: E501
+        assert [{"ships": [{"id": 1}, {"id": 2}]}, {"ships": []}, {"ships": []}] == api.get("owners?select=ships(id)&order=id&ships.order=id").json  # fmt: skip
         assert "PGRST205" == api.get("papers").code
         assert (401, "42501") == ((reply := api.delete("ships?id=eq.1")).status, reply.code)
         # What a writer may not read back is not written either.
