@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from backstay.catalog import Table
-from backstay.db.failures import FOREIGN_KEY, Violation, broken_constraint
 from backstay.db.statement import Database
+from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import PlanError
 from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
