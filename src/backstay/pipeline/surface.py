@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from backstay.catalog import Catalog
+from backstay.catalog.routine import Routine
 from backstay.errors import RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
@@ -35,6 +37,8 @@ class Surface:
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
     timezones: frozenset[str] | None = None
+    #: Functions of the database that may be called.
+    routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     def scope(self, principal: Principal) -> Scope:

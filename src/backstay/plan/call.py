@@ -28,7 +28,7 @@ def find_function(functions: Functions, name: str, who: Kind, given: Sequence[st
         required = {p.name for p in found.parameters.values() if p.required}
         if required <= set(given) <= set(found.parameters):
             return found
-    raise _not_found(name, given, schema)
+    raise no_function(name, given, schema)
 
 
 def may_call(function: Function, who: Kind) -> bool:
@@ -37,7 +37,8 @@ def may_call(function: Function, who: Kind) -> bool:
     return function.to is None or role == SERVICE or bool(({role} | more) & function.to)
 
 
-def _not_found(name: str, given: Sequence[str], schema: str) -> PlanError:
+def no_function(name: str, given: Sequence[str], schema: str) -> PlanError:
+    """PGRST202: no function of that name takes arguments of these names."""
     called = f"{schema}.{name}({', '.join(sorted(given))})" if given else f"{schema}.{name}"
     noun = "parameter" if len(given) == 1 else "parameters"
     searched = f"with {noun} {', '.join(sorted(given))}" if given else "without parameters"

@@ -73,7 +73,9 @@ class _Draft:
     sort: list[SortTerm] = field(default_factory=list)
 
     def operand(self, asked: Field) -> Operand:
-        column = find_column(self.table, self.grant, asked.name, self.shown)
+        known = asked.name in self.table.columns
+        hinting = not known and self.scope.sees_everything()
+        column = find_column(self.table, self.grant, asked.name, self.shown, hinting=hinting)
         check_path(column, asked.path)
         self.mentioned.add(column.name)
         return Operand(column, asked.path)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.sql.elements import True_
+
 from backstay.catalog import Catalog, Column, Relation, Table
 from backstay.errors import PlanError
 from backstay.plan.near import near_column, nearest
@@ -25,6 +27,17 @@ class Scope:
     def grant(self, action: Action, table: Table) -> Grant:
         return decide(self.rules, self.who, action, table)
 
+    def sees_everything(self) -> bool:
+        """Whether every row and column of every table is open to this kind of principal.
+
+        Only then may an error say what was perhaps meant (AC12): a hint must not tell, nor change with, a hidden name.
+        """
+        for table in self.catalog.tables.values():
+            rows = self.grant("read", table).rows(frozenset(table.columns))
+            if not isinstance(rows, True_):
+                return False
+        return True
+
     def sees(self, table: Table) -> bool:
         """Whether any action on *table* is open to this kind of principal: else it does not exist for it."""
         actions: tuple[Action, ...] = ("read", "create", "update", "delete")
@@ -39,18 +52,19 @@ def find_table(scope: Scope, name: str) -> Table:
     """
     table = scope.catalog.tables.get(name)
     if table is None or not scope.sees(table):
-        near = nearest(name, (t.name for t in scope.catalog.tables.values() if scope.sees(t)), score=0.75)
+        near = nearest(name, scope.catalog.tables, score=0.75) if scope.sees_everything() else None
         raise PlanError(
             "PGRST205",
             f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache",
-            # Only what this caller sees is ever suggested (ER3): a hint must not tell a name.
             hint=None if near is None else f"Perhaps you meant the table '{scope.catalog.schema}.{near[0]}'",
         )
     return table
 
 
-def find_column(table: Table, grant: Grant, name: str, shown: str | None = None) -> Column:
-    """The column *name*, when *grant* shows it to anyone of this kind.  *shown* is what errors call the table.
+def find_column(table: Table, grant: Grant, name: str, shown: str | None = None, *, hinting: bool = False) -> Column:
+    """The column *name*, when *grant* shows it to anyone of this kind.
+
+    *shown* is what errors call the table; *hinting* lets them say what was perhaps meant.
 
     Raises:
         PlanError: 42703, when it is missing or hidden: both look alike, in every clause.
@@ -60,7 +74,7 @@ def find_column(table: Table, grant: Grant, name: str, shown: str | None = None)
         raise PlanError(
             "42703",
             f"column {shown or table.name}.{name} does not exist",
-            hint=near_column(shown or table.name, name, sorted(grant.columns)),
+            hint=near_column(shown or table.name, name, tuple(table.columns)) if hinting else None,
         )
     return column
 
@@ -91,7 +105,7 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
                 f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
-            hint=_relation_hint(scope, origin, target),
+            hint=_relation_hint(scope, origin, target) if scope.sees_everything() else None,
         )
     if len(found) > 1 and alias is not None:
         # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.
