@@ -23,7 +23,7 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, Described, Surface
+from backstay.pipeline import Described, Plane, Surface
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -175,7 +175,7 @@ class Backstay:
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         return Kernel(
-            Data(
+            Plane(
                 surface,
                 database,
                 self._functions,

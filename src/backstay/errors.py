@@ -60,7 +60,9 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST303": 401,
     # ours
     "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST404": 404,  # no such row, or none that the caller may see
     "BST408": 408,  # the body came too slowly
+    "BST412": 412,  # a precondition (If-Match, If-None-Match) does not hold
     "BST413": 413,  # body or row count over its limit
     "BST414": 414,  # URL over its limit
     "BST415": 415,  # content type that no parser takes

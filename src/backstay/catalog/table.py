@@ -10,6 +10,9 @@ import sqlalchemy as sa
 
 from backstay.catalog.family import Family
 
+#: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
+Duty: TypeAlias = Literal["created", "updated", "version", "deleted"]
+
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 
 
@@ -27,6 +30,8 @@ class Column:
     generated: bool
     primary: bool
     description: str | None = None
+    #: Set where the server owns the column.
+    duty: Duty | None = None
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
@@ -91,6 +96,10 @@ class Table:
     description: str | None = None
     #: The mapped class, where there is one.
     model: type[Any] | None = None
+
+    def column_for(self, duty: Duty) -> Column | None:
+        """The column that the server keeps for *duty*."""
+        return next((column for column in self.columns.values() if column.duty == duty), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

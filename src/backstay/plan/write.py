@@ -143,6 +143,13 @@ def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) 
     return DeletePlan(table, grant, rows, returning)
 
 
+def plan_lock(name: str, query: Query, scope: Scope) -> DeletePlan:
+    """The rows that *query* addresses, as far as the caller may read them: to be locked, not deleted."""
+    table = find_table(scope, name)
+    rows, _ = _addressed(table, query, scope, False)
+    return DeletePlan(table, rows.grant, rows, None)
+
+
 def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     grant = scope.grant(action, table)
     if not grant or table.read_only:

@@ -1,0 +1,107 @@
+"""The whole data plane: `Data`, and around it what PostgREST does not have.
+
+Everything here is asked for by a header, a path or a parameter that PostgREST's clients do not send, so that they
+notice nothing.  Each feature is a file; this one only chooses.  What needs several steps in one transaction answers
+through a second plane that works inside of it (``pipeline/unit.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from backstay.catalog import Function
+from backstay.db.statement import Database
+from backstay.errors import PlanError
+from backstay.pipeline.conditional import Conditional
+from backstay.pipeline.data import Data
+from backstay.pipeline.describe import Described
+from backstay.pipeline.etag import etag_of, tagged, unless_known
+from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined, steps_of
+from backstay.response.reply import Reply
+
+_OBJECT: Final = b"application/vnd.pgrst.object"
+
+
+class Plane:
+    """Answers every request to ``/rest/v1``."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        database: Database,
+        functions: Mapping[str, Function],
+        described: Described | None = None,
+    ) -> None:
+        self._surface = surface
+        self._database = database
+        self._data = Data(surface, database, functions, described)
+        #: The same plane, in a transaction that this one runs.
+        self._inside: Plane = (
+            self if isinstance(database, Joined) else Plane(surface, Joined(database.name), functions, described)
+        )
+        self._conditional = Conditional(surface, database, self._data)
+
+    async def answer(self, request: DataRequest) -> Reply:
+        """Answer one request.
+
+        Raises:
+            BackstayError: whatever refuses it, with its code.
+        """
+        if "/" in request.path and not request.path.startswith("rpc/"):
+            return await self._item(request)
+        return await self._rows(request)
+
+    async def _item(self, request: DataRequest) -> Reply:
+        asked = item_request(request, self._surface)
+        if request.method == "OPTIONS":
+            methods = item_methods(self._surface.catalog.tables[asked.path])
+            return Reply(200, ((b"allow", methods.encode()),))
+        try:
+            reply = await self._unchanged(asked) if is_empty_change(asked) else await self._rows(asked)
+        except PlanError as error:
+            if error.code == "PGRST116":
+                raise no_item(request) from None
+            raise
+        return item_reply(request, reply)
+
+    async def _unchanged(self, request: DataRequest) -> Reply:
+        """A change of an item that sets nothing: the table's update would not even look whether there is a row."""
+        read = await self._rows(request._replace(method="GET", body=b""))
+        if "return=representation" in (request.header(b"prefer") or ""):
+            return read
+        return Reply(204)
+
+    async def _rows(self, request: DataRequest) -> Reply:
+        headers = request.headers
+        match request.method:
+            case "GET" | "HEAD":
+                return self._with_tag(request, await self._data.answer(request))
+            case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
+                inside = self._inside._conditional
+                reply = await self._database.transact(lambda: steps_of(lambda: inside.answer(request)))
+                return self._with_tag(request, reply)
+            case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
+                return await self._conditional.create(request)
+            case "PATCH" | "PUT":
+                return self._with_tag(request, await self._data.answer(request))
+            case _:
+                return await self._data.answer(request)
+
+    def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
+        """*reply* with an entity tag where it is one object of a table."""
+        headers = reply.headers
+        if reply.status != 200 or not headers or not headers[0][1].startswith(_OBJECT) or not reply.body:
+            return reply
+        table = self._surface.catalog.tables.get(request.path)
+        if table is None:
+            return reply
+        version = table.column_for("version")
+        tag = etag_of(reply.body, None if version is None else version.name)
+        reply = tagged(reply, tag)
+        if request.method in ("GET", "HEAD"):
+            return unless_known(reply, tag, request.header(b"if-none-match"))
+        return reply
