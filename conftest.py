@@ -69,3 +69,6 @@ pytest_collect_file = Sybil(
     teardown=page_ends,
     document_types={".md": Document},
 ).pytest()
+
+#: Programs that tests start; importing them, to look for doctests, would run them.
+collect_ignore = ["tests/clients/calls.py"]

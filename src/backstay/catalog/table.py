@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
+from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
 
 #: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
@@ -70,6 +71,8 @@ class Relation:
     holds_key: bool = False
     junction: Junction | None = None
     names: frozenset[str] = frozenset()
+    #: *remote* is a view: then only its name finds it, as in PostgREST.
+    to_view: bool = False
 
     @property
     def to_one(self) -> bool:
@@ -96,6 +99,10 @@ class Table:
     description: str | None = None
     #: The mapped class, where there is one.
     model: type[Any] | None = None
+    #: What can be done to its rows at all, whatever the policies say.
+    writes: frozenset[Writing] = WRITINGS
+    #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).
+    row_number: Column | None = None
 
     def column_for(self, duty: Duty) -> Column | None:
         """The column that the server keeps for *duty*."""
@@ -110,3 +117,5 @@ class Catalog:
     #: The name under which errors speak of where tables live.
     schema: str = "public"
     description: str | None = None
+    #: Where the tables' names live; errors of the database are explained by it.
+    metadata: sa.MetaData | None = None

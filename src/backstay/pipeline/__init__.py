@@ -3,7 +3,8 @@
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.plane import Plane
+from backstay.pipeline.profiles import Profiles
 from backstay.pipeline.request import DataPlane, DataRequest
 from backstay.pipeline.surface import Surface
 
-__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Plane", "Surface"]
+__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Plane", "Profiles", "Surface"]

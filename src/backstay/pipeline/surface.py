@@ -29,6 +29,8 @@ class Surface:
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
     offered: frozenset[MediaKind] = frozenset(("array", "object"))
+    #: All schemas that are served, this one's among them; with several, answers say which one they are about.
+    exposed: tuple[str, ...] = ()
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     def scope(self, principal: Principal) -> Scope:
@@ -50,15 +52,17 @@ class Surface:
         find_table(scope, name)
 
     def check_profile(self, asked: str | None) -> str | None:
-        """The schema that was asked for, when it is ours.
+        """The schema that was asked for, when it is ours; where several are served, ours if none was asked for.
 
         Raises:
             RequestError: PGRST106, for any other.
         """
-        if asked is None or asked == self.catalog.schema:
+        if asked is None:
+            return self.catalog.schema if len(self.exposed) > 1 else None
+        if asked == self.catalog.schema:
             return asked
         raise RequestError(
             "PGRST106",
             f"Invalid schema: {asked}",
-            hint=f"Only the following schemas are exposed: {self.catalog.schema}",
+            hint=f"Only the following schemas are exposed: {', '.join(self.exposed) or self.catalog.schema}",
         )
