@@ -10,10 +10,12 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -58,7 +60,11 @@ class Calls:
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
-        body, rows = await self._run(function, arguments, query, request.principal, media)
+        try:
+            body, rows = await self._run(function, arguments, query, request.principal, media)
+        except StaleDataError as error:
+            # A `Versioned` row was changed between the function's reading and its writing.
+            raise failed(None) from error
         return _reply(function, body, rows, media, preferences, profile)
 
     def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:

@@ -18,7 +18,7 @@ from backstay.errors import Forbidden, PlanError
 from backstay.plan.intent import Node
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_table
-from backstay.policy import Action, Grant
+from backstay.policy import SERVICE, Action, Grant
 from backstay.request.read import Query
 
 
@@ -168,6 +168,12 @@ def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> 
         column = table.columns.get(key)
         if column is None or key not in visible:
             raise PlanError("PGRST204", f"Could not find the '{key}' column of '{table.name}' in the schema cache")
+        if column.duty is not None and scope.who[0] != SERVICE:
+            raise PlanError(
+                "PGRST204",
+                f"The '{key}' column of '{table.name}' cannot be written",
+                hint=f"Leave '{key}' out: the server keeps it.",
+            )
         if key not in grant.columns:
             raise PlanError(
                 "PGRST204",

@@ -94,6 +94,8 @@ class SqlDialect:
     pick: Callable[[tuple[str | None, Any]], Any]
     #: The dialect's own INSERT, with ON CONFLICT.
     insert: Callable[[sa.Table], Any]
+    #: The present moment, as a ``timestamptz`` column keeps it.
+    now: Callable[[], Expression]
     #: INSERT of one row of defaults.
     insert_nothing: Callable[[sa.Table], Any]
 

@@ -67,6 +67,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stored_type=lambda column: sa.Text(),
         pick=lambda pair: pair[0],
         insert=pg.insert,
+        now=sa.func.now,
         insert_nothing=lambda table: pg.insert(table).values(),
     )
 
