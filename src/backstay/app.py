@@ -27,7 +27,7 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Described, Plane, Profiles, Surface
+from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -234,7 +234,7 @@ class Backstay:
             roles=_roles(rules, self._functions.values()),
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
-        planes = {
+        planes: dict[str, DataPlane] = {
             surface.catalog.schema: Plane(
                 surface,
                 database,
@@ -243,6 +243,8 @@ class Backstay:
             )
             for surface in surfaces
         }
+        if self._reflection is not None:
+            planes = {name: Terse(plane) for name, plane in planes.items()}
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             Credentials(verifier.verify),
@@ -276,6 +278,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_offset=None,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
+            timezones=facts.timezones,
         )
         for catalog in catalogs
     ]

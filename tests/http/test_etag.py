@@ -87,6 +87,17 @@ def test_creates_only_what_is_not_there(api: Api) -> None:
     assert (201, 412) == (first.status, second.status)
 
 
+def test_puts_only_what_is_there_or_not(api: Api) -> None:
+    """PUT with If-None-Match: * creates only, with If-Match replaces only."""
+    row = {"code": "ES", "name": "Spain"}
+    assert 412 == api.put("countries/ES", row, as_="svc", if_match="*").status
+    answers = [api.put("countries/ES", row, as_="svc", if_none_match=" *").status for _ in range(2)]
+    assert [204, 412] == answers
+    known = tag(api, "countries/ES")
+    assert 204 == api.put("countries/ES", {**row, "name": "España"}, as_="svc", if_match=known).status
+    assert 412 == api.put("countries/ES", row, as_="svc", if_match=known).status
+
+
 def test_malformed_tags_are_refused(api: Api) -> None:
     """What is no list of tags is 400: guessing would change a row that was not meant."""
     assert (400, "BST400") == ((r := api.patch("products/1", {}, as_="svc", if_match='"a" b')).status, r.code)

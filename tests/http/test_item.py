@@ -96,6 +96,16 @@ def test_deletes_one_row(api: Api) -> None:
     assert [{"product_id": 1}] == left
 
 
+def test_puts_one_row(api: Api) -> None:
+    """PUT creates the row or replaces it; the body must be the row of the path."""
+    answers = [
+        api.put("countries/ES", {"code": "ES", "name": name}, as_="svc", prefer="return=representation")
+        for name in ("Spain", "España")
+    ]
+    assert [(201, "Spain"), (200, "España")] == [(reply.status, reply.json["name"]) for reply in answers]
+    assert (400, "PGRST115") == ((r := api.put("countries/ES", {"code": "PT", "name": "x"}, as_="svc")).status, r.code)
+
+
 def test_keys_hold_anything(api: Api) -> None:
     """A comma, a slash and a per cent sign in a key are percent-encoded once."""
     assert 201 == api.post("countries", {"code": ",/", "name": "Odd"}, as_="svc").status
@@ -112,6 +122,6 @@ def test_further_filters_narrow(api: Api) -> None:
 
 def test_options_and_post(api: Api) -> None:
     """OPTIONS names the verbs of an item; POST is not one of them."""
-    assert "OPTIONS,GET,HEAD,PATCH,DELETE" == api.options("products/1").one("allow")
+    assert "OPTIONS,GET,HEAD,PUT,PATCH,DELETE" == api.options("products/1").one("allow")
     reply = api.post("products/1", {"id": 1}, as_="svc")
     assert (405, "PGRST117") == (reply.status, reply.code)

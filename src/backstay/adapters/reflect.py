@@ -13,7 +13,7 @@ async def reflect(url: str, schemas: Sequence[str]) -> Facts:
     """Describe the database at *url*.  On SQLite, which has no schemas, the first of *schemas* is only a name.
 
     Raises:
-        ConfigError: BST-E120, no such schema; BST-E101 and BST-E103 as `open_database`.
+        ConfigError: BST-E104, no such schema; BST-E101 and BST-E103 as `open_database`.
         DatabaseError: PGRST000, the database cannot be reached.
     """
     if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import sqlalchemy as sa
@@ -27,6 +27,7 @@ class ColumnFacts:
     nullable: bool = True
     has_default: bool = False
     computed: bool = False
+    identity: bool = False
     comment: str | None = None
 
 
@@ -76,4 +77,6 @@ class Facts:
 
     tables: tuple[TableFacts, ...]
     keys: tuple[KeyFacts, ...] = ()
-    view_keys: tuple[ViewKey, ...] = field(default=())
+    view_keys: tuple[ViewKey, ...] = ()
+    #: The time zones that the database knows; ``None`` where it knows none.
+    timezones: frozenset[str] | None = None

@@ -60,7 +60,7 @@ class StoredBigInteger(AsStored, sa.BigInteger):
     pass
 
 
-class StoredFloat(AsStored, sa.Double):
+class StoredFloat(AsStored, sa.Double[Any]):
     pass
 
 

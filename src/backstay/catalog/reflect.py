@@ -64,7 +64,8 @@ def _table(
         columns=columns,
         primary_key=primary_key,
         relations=tuple(r for r in relations if r.table == name),
-        read_only=not facts.writes,
+        # Where SQL names schemas, the database refuses by itself, and says why it cannot be written.
+        read_only=not facts.writes and not qualified,
         description=facts.comment,
         writes=facts.writes,
         row_number=None if hidden is None else _column(ColumnFacts(ROWID, hidden.type), hidden, False),
@@ -104,4 +105,5 @@ def _column(facts: ColumnFacts, sql: sa.Column[Any], primary: bool) -> Column:
         generated=facts.computed,
         primary=primary,
         description=facts.comment,
+        identity=facts.identity,
     )

@@ -33,6 +33,8 @@ class Column:
     description: str | None = None
     #: Set where the server owns the column.
     duty: Duty | None = None
+    #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
+    identity: bool = False
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:

@@ -6,5 +6,6 @@ from backstay.pipeline.plane import Plane
 from backstay.pipeline.profiles import Profiles
 from backstay.pipeline.request import DataPlane, DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.terse import Terse
 
-__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Plane", "Profiles", "Surface"]
+__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Plane", "Profiles", "Surface", "Terse"]

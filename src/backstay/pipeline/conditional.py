@@ -26,6 +26,7 @@ from backstay.plan.write import plan_lock
 from backstay.request import parse_query
 from backstay.request.name import quote
 from backstay.response.reply import Reply
+from backstay.response.rows import not_single
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import lock_sql
 
@@ -54,6 +55,9 @@ class Conditional:
         await self._lock(request)
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):
+            if tag is None and request.method != "PUT" and request.headers.get(b"accept", b"").startswith(_OBJECT):
+                # Without the precondition it would have failed too, and that comes first (RFC 9110 §13.2.1).
+                raise not_single(0)
             raise failed(tag)
         if none_match is not None and tag is not None:
             tags = parse_tags(none_match)
@@ -62,10 +66,14 @@ class Conditional:
         headers = {
             name: value for name, value in request.headers.items() if name not in (b"if-match", b"if-none-match")
         }
+        if none_match is not None and request.method == "PUT" and parse_tags(none_match).any:
+            # Another writer may create the row just now: an insert fails then, where PUT would merge.
+            headers[b"if-none-match"] = b"*"
+            return await self.create(request._replace(headers=headers))
         return await self._data.answer(request._replace(headers=headers))
 
     async def create(self, request: DataRequest) -> Reply:
-        """``POST`` with ``If-None-Match: *``: a new row, or nothing.
+        """``POST`` or ``PUT`` with ``If-None-Match: *``: a new row, or nothing.
 
         Raises:
             DatabaseError: BST412, when a row with this key is there.
@@ -129,7 +137,5 @@ class Conditional:
             return await self._data.answer(request._replace(method="GET", query=query, headers=headers, body=b""))
         except PlanError as error:
             if error.code != "PGRST116":
-                raise
-            if request.headers.get(b"accept", b"").startswith(_OBJECT):
                 raise
             return None

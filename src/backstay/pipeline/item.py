@@ -60,7 +60,12 @@ def item_request(request: DataRequest, surface: Surface) -> DataRequest:
 
 def item_methods(table: Table) -> str:
     """The ``Allow`` header of an item."""
-    return "OPTIONS,GET,HEAD" if table.read_only else "OPTIONS,GET,HEAD,PATCH,DELETE"
+    writes = frozenset() if table.read_only else table.writes
+    methods = ["OPTIONS,GET,HEAD"]
+    methods += ["PUT"] if {"create", "update"} <= writes else []
+    methods += ["PATCH"] if "update" in writes else []
+    methods += ["DELETE"] if "delete" in writes else []
+    return ",".join(methods)
 
 
 def is_empty_change(request: DataRequest) -> bool:

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async
-from backstay.errors import PlanError
+from backstay.errors import DatabaseError, PlanError
 
 T = TypeVar("T")
 
@@ -29,8 +29,25 @@ def run_inside(statement: Statement) -> Generator[Statement, Rows, Rows]:
 
 
 def steps_of(make: Callable[[], Coroutine[Any, Any, T]]) -> Steps[T]:
-    """The coroutine that *make* makes, as the steps of a transaction.  It may wait for nothing but `Joined`."""
-    return (yield from make().__await__())
+    """The coroutine that *make* makes, as the steps of a transaction.  It may wait for nothing but `Joined`.
+
+    After a statement has failed it may find a better error, but no statement of its own succeeds any more: 25P02.
+    """
+    waiting = make()
+    try:
+        statement = waiting.send(None)
+        while True:
+            try:
+                rows = yield statement
+            except Exception as error:
+                waiting.throw(error)
+                while True:
+                    waiting.throw(DatabaseError("25P02", "current transaction is aborted"))
+            statement = waiting.send(rows)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        waiting.close()
 
 
 class Joined:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from backstay.catalog import Family, family_of
 from backstay.catalog.opaque import AsStored, Opaque
@@ -66,6 +67,14 @@ def type_name(type_: sa.types.TypeEngine[Any]) -> str:
             if isinstance(type_, sa.BigInteger):
                 return "bigint"
             return "smallint" if isinstance(type_, sa.SmallInteger) else "integer"
+        case "float" if isinstance(type_, sa.REAL):
+            return "real"
+        case "text" if isinstance(type_, sa.String) and type_.length is not None:
+            return "character varying"
+        case "json" if isinstance(type_, pg.JSONB):
+            return "jsonb"
+        case "range" | "tsvector" if type_.__visit_name__ != "user_defined":
+            return str(type_.__visit_name__).lower()
         case "array" if getattr(type_, "item_type", None) is not None:
             return f"{type_name(type_.item_type)}[]"  # type: ignore[attr-defined]
         case "other" if isinstance(type_, Opaque):

@@ -6,6 +6,7 @@ from typing import Final
 
 from backstay.catalog import Column, Family, Table
 from backstay.errors import PlanError
+from backstay.plan.coerce import type_name
 from backstay.plan.intent import Operand
 from backstay.request.field import Step
 from backstay.request.filters import Filter
@@ -14,28 +15,6 @@ _TEXTUAL: Final[frozenset[Family]] = frozenset({"text", "other", "enum"})
 _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
-
-#: What PostgreSQL calls a column of this family, for the messages that PostgreSQL would give.
-TYPE_NAMES: Final[dict[Family, str]] = {
-    "boolean": "boolean",
-    "integer": "bigint",
-    "float": "double precision",
-    "numeric": "numeric",
-    "text": "text",
-    "uuid": "uuid",
-    "timestamptz": "timestamp with time zone",
-    "timestamp": "timestamp without time zone",
-    "date": "date",
-    "time": "time without time zone",
-    "interval": "interval",
-    "json": "jsonb",
-    "bytes": "bytea",
-    "enum": "text",
-    "array": "array",
-    "range": "range",
-    "tsvector": "tsvector",
-    "other": "unknown",
-}
 
 
 def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
@@ -48,17 +27,17 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         return
     family = operand.column.family
     if asked.op in _SYMBOLS and family not in _TEXTUAL:
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SET_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_SET_SYMBOLS[asked.op]} unknown")
     if asked.op == "ov" and family == "json":
         raise _no_operator("jsonb && unknown")
     if asked.op in _RANGE_SYMBOLS and family not in ("range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_RANGE_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_RANGE_SYMBOLS[asked.op]} unknown")
     if asked.op == "is" and asked.value in ("true", "false", "unknown") and family not in ("boolean", "other"):
         raise PlanError(
             "42804",
-            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {TYPE_NAMES[family]}",
+            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {_name(operand.column)}",
         )
 
 
@@ -69,7 +48,12 @@ def check_path(column: Column, path: tuple[Step, ...]) -> None:
         PlanError: 42883.
     """
     if path and column.family not in ("json", "array", "other"):
-        raise _no_operator(f"{TYPE_NAMES[column.family]} {'->>' if path[0].as_text else '->'} unknown")
+        raise _no_operator(f"{_name(column)} {'->>' if path[0].as_text else '->'} unknown")
+
+
+def _name(column: Column) -> str:
+    """What PostgreSQL calls the column's type, for the messages that it would give."""
+    return type_name(column.type).removeprefix("enum ")
 
 
 def _no_operator(expression: str) -> PlanError:

@@ -20,7 +20,7 @@ from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
-from backstay.sql.casts import cast_type
+from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
@@ -51,6 +51,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
+        tells_nulls=True,
         json_texts=_json_texts,
         json_value=_json_value,
         path=_path,
@@ -235,7 +236,7 @@ def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | Non
 
 
 def _cast(typed: Typed, name: str) -> Typed:
-    target = cast_type(name)
+    target = postgresql_type(name)
     return Typed(sa.cast(typed.expression, target), target)
 
 

@@ -76,8 +76,8 @@ class Build:
         return table.alias(f"t{self.aliases}")
 
     def bare(self, node: Node, source: sa.FromClause) -> Layer:
-        """A layer over *source* itself, for writes: nothing joined, nothing carried."""
-        layer = Layer(self, node, source)
+        """A layer over *source* itself, for writes: nothing joined, nothing carried; embeds are looked up."""
+        layer = Layer(self, node, source, flat=True)
         layer.from_ = source
         return layer
 
@@ -104,6 +104,8 @@ class Layer:
     order: Expression | None = None
     #: The page this one is correlated with.
     above: sa.FromClause | None = None
+    #: No embed is joined.
+    flat: bool = False
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
     columns: dict[str, Expression] = field(default_factory=dict)
     grouping: list[str] = field(default_factory=list)
@@ -147,8 +149,10 @@ class Layer:
         most, page = self.build.max_rows, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
-        elif most is not None:
-            statement = statement.limit(most)
+        elif page.limit is not None or most is not None:
+            rows = min(n for n in (page.limit, most) if n is not None)
+            # Written out, so that the planner knows how few rows are wanted (see ``plan/shape.py``).
+            statement = statement.limit(sa.literal_column(str(int(rows))))
         if isinstance(page.offset, Slot):
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
@@ -223,7 +227,7 @@ class Layer:
 
     def conditions(self, node: Node, source: sa.FromClause) -> Where:
         """What *node* asks of its rows, and what its inner embeds do."""
-        required = [self.exists(e, source) for e in node.embeds if e.inner and not _is_joined(e)]
+        required = [self.exists(e, source) for e in node.embeds if e.inner and (self.flat or not _is_joined(e))]
         return [*(self.condition(c, source) for c in node.conditions), *required]
 
     def condition(self, condition: Condition, source: sa.FromClause) -> ColumnElement[bool]:
@@ -233,7 +237,7 @@ class Layer:
                 joined = sa.and_(sa.true(), *parts) if kind == "and" else sa.or_(sa.false(), *parts)
                 return sa.not_(joined.self_group()) if negated else joined
             case Present(embed, negated):
-                if _is_joined(embed):
+                if _is_joined(embed) and not self.flat:
                     hit = self.hit(embed)
                     return hit.is_(None) if negated else hit.is_not(None)
                 found = self.exists(embed, source)

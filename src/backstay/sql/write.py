@@ -35,7 +35,7 @@ def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect
 
     *checked* tells that a statement of its own judges rows.
     """
-    if not dialect.writes_inside or checked or getattr(plan, "parents", ()):
+    if not dialect.writes_inside or checked or (not isinstance(plan, DeletePlan) and plan.parents):
         return False
     written = plan.written if not isinstance(plan, DeletePlan) else frozenset()
     grants = [plan.grant.rows(written)]
@@ -191,10 +191,10 @@ def _removal(table: Table, dialect: SqlDialect) -> Any:
 
 def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``DELETE`` of the rows whose packed keys begin at slot *slots*, after they have been rendered."""
-    table, keys = _table(plan.table), key_columns(plan.table)
-    listed = dialect.listed(keys, slots)
-    same = [column.sql == value for column, value in zip(keys, listed.values, strict=True)]
-    found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(*same).correlate(table).exists()
+    table = _table(plan.table)
+    listed = dialect.listed(key_columns(plan.table), slots)
+    same = _same_keys(plan.table, table, listed)
+    found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(same).correlate(table).exists()
     return cast("sa.Executable", _removal(plan.table, dialect).where(found).returning(sa.literal_column("1")))
 
 
@@ -214,7 +214,7 @@ def check_sql(
     if not waiting:
         return None
     build = Build(dialect, None)
-    source = build.alias(table.sql)
+    source = _keyed(build, table)
     listed = dialect.listed(key_columns(table), slots)
     allowed = [adapted(grant.rows(written), table.sql, source) for grant in waiting]
     same = _same_keys(table, source, listed)
@@ -230,13 +230,19 @@ def read_sql(
     """
     build = Build(dialect, max_rows, form)
     listed = dialect.listed(key_columns(node.table), slots)
-    layer = build.layer(node)
+    layer = build.layer(node, _keyed(build, node.table))
     layer.from_ = listed.from_.join(layer.from_, _same_keys(node.table, layer.source, listed))
     layer.order = None if node.sort else listed.ordinal
     page = layer.page()
     body = layer.body(page)
     nothing: Any = sa.null()
     return sa.select(body, sa.func.count(), nothing).select_from(page)
+
+
+def _keyed(build: Build, table: Table) -> sa.FromClause:
+    """The rows of *table*, one for each key: without a primary key, equal rows are one."""
+    source = build.alias(table.sql)
+    return source if table.primary_key else sa.select(source).distinct().subquery(f"{source.name}d")  # type: ignore[attr-defined]
 
 
 def _same_keys(table: Table, source: sa.FromClause, listed: Listed) -> ColumnElement[bool]:
@@ -290,7 +296,7 @@ def _onupdate(column: Column) -> Any:
 def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, slots: int) -> sa.Select[Any]:
     """For each of *parents*, how many of the packed keys' rows refer to a row that the caller cannot see (AC7)."""
     build = Build(dialect, None)
-    source = build.alias(table.sql)
+    source = _keyed(build, table)
     listed = dialect.listed(key_columns(table), slots)
     counts: list[Expression] = []
     for parent in parents:
@@ -305,8 +311,11 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
 
 
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
-    """How many of the packed rows collide with a row that is there: those will be updated, not inserted."""
-    if plan.conflict is None:
+    """How many of the packed rows collide with a row that is there, and with how many that the caller cannot see.
+
+    The first are updated or ignored, not inserted; the second refuse the write (AC5).
+    """
+    if plan.conflict is None or plan.read_grant is None:
         return None
     table = _table(plan.table).alias("t1")
     listed = dialect.listed(plan.packed, slots)
@@ -315,4 +324,7 @@ def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[An
     if any(key not in values for key in keys):
         return None
     same = sa.and_(*(table.c[key] == values[key] for key in keys))
-    return sa.select(sa.func.count()).select_from(listed.from_.join(table, same))
+    seen = adapted(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    hidden = sa.case((seen, sa.literal_column("0")), else_=sa.literal_column("1"))
+    counts = (sa.func.count(), sa.func.coalesce(sa.func.sum(hidden), sa.literal_column("0")))
+    return sa.select(*counts).select_from(listed.from_.join(table, same))

@@ -33,7 +33,7 @@ columns AS (
     'name', a.attname, 'number', a.attnum, 'type', a.atttypid::int8, 'mod', a.atttypmod,
     'null', NOT (a.attnotnull OR t.typtype = 'd' AND t.typnotnull),
     'default', a.atthasdef OR a.attidentity <> '' OR t.typdefault IS NOT NULL,
-    'computed', a.attgenerated <> '' OR a.attidentity = 'a',
+    'computed', a.attgenerated <> '' OR a.attidentity = 'a', 'identity', a.attidentity = 'a',
     'comment', col_description(a.attrelid, a.attnum)) AS fact, a.atttypid
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid IN (SELECT oid FROM relations) AND a.attnum > 0 AND NOT a.attisdropped
@@ -60,8 +60,9 @@ SELECT json_build_object(
       'uniques', (SELECT json_agg(json_build_array(u.conname, u.conkey)) FROM pg_constraint u
                   WHERE u.conrelid = r.oid AND u.contype = 'u'))) FROM relations r),
   'types', (SELECT json_object_agg(t.oid, json_build_object(
-      'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype, 'base', t.typbasetype::int8,
-      'mod', t.typtypmod, 'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
+      'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype,
+      'base', t.typbasetype::int8, 'mod', t.typtypmod,
+      'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
       'labels', (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM used)),
   'keys', (SELECT json_agg(json_build_object(
@@ -73,6 +74,7 @@ SELECT json_build_object(
   'views', (SELECT json_object_agg(v.oid, w.ev_action::text) FROM pg_class v JOIN pg_rewrite w ON w.ev_class = v.oid
       WHERE v.relkind IN ('v', 'm') AND w.rulename = '_RETURN'
       AND v.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)),
+  'zones', (SELECT json_agg(name) FROM pg_timezone_names),
   'schemas', (SELECT json_agg(nspname) FROM pg_namespace WHERE nspname = ANY($1::text[]))
 )::text
 """
@@ -114,14 +116,14 @@ async def reflect_postgresql(database: PostgresDatabase, schemas: Sequence[str])
     """Describe the tables and views of *schemas*.
 
     Raises:
-        ConfigError: BST-E120, when the database has no such schema.
+        ConfigError: BST-E104, when the database has no such schema.
         DatabaseError: PGRST000, the server cannot be reached.
     """
     row = await database.fetch(Statement(_SQL, (list(schemas),)))
     found = json.loads(row[0])
     missing = [schema for schema in schemas if schema not in (found["schemas"] or [])]
     if missing:
-        raise ConfigError("BST-E120", f"The database has no schema {missing[0]!r}", hint="Name one with --schema.")
+        raise ConfigError("BST-E104", f"The database has no schema {missing[0]!r}", hint="Name one with --schema.")
     return facts_of(found)
 
 
@@ -144,6 +146,7 @@ def facts_of(found: Mapping[str, Any]) -> Facts:
         tables=tuple(_table(t, types, primary.get(str(t["oid"]), ())) for t in tables),
         keys=tuple(_key(k, names) for k in keys if k["kind"] == "f"),
         view_keys=tuple(_view_keys(keys, names, _origins(found["views"] or {}))),
+        timezones=frozenset(found["zones"] or ()),
     )
 
 
@@ -170,6 +173,7 @@ def _column(found: Mapping[str, Any], types: Mapping[str, Any], *, is_view: bool
         # A view's column may have the default of the table behind it.
         has_default=found["default"] or is_view,
         computed=found["computed"],
+        identity=found["identity"],
         comment=found["comment"],
     )
 

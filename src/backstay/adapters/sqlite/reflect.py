@@ -53,12 +53,14 @@ def reflect_sqlite(path: str, schema: str) -> Facts:
 
 def facts_of(connection: apsw.Connection, schema: str) -> Facts:
     """`Facts` of an open database."""
+    listing: list[tuple[Any, ...]] = connection.execute("PRAGMA main.table_list").fetchall()
     listed = [
         (name, kind, bool(without_rowid))
-        for _, name, kind, _, without_rowid, _ in connection.execute("PRAGMA main.table_list").fetchall()
+        for _, name, kind, _, without_rowid, _ in listing
         if kind in ("table", "view", "virtual") and not name.startswith("sqlite_")
     ]
-    texts = dict(connection.execute("SELECT name, sql FROM sqlite_schema WHERE type IN ('table', 'view')").fetchall())
+    schema_rows: list[tuple[Any, ...]] = connection.execute("SELECT name, sql FROM sqlite_schema").fetchall()
+    texts: dict[str, str] = {name: text or "" for name, text in schema_rows}
     tables = [
         found
         for name, kind, without_rowid in listed
@@ -72,7 +74,7 @@ def facts_of(connection: apsw.Connection, schema: str) -> Facts:
 
 def _table(connection: apsw.Connection, name: Name, kind: str, without_rowid: bool, text: str) -> TableFacts | None:
     try:
-        rows = connection.execute(f"PRAGMA main.table_xinfo({_quoted(name.table)})").fetchall()
+        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.table_xinfo({_quoted(name.table)})").fetchall()
     except apsw.SQLError:
         # A view of something that is no longer there: nobody can read it.
         return None
@@ -128,8 +130,9 @@ def type_of(declared: str) -> sa.types.TypeEngine[Any]:
 
 
 def _uniques(connection: apsw.Connection, table: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    for _, index, unique, origin, partial in connection.execute(f"PRAGMA main.index_list({_quoted(table)})").fetchall():
-        rows = connection.execute(f"PRAGMA main.index_info({_quoted(index)})").fetchall()
+    listed: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_list({_quoted(table)})").fetchall()
+    for _, index, unique, origin, partial in listed:
+        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_info({_quoted(index)})").fetchall()
         columns = tuple(row[2] for row in rows)
         if not unique or partial or origin == "pk" or None in columns:
             continue
@@ -142,8 +145,11 @@ def _keys(
 ) -> Iterator[KeyFacts]:
     name = table.name
     found: dict[int, list[tuple[str, str, str | None]]] = {}
-    for number, _, other, here, there, *_ in connection.execute(f"PRAGMA main.foreign_key_list({_quoted(name.table)})"):
-        found.setdefault(number, []).append((other, here, there))
+    listed: list[tuple[Any, ...]] = connection.execute(
+        f"PRAGMA main.foreign_key_list({_quoted(name.table)})"
+    ).fetchall()
+    for number, _, other, column, target, *_ in listed:
+        found.setdefault(number, []).append((other, column, target))
     uniques = [frozenset(columns) for _, columns in table.uniques] + [frozenset(table.primary_key)]
     own = {column.name.lower(): column.name for column in table.columns}
     for _, rows in sorted(found.items()):
@@ -151,8 +157,8 @@ def _keys(
         if referred is None:
             continue
         theirs = {column.name.lower(): column.name for column in referred.columns}
-        here = tuple(own.get(row[1].lower(), row[1]) for row in rows)
-        there = tuple(theirs.get((row[2] or "").lower(), row[2] or "") for row in rows)
+        here: tuple[str, ...] = tuple(own.get(row[1].lower(), row[1]) for row in rows)
+        there: tuple[str, ...] = tuple(theirs.get((row[2] or "").lower(), row[2] or "") for row in rows)
         if not all(there):
             there = referred.primary_key
         if len(there) != len(here) or not set(there) <= set(theirs.values()):
@@ -197,17 +203,16 @@ def _origins(
     """For each (table, column), the view's columns that come from it."""
     found: dict[tuple[Name, str], tuple[str, ...]] = {}
     cursor = connection.cursor()
-    # Asked before the first row; LIMIT 1 and not 0, for then there would be no description.
-    cursor.exec_trace = None
     columns: list[tuple[Any, ...]] = []
 
     def look(cursor: apsw.Cursor, sql: str, bindings: Any) -> bool:
+        # Called when the statement is prepared: its columns are known, and False ends it before its first row.
         columns.extend(cursor.description_full)
         return False
 
     cursor.exec_trace = look
     try:
-        cursor.execute(f"SELECT * FROM main.{_quoted(view)}")
+        cursor.execute(f"SELECT * FROM main.{_quoted(view)}")  # noqa: S608 - a name of the schema, quoted
     except apsw.ExecTraceAbort:
         pass
     except apsw.Error:
