@@ -11,18 +11,21 @@ from collections.abc import Mapping
 from typing import Final
 
 from backstay.catalog import Function
-from backstay.db.statement import Database
+from backstay.db.statement import Database, Rows, Statement
 from backstay.errors import PlanError
+from backstay.pipeline.call import Calls
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, unless_known
+from backstay.pipeline.idempotency import Keys
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import Joined, steps_of
+from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
 from backstay.response.reply import Reply
 
+_UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
 
 
@@ -35,13 +38,19 @@ class Plane:
         database: Database,
         functions: Mapping[str, Function],
         described: Described | None = None,
+        *,
+        keeps_keys: bool = True,
     ) -> None:
+        self._functions = functions
+        self._keys = Keys(surface.dialect) if keeps_keys else None
         self._surface = surface
         self._database = database
         self._data = Data(surface, database, functions, described)
         #: The same plane, in a transaction that this one runs.
         self._inside: Plane = (
-            self if isinstance(database, Joined) else Plane(surface, Joined(database.name), functions, described)
+            self
+            if isinstance(database, Joined)
+            else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
         )
         self._conditional = Conditional(surface, database, self._data)
 
@@ -51,9 +60,51 @@ class Plane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if b"idempotency-key" in request.headers and request.method in _UNSAFE:
+            return await self._once(request)
+        return await self._any(request)
+
+    async def _any(self, request: DataRequest) -> Reply:
         if "/" in request.path and not request.path.startswith("rpc/"):
             return await self._item(request)
         return await self._rows(request)
+
+    async def _once(self, request: DataRequest) -> Reply:
+        """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""
+        keys = self._keys
+        if keys is None:
+            raise PlanError(
+                "PGRST127",
+                "Feature not implemented",
+                details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
+            )
+        if request.path.startswith("rpc/"):
+            return await keys.alone(request, lambda key: self._called_once(keys, request, key))
+        inside = self._inside
+
+        async def answer(key: str) -> Reply:
+            return await self._database.transact(
+                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside))
+            )
+
+        return await keys.alone(request, answer)
+
+    async def _called_once(self, keys: Keys, request: DataRequest, key: str) -> Reply:
+        """A function waits for more than the database, so its transaction is a session."""
+        async with self._database.session() as session:
+            connection = await session.connection()
+            calls = Calls(self._surface, InSession(self._database.name, session), self._functions)
+
+            async def run(statement: Statement) -> Rows:
+                result = await connection.exec_driver_sql(statement.sql, statement.args)
+                return result.all() if result.returns_rows else []
+
+            async def answer() -> Reply:
+                reply = await calls.answer(request, request.path[4:])
+                await session.flush()
+                return reply
+
+            return await keys.once(request, key, answer, run)
 
     async def _item(self, request: DataRequest) -> Reply:
         asked = item_request(request, self._surface)

@@ -7,8 +7,8 @@ whole request, answered by a data plane over `Joined`, is a part of a larger tra
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import coroutine
 from typing import Any, Literal, TypeVar
 
@@ -78,3 +78,16 @@ class Joined:
     async def open(self) -> None: ...
 
     async def close(self) -> None: ...
+
+
+class InSession(Joined):
+    """`Database` for a function whose transaction has begun already: every session is that one."""
+
+    def __init__(self, name: Literal["sqlite", "postgresql"], session: AsyncSession) -> None:
+        super().__init__(name)
+        self._session = session
+
+    @asynccontextmanager
+    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+        """The session around; it is not closed here."""
+        yield self._session
