@@ -13,6 +13,7 @@ from typing import Final
 from backstay.catalog import Function
 from backstay.db.statement import Database, Rows, Statement
 from backstay.errors import PlanError
+from backstay.pipeline.batch import parse_batch, run_batch
 from backstay.pipeline.call import Calls
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
@@ -126,8 +127,14 @@ class Plane:
             return read
         return Reply(204)
 
+    async def _batch(self, request: DataRequest) -> Reply:
+        operations, inside = parse_batch(request.body), self._inside
+        return await self._database.transact(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
+
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
+        if request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
+            return await self._batch(request)
         match request.method:
             case "GET" | "HEAD":
                 return self._with_tag(request, await self._data.answer(request))
