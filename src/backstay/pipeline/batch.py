@@ -102,7 +102,7 @@ async def run_batch(
 
 
 def _operation(number: int, value: Any) -> Operation:
-    if not isinstance(value, dict) or not _KEYS >= value.keys() or not isinstance(value.get("path"), str):
+    if not isinstance(value, dict) or not value.keys() <= _KEYS or not isinstance(value.get("path"), str):
         _refuse(number, f"An operation is an object with the keys {', '.join(sorted(_KEYS))}; path is a text.")
     method = value.get("method", "GET")
     if method not in _METHODS:
@@ -123,15 +123,13 @@ def _operation(number: int, value: Any) -> Operation:
 
 
 def _query(number: int, value: Any) -> str:
-    match value:
-        case None:
-            return ""
-        case str():
-            return value.removeprefix("?")
-        case dict() if all(isinstance(v, str | int) or _is_texts(v) for v in value.values()):
-            return urlencode(value, doseq=True)
-        case _:
-            _refuse(number, "query is a text, or an object of texts and lists of texts.")
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.removeprefix("?")
+    if not isinstance(value, dict) or not all(isinstance(v, str | int) or _is_texts(v) for v in value.values()):
+        _refuse(number, "query is a text, or an object of texts and lists of texts.")
+    return urlencode(value, doseq=True)
 
 
 def _is_texts(value: Any) -> bool:

@@ -21,6 +21,7 @@ from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, unless_known
 from backstay.pipeline.idempotency import Keys
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
+from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
@@ -53,6 +54,7 @@ class Plane:
             if isinstance(database, Joined)
             else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
         )
+        self._keysets = Keysets(surface, database)
         self._conditional = Conditional(surface, database, self._data)
 
     async def answer(self, request: DataRequest) -> Reply:
@@ -136,6 +138,11 @@ class Plane:
         if request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
             return await self._batch(request)
         match request.method:
+            case "GET" | "HEAD" if b"cursor=" in request.query or b"page=keyset" in headers.get(b"prefer", b""):
+                query, token = split_cursor(request.query)
+                if token is None and b"page=keyset" not in headers.get(b"prefer", b""):
+                    return self._with_tag(request, await self._data.answer(request))
+                return await self._keysets.answer(request._replace(query=query), token)
             case "GET" | "HEAD":
                 return self._with_tag(request, await self._data.answer(request))
             case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
