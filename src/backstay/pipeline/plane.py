@@ -22,6 +22,7 @@ from backstay.pipeline.etag import etag_of, tagged, unless_known
 from backstay.pipeline.idempotency import Keys
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.keyset import Keysets, split_cursor
+from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
@@ -54,6 +55,7 @@ class Plane:
             if isinstance(database, Joined)
             else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
         )
+        self._nested = Nested(surface, database, self._data.answer)
         self._keysets = Keysets(surface, database)
         self._conditional = Conditional(surface, database, self._data)
 
@@ -151,10 +153,23 @@ class Plane:
                 return self._with_tag(request, reply)
             case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
+            case "POST" if not request.path.startswith("rpc/"):
+                return await self._insert(request)
             case "PATCH" | "PUT":
                 return self._with_tag(request, await self._data.answer(request))
             case _:
                 return await self._data.answer(request)
+
+    async def _insert(self, request: DataRequest) -> Reply:
+        try:
+            return await self._data.answer(request)
+        except PlanError as error:
+            # A relation is no column: the plan refuses it before anything is written.
+            tree = self._nested.read(request) if error.code == "PGRST204" else None
+            if tree is None:
+                raise
+        inside = self._inside._nested
+        return await self._database.transact(lambda: steps_of(lambda: inside.insert(tree)))
 
     def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
         """*reply* with an entity tag where it is one object of a table."""
