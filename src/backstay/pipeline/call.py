@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -69,7 +71,11 @@ class Calls:
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         counted = preferences.count is not None
-        answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+        try:
+            answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+        except StaleDataError as error:
+            # A `Versioned` row was changed between the function's reading and its writing.
+            raise failed(None) from error
         return _reply(function, answer, media, preferences, profile)
 
     def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:

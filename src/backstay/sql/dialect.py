@@ -98,6 +98,11 @@ class SqlDialect:
     pick: Callable[[tuple[str | None, Any]], Any]
     #: The dialect's own INSERT, with ON CONFLICT.
     insert: Callable[[sa.Table], Any]
+    #: The present moment, as a ``timestamptz`` column keeps it.
+    now: Callable[[], Expression]
+    #: Whether a lock of this number was free, and is now held until the transaction ends; ``None`` where writers do not
+    #: run side by side.
+    try_lock: Callable[[Expression], sa.Select[Any] | None]
     #: INSERT of one row of defaults.
     insert_nothing: Callable[[sa.Table], Any]
 

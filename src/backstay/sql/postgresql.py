@@ -70,6 +70,8 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stored_type=lambda column: sa.Text(),
         pick=lambda pair: pair[0],
         insert=pg.insert,
+        now=sa.func.now,
+        try_lock=lambda number: sa.select(sa.func.pg_try_advisory_xact_lock(number)),
         insert_nothing=lambda table: pg.insert(table).values(),
     )
 

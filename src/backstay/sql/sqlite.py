@@ -65,6 +65,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stored_type=lambda column: sa.types.NULLTYPE,
         pick=lambda pair: _finite(pair[1]),
         insert=sqlite_dialect.insert,
+        try_lock=lambda number: None,
+        now=lambda: sa.func.backstay_now(type_=sa.types.NULLTYPE),
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from itertools import count
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 import apsw
 
 from backstay.adapters.sqlite.casting import cast, json_text
+from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.db.failures import TIMEOUT_MESSAGE
@@ -129,6 +131,11 @@ class DecimalSum:
         return None if self._total is None else format(self._total, "f")
 
 
+def now_text(*_: Any) -> str:
+    """The present moment, as a ``timestamptz`` column keeps it."""
+    return instant_text(datetime.now(UTC))
+
+
 def register(connection: apsw.Connection) -> None:
     """Give *connection* all functions and collations of this file."""
     scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
@@ -143,6 +150,7 @@ def register(connection: apsw.Connection) -> None:
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
+    connection.create_scalar_function("backstay_now", now_text, 0, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
     connection.create_collation(JSON_COLLATION, compare_json)
