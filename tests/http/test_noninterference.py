@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ForeignKey, UniqueConstraint, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
@@ -36,9 +36,9 @@ VARIANTS = 8
 STRANGER = 99
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+    type_annotation_map = Base.type_annotation_map
 
 
 class Author(Model):
