@@ -53,16 +53,16 @@ def read_secret(path: Path, *, forbid: int = _OTHERS) -> str:
     """The text of *path* without its line end; *forbid* are the mode bits that the file must not have.
 
     Raises:
-        ConfigError: BST-E104 when it cannot be read as text, BST-E107 when its mode has a forbidden bit.
+        ConfigError: BST-E404 when it cannot be read as text, BST-E407 when its mode has a forbidden bit.
     """
     try:
         mode = path.stat().st_mode
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise ConfigError("BST-E104", f"The secret file {path} cannot be read: {fault}") from None
+        raise ConfigError("BST-E404", f"The secret file {path} cannot be read: {fault}") from None
     if os.name == "posix" and mode & forbid:
         raise ConfigError(
-            "BST-E107",
+            "BST-E407",
             f"The secret file {path} can be read by others (mode {stat.S_IMODE(mode):04o})",
             hint=f"Run: chmod 600 {path}  and, if anybody may have read it, delete it and make a new secret.",
         )
@@ -75,7 +75,7 @@ def own_secret(folder: Path) -> str:
     *folder* is made with mode 0700 and the file with 0600.
 
     Raises:
-        ConfigError: BST-E104 when it can be neither read nor written, BST-E107 when others can read it.
+        ConfigError: BST-E404 when it can be neither read nor written, BST-E407 when others can read it.
     """
     path = folder / "secret"
     if not path.exists():
@@ -84,7 +84,7 @@ def own_secret(folder: Path) -> str:
             _write_once(path, secrets.token_hex(MIN_SECRET_BYTES) + "\n")
         except OSError as fault:
             raise ConfigError(
-                "BST-E104",
+                "BST-E404",
                 f"The secret file {path} cannot be written: {fault}",
                 hint="Make the folder writable, or set BACKSTAY_JWT_SECRET.",
             ) from None

@@ -27,7 +27,8 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 PREFIX: Final = "BACKSTAY_"
 
 #: Variables that clients and tests use under our prefix.  They are not settings, and not mistakes.
-FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+)")
+#: ``REFLECT`` is how ``backstay serve --reflect`` tells its workers.
+FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+|REFLECT)")
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 _DATABASE: Final = re.compile(r"sqlite:///.+|postgres(ql)?://.+", re.DOTALL)
@@ -104,8 +105,8 @@ class Settings:
     """What an operator may set.  Made by `load`, or directly in tests.
 
     Raises:
-        ConfigError: BST-E103 for a value out of bounds, BST-E106 for a weak secret,
-            BST-E108 for several workers on SQLite.
+        ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
+            BST-E408 for several workers on SQLite.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -144,10 +145,10 @@ class Settings:
                 raise _refused(spec, value)
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
-            raise ConfigError("BST-E106", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+            raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(
-                "BST-E108",
+                "BST-E408",
                 f"BACKSTAY_WORKERS is {self.workers}, but a SQLite file has one writer and so takes one worker",
                 hint="Set BACKSTAY_WORKERS=1, or BACKSTAY_DATABASE to a postgresql:// URL.",
             )
@@ -162,7 +163,7 @@ class Settings:
         """Settings from *environ*; *folder* is where ``.backstay/secret`` lives, by default the current one.
 
         Raises:
-            ConfigError: BST-E101 to BST-E108; ``docs/reference/errors.md`` has a row for each.
+            ConfigError: BST-E401 to BST-E408; ``docs/reference/errors.md`` has a row for each.
         """
         refuse_unknown(environ)
         values = {spec.name: value for spec in fields(cls) if (value := _read(spec, environ)) is not None}
@@ -171,7 +172,7 @@ class Settings:
                 values["jwt_secret"] = own_secret((folder or Path.cwd()) / ".backstay")
             elif "jwks" not in values:
                 raise ConfigError(
-                    "BST-E105",
+                    "BST-E405",
                     "The profile prod needs BACKSTAY_JWT_SECRET, BACKSTAY_JWT_SECRET_FILE or BACKSTAY_JWKS",
                     hint="Make a secret with: openssl rand -hex 32",
                 )
@@ -202,14 +203,14 @@ def variable(name: str) -> str:
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:
-    """Raise `ConfigError` BST-E101 for a ``BACKSTAY_`` name that no setting has: a typing error would stay unseen."""
+    """Raise `ConfigError` BST-E401 for a ``BACKSTAY_`` name that no setting has: a typing error would stay unseen."""
     known = [variable(spec.name) for spec in fields(Settings)]
     known += [f"{variable(spec.name)}_FILE" for spec in fields(Settings) if spec.metadata["secret"]]
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in known and not FOREIGN.fullmatch(name):
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"Did you mean {near[0]}?" if near else f"Settings are {', '.join(known)}."
-            raise ConfigError("BST-E101", f"{name} is not a setting", hint=hint)
+            raise ConfigError("BST-E401", f"{name} is not a setting", hint=hint)
 
 
 def _read(spec: Field[Any], environ: Mapping[str, str]) -> Any:
@@ -218,10 +219,10 @@ def _read(spec: Field[Any], environ: Mapping[str, str]) -> Any:
     text = environ.get(name)
     path = environ.get(f"{name}_FILE") if spec.metadata["secret"] else None
     if text is not None and path is not None:
-        raise ConfigError("BST-E104", f"{name} and {name}_FILE are both set", hint="Unset one of them.")
+        raise ConfigError("BST-E404", f"{name} and {name}_FILE are both set", hint="Unset one of them.")
     for given, at in ((text, name), (path, f"{name}_FILE")):
         if given is not None and not given.strip():
-            raise ConfigError("BST-E102", f"{at} is set but empty", hint=f"Unset {at} to have its default.")
+            raise ConfigError("BST-E402", f"{at} is set but empty", hint=f"Unset {at} to have its default.")
     if path is not None:
         # Files mounted by container platforms belong to a group of their own, so only the rest of the world counts.
         text = read_secret(Path(path), forbid=stat.S_IRWXO)
@@ -237,7 +238,7 @@ def _read(spec: Field[Any], environ: Mapping[str, str]) -> Any:
 def _refused(spec: Field[Any], value: Any) -> ConfigError:
     name, words = variable(spec.name), spec.metadata["kind"].words
     said = "" if spec.metadata["secret"] or spec.name == "jwks" else f" {value!r}, which is"
-    return ConfigError("BST-E103", f"{name} is{said} not {words}", hint="See docs/reference/settings.md.")
+    return ConfigError("BST-E403", f"{name} is{said} not {words}", hint="See docs/reference/settings.md.")
 
 
 def settings_reference() -> str:

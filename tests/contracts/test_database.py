@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Generator
+import sys
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,12 @@ from sqlalchemy import (
 )
 
 from backstay.adapters.load import open_database
-from backstay.db.failures import ConstraintError, Violation, details_of
 from backstay.db.statement import Database, Rows, Statement
+from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError
 
 SERVER = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
-DATABASE = "backstay_contract_database"
+DATABASE = f"backstay_contract_{os.getpid()}"
 
 metadata = MetaData()
 authors = Table("authors", metadata, Column("id", Integer, primary_key=True, autoincrement=False))
@@ -80,24 +81,48 @@ class Case:
         return int(row[0])
 
 
-async def _server() -> Any:
+@pytest.fixture(scope="module", autouse=True)
+def own_database() -> Iterator[None]:
+    """The database is this process's own, since others may test on the same server, and goes with it."""
+    yield
+
+    if "asyncpg" not in sys.modules:
+        return
+    import asyncpg
+
+    async def drop() -> None:
+        try:
+            admin = await asyncpg.connect(SERVER, timeout=3)
+        except (OSError, TimeoutError):
+            return
+        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
+        await admin.close()
+
+    asyncio.run(drop())
+
+
+async def admin_of(url: str) -> Any:
     asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
     try:
-        return await asyncpg.connect(SERVER, timeout=3)
+        return await asyncpg.connect(url, timeout=3)
     except (OSError, TimeoutError) as error:
         if os.environ.get("CI") == "true":
             raise
-        pytest.skip(f"PostgreSQL does not answer at {SERVER}: {error}")
+        pytest.skip(f"PostgreSQL does not answer at {url}: {error}")
 
 
 @pytest.fixture(params=["file", "memory", "postgresql"])
 async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Case]:
     if request.param == "postgresql":
-        admin = await _server()
-        await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-        await admin.execute(f"CREATE DATABASE {DATABASE}")
+        admin = await admin_of(SERVER)
+        if not await admin.fetchval("SELECT 1 FROM pg_database WHERE datname = $1", DATABASE):
+            await admin.execute(f"CREATE DATABASE {DATABASE}")
         await admin.close()
         url = urlunsplit(urlsplit(SERVER)._replace(path=f"/{DATABASE}"))
+        empty = await admin_of(url)
+        await empty.execute("DROP SCHEMA public CASCADE")
+        await empty.execute("CREATE SCHEMA public")
+        await empty.close()
         database = open_database(url, metadata=metadata, budget_seconds=0.5, max_size=4)
     else:
         path = tmp_path / "app.db" if request.param == "file" else ""
@@ -231,7 +256,8 @@ async def test_steps_cannot_go_on_after_a_failure(case: Case) -> None:
         ),
         (
             "DELETE FROM authors WHERE id = 1",
-            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey" on table "posts"',
+            'update or delete on table "authors" violates foreign key constraint "posts_author_id_fkey"'
+            ' on table "posts"',
             Violation("23503", "authors", ("id",), "posts_author_id_fkey", "posts", True),
             'Key (id)=(1) is still referenced from table "posts".',
         ),

@@ -24,7 +24,7 @@ ROOT: Final = Path(__file__).parents[2]
 #: The command that was installed beside the Python that runs the tests.
 BACKSTAY: Final = str(Path(sys.executable).with_name("backstay"))
 SECRET: Final = "a secret that signs nothing but test tokens"
-POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRESQL", "postgresql://postgres@127.0.0.1:5432/postgres")
+POSTGRESQL: Final = os.environ.get("BACKSTAY_TEST_POSTGRES", "postgresql://postgres@127.0.0.1:5432/postgres")
 
 
 def missing(what: str) -> None:
@@ -66,7 +66,7 @@ def new_postgresql() -> Iterator[str]:
     try:
         asyncio.run(_postgresql(POSTGRESQL, create))
     except (OSError, ImportError, TimeoutError) as fault:
-        missing(f"no PostgreSQL at BACKSTAY_TEST_POSTGRESQL ({fault})")
+        missing(f"no PostgreSQL at BACKSTAY_TEST_POSTGRES ({fault})")
     try:
         yield f"{POSTGRESQL.rpartition('/')[0]}/{name}"
     finally:
@@ -106,7 +106,7 @@ def wait_until_open(process: subprocess.Popen[str], port: int, log: Path | None 
 
 
 def stop(process: subprocess.Popen[str]) -> int:
-    """Ctrl-C, then the exit status; killed after ten seconds."""
+    """Ctrl-C, then the exit status; killed after ten seconds.  May be called again."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
@@ -115,6 +115,9 @@ def stop(process: subprocess.Popen[str]) -> int:
         process.kill()
         process.wait()
         return -signal.SIGKILL
+    finally:
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def _environment(database: str) -> dict[str, str]:
@@ -132,10 +135,10 @@ def plant(database: str) -> None:
 
 
 @contextmanager
-def serving(database: str, log: Path, *options: str) -> Iterator[Chirp]:
-    """Chirp served on *database* by the command that an operator would use, in a process group of its own."""
+def serving(database: str, log: Path, *options: str, app: str = "examples.chirp.app:app") -> Iterator[Chirp]:
+    """*app* served on *database* by the command that an operator would use, in a process group of its own."""
     port = free_port()
-    command = [BACKSTAY, "serve", "examples.chirp.app:app", "--port", str(port), *options]
+    command = [BACKSTAY, "serve", app, "--port", str(port), *options]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command,

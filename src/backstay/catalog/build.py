@@ -56,9 +56,9 @@ def _sources(models: Any) -> tuple[sa.MetaData, list[Mapper[Any]]]:
         models.registry.configure()
         return models.metadata, sorted(models.registry.mappers, key=lambda mapper: mapper.class_.__name__)
     if isinstance(models, Iterable):
-        mappers = [sa.inspect(model) for model in models]
-        metadatas = {id(mapper.local_table.metadata): mapper.local_table.metadata for mapper in mappers}
-        if mappers and len(metadatas) == 1:
+        mappers = [mapper for model in models if isinstance(mapper := sa.inspect(model, raiseerr=False), Mapper)]
+        metadatas = {id(m.class_.metadata): m.class_.metadata for m in mappers}
+        if mappers and len(mappers) == len(list(models)) and len(metadatas) == 1:
             for mapper in mappers:
                 mapper.registry.configure()
             return next(iter(metadatas.values())), mappers
@@ -79,9 +79,6 @@ def _listed(table: sa.Table, mappers: list[Mapper[Any]], models: Any) -> bool:
 
 
 def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relation, ...], read_only: bool) -> Table:
-    documentation = None
-    if mapper is not None and mapper.class_.__doc__:
-        documentation = inspect.cleandoc(mapper.class_.__doc__)
     columns = {str(column.name): _column(column, mapper) for column in table.columns}
     return Table(
         name=str(table.name),
@@ -91,9 +88,17 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         relations=relations,
         read_only=read_only,
         title=mapper.class_.__name__ if mapper is not None else None,
-        description=table.comment or documentation,
+        description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,
     )
+
+
+def _class_doc(mapper: Mapper[Any] | None) -> str | None:
+    """The docstring that somebody wrote; ``@dataclass`` invents one from the fields, hidden columns among them."""
+    documentation = None if mapper is None else mapper.class_.__doc__
+    if mapper is None or not documentation or documentation.startswith(f"{mapper.class_.__name__}("):
+        return None
+    return inspect.cleandoc(documentation)
 
 
 def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
@@ -109,6 +114,8 @@ def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
         generated=generated,
         primary=column.primary_key,
         description=column.comment or _attribute_doc(column, mapper),
+        duty=column.info.get("backstay"),
+        identity=column.identity is not None,
     )
 
 

@@ -29,7 +29,7 @@ class Model(DeclarativeBase):
 
     __abstract__ = True
 
-    metadata = sa.MetaData(naming_convention=NAMES)
+    metadata: ClassVar[sa.MetaData] = sa.MetaData(naming_convention=NAMES)
     type_annotation_map: ClassVar[dict[Any, Any]] = {
         datetime: sa.DateTime(timezone=True),
         int: sa.BigInteger(),

@@ -8,7 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
+from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
+
+#: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
+Duty: TypeAlias = Literal["created", "updated", "version", "deleted"]
 
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 
@@ -27,6 +31,10 @@ class Column:
     generated: bool
     primary: bool
     description: str | None = None
+    #: Set where the server owns the column.
+    duty: Duty | None = None
+    #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
+    identity: bool = False
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
@@ -65,6 +73,8 @@ class Relation:
     holds_key: bool = False
     junction: Junction | None = None
     names: frozenset[str] = frozenset()
+    #: *remote* is a view: then only its name finds it, as in PostgREST.
+    to_view: bool = False
 
     @property
     def to_one(self) -> bool:
@@ -91,6 +101,14 @@ class Table:
     description: str | None = None
     #: The mapped class, where there is one.
     model: type[Any] | None = None
+    #: What can be done to its rows at all, whatever the policies say.
+    writes: frozenset[Writing] = WRITINGS
+    #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).
+    row_number: Column | None = None
+
+    def column_for(self, duty: Duty) -> Column | None:
+        """The column that the server keeps for *duty*."""
+        return next((column for column in self.columns.values() if column.duty == duty), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,3 +119,5 @@ class Catalog:
     #: The name under which errors speak of where tables live.
     schema: str = "public"
     description: str | None = None
+    #: Where the tables' names live; errors of the database are explained by it.
+    metadata: sa.MetaData | None = None

@@ -50,7 +50,7 @@ class OperatorFault(click.ClickException):
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="backstay", message="%(prog)s %(version)s")
+@click.version_option(package_name="backstay", message="backstay %(version)s")
 def main() -> None:
     """The whole backend, from your models.
 

@@ -22,7 +22,7 @@ def take_address(host: str, port: int) -> None:
     Asked here because Granian sets ``SO_REUSEPORT``: two of them on one port would both start and share its requests.
 
     Raises:
-        ConfigError: BST-E113, with a way out.
+        ConfigError: BST-E413, with a way out.
     """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -31,7 +31,7 @@ def take_address(host: str, port: int) -> None:
             probe.bind(address)
     except socket.gaierror:
         raise ConfigError(
-            "BST-E113", f"The host {host!r} has no address here", hint="Try --host 127.0.0.1, or 0.0.0.0 for all."
+            "BST-E413", f"The host {host!r} has no address here", hint="Try --host 127.0.0.1, or 0.0.0.0 for all."
         ) from None
     except OSError as fault:
         what = f"Cannot listen on {host}, port {port}: {fault.strerror}"
@@ -44,7 +44,7 @@ def take_address(host: str, port: int) -> None:
             )
         elif fault.errno == errno.EACCES:
             hint = "Ports below 1024 need a privilege; choose a higher one."
-        raise ConfigError("BST-E113", what, hint=hint) from None
+        raise ConfigError("BST-E413", what, hint=hint) from None
 
 
 def announce(target: str, settings: Settings) -> None:
@@ -105,6 +105,7 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
         workers=settings.workers,
         log_level=_level(settings),
         access_log=False,
+        server_header=False,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[config.bind_socket()]).run()

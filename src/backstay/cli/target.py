@@ -20,13 +20,13 @@ def load_app(target: str) -> Callable[..., Any]:
     is its author's to read, and passes.
 
     Raises:
-        ConfigError: BST-E110 when there is no such module, BST-E111 when it has no such attribute,
-            BST-E112 when that is not an async callable.
+        ConfigError: BST-E410 when there is no such module, BST-E411 when it has no such attribute,
+            BST-E412 when that is not an async callable.
     """
     where, colon, attribute = target.partition(":")
     if not (where and colon and attribute):
         raise ConfigError(
-            "BST-E110", f"{target!r} does not name an app", hint="Write MODULE:ATTR, for example app:app or app.py:app."
+            "BST-E410", f"{target!r} does not name an app", hint="Write MODULE:ATTR, for example app:app or app.py:app."
         )
     found: Any = _import(where)
     for name in attribute.split("."):
@@ -34,11 +34,11 @@ def load_app(target: str) -> Callable[..., Any]:
             found = getattr(found, name)
         except AttributeError:
             raise ConfigError(
-                "BST-E111", f"The module {where} has no {attribute!r}", hint=_apps_in(found, where)
+                "BST-E411", f"The module {where} has no {attribute!r}", hint=_apps_in(found, where)
             ) from None
     if not _is_asgi(found):
         raise ConfigError(
-            "BST-E112",
+            "BST-E412",
             f"{target} is {_article(type(found).__name__)}, not an ASGI app",
             hint="An ASGI app is called with (scope, receive, send) and awaited; is it the Backstay(...) value?",
         )
@@ -51,7 +51,7 @@ def _import(where: str) -> Any:
     if where.endswith(".py"):
         path = Path(where).resolve()
         if not path.is_file():
-            raise ConfigError("BST-E110", f"There is no file {where}", hint=f"Looked for {path}.")
+            raise ConfigError("BST-E410", f"There is no file {where}", hint=f"Looked for {path}.")
         folder, module = path.parent, path.stem
     if str(folder) not in sys.path[:1]:
         sys.path.insert(0, str(folder))
@@ -62,7 +62,7 @@ def _import(where: str) -> Any:
         if fault.name is None or not (module == fault.name or module.startswith(f"{fault.name}.")):
             raise
         raise ConfigError(
-            "BST-E110", f"There is no module {module}", hint=f"Looked in {folder} and on PYTHONPATH."
+            "BST-E410", f"There is no module {module}", hint=f"Looked in {folder} and on PYTHONPATH."
         ) from None
 
 

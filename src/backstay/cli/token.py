@@ -28,7 +28,7 @@ def token(role: str, sub: str | None, expires: int) -> None:
     settings = Settings.load(os.environ)
     if settings.jwt_secret is None:
         raise ConfigError(
-            "BST-E105", "There is no BACKSTAY_JWT_SECRET to sign with", hint="BACKSTAY_JWKS only verifies."
+            "BST-E405", "There is no BACKSTAY_JWT_SECRET to sign with", hint="BACKSTAY_JWKS only verifies."
         )
     if role == "authenticated" and sub is None:
         raise click.UsageError("--role authenticated needs --sub ID: policies ask for it.")

@@ -4,114 +4,24 @@ Rules of this file:
 
 1. Nothing here imports a driver; an error is read by its public attributes.
 2. Clients branch on SQLSTATE, so SQLite answers with PostgreSQL's codes and PostgreSQL's sentences.
-3. A broken constraint never carries values by itself (AC5, AC6, ER2): `ConstraintError.details` is ``None``, and only
-   `details_of` gives the sentence with the key, to a caller that has checked that the row may be seen.
+3. A broken constraint is a `ConstraintError`, without values (see ``violation``).
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
+from backstay.db.violation import CHECK, FOREIGN_KEY, NOT_NULL, UNIQUE, ConstraintError, Violation, broken_constraint
 from backstay.errors import BackstayError, DatabaseError
-
-UNIQUE: Final = "23505"
-FOREIGN_KEY: Final = "23503"
-NOT_NULL: Final = "23502"
-CHECK: Final = "23514"
 
 #: Sent with every 503 and 504 from the database: it is worth trying again soon.
 RETRY: Final = (("Retry-After", "1"),)
 
 TIMEOUT_MESSAGE: Final = "canceling statement due to statement timeout"
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """Which constraint broke, without any value.
-
-    *columns* are of *table*; *referred* is the other table of a foreign key.  *still_referenced* is the case of a
-    parent that still has children: *table* is then the parent and *referred* the child table.
-    """
-
-    code: str
-    table: str | None = None
-    columns: tuple[str, ...] = ()
-    constraint: str | None = None
-    referred: str | None = None
-    still_referenced: bool = False
-
-
-class ConstraintError(DatabaseError):
-    """A constraint refused the row: 23505, 23503, 23502, 23514 or another of class 23."""
-
-    def __init__(self, message: str, violation: Violation, *, secret_details: str | None = None) -> None:
-        super().__init__(violation.code, message)
-        self.violation = violation
-        #: The database's own sentence with values in it; read it through `details_of` only.
-        self.secret_details = secret_details
-
-
-def details_of(error: ConstraintError, values: Mapping[str, Any] | None = None) -> str | None:
-    """The sentence with the key's values, for a caller who may see them.
-
-    *values* are the row as the client sent it, by column name; SQLite does not tell them.
-
-    >>> broken = ConstraintError("…", Violation(UNIQUE, "posts", ("id",), "posts_pkey"))
-    >>> details_of(broken, {"id": 1})
-    'Key (id)=(1) already exists.'
-    >>> details_of(broken) is None
-    True
-    """
-    if error.secret_details is not None:
-        return error.secret_details
-    broken = error.violation
-    if values is None or not broken.columns or any(name not in values for name in broken.columns):
-        return None
-    key = f"Key ({', '.join(broken.columns)})=({', '.join(str(values[name]) for name in broken.columns)})"
-    if broken.code == UNIQUE:
-        return f"{key} already exists."
-    if broken.code == FOREIGN_KEY and broken.referred is not None:
-        if broken.still_referenced:
-            return f'{key} is still referenced from table "{broken.referred}".'
-        return f'{key} is not present in table "{broken.referred}".'
-    return None
-
-
-def broken_constraint(violation: Violation, *, secret_details: str | None = None) -> ConstraintError:
-    """The error of *violation* in PostgreSQL's words.
-
-    >>> print(broken_constraint(Violation(NOT_NULL, "posts", ("body",))))
-    23502: null value in column "body" of relation "posts" violates not-null constraint
-    """
-    return ConstraintError(_sentence(violation), violation, secret_details=secret_details)
-
-
-def _sentence(broken: Violation) -> str:
-    named = f' "{broken.constraint}"' if broken.constraint else ""
-    match broken.code:
-        case "23505":
-            return f"duplicate key value violates unique constraint{named}"
-        case "23502":
-            column = broken.columns[0] if broken.columns else ""
-            return f'null value in column "{column}" of relation "{broken.table}" violates not-null constraint'
-        case "23514":
-            relation = f' for relation "{broken.table}"' if broken.table else ""
-            return f"new row{relation} violates check constraint{named}"
-        case "23503":
-            if broken.table is None:
-                return f"a row violates foreign key constraint{named}"
-            if broken.still_referenced:
-                return (
-                    f'update or delete on table "{broken.table}" violates foreign key constraint{named}'
-                    f' on table "{broken.referred}"'
-                )
-            return f'insert or update on table "{broken.table}" violates foreign key constraint{named}'
-    return f"a row violates constraint{named}"
 
 
 # -- SQLite -----------------------------------------------------------------------------------------------------------
@@ -165,6 +75,7 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
     ("ON CONFLICT clause does not match", "42P10"),
     ("ROLLBACK TO", "3B001"),
     ("no such savepoint", "3B001"),
+    ("ON CONFLICT clause does not match", "42P10"),
 )
 
 #: PostgreSQL's sentence, where clients know it.
@@ -308,8 +219,7 @@ def from_postgresql(error: BaseException) -> BackstayError:
     if state.startswith("23"):
         return _postgresql_constraint(state, message, error)
     if state.startswith("42"):
-        # PostgreSQL's hint may say which column was perhaps meant, and that one may be hidden (AC12).
-        return DatabaseError(state, message)
+        return _postgresql_names(state, message, error)
     return DatabaseError(
         state,
         message,
@@ -317,6 +227,17 @@ def from_postgresql(error: BaseException) -> BackstayError:
         hint=getattr(error, "hint", None),
         headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
     )
+
+
+def _postgresql_names(state: str, message: str, error: BaseException) -> DatabaseError:
+    hint, detail = getattr(error, "hint", None), getattr(error, "detail", None)
+    if state in ("42703", "42P01") or (hint or "").startswith("Perhaps you meant"):
+        # They name the column that was perhaps meant, and that one may be hidden (AC12).
+        hint = detail = None
+    if state == "42883":
+        # Values travel as text of a type; what the client wrote had none.
+        message = re.sub(r"(operator does not exist: .* )character varying$", r"\1unknown", message)
+    return DatabaseError(state, message, details=detail, hint=hint)
 
 
 def _not_from_the_server(error: BaseException) -> DatabaseError:

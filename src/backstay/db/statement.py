@@ -24,7 +24,7 @@ class Database(Protocol):
     name: Literal["sqlite", "postgresql"]
 
     async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
-        """Run one reading statement outside any transaction and return its first row.
+        """Run one reading statement outside any transaction and return its first row, ``()`` when there is none.
 
         *bounded* says that the plan is known to be short (indexed, limited): SQLite then runs it on the event loop.
         Raises `DatabaseError` 57014 when the statement budget is over.
@@ -33,6 +33,9 @@ class Database(Protocol):
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """Run *steps* in one transaction and return their outcome after the commit is durable.
+
+        *steps* must have no effect but its statements: it is called again when the transaction has to be run again.
+        A statement's failure is thrown into the generator, which may raise a better error but cannot go on.
 
         With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.
         """

@@ -34,6 +34,7 @@ _LOG: Final = logging.getLogger("backstay.http")
 _ROOT: Final = "/rest/v1"
 _PREFIX: Final = "/rest/v1/"
 _HEALTH: Final = "/health"
+_DESCRIPTION: Final = "/openapi.json"
 
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Statuses that have no content, and so no Content-Length (RFC 9110 §8.6, §15.3.5, §15.4.5).
@@ -47,7 +48,7 @@ class Kernel:
     """Backstay as an ASGI app.
 
     Args:
-        data: answers what comes to ``/rest/v1``.
+        data: answers what comes to ``/rest/v1``, and ``/openapi.json`` as the root of it.
         authenticate: headers to principal; raises `TokenError`.  Called once per data request.
         behind: gets every other request, WebSockets and the lifespan.  Its own body limits are its business.
         limits: see `HttpLimits`.
@@ -86,7 +87,7 @@ class Kernel:
                 path = path.removeprefix(root)
             if path.startswith(_PREFIX):
                 await self._serve(scope, receive, send, path[9:])
-            elif path == _ROOT:
+            elif path in (_ROOT, _DESCRIPTION):
                 await self._serve(scope, receive, send, "")
             elif path == _HEALTH:
                 await self._serve(scope, receive, send, None)
@@ -122,7 +123,16 @@ class Kernel:
                     body = await self._body.read(receive, headers)
                 principal = self._authenticate(headers)
                 reply = await self._data.answer(
-                    DataRequest(method, path, scope["query_string"], headers, body, principal)
+                    DataRequest(
+                        method,
+                        path,
+                        scope["query_string"],
+                        headers,
+                        body,
+                        principal,
+                        scope.get("root_path", ""),
+                        scope.get("raw_path") or b"",
+                    )
                 )
             _refuse_line_breaks(reply)
         except BackstayError as error:

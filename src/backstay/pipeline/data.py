@@ -1,7 +1,7 @@
 """One data request from its parts to its reply: the file to read first.
 
-``HTTP → request → plan → sql → db → response → HTTP``.  Reading, writing and calling are a file each; this one only
-chooses.
+``HTTP → request → plan → sql → db → response → HTTP``.  Reading, writing, calling and describing are a file
+each; this one only chooses.
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.errors import RequestError
 from backstay.pipeline.call import Calls
+from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.read import Reads
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.write import Writes
 from backstay.plan.scope import find_table
@@ -23,11 +25,19 @@ from backstay.response.reply import Reply
 class Data:
     """The data plane over one database."""
 
-    def __init__(self, surface: Surface, database: Database, functions: Mapping[str, Function]) -> None:
+    def __init__(
+        self,
+        surface: Surface,
+        database: Database,
+        functions: Mapping[str, Function],
+        described: Described | None = None,
+    ) -> None:
         self._surface = surface
         self._reads = Reads(surface, database)
         self._writes = Writes(surface, database)
         self._calls = Calls(surface, database, functions)
+        self._routines = Routines(surface, database)
+        self._descriptions = Descriptions(surface, functions, described or Described())
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one request.
@@ -35,12 +45,16 @@ class Data:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if request.path.startswith("rpc/") and request.path[4:] in self._routines:
+            return await self._routines.answer(request, request.path[4:])
         if request.path.startswith("rpc/"):
             return await self._calls.answer(request, request.path[4:])
+        if not request.path:
+            return self._descriptions.answer(request)
         match request.method:
             case "GET" | "HEAD":
                 return await self._reads.answer(request)
-            case "POST" | "PATCH" | "DELETE":
+            case "POST" | "PATCH" | "PUT" | "DELETE":
                 return await self._writes.answer(request)
             case "OPTIONS":
                 return self._options(request)
@@ -49,5 +63,10 @@ class Data:
 
     def _options(self, request: DataRequest) -> Reply:
         table = find_table(self._surface.scope(request.principal), request.path)
-        methods = "OPTIONS,GET,HEAD" if table.read_only else "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
-        return Reply(200, ((b"allow", methods.encode()),))
+        writes = frozenset() if table.read_only else table.writes
+        methods = ["OPTIONS,GET,HEAD"]
+        methods += ["POST"] if "create" in writes else []
+        methods += ["PUT"] if {"create", "update"} <= writes and table.primary_key else []
+        methods += ["PATCH"] if "update" in writes else []
+        methods += ["DELETE"] if "delete" in writes else []
+        return Reply(200, ((b"allow", ",".join(methods).encode()),))

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy.sql.elements import True_
 
 from backstay.catalog import Relation, Table
-from backstay.db.failures import FOREIGN_KEY, ConstraintError, Violation, broken_constraint, details_of
+from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 from backstay.plan.value import text_of

@@ -7,21 +7,23 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from backstay.catalog import Table
-from backstay.db.failures import FOREIGN_KEY, Violation, broken_constraint
 from backstay.db.statement import Database
-from backstay.errors import PlanError
+from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
+from backstay.errors import DatabaseError, PlanError
 from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.zone import in_zone
 from backstay.plan.fill import Pair, fill_rows
+from backstay.plan.put import put_conditions, put_rows
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
 from backstay.policy import Grant
-from backstay.request import check_strict, negotiate, parse_body, parse_prefer, parse_query
+from backstay.request import negotiate, parse_body, parse_query
 from backstay.request.body import Payload
 from backstay.request.media import Media
 from backstay.request.prefer import Preferences
@@ -29,10 +31,12 @@ from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 from backstay.sql.write import (
+    alone_sql,
     check_sql,
     delete_keys_sql,
     delete_sql,
@@ -43,10 +47,11 @@ from backstay.sql.write import (
     parents_sql,
     probe_sql,
     read_sql,
+    stands_alone,
     update_sql,
 )
 
-Action: TypeAlias = Literal["insert", "update", "delete"]
+Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,10 @@ class Ask:
     @property
     def representation(self) -> bool:
         return self.preferences.returning == "representation"
+
+    @property
+    def form(self) -> Form:
+        return self.media.form
 
     @property
     def demands(self) -> Demands:
@@ -89,15 +98,18 @@ class Writes:
             case "PATCH":
                 action = "update"
                 written = await self._update(ask)
+            case "PUT":
+                action = "put"
+                written = await self._put(ask)
             case _:
                 action = "delete"
                 written = await self._delete(ask)
-        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile)
+        keyed = bool(ask.table.primary_key) or ask.shape.on_conflict is not None
+        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
     def _ask(self, request: DataRequest) -> Ask:
         surface = self._surface
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         scope = surface.scope(request.principal)
@@ -129,14 +141,20 @@ class Writes:
         return await self._run(ask, steps, [row for _, row in next(iter(groups.values()))], frozenset(payload.keys))
 
     def _insert_batch(
-        self, ask: Ask, keys: tuple[str, ...], numbered: Sequence[tuple[int, Mapping[str, Any]]]
+        self,
+        ask: Ask,
+        keys: tuple[str, ...],
+        numbered: Sequence[tuple[int, Mapping[str, Any]]],
+        *,
+        merge: bool | None = None,
     ) -> list[Batch]:
-        resolution = ask.preferences.resolution
-        merge = None if resolution is None else resolution == "merge-duplicates"
-        key = ("insert", ask.table.name, keys, ask.shape, ask.representation, merge, ask.request.principal.kind)
+        if ask.preferences.resolution is not None and merge is None:
+            merge = ask.preferences.resolution == "merge-duplicates"
+        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
+        key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written)
+        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.dialect.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
@@ -150,15 +168,16 @@ class Writes:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
         dialect, slots = self._surface.dialect, len(ask.values)
-        probe = probe_sql(plan, dialect, slots)
+        probe, first = probe_sql(plan, dialect, slots), judges_first(plan)
         script = self._script(
             plan,
-            (plan.grant, plan.update_grant),
+            () if first else (plan.grant, plan.update_grant),
             self._prepare(insert_sql(plan, dialect, slots)),
             slots,
+            ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, replace(script, judged_first=judges_first(plan))
+        return plan, replace(script, judged_first=first)
 
     # -- update ------------------------------------------------------------------------------------------------------
 
@@ -171,9 +190,11 @@ class Writes:
         if not keys:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return _nothing(ask)
-        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.request.principal.kind)
+        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate")
+        (filled,) = fill_rows(
+            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.dialect.tells_nulls
+        )
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 
@@ -187,17 +208,17 @@ class Writes:
         plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
         slots = len(ask.values)
         write = self._prepare(update_sql(plan, self._surface.dialect, slots))
-        return plan, self._script(plan, (plan.grant,), write, slots)
+        return plan, self._script(plan, (plan.grant,), write, slots, ask.form)
 
     # -- delete ------------------------------------------------------------------------------------------------------
 
     async def _delete(self, ask: Ask) -> Written:
-        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.request.principal.kind)
+        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
         principal = ask.request.principal
 
         def steps() -> Steps[Written]:
-            if lock is None:
+            if lock is None or script.alone is not None:
                 return write_steps([Batch(script, ask.values)], None, ask.values, principal, ask.demands)
             return delete_steps(lock.bind(ask.values, principal), script, ask.values, principal, ask.demands)
 
@@ -210,7 +231,25 @@ class Writes:
             write, lock = self._prepare(delete_sql(plan, dialect)), None
         else:
             write, lock = self._prepare(delete_keys_sql(plan, dialect, slots)), self._prepare(lock_sql(plan, dialect))
-        return (plan, lock), self._script(plan, (), write, slots)
+        return (plan, lock), self._script(plan, (), write, slots, ask.form)
+
+    # -- put -------------------------------------------------------------------------------------------------------
+
+    async def _put(self, ask: Ask) -> Written:
+        """The one row that the filters name: updated where it is, else inserted."""
+        payload = self._payload(ask)
+        rows = put_rows(ask.table, ask.shape, ask.values, payload.rows)
+        keys = payload.keys if ask.shape.columns is None else ask.shape.columns
+        # What is returned and written does not depend on the filters: the rows have been matched with them.
+        bare = replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
+        # If-None-Match: * asks for a new row or none (``pipeline/conditional.py``).
+        merge = None if ask.request.header(b"if-none-match") == "*" else True
+        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=merge)
+
+        def steps() -> Steps[Written]:
+            return write_steps(batches, None, ask.values, ask.request.principal, ask.demands)
+
+        return await self._run(ask, steps, rows, frozenset(keys))
 
     # -- shared ------------------------------------------------------------------------------------------------------
 
@@ -231,6 +270,7 @@ class Writes:
         grants: Sequence[Grant | None],
         write: Prepared,
         slots: int,
+        asked: Form,
         *,
         probe: Prepared | None = None,
     ) -> Script:
@@ -238,6 +278,10 @@ class Writes:
         written = frozenset() if isinstance(plan, DeletePlan) else plan.written
         parents = () if isinstance(plan, DeletePlan) else plan.parents
         check = check_sql(table, grants, written, dialect, slots)
+        form = dialect.form(asked)
+        alone = None
+        if stands_alone(plan, dialect, checked=check is not None):
+            alone = self._prepare(alone_sql(plan, dialect, slots, form))
         return Script(
             table=table.name,
             key_names=tuple(column.name for column in key_columns(table)),
@@ -246,8 +290,11 @@ class Writes:
             check=None if check is None else self._prepare(check),
             parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
             referred=parents,
-            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots)),
+            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots, form=form)),
             pack_keys=dialect.pack_keys,
+            alone=alone,
+            form=form,
+            ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
         )
 
     async def _run(
@@ -257,14 +304,15 @@ class Writes:
         rows: Sequence[Mapping[str, Any]],
         written: frozenset[str],
     ) -> Written:
+        zone = ask.preferences.timezone
         try:
-            return await self._database.transact(steps)
+            return await self._database.transact(steps if zone is None else lambda: in_zone(zone, steps()))
         except PlanError:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
             rival = rival_of(error, ask.table, scope, rows, written)
-            seen = rival is not None and await self._sees(ask, ask.table.name, rival)
+            seen = rival is not None and bool(await self._sees(ask, ask.table.name, rival))
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, rows, written))
             raise explained(told, ask.table, scope, rows, written, rival_seen=seen) from error
 
@@ -273,17 +321,24 @@ class Writes:
         for parent in parents:
             if parent.query is None:
                 return broken_constraint(parent.violation if len(parents) == 1 else Violation(FOREIGN_KEY))
-            if not parent.unnamed and not await self._sees(ask, parent.table, parent.query):
-                return broken_constraint(parent.violation)
+            if parent.unnamed:
+                continue
+            seen = await self._sees(ask, parent.table, parent.query)
+            if not seen:
+                return broken_constraint(Violation(FOREIGN_KEY) if seen is None else parent.violation)
         return error
 
-    async def _sees(self, ask: Ask, table: str, query: Query) -> bool:
-        """Whether the caller would be shown a row of *table* by *query*."""
+    async def _sees(self, ask: Ask, table: str, query: Query) -> bool | None:
+        """Whether the caller would be shown a row of *table* by *query*; ``None`` where it cannot be asked any more."""
         principal = ask.request.principal
         shape, values = shape_of(query)
         plan = plan_read(table, shape, self._surface.scope(principal))
         statement = select_rows(plan, self._surface.dialect, max_rows=1)
-        row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        try:
+            row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        except DatabaseError:
+            # Within a larger transaction nothing can be asked after a failure: then nothing is told.
+            return None
         return bool(row[1])
 
 

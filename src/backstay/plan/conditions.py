@@ -6,6 +6,7 @@ from typing import Final
 
 from backstay.catalog import Column, Family, Table
 from backstay.errors import PlanError
+from backstay.plan.coerce import type_name
 from backstay.plan.intent import Operand
 from backstay.request.field import Step
 from backstay.request.filters import Filter
@@ -15,28 +16,6 @@ _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
 
-#: What PostgreSQL calls a column of this family, for the messages that PostgreSQL would give.
-TYPE_NAMES: Final[dict[Family, str]] = {
-    "boolean": "boolean",
-    "integer": "bigint",
-    "float": "double precision",
-    "numeric": "numeric",
-    "text": "text",
-    "uuid": "uuid",
-    "timestamptz": "timestamp with time zone",
-    "timestamp": "timestamp without time zone",
-    "date": "date",
-    "time": "time without time zone",
-    "interval": "interval",
-    "json": "jsonb",
-    "bytes": "bytea",
-    "enum": "text",
-    "array": "array",
-    "range": "range",
-    "tsvector": "tsvector",
-    "other": "unknown",
-}
-
 
 def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
@@ -45,22 +24,24 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean).
     """
     family = operand.column.family
+    name = _name(operand.column)
     if operand.path:
         family = "text" if operand.path[-1].as_text else "json"
+        name = "text" if operand.path[-1].as_text else "jsonb"
     # PostgreSQL's own enum types are no text; an Enum(native_enum=False) is.
     textual = family in _TEXTUAL and not (family == "enum" and getattr(operand.column.type, "native_enum", False))
     if asked.op in _SYMBOLS and not textual:
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{name} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SET_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{name} {_SET_SYMBOLS[asked.op]} unknown")
     if asked.op == "ov" and family == "json":
         raise _no_operator("jsonb && unknown")
     if asked.op in _RANGE_SYMBOLS and family not in ("range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_RANGE_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{name} {_RANGE_SYMBOLS[asked.op]} unknown")
     if asked.op == "is" and asked.value in ("true", "false", "unknown") and family not in ("boolean", "other"):
         raise PlanError(
             "42804",
-            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {TYPE_NAMES[family]}",
+            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {name}",
         )
 
 
@@ -71,7 +52,12 @@ def check_path(column: Column, path: tuple[Step, ...]) -> None:
         PlanError: 42883.
     """
     if path and column.family not in ("json", "array", "other"):
-        raise _no_operator(f"{TYPE_NAMES[column.family]} {'->>' if path[0].as_text else '->'} unknown")
+        raise _no_operator(f"{_name(column)} {'->>' if path[0].as_text else '->'} unknown")
+
+
+def _name(column: Column) -> str:
+    """What PostgreSQL calls the column's type, for the messages that it would give."""
+    return type_name(column.type).removeprefix("enum ")
 
 
 def _no_operator(expression: str) -> PlanError:

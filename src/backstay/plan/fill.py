@@ -20,10 +20,13 @@ def fill_rows(
     columns: Sequence[Column],
     written: frozenset[str],
     which: Literal["default", "onupdate"] = "default",
+    *,
+    nulls_refused: bool = True,
 ) -> list[tuple[Pair, ...]]:
     """One tuple of values for each of *rows*, in the order of *columns*.
 
-    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.
+    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.  *nulls_refused*
+    makes a NULL where none may be one of the faults; else it is the database's to say.
 
     Raises:
         PlanError: the first fault's code and message; with more than one fault, *details* lists them all (at most 100)
@@ -31,7 +34,9 @@ def fill_rows(
     """
     faults: list[dict[str, Any]] = []
     found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
-    if faults:
+    # Where the database tells more about a NULL than we could, it is left to; beside other faults it is listed all the
+    # same, so that a client sees everything that is wrong at once.
+    if faults and (nulls_refused or any(fault["code"] != "23502" for fault in faults)):
         first = faults[0]
         raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
     return found

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sqlalchemy.sql.elements import True_
+
 from backstay.catalog import Catalog, Column, Relation, Table
 from backstay.errors import PlanError
+from backstay.plan.near import near_column, nearest
 from backstay.policy import Action, Grant, Kind, Rule, decide
 
 
@@ -24,6 +27,17 @@ class Scope:
     def grant(self, action: Action, table: Table) -> Grant:
         return decide(self.rules, self.who, action, table)
 
+    def sees_everything(self) -> bool:
+        """Whether every row and column of every table is open to this kind of principal.
+
+        Only then may an error say what was perhaps meant (AC12): a hint must not tell, nor change with, a hidden name.
+        """
+        for table in self.catalog.tables.values():
+            rows = self.grant("read", table).rows(frozenset(table.columns))
+            if not isinstance(rows, True_):
+                return False
+        return True
+
     def sees(self, table: Table) -> bool:
         """Whether any action on *table* is open to this kind of principal: else it does not exist for it."""
         actions: tuple[Action, ...] = ("read", "create", "update", "delete")
@@ -38,19 +52,30 @@ def find_table(scope: Scope, name: str) -> Table:
     """
     table = scope.catalog.tables.get(name)
     if table is None or not scope.sees(table):
-        raise PlanError("PGRST205", f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache")
+        near = nearest(name, scope.catalog.tables, score=0.75) if scope.sees_everything() else None
+        raise PlanError(
+            "PGRST205",
+            f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache",
+            hint=None if near is None else f"Perhaps you meant the table '{scope.catalog.schema}.{near[0]}'",
+        )
     return table
 
 
-def find_column(table: Table, grant: Grant, name: str) -> Column:
+def find_column(table: Table, grant: Grant, name: str, shown: str | None = None, *, hinting: bool = False) -> Column:
     """The column *name*, when *grant* shows it to anyone of this kind.
+
+    *shown* is what errors call the table; *hinting* lets them say what was perhaps meant.
 
     Raises:
         PlanError: 42703, when it is missing or hidden: both look alike, in every clause.
     """
     column = table.columns.get(name)
     if column is None or name not in grant.columns:
-        raise PlanError("42703", f"column {table.name}.{name} does not exist")
+        raise PlanError(
+            "42703",
+            f"column {shown or table.name}.{name} does not exist",
+            hint=near_column(shown or table.name, name, tuple(table.columns)) if hinting else None,
+        )
     return column
 
 
@@ -69,6 +94,8 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
     found = [r for r in visible if _matches(r, target, hint)]
     if not found and hint is None:
         found = [r for r in visible if target in r.names]
+    if not found and hint is None:
+        found = [r for r in visible if r.is_self and r.remote == target]
     if not found:
         using = f" using the hint '{hint}'" if hint else ""
         raise PlanError(
@@ -78,6 +105,7 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
                 f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
+            hint=_relation_hint(scope, origin, target) if scope.sees_everything() else None,
         )
     if len(found) > 1 and alias is not None:
         # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.
@@ -85,6 +113,18 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
     if len(found) > 1:
         raise _ambiguous(origin, target, found)
     return found[0]
+
+
+def _relation_hint(scope: Scope, origin: Table, target: str) -> str | None:
+    """The related table that was perhaps meant; or, where nothing is related, the table that was perhaps asked for."""
+    related = sorted({r.remote for r in origin.relations if _visible(scope, r)})
+    if related:
+        near = nearest(target, related, score=0.33)
+        found = near[0] if near is not None and near[1] < 1 else None
+        return None if found is None else f"Perhaps you meant '{found}' instead of '{target}'."
+    others = [t.name for t in scope.catalog.tables.values() if any(_visible(scope, r) for r in t.relations)]
+    parent = nearest(origin.name, others, score=0.33)
+    return None if parent is None else f"Perhaps you meant '{parent[0]}' instead of '{origin.name}'."
 
 
 def _visible(scope: Scope, relation: Relation) -> bool:
@@ -105,11 +145,7 @@ def _matches(r: Relation, target: str, hint: str | None) -> bool:
     if r.is_self:
         return _matches_self(r, target, hint)
     if hint is None:
-        return (
-            target == r.remote
-            or (r.holds_key and target in (r.constraint, _single(r, 0)))
-            or (target == r.constraint and r.constraint != "")
-        )
+        return target == r.remote or (not r.to_view and r.junction is None and target in (r.constraint, _single(r, 0)))
     return target == r.remote and hint in _hints(r)
 
 
@@ -118,7 +154,8 @@ def _matches_self(r: Relation, target: str, hint: str | None) -> bool:
     if hint is None:
         if r.holds_key:
             return target == _single(r, 0)
-        return target == r.remote
+        # PostgREST knows no many-to-many with itself without a hint, so the name alone means the foreign key.
+        return target == r.remote and r.junction is None
     if target != r.remote or r.holds_key:
         return False
     if r.junction is not None:

@@ -18,7 +18,7 @@ from backstay.errors import Forbidden, PlanError
 from backstay.plan.intent import Node
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_table
-from backstay.policy import Action, Grant
+from backstay.policy import SERVICE, Action, Grant
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item
 
@@ -105,7 +105,7 @@ def plan_insert(
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "create")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "create")
     conflict = _conflict(table, query, scope, merge)
     packed, computed = _filled(table, keys, "default")
     return InsertPlan(
@@ -129,7 +129,7 @@ def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *,
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "update")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "update")
     packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
     parents = _parents(table, frozenset(keys), scope)
@@ -144,6 +144,13 @@ def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) 
     return DeletePlan(table, grant, rows, returning)
 
 
+def plan_lock(name: str, query: Query, scope: Scope) -> DeletePlan:
+    """The rows that *query* addresses, as far as the caller may read them: to be locked, not deleted."""
+    table = find_table(scope, name)
+    rows, _ = _addressed(table, query, scope, False)
+    return DeletePlan(table, rows.grant, rows, None)
+
+
 def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     grant = scope.grant(action, table)
     if not grant or table.read_only:
@@ -155,13 +162,21 @@ def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     return grant
 
 
-def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> tuple[Column, ...]:
+def _writable(
+    table: Table, grant: Grant, scope: Scope, keys: Iterable[str], action: Literal["create", "update"]
+) -> tuple[Column, ...]:
     visible = grant.columns | scope.grant("read", table).columns
     found: list[Column] = []
     for key in keys:
         column = table.columns.get(key)
         if column is None or key not in visible:
             raise PlanError("PGRST204", f"Could not find the '{key}' column of '{table.name}' in the schema cache")
+        if column.duty is not None and scope.who[0] != SERVICE:
+            raise PlanError(
+                "PGRST204",
+                f"The '{key}' column of '{table.name}' cannot be written",
+                hint=f"Leave '{key}' out: the server keeps it.",
+            )
         if key not in grant.columns:
             raise PlanError(
                 "PGRST204",
@@ -169,13 +184,20 @@ def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> 
                 hint=f"Leave '{key}' out: no policy lets this caller write it.",
             )
         if column.generated:
-            raise PlanError(
-                "428C9",
-                f'cannot insert a non-DEFAULT value into column "{key}"',
-                details=f'Column "{key}" is a generated column.',
-            )
+            raise _computed(column, action)
         found.append(column)
     return tuple(found)
+
+
+def _computed(column: Column, action: Literal["create", "update"]) -> PlanError:
+    """PostgreSQL's refusal of a value for a column that only it writes."""
+    kind = "an identity column defined as GENERATED ALWAYS" if column.identity else "a generated column"
+    if action == "update":
+        message, hint = f'column "{column.name}" can only be updated to DEFAULT', None
+    else:
+        message = f'cannot insert a non-DEFAULT value into column "{column.name}"'
+        hint = "Use OVERRIDING SYSTEM VALUE to override." if column.identity else None
+    return PlanError("428C9", message, details=f'Column "{column.name}" is {kind}.', hint=hint)
 
 
 def _filled(

@@ -12,7 +12,7 @@ from backstay.request.name import QUOTED, quote, unescape
 
 #: PostgreSQL's ``array_isspace``; Unicode's other spaces are letters to it.
 _SPACES = " \t\n\r\v\f"
-_ELEMENT = re.compile(rf"[{_SPACES}]*+(?:{QUOTED}[{_SPACES}]*+|((?:[^\"\\{{}},]|\\.)++))", re.DOTALL)
+_ELEMENT = re.compile(rf"[{_SPACES}]*+(?:{QUOTED}[{_SPACES}]*+|((?:[^\"\\{{}},]|\\.)+))", re.DOTALL)
 _BARE = re.compile(r"[A-Za-z0-9_*%.@:+/-]+")
 
 

@@ -29,9 +29,9 @@ class Field:
 # An index is digits up to something that ends a field; other digits begin a key (``->1st``).  A key may hold anything
 # but ``(-:.,>)``, and dashes between its parts.
 _STEP = re.compile(
-    r"->(>)?+(?:(-?[0-9]++)(?=[ \t]*+(?:->|::|[.,)]|\Z))"
+    r"->(>)?(?:(-?[0-9]++)(?=[ \t]*+(?:->|::|[.,)]|\Z))"
     rf"|{QUOTED}"
-    r'|((?!")[^(\-:.,>)]++(?:-[^(\-:.,>)]++)*+))[ \t]*+',
+    r'|((?!")[^(\-:.,>)]++(?:-[^(\-:.,>)]++)*))[ \t]*+',
     re.DOTALL,
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

@@ -62,7 +62,7 @@ SEARCH: Final = frozenset(("fts", "plfts", "phfts", "wfts"))
 OPERATORS: Final = SIMPLE | SEARCH | {"in", "is"}
 IS_VALUES: Final = frozenset(("null", "not_null", "true", "false", "unknown"))
 
-_HEAD = re.compile(r"(not\.)?([a-z]++)(?:\(([^()]*+)\))?+\.")
+_HEAD = re.compile(r"(not\.)?([a-z]++)(?:\(([^()]*+)\))?\.")
 _LANGUAGE = re.compile(r"[\w $]+")
 _IS = re.compile(r"[ \t]*+([A-Za-z_]++)[ \t]*+")
 _OPEN = re.compile(r"[ \t]*+\([ \t]*+")

@@ -32,6 +32,11 @@ class Media:
     plan_for: str | None = None
     plan_options: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def form(self) -> Literal["json", "stripped", "csv"]:
+        """What the body is made of."""
+        return "csv" if self.kind == "csv" else "stripped" if self.nulls_stripped else "json"
+
 
 _KINDS: Final[dict[str, MediaKind]] = {
     "application/json": "array",
@@ -71,7 +76,7 @@ _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 #: Longer headers are not remembered, so that nobody fills the memory with them.
 _REMEMBERED_CHARS = 200
 
-_ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*+")*+)[^,]*+(?:,|\Z)', re.DOTALL)
+_ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*")*)[^,]*+(?:,|\Z)', re.DOTALL)
 _PARAMETER = re.compile(r';[ \t]*+([^;="]++)=(?:"([^"]*+)"|([^;"]*+))')
 _Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
 # What a plan is asked for goes back in Content-Type: nothing but a media type may.

@@ -13,12 +13,12 @@ import re
 from backstay.request.syntax import malformed
 
 #: The inside of double quotes.  Possessive, so that a missing quote costs one pass and no more.
-QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
+QUOTED = r'"([^"\\]*+(?:\\.[^"\\]*+)*)"'
 
 #: Names that need no quotes anywhere, unless they are words.
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
-_NAME = re.compile(rf"[ \t]*+(?:{QUOTED}|([\w $]++(?:-[\w $]++)*+))[ \t]*+", re.DOTALL)
+_NAME = re.compile(rf"[ \t]*+(?:{QUOTED}|([\w $]++(?:-[\w $]++)*))[ \t]*+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(r'(["\\])')
 _DASH = re.compile(r" *- *")

@@ -26,7 +26,7 @@ class OrderTerm:
     nulls: Literal["first", "last"] | None = None
 
 
-_TAIL = re.compile(r"[ \t]*+(?:\.(asc|desc))?+(?:\.nulls(first|last))?+[ \t]*+(?:\Z|(,))")
+_TAIL = re.compile(r"[ \t]*+(?:\.(asc|desc))?(?:\.nulls(first|last))?[ \t]*+(?:\Z|(,))")
 
 
 def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[OrderTerm, ...]:

@@ -62,11 +62,11 @@ _COUNT = re.compile(r"[ \t]*+count[ \t]*+\Z")
 _CLOSE = re.compile(r"[ \t]*+\)")
 # numeric(10,2), timestamp(3) with time zone, text[].  Possessive throughout: a type never ends in more than one place.
 _TYPE = (
-    r"[ \t]*+([\w$][\w $]*+(?:\([ ]*+[0-9]{1,9}[ ]*+(?:,[ ]*+-?[0-9]{1,9}[ ]*+)?+\)[\w $]*+)?+(?:\[[0-9]{0,9}\])*+)"
+    r"[ \t]*+([\w$][\w $]*+(?:\([ ]*+[0-9]{1,9}[ ]*+(?:,[ ]*+-?[0-9]{1,9}[ ]*+)?\)[\w $]*+)?(?:\[[0-9]{0,9}\])*)"
     r"[ \t]*+"
 )
-_TAIL = re.compile(rf"(?:::{_TYPE})?+(?:\.(sum|avg|count|min|max)\(\)[ \t]*+(?:::{_TYPE})?+)?+(?=[,)]|\Z)")
-_COUNT_TAIL = re.compile(rf"\(\)[ \t]*+(?:::{_TYPE})?+(?=[,)]|\Z)")
+_TAIL = re.compile(rf"(?:::{_TYPE})?(?:\.(sum|avg|count|min|max)\(\)[ \t]*+(?:::{_TYPE})?)?(?=[,)]|\Z)")
+_COUNT_TAIL = re.compile(rf"\(\)[ \t]*+(?:::{_TYPE})?(?=[,)]|\Z)")
 
 #: An embed whose items are still being read: relation, alias, hint, join, spread, and the list it stands in.
 _Open: TypeAlias = tuple[str, str | None, str | None, Join | None, bool, list[Item]]

@@ -10,6 +10,7 @@ import msgspec
 def encode_value(value: Any) -> str:
     """JSON text of a scalar, a struct (dataclass, ``TypedDict``, msgspec, pydantic), or a list of them.
 
+    >>> from decimal import Decimal
     >>> encode_value({"total": Decimal("12.50"), "tags": ("a", "b")})
     '{"total":12.50,"tags":["a","b"]}'
     """

@@ -35,23 +35,23 @@ from backstay.plan.intent import (
 )
 from backstay.policy import Grant
 from backstay.request.filters import Slot
-from backstay.sql.dialect import Expression, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
 #: Given the page, the value as JSON.
 Render: TypeAlias = Callable[[sa.FromClause], Expression]
 
 
-def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None) -> sa.Select[Any]:
+def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, form: Form = "json") -> sa.Select[Any]:
     """The statement of *plan*: one row of (JSON text, number of rows in it, total or NULL).
 
     Raises:
         PlanError: 42704, PGRST127, where the database has no such type or feature.
     """
-    build = Build(dialect, max_rows)
+    build = Build(dialect, max_rows, form)
     layer = build.layer(plan.node)
     page = layer.page()
-    body = dialect.body(dialect.json_array(layer.object(page)))
+    body = layer.body(page)
     total: Any = layer.total() if plan.count else sa.null()
     return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
@@ -67,6 +67,7 @@ class Build:
 
     dialect: SqlDialect
     max_rows: int | None
+    form: Form = "json"
     aliases: int = 0
     pages: int = 0
     #: What must hold whatever the rows; to be asked where it is asked once.
@@ -83,6 +84,7 @@ class Build:
         return layer
 
     def layer(self, node: Node, source: sa.FromClause | None = None) -> Layer:
+        """A layer over *source*, by default the node's own table."""
         layer = Layer(self, node, self.alias(node.table.sql) if source is None else source)
         layer.from_ = layer.joined(node, layer.source)
         layer.where = [*layer.visible(node.grant, node, layer.source), *layer.conditions(node, layer.source)]
@@ -149,8 +151,10 @@ class Layer:
         most, page = self.build.max_rows, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
-        elif most is not None:
-            statement = statement.limit(most)
+        elif page.limit is not None or most is not None:
+            rows = min(n for n in (page.limit, most) if n is not None)
+            # Written out, so that the planner knows how few rows are wanted (see ``plan/shape.py``).
+            statement = statement.limit(sa.literal_column(str(int(rows))))
         if isinstance(page.offset, Slot):
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
@@ -168,6 +172,17 @@ class Layer:
         if not aggregate:
             self.grouping.append(label)
         return label
+
+    def body(self, page: sa.FromClause) -> Expression:
+        """All rows of *page* as one text."""
+        dialect = self.build.dialect
+        form = dialect.form(self.build.form)
+        if form == "csv" and dialect.csv is not None:
+            return dialect.csv([(key, render(page)) for key, render in self.outputs])
+        row = self.object(page)
+        if form == "stripped" and dialect.stripped is not None:
+            row = dialect.stripped(row)
+        return dialect.body(dialect.json_array(row))
 
     def object(self, page: sa.FromClause) -> Expression:
         return self.build.dialect.json_object([(key, render(page)) for key, render in self.outputs])

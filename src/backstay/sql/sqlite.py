@@ -16,6 +16,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion, type_name
 from backstay.plan.intent import Compare
@@ -25,6 +26,7 @@ from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
@@ -42,6 +44,11 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.json_group_array(value),
         nested=lambda value: sa.func.json(value),
         body=lambda value: value,
+        stripped=None,
+        csv=None,
+        writes_inside=False,
+        tells_nulls=False,
+        json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,
         sort_key=_sort_key,
@@ -58,6 +65,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stored_type=lambda column: sa.types.NULLTYPE,
         pick=lambda pair: _finite(pair[1]),
         insert=sqlite_dialect.insert,
+        try_lock=lambda number: None,
+        now=lambda: sa.func.backstay_now(type_=sa.types.NULLTYPE),
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
 
@@ -68,6 +77,8 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
 
 def _json_value(typed: Typed) -> Expression:
     value = typed.expression
+    if isinstance(typed.type, AsStored):
+        return stored_value(typed)
     match family_of(typed.type):
         case "boolean":
             return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
@@ -100,7 +111,7 @@ def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _document(typed: Typed) -> Expression:
-    return typed.expression
+    return stored_document(typed) if isinstance(typed.type, AsStored) else typed.expression
 
 
 def _json_path(path: tuple[Step, ...]) -> Expression:

@@ -17,25 +17,75 @@ from backstay.catalog import Column, Table
 from backstay.plan.intent import Node
 from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
-from backstay.sql.dialect import Expression, Listed, SqlDialect
+from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.select import Build, adapted
 
 
 def key_columns(table: Table) -> tuple[Column, ...]:
     """What tells the rows of *table* apart: its primary key, or all of its columns where it has none."""
+    if not table.primary_key and table.row_number is not None:
+        return (table.row_number,)
     names = table.primary_key or tuple(table.columns)
     return tuple(table.columns[name] for name in names)
 
 
+def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, *, checked: bool) -> bool:
+    """Whether writing and rendering fit into one statement: no policy has anything to say about any row.
+
+    *checked* tells that a statement of its own judges rows.
+    """
+    if not dialect.writes_inside or checked or (not isinstance(plan, DeletePlan) and plan.parents):
+        return False
+    written = plan.written if not isinstance(plan, DeletePlan) else frozenset()
+    grants = [plan.grant.rows(written)]
+    if isinstance(plan, InsertPlan):
+        if not plan.packed and not plan.computed and plan.returning is None:
+            return False
+        grants += [g.rows(written) for g in (plan.update_grant, plan.read_grant) if g is not None]
+    else:
+        grants.append(plan.rows.grant.rows(plan.rows.mentioned))
+    if plan.returning is not None:
+        grants.append(plan.returning.grant.rows(plan.returning.mentioned))
+    return all(isinstance(rows, True_) for rows in grants)
+
+
+def alone_sql(
+    plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, slots: int, form: Form
+) -> sa.Select[Any]:
+    """``WITH _w AS (INSERT … RETURNING *) SELECT body, number of rows, keys of the first FROM _w``.
+
+    The rows are rendered as they were written: a table needs no key for it, and its types no equality.
+    """
+    match plan:
+        case InsertPlan():
+            write = _insert(plan, dialect, slots)
+        case UpdatePlan():
+            write = _update(plan, dialect, slots)
+        case DeletePlan():
+            write = _delete(plan, dialect)
+    written = write.returning(*(column.sql for column in plan.table.columns.values())).cte("_w")
+    names = [name for name in plan.table.columns if name in plan.table.primary_key]
+    keys = sa.select(dialect.json_texts([written.c[name] for name in names])).limit(1).scalar_subquery()
+    first: Any = keys if names else sa.null()
+    if plan.returning is None:
+        return sa.select(sa.literal_column("''"), sa.func.count(), first).select_from(written)
+    layer = Build(dialect, None, form).layer(plan.returning, written)
+    page = layer.page()
+    return sa.select(layer.body(page), sa.func.count(), first).select_from(page)
+
+
 def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
+    judges = () if judges_first(plan) else (plan.grant, plan.update_grant)
+    returned = _returned(plan.table, judges, plan.written, dialect)
+    return cast("sa.Executable", _insert(plan, dialect, slots).returning(*returned))
+
+
+def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
     table = _table(plan.table)
-    returned = _returned(plan.table, (plan.grant, plan.update_grant), plan.written, dialect)
-    statement: Any
     if not plan.packed and not plan.computed:
-        statement = dialect.insert_nothing(table).returning(*returned)
-        return cast("sa.Executable", statement)
+        return dialect.insert_nothing(table)
     listed = dialect.listed(plan.packed, slots)
     values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
     allowed = judged_first(plan, listed)
@@ -43,16 +93,17 @@ def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executab
     source = sa.select(*values).select_from(listed.from_).where(where).order_by(listed.ordinal)
     targets = [column.sql for column in (*plan.packed, *plan.computed)]
     statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
-    return cast("sa.Executable", _on_conflict(statement, plan, dialect).returning(*returned))
+    return _on_conflict(statement, plan, dialect)
 
 
 def judges_first(plan: InsertPlan) -> bool:
     """Whether the policy can be judged from the values that are sent, before any constraint is asked.
 
-    A refused row must not learn from a constraint what the table holds.  With ON CONFLICT it is judged afterwards:
-    there a missing row may also be one that a conflict left alone.
+    A refused row must not learn from a constraint what the table holds.  A policy that looks at other rows sees them as
+    they were before the write, as PostgreSQL's own row security does.  With ON CONFLICT it is judged afterwards: there a
+    missing row may also be one that a conflict left alone.
     """
-    if plan.conflict is not None or not plan.packed or plan.grant.has_subquery(plan.written):
+    if plan.conflict is not None or not plan.packed:
         return False
     rows, sent = plan.grant.rows(plan.written), {column.sql for column in plan.packed}
     return not isinstance(rows, True_) and _columns_of(rows, plan.table) <= sent
@@ -71,7 +122,9 @@ def judged_first(plan: InsertPlan, listed: Listed) -> ColumnElement[bool] | None
 
 
 def _columns_of(rows: ColumnElement[bool], table: Table) -> set[Any]:
-    return {_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None}
+    """The columns of *table* that *rows* mentions, in its subqueries too."""
+    mentioned = (_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None)
+    return {column for column in mentioned if column.table is table.sql}
 
 
 def _plain(column: Any) -> Any:
@@ -89,6 +142,12 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
     changed = {name: value for name, value in changed.items() if name not in names} or changed
     if not plan.conflict.merge or not changed:
         return statement.on_conflict_do_nothing(index_elements=keys)
+    # A merge is a change: what the server keeps of changes is kept here too.
+    for column in plan.table.columns.values():
+        if column.name not in plan.written and column.duty == "updated":
+            changed[column.name] = statement.excluded[column.name]
+        elif column.name not in plan.written and column.duty == "version":
+            changed[column.name] = column.sql + 1
     if plan.update_grant is None or plan.read_grant is None:
         raise AssertionError("a merge without an update grant")
     # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
@@ -97,23 +156,41 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
     return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 
-def update_sql(
-    plan: UpdatePlan, dialect: SqlDialect, slots: int, *, defaults: frozenset[str] = frozenset()
-) -> sa.Executable:
+def update_sql(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``UPDATE`` of the addressed rows; the new values are slots *slots* and on, one each."""
+    returned = _returned(plan.table, (plan.grant,), plan.written, dialect)
+    return cast("sa.Executable", _update(plan, dialect, slots).returning(*returned))
+
+
+def _update(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> Any:
     table = _table(plan.table)
     values: dict[Any, Any] = {column.sql: _onupdate(column) for column in plan.computed}
     for at, column in enumerate(plan.packed, slots):
         parameter = SlotParameter.of(at, lambda value: value, dialect.stored_type(column))
         values[column.sql] = dialect.stored(column, parameter)
-    statement = sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
-    return statement.returning(*_returned(plan.table, (plan.grant,), plan.written, dialect))
+    return sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
 
 
 def delete_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Executable:
-    table = _table(plan.table)
-    statement = sa.delete(table).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
-    return statement.returning(*(dialect.key_out(column) for column in key_columns(plan.table)), sa.literal_column("1"))
+    keys = [dialect.key_out(column) for column in key_columns(plan.table)]
+    return cast("sa.Executable", _delete(plan, dialect).returning(*keys, sa.literal_column("1")))
+
+
+def _delete(plan: DeletePlan, dialect: SqlDialect) -> Any:
+    return _removal(plan.table, dialect).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
+
+
+def _removal(table: Table, dialect: SqlDialect) -> Any:
+    """``DELETE``, or the ``UPDATE`` that marks rows as deleted."""
+    deleted, version = table.column_for("deleted"), table.column_for("version")
+    if deleted is None:
+        return sa.delete(_table(table))
+    # Every column with an onupdate is named, or SQLAlchemy would add it: marking a row leaves the client's as they are.
+    values: dict[Any, Any] = {c.sql: c.sql for c in table.columns.values() if c.sql.onupdate is not None}
+    values |= {c.sql: dialect.now() for c in (deleted, table.column_for("updated")) if c is not None}
+    if version is not None:
+        values[version.sql] = version.sql + 1
+    return sa.update(_table(table)).values(values)
 
 
 def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
@@ -122,7 +199,7 @@ def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Exe
     listed = dialect.listed(key_columns(plan.table), slots)
     same = _same_keys(plan.table, table, listed)
     found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(same).correlate(table).exists()
-    return sa.delete(table).where(found).returning(sa.literal_column("1"))
+    return cast("sa.Executable", _removal(plan.table, dialect).where(found).returning(sa.literal_column("1")))
 
 
 def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
@@ -148,20 +225,28 @@ def check_sql(
     return sa.select(sa.func.count()).select_from(listed.from_.join(source, same)).where(*allowed)
 
 
-def read_sql(node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None) -> sa.Select[Any]:
-    """The representation of the rows of the packed keys: (JSON text, number of rows, NULL).
+def read_sql(
+    node: Node,
+    dialect: SqlDialect,
+    slots: int,
+    *,
+    max_rows: int | None = None,
+    form: Form = "json",
+    count: bool = False,
+) -> sa.Select[Any]:
+    """The representation of the rows of the packed keys: (JSON text, number of rows, number without the page or NULL).
 
     They come in the node's order, or in that of the keys where it has none.
     """
-    build = Build(dialect, max_rows)
+    build = Build(dialect, max_rows, form)
     listed = dialect.listed(key_columns(node.table), slots)
     layer = build.layer(node, _keyed(build, node.table))
     layer.from_ = listed.from_.join(layer.from_, _same_keys(node.table, layer.source, listed))
     layer.order = None if node.sort else listed.ordinal
     page = layer.page()
-    body = dialect.body(dialect.json_array(layer.object(page)))
-    nothing: Any = sa.null()
-    return sa.select(body, sa.func.count(), nothing).select_from(page).where(*build.guards)
+    body = layer.body(page)
+    total: Any = layer.total() if count else sa.null()
+    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
 
 def _keyed(build: Build, table: Table) -> sa.FromClause:
@@ -214,6 +299,8 @@ def _default(column: Column) -> Expression:
 
 
 def _onupdate(column: Column) -> Any:
+    if column.duty == "version":
+        return column.sql + 1
     return column.sql.onupdate.arg  # type: ignore[union-attr]
 
 

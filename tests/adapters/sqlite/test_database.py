@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
+import apsw
 import pytest
 from sqlalchemy import text
 
@@ -111,3 +113,42 @@ async def test_the_log_is_moved_into_the_file(tmp_path: Path) -> None:
     size = path.stat().st_size
     await database.close()
     assert size > 5_000_000
+
+
+async def test_a_damaged_file_after_a_crash_is_not_served(tmp_path: Path) -> None:
+    """DU3: the log of an unclean stop makes the file be looked through."""
+    sound, copy = tmp_path / "sound.db", tmp_path / "copy.db"
+    running = apsw.Connection(str(sound))
+    running.pragma("journal_mode", "wal")
+    running.execute("CREATE TABLE t (a UNIQUE)")
+    with running:
+        running.executemany("INSERT INTO t VALUES (?)", [(f"value {n}",) for n in range(5000)])
+    running.wal_checkpoint()
+    running.execute("INSERT INTO t VALUES ('in the log')")
+    for end in ("", "-wal"):
+        shutil.copy(f"{sound}{end}", f"{copy}{end}")
+    good = SqliteDatabase(str(copy))
+    await good.open()
+    assert tuple(await good.fetch(Statement("SELECT count(*) FROM t"))) == (5001,)
+    await good.close()
+
+    shutil.copy(f"{sound}-wal", f"{copy}-wal")
+    with copy.open("r+b") as file:
+        file.seek(4096 * 10)
+        file.write(b"\xff" * 4096 * 3)
+    bad = SqliteDatabase(str(copy))
+    with pytest.raises(DatabaseError) as caught:
+        await bad.open()
+    running.close()
+    assert caught.value.code == "XX001"
+
+
+async def test_errors_of_functions_arrive(tmp_path: Path) -> None:
+    """What a function refuses inside a statement keeps its code."""
+    database = SqliteDatabase(str(tmp_path / "app.db"))
+    await database.open()
+    for bounded in (True, False):
+        with pytest.raises(DatabaseError) as caught:
+            await database.fetch(Statement("SELECT backstay_like('a', ?)", ("a\\",)), bounded=bounded)
+        assert caught.value.code == "22025"
+    await database.close()

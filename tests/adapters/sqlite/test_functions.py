@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from functools import cmp_to_key
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.adapters.sqlite.connection import Location, connect
-from backstay.adapters.sqlite.functions import compare_decimals, json_contains, lower_text
+from backstay.adapters.sqlite.functions import DecimalSum, check_size, compare_decimals, json_contains, lower_text
+from backstay.errors import DatabaseError
 
 
 @pytest.mark.parametrize(
@@ -48,10 +50,36 @@ def test_json_contains(whole: str | None, part: str | None, expected: int | None
     assert json_contains(whole, part) == expected
 
 
-def test_json_contains_survives_depth() -> None:
-    """LM3: nesting beyond Python's stack is no containment, not a crash."""
-    deep = "[" * 5000 + "]" * 5000
-    assert json_contains(deep, deep) in (None, 1)
+@pytest.mark.parametrize("depth", [100, 400, 5000])
+def test_json_contains_survives_depth(depth: int) -> None:
+    """LM3: nesting beyond Python's stack is the client's mistake, not a crash."""
+    deep = "[" * depth + "]" * depth
+    try:
+        outcome: object = json_contains(deep, deep)
+    except DatabaseError as error:
+        outcome = error.status
+    assert outcome in (1, 400)
+
+
+def test_json_contains_is_bounded() -> None:
+    """LM10: two large values cannot hold the event loop."""
+    whole = "[" + ",".join(f"[{n}]" for n in range(20_000)) + "]"
+    part = "[" + ",".join(["[19999]"] * 500) + "]"
+    started = time.perf_counter()
+    with pytest.raises(DatabaseError, match="timeout"):
+        json_contains(whole, part)
+    assert time.perf_counter() - started < 5
+
+
+@pytest.mark.parametrize("number", ["1e200000", "-1e200000", "1e-20000"])
+def test_no_number_becomes_a_gigabyte_of_text(number: str) -> None:
+    """22003, as PostgreSQL's numeric overflows."""
+    with pytest.raises(DatabaseError) as caught:
+        check_size(Decimal(number))
+    total = DecimalSum()
+    with pytest.raises(DatabaseError):
+        total.step(number)
+    assert (caught.value.code, check_size(Decimal("NaN")).is_nan()) == ("22003", True)
 
 
 def test_lower() -> None:

@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from sqlalchemy import (
     ARRAY,
     JSON,
@@ -47,7 +45,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.types import TypeEngine
 
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
-from backstay.adapters.sqlite.storage import instant_text, interval_text, parse_interval
+from backstay.adapters.sqlite.iso import instant_text
 
 
 class Color(Enum):
@@ -184,25 +182,6 @@ def test_refused_values(engine: Engine, type_: TypeEngine[Any], value: Any) -> N
     table.metadata.create_all(engine)
     with pytest.raises(StatementError), engine.begin() as connection:
         connection.execute(insert(table).values(v=value))
-
-
-@given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=20))
-def test_instants_sort_as_text(instants: list[datetime]) -> None:
-    """``+`` < ``.`` < digits: text order is time order."""
-    assert sorted(map(instant_text, instants)) == [instant_text(instant) for instant in sorted(instants)]
-
-
-@given(st.timedeltas(min_value=timedelta(days=-100_000), max_value=timedelta(days=100_000)))
-def test_intervals_come_back(value: timedelta) -> None:
-    """What is written is read."""
-    assert parse_interval(interval_text(value)) == value
-
-
-@pytest.mark.parametrize("text_", ["", "1 day 2", "month", "1 day 02:00:00 "])
-def test_no_interval(text_: str) -> None:
-    """Other text is refused."""
-    with pytest.raises(ValueError, match="interval"):
-        parse_interval(text_)
 
 
 @pytest.mark.parametrize(

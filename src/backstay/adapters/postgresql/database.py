@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -31,6 +31,7 @@ class PostgresDatabase:
     Args:
         dsn: ``postgresql://user:password@host:port/database``, as libpq reads it.
         schema: the only schema on the search path; the server's default path when ``None``.
+        search_path: schemas on the search path, followed by ``public``, for a database that is not ours to create.
         budget_seconds: the server's ``statement_timeout``.
         max_size: most connections of the data plane; sessions have as many again.
         wait_seconds: longest wait for a connection, then PGRST003.
@@ -44,12 +45,14 @@ class PostgresDatabase:
         dsn: str,
         *,
         schema: str | None = None,
+        search_path: Sequence[str] = (),
         budget_seconds: float = 5.0,
         max_size: int = 10,
         wait_seconds: float = 10.0,
         connect_seconds: float = 5.0,
     ) -> None:
         self._dsn = dsn
+        self._budget_seconds = budget_seconds
         self._schema = schema
         self._max_size = max_size
         self._wait_seconds = wait_seconds
@@ -63,6 +66,8 @@ class PostgresDatabase:
         }
         if schema is not None:
             self._settings["search_path"] = _quoted(schema)
+        elif search_path:
+            self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 
@@ -87,7 +92,11 @@ class PostgresDatabase:
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
-            self._dsn, timeout=self._connect_seconds, server_settings=self._settings
+            self._dsn,
+            timeout=self._connect_seconds,
+            # The server keeps the budget; this is for a network that has gone silent.
+            command_timeout=self._budget_seconds + 5,
+            server_settings=self._settings,
         )
         return connection
 
@@ -113,11 +122,14 @@ class PostgresDatabase:
             row = await prepared.fetchrow(*statement.args)
         except asyncpg.InvalidCachedStatementError:
             row = await self._fetch_anew(held, statement)
+        except TimeoutError as error:
+            pool.abandon(held)
+            raise from_postgresql(error) from error
         except Exception as error:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:  # cancelled: the statement may still run
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return () if row is None else row
@@ -133,7 +145,7 @@ class PostgresDatabase:
             pool.release(held)
             raise from_postgresql(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
@@ -151,7 +163,7 @@ class PostgresDatabase:
             pool.release(held)
             raise _translated(error) from error
         except BaseException:
-            pool.discard(held)
+            pool.abandon(held)
             raise
         pool.release(held)
         return outcome

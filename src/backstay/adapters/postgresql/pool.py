@@ -11,6 +11,7 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
@@ -71,6 +72,7 @@ class Pool:
         self._waiters: deque[asyncio.Future[Held | None]] = deque()
         self._drained: asyncio.Event | None = None
         self._closed = False
+        self._abandoning: set[asyncio.Task[None]] = set()
 
     @property
     def size(self) -> int:
@@ -135,6 +137,18 @@ class Pool:
             self.discard(held)
         elif not self._hand_over(held):
             self._idle.append(held)
+
+    def abandon(self, held: Held) -> None:
+        """Throw *held* away after its caller was cancelled: the server is told to stop, so that its locks are freed."""
+        task = asyncio.get_running_loop().create_task(self._abandon(held))
+        self._abandoning.add(task)
+        task.add_done_callback(self._abandoning.discard)
+
+    async def _abandon(self, held: Held) -> None:
+        # asyncpg has a cancel request on its way; closing waits for it, terminating would overtake it.
+        with contextlib.suppress(Exception):
+            await held.connection.close(timeout=2)
+        self.discard(held)
 
     def discard(self, held: Held) -> None:
         """Throw *held* away: it broke, or nobody knows what it is doing."""

@@ -20,7 +20,7 @@ import apsw
 
 from backstay.adapters.sqlite.authorizer import authorize
 from backstay.adapters.sqlite.functions import register
-from backstay.errors import ConfigError
+from backstay.errors import ConfigError, DatabaseError
 
 #: 3.51.3 fixed a bug that corrupts a WAL database when a checkpoint meets a restart of the log.
 OLDEST: Final = (3, 51, 3)
@@ -63,21 +63,23 @@ class Budget:
     The clock starts at the handler's first call, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_ends", "seconds")
+    __slots__ = ("_allowed", "_ends", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
+        self._allowed = seconds
         self._ends = 0.0
 
-    def start(self) -> None:
-        """A statement begins."""
+    def start(self, seconds: float | None = None) -> None:
+        """A statement begins, and may take *seconds* (by default the whole budget)."""
         self._ends = 0.0
+        self._allowed = self.seconds if seconds is None else seconds
 
     def over(self) -> bool:
         """Whether the statement must stop; called by SQLite."""
         now = time.monotonic()
         if self._ends == 0.0:
-            self._ends = now + self.seconds
+            self._ends = now + self._allowed
             return False
         return now > self._ends
 
@@ -122,6 +124,29 @@ def connect(
         connection.close()
         raise
     return connection
+
+
+def check_after_crash(location: Location, *, seconds: float = 2.0) -> None:
+    """Look through a file whose log was left behind (DU3), as far as *seconds* allow.
+
+    A log is left by a crash, and is there while another process has the file open.
+
+    Raises:
+        DatabaseError: XX001, the file is damaged.
+    """
+    if location.memory or not Path(f"{location.name}-wal").exists():
+        return
+    budget = Budget(seconds)
+    connection = connect(location, "owner", budget=budget)
+    try:
+        budget.start()
+        found = connection.execute("PRAGMA quick_check(1)").fetchall()
+    except apsw.InterruptError:
+        return
+    finally:
+        connection.close()
+    if found != [("ok",)]:
+        raise DatabaseError("XX001", "the database file is damaged", hint="restore the last backup")
 
 
 def _configure(connection: apsw.Connection, location: Location, role: Role, busy_seconds: float) -> None:

@@ -24,6 +24,11 @@ from backstay.errors import DatabaseError
 
 T = TypeVar("T")
 
+#: How long a read may hold the event loop (LM10).  One that takes longer is stopped there, begun again in a thread, and
+#: goes to a thread at once from then on.
+_INLINE_SECONDS: Final = 0.025
+_MAX_HEAVY: Final = 1000
+
 #: Threads for reads that are not known to be short.
 _THREADS: Final = 4
 #: Most such reads at one time, running or waiting for a thread.
@@ -70,6 +75,8 @@ class SqliteDatabase:
             busy_seconds=busy_seconds,
             max_waiting=max_waiting,
         )
+        #: Statements that have once taken too long for the event loop.
+        self._heavy: set[str] = set()
         self._opened: list[Reader] = []
         self._readers: Readers | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -111,8 +118,13 @@ class SqliteDatabase:
         if self._location.memory and self.writer.loans:
             # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
             return await self.writer.write(lambda: _first(statement))
-        if bounded:
-            return readers.reader.first(statement)
+        if bounded and statement.sql not in self._heavy:
+            try:
+                return readers.reader.first(statement, _INLINE_SECONDS)
+            except DatabaseError as error:
+                if error.code != "57014" or self._budget_seconds <= _INLINE_SECONDS:
+                    raise
+                self._remember_heavy(statement.sql)
         assert self._threads is not None  # noqa: S101 - for the type checker
         if self._slow >= _SLOW:
             raise DatabaseError("BST503", "the database is busy: too many slow reads", headers=RETRY)
@@ -122,6 +134,11 @@ class SqliteDatabase:
             return await loop.run_in_executor(self._threads, lambda: readers.reader.first(statement))
         finally:
             self._slow -= 1
+
+    def _remember_heavy(self, sql: str) -> None:
+        if len(self._heavy) >= _MAX_HEAVY:
+            self._heavy.clear()
+        self._heavy.add(sql)
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""

@@ -16,8 +16,9 @@ import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget
-from backstay.db.failures import FOREIGN_KEY, ConstraintError, Violation, broken_constraint, foreign_key_name
+from backstay.db.failures import foreign_key_name
 from backstay.db.statement import Statement
+from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint
 
 #: Longest search, in seconds.
 _SECONDS: Final = 0.05

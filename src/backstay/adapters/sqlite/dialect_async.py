@@ -187,7 +187,7 @@ class ApswAsyncContext(SQLiteExecutionContext):
     """``stream`` works, on rows that are in memory already: a cursor left open would hold its snapshot."""
 
     def create_server_side_cursor(self) -> Any:
-        return self._dbapi_connection.cursor(server_side=True)  # type: ignore[call-arg]
+        return self._dbapi_connection.cursor(server_side=True)
 
 
 class ApswAsyncDialect(ApswDialect):

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
+from itertools import count
 from typing import Any, Final
 
 import apsw
 
 from backstay.adapters.sqlite.casting import cast, json_text
+from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
+from backstay.db.failures import TIMEOUT_MESSAGE
+from backstay.errors import DatabaseError
 
 #: The collation of exact decimals kept as text.
 DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
 
 #: PostgreSQL's numeric holds up to 131072 digits before the point; a sum of bounded values never needs more than this.
 _EXACT: Final = Context(prec=1000)
+
+#: Of JSON values within one containment test: some tenths of a second.
+_MOST_COMPARISONS: Final = 200_000
 
 
 def lower_text(value: Any) -> str | None:
@@ -48,21 +56,26 @@ def json_contains(whole: Any, part: Any) -> int | None:
         return None
     try:
         outer, inner = json.loads(whole), json.loads(part)
-    except (ValueError, TypeError, RecursionError):
+        # PostgreSQL's special case (manual §8.14.3): an array may contain a primitive, at the top only.
+        if isinstance(outer, list) and not isinstance(inner, list | dict):
+            inner = [inner]
+        return int(_contains(outer, inner, count()))
+    except (ValueError, TypeError):
         return None
-    # A special exception in PostgreSQL (jsonb containment, §8.14.3): an array may contain a primitive, at the top only.
-    if isinstance(outer, list) and not isinstance(inner, (list, dict)):
-        return int(any(_contains(item, inner) for item in outer))
-    return int(_contains(outer, inner))
+    except RecursionError:
+        raise DatabaseError("22023", "the JSON value is nested too deeply") from None
 
 
-def _contains(whole: Any, part: Any) -> bool:
+def _contains(whole: Any, part: Any, effort: Iterator[int]) -> bool:
+    # The progress handler cannot look inside one call: two large values must not hold the event loop.
+    if next(effort) > _MOST_COMPARISONS:
+        raise DatabaseError("57014", TIMEOUT_MESSAGE)
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(
-            key in whole and _contains(whole[key], value) for key, value in part.items()
+            key in whole and _contains(whole[key], value, effort) for key, value in part.items()
         )
     if isinstance(part, list):
-        return isinstance(whole, list) and all(any(_contains(have, want) for have in whole) for want in part)
+        return isinstance(whole, list) and all(any(_contains(have, want, effort) for have in whole) for want in part)
     # True == 1 in Python, and not in JSON.
     return isinstance(whole, bool) == isinstance(part, bool) and bool(whole == part)
 
@@ -88,6 +101,17 @@ def _decimal(text: str) -> Decimal | None:
         return None
 
 
+def check_size(number: Decimal) -> Decimal:
+    """*number*, if PostgreSQL's numeric could hold it: its text is then of a reasonable length.
+
+    Raises:
+        DatabaseError: 22003.
+    """
+    if number.is_finite() and not -16_384 < number.adjusted() < 131_072:
+        raise DatabaseError("22003", "value overflows numeric format")
+    return number
+
+
 class DecimalSum:
     """The exact sum of decimals, as text; NULL of no rows."""
 
@@ -99,10 +123,17 @@ class DecimalSum:
     def step(self, *values: Any) -> None:
         number = _decimal(str(values[0])) if values[0] is not None else None
         if number is not None:
+            check_size(number)
+        if number is not None:
             self._total = number if self._total is None else _EXACT.add(self._total, number)
 
     def final(self) -> str | None:
         return None if self._total is None else format(self._total, "f")
+
+
+def now_text(*_: Any) -> str:
+    """The present moment, as a ``timestamptz`` column keeps it."""
+    return instant_text(datetime.now(UTC))
 
 
 def register(connection: apsw.Connection) -> None:
@@ -119,6 +150,7 @@ def register(connection: apsw.Connection) -> None:
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
+    connection.create_scalar_function("backstay_now", now_text, 0, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
     connection.create_collation(JSON_COLLATION, compare_json)

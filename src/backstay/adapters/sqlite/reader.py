@@ -25,12 +25,12 @@ class Reader:
             raise from_sqlite(error, metadata) from error
         self._cursor = self._connection.cursor()
 
-    def first(self, statement: Statement) -> Row:
-        """The first row, or ``()`` when there is none.
+    def first(self, statement: Statement, seconds: float | None = None) -> Row:
+        """The first row, or ``()`` when there is none; *seconds* may be less than the whole budget.
 
         All rows are fetched: a statement left half-way would hold its snapshot and keep the log from being reset.
         """
-        self._budget.start()
+        self._budget.start(seconds)
         try:
             rows = self._cursor.execute(statement.sql, statement.args).fetchall()
         except Exception as error:

@@ -17,19 +17,19 @@ import os
 import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import apsw
 from sqlalchemy import MetaData
 
-from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.adapters.sqlite.connection import Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key
-from backstay.db.failures import RETRY, from_sqlite
+from backstay.adapters.sqlite.waiting import Failed, Job, Loan, Waiting, answer, busy
+from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
 from backstay.db.transaction import drive
-from backstay.errors import BackstayError, DatabaseError
+from backstay.errors import BackstayError
 
 T = TypeVar("T")
 
@@ -38,74 +38,6 @@ _BROKEN: Final = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_
 
 #: Bytes of log after which it is moved into the file when a session, which cannot do so itself, has written.
 _LOG_BYTES: Final = 4 << 20
-
-
-def _busy(message: str) -> DatabaseError:
-    return DatabaseError("BST503", message, hint="try again in a second", headers=RETRY)
-
-
-class _Waiting:
-    """Something in the queue, and the future of who waits for it."""
-
-    __slots__ = ("_claim", "future", "loop")
-
-    def __init__(self) -> None:
-        self.loop = asyncio.get_running_loop()
-        self.future: asyncio.Future[Any] = self.loop.create_future()
-        self._claim = threading.Lock()
-
-    def claim(self) -> bool:
-        """True for the first caller only: the writer that starts it, or the caller that gives up."""
-        return self._claim.acquire(blocking=False)
-
-    def give_up(self) -> None:
-        """Its time in the queue is over (runs on the loop)."""
-        if self.claim() and not self.future.done():
-            self.future.set_exception(_busy("the database is busy: the write waited too long"))
-
-
-class _Job(_Waiting):
-    __slots__ = ("rollback", "steps")
-
-    def __init__(self, steps: Callable[[], Steps[Any]], rollback: bool) -> None:
-        super().__init__()
-        self.steps = steps
-        self.rollback = rollback
-
-
-class _Loan(_Waiting):
-    """The right to write, lent to a session."""
-
-    __slots__ = ("returned",)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.returned = threading.Event()
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    error: Exception
-
-
-def _answer(outcomes: Sequence[tuple[_Waiting, Any]]) -> None:
-    """Hand each outcome to its caller's loop: one wake-up per loop, not per caller."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[_Waiting, Any]]] = {}
-    for one in outcomes:
-        by_loop.setdefault(one[0].loop, []).append(one)
-    for loop, those in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits there any more
-            loop.call_soon_threadsafe(_deliver, those)
-
-
-def _deliver(outcomes: Sequence[tuple[_Waiting, Any]]) -> None:
-    for waiting, outcome in outcomes:
-        if waiting.future.done():
-            continue
-        if isinstance(outcome, _Failed):
-            waiting.future.set_exception(outcome.error)
-        else:
-            waiting.future.set_result(outcome)
 
 
 class Writer:
@@ -135,7 +67,7 @@ class Writer:
         self._max_group = max_group
         self._max_waiting = max_waiting
         self._metadata = metadata
-        self._queue: SimpleQueue[_Waiting | None] = SimpleQueue()
+        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
         self._connection: apsw.Connection | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -150,8 +82,12 @@ class Writer:
         """Open the connection and start the thread.
 
         Raises:
-            BackstayError: the file cannot be opened.
+            DatabaseError: PGRST000, the file cannot be opened; XX001, it is damaged or no database.
         """
+        try:
+            check_after_crash(self._location)
+        except Exception as error:
+            raise from_sqlite(error, self._metadata) from error
         self._connect()
         self._closing = False
         self._thread = threading.Thread(target=self._serve, name="backstay-sqlite-writer", daemon=True)
@@ -172,14 +108,14 @@ class Writer:
 
         A caller that is cancelled before its turn writes nothing; after that, its write may stand.
         """
-        job = _Job(steps, rollback)
+        job = Job(steps, rollback)
         result: T = await self._wait(job)
         return result
 
     @asynccontextmanager
     async def lend(self) -> AsyncIterator[None]:
         """Hold the right to write: in its turn, and until the block ends."""
-        loan = _Loan()
+        loan = Loan()
         self.loans += 1
         try:
             await self._wait(loan)
@@ -188,11 +124,11 @@ class Writer:
             self.loans -= 1
             loan.returned.set()
 
-    async def _wait(self, waiting: _Waiting) -> Any:
+    async def _wait(self, waiting: Waiting) -> Any:
         if self._closing or self._thread is None:
-            raise _busy("the database is closed")
+            raise busy("the database is closed")
         if self._queue.qsize() >= self._max_waiting:
-            raise _busy("the database is busy: too many writes wait")
+            raise busy("the database is busy: too many writes wait")
         self._queue.put(waiting)
         timer = waiting.loop.call_later(self._wait_seconds, waiting.give_up)
         try:
@@ -218,12 +154,12 @@ class Writer:
                 connection.close(force=True)
 
     def _serve(self) -> None:
-        waiting: _Waiting | None = None
+        waiting: Waiting | None = None
         while True:
             waiting = waiting or self._queue.get()
             if waiting is None:
                 break
-            if isinstance(waiting, _Loan):
+            if isinstance(waiting, Loan):
                 self._lend(waiting)
                 waiting = None
                 continue
@@ -234,15 +170,15 @@ class Writer:
             except BaseException:
                 # A bug, or the interpreter is going down.  Nothing of this group is committed or was answered as such.
                 self._disconnect()
-                _answer([(job, _Failed(_busy("the database writer failed"))) for job in claimed])
+                answer([(job, Failed(busy("the database writer failed"))) for job in claimed])
             if stop:
                 break
         self._disconnect()
         self._refuse_rest()
 
-    def _gather(self, first: _Waiting) -> tuple[list[_Job], _Waiting | None, bool]:
+    def _gather(self, first: Waiting) -> tuple[list[Job], Waiting | None, bool]:
         """*first* and what waits behind it, up to the first loan: (group, that loan, whether to stop after)."""
-        group: list[_Job] = [first]  # type: ignore[list-item]
+        group: list[Job] = [first]  # type: ignore[list-item]
         while len(group) < self._max_group:
             try:
                 following = self._queue.get_nowait()
@@ -250,7 +186,7 @@ class Writer:
                 break
             if following is None:
                 return group, None, True
-            if not isinstance(following, _Job):
+            if not isinstance(following, Job):
                 return group, following, False
             group.append(following)
         return group, None, False
@@ -260,12 +196,12 @@ class Writer:
             while True:
                 left = self._queue.get_nowait()
                 if left is not None and left.claim():
-                    _answer([(left, _Failed(_busy("the database is closed")))])
+                    answer([(left, Failed(busy("the database is closed")))])
 
-    def _lend(self, loan: _Loan) -> None:
+    def _lend(self, loan: Loan) -> None:
         if not loan.claim():
             return
-        _answer([(loan, None)])
+        answer([(loan, None)])
         # A loop that was closed with the loan in hand never returns it; nor does closing wait for a session for ever.
         while not loan.returned.wait(timeout=1.0):
             if loan.loop.is_closed() or self._closing:
@@ -281,15 +217,15 @@ class Writer:
             ):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
-    def _write(self, jobs: Sequence[_Job]) -> None:
+    def _write(self, jobs: Sequence[Job]) -> None:
         """Settle every one of *jobs*."""
-        again: list[Sequence[_Job]] = [jobs]
+        again: list[Sequence[Job]] = [jobs]
         while again:
             group = again.pop()
             if group:
                 again += self._together(group)
 
-    def _together(self, jobs: Sequence[_Job]) -> list[Sequence[_Job]]:
+    def _together(self, jobs: Sequence[Job]) -> list[Sequence[Job]]:
         """Run *jobs* in one transaction.  What could not be settled comes back, in the groups in which to run again."""
         try:
             if self._connection is None:
@@ -301,15 +237,15 @@ class Writer:
         except Exception as error:
             failure = self._failure(error)
             self._reopen_if_broken()
-            _answer([(job, _Failed(failure)) for job in jobs])
+            answer([(job, Failed(failure)) for job in jobs])
             return []
-        outcomes: list[tuple[_Job, Any]] = []
+        outcomes: list[tuple[Job, Any]] = []
         for at, job in enumerate(jobs):
             outcome = self._one(connection, job)
             if not connection.in_transaction:
                 # SQLite gave up the whole transaction because of this job.  The others lose nothing but time.
                 self._reopen_if_broken()
-                _answer([(job, outcome if isinstance(outcome, _Failed) else _Failed(_busy("the write was undone")))])
+                answer([(job, outcome if isinstance(outcome, Failed) else Failed(busy("the write was undone")))])
                 return [[*jobs[:at], *jobs[at + 1 :]]]
             outcomes.append((job, outcome))
         try:
@@ -322,14 +258,14 @@ class Writer:
             self._reopen_if_broken()
             if len(jobs) > 1:
                 return [[job] for job in reversed(jobs)]
-            _answer([(jobs[0], _Failed(failure))])
+            answer([(jobs[0], Failed(failure))])
             return []
         self.commits += 1
         self.jobs += len(jobs)
-        _answer(outcomes)
+        answer(outcomes)
         return []
 
-    def _one(self, connection: apsw.Connection, job: _Job) -> Any:
+    def _one(self, connection: apsw.Connection, job: Job) -> Any:
         """The outcome of *job*: its value, or the exception it ended with, its savepoint rolled back."""
         self._budget.start()
 
@@ -351,7 +287,7 @@ class Writer:
             outcome: Any = drive(job.steps(), run)
             undo = job.rollback
         except Exception as error:
-            outcome, undo = _Failed(error), True
+            outcome, undo = Failed(error), True
         if connection.in_transaction:
             if undo:
                 connection.execute("ROLLBACK TO job")

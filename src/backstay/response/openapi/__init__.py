@@ -1,0 +1,5 @@
+"""The API's description of itself: OpenAPI 3.1, for one kind of principal."""
+
+from backstay.response.openapi.document import About, describe
+
+__all__ = ["About", "describe"]
