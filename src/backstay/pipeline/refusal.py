@@ -115,7 +115,13 @@ def explained(
     answer = DatabaseError(error.code, error.message)
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
     if sees_all or own:
-        answer.details = details_of(error, rows[0] if len(rows) == 1 else None)
+        known = error
+        referred = scope.catalog.tables.get(violation.referred or "")
+        if referred is not None and not violation.still_referenced and not _sees_all(referred, scope):
+            # The database names the row of a bulk whose parent is missing, and could not name one whose parent is
+            # only hidden: so neither is told.
+            known = broken_constraint(violation)
+        answer.details = details_of(known, rows[0] if len(rows) == 1 else None)
     return answer
 
 

@@ -154,7 +154,7 @@ class Writes:
         key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.dialect.tells_nulls)
+        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
@@ -193,7 +193,7 @@ class Writes:
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
         (filled,) = fill_rows(
-            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.dialect.tells_nulls
+            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls
         )
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
