@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, function
+    from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
     from backstay.policy import Me, Policy, Principal, allow
@@ -26,6 +27,9 @@ __all__ = [
     "Policy",
     "Principal",
     "Settings",
+    "SoftDeleted",
+    "Timestamped",
+    "Versioned",
     "allow",
     "function",
 ]
@@ -43,6 +47,9 @@ _HOMES = {
     "Policy": "backstay.policy",
     "Principal": "backstay.policy",
     "Settings": "backstay.settings",
+    "SoftDeleted": "backstay.catalog.mixin",
+    "Timestamped": "backstay.catalog.mixin",
+    "Versioned": "backstay.catalog.mixin",
     "allow": "backstay.policy",
     "function": "backstay.catalog",
 }

@@ -29,7 +29,7 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, DataPlane, Described, Profiles, Surface, Terse
+from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -211,6 +211,7 @@ class Backstay:
             try:
                 if self._reflection is None:
                     await database.create_tables(self.metadata)
+                    await database.create_tables(idempotency.TABLES)
                 self._database = database
                 self._kernel = self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
@@ -243,11 +244,12 @@ class Backstay:
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
-            surface.catalog.schema: Data(
+            surface.catalog.schema: Plane(
                 surface,
                 database,
                 self._functions,
                 Described(self.title, self.version, to_anonymous=settings.profile != "prod"),
+                keeps_keys=self._reflection is None,
             )
             for surface in surfaces
         }

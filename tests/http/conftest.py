@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.api import Api, opened, quick_folder
+from tests.http.desk_app import DESK, desk
 from tests.http.shop_app import ROWS, shop
 
 
@@ -26,3 +27,15 @@ def opened_shop(request: pytest.FixtureRequest) -> Iterator[Api]:
 def api(opened_shop: Api) -> Api:
     """The shop with its first rows, on SQLite and on PostgreSQL."""
     return opened_shop.clean()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def opened_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with opened(request.param, tmp_path_factory.mktemp("desk"), desk, DESK, "desk") as api:
+        yield api
+
+
+@pytest.fixture
+def notes(opened_desk: Api) -> Api:
+    """The desk with its first rows, on SQLite and on PostgreSQL."""
+    return opened_desk.clean()

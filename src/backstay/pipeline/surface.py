@@ -66,7 +66,7 @@ class Surface:
         preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
-        return replace(preferences, tx=None, timezone=zone)
+        return replace(preferences, tx=None, timezone=zone, page=None)
 
     def require_table(self, scope: Scope, name: str) -> None:
         """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""

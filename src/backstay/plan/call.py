@@ -67,7 +67,10 @@ def read_arguments(function: Function, given: Mapping[str, Any], *, textual: boo
             values[parameter.name] = parameter.default
             continue
         try:
-            values[parameter.name] = _convert(given[parameter.name], parameter, textual)
+            value = _convert(given[parameter.name], parameter, textual)
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError("an integer has at most 64 bits")
+            values[parameter.name] = value
         except (ValueError, TypeError, RecursionError) as fault:
             faults.append({"argument": parameter.name, "message": str(fault).splitlines()[0][:300]})
     if faults:

@@ -53,7 +53,7 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total() if plan.count else sa.null()
-    return sa.select(body, sa.func.count(), total).select_from(page)
+    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
 
 def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
@@ -70,6 +70,8 @@ class Build:
     form: Form = "json"
     aliases: int = 0
     pages: int = 0
+    #: What must hold whatever the rows; to be asked where it is asked once.
+    guards: list[Expression] = field(default_factory=list)
 
     def alias(self, table: sa.FromClause) -> sa.FromClause:
         self.aliases += 1
@@ -243,6 +245,9 @@ class Layer:
                 found = self.exists(embed, source)
                 return sa.not_(found) if negated else found
             case Compare():
+                guard = self.build.dialect.guard(condition)
+                if guard is not None:
+                    self.build.guards.append(guard)
                 typed = self.build.dialect.compare(self.column(condition.operand, source), condition)
                 return sa.not_(typed) if condition.negated else typed
 
