@@ -192,9 +192,7 @@ class Writes:
             return _nothing(ask)
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows(
-            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls
-        )
+        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 
