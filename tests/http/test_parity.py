@@ -444,6 +444,14 @@ def test_written_rows_come_with_their_relations(fresh: Api) -> None:
     assert [{"name": "Egret", "owners": {"name": "Ann"}}] == gone.json
 
 
+def test_announced_columns_that_are_left_out(fresh: Api) -> None:
+    """An update sets what ``columns`` announces and the body lacks to null, or, with missing=default, leaves it."""
+    path = "ships?id=eq.1&columns=tons,owner_id&select=tons,owner_id"
+    kept = fresh.patch(path, {"tons": 5}, headers={"prefer": "return=representation, missing=default"})
+    assert [{"tons": 5, "owner_id": 1}] == kept.json
+    assert [{"tons": 6, "owner_id": None}] == fresh.patch(path, {"tons": 6, "name": "x"}, headers=FULL).json
+
+
 def test_duplicates_are_merged_or_ignored(fresh: Api) -> None:
     """Upserts tell 201 where a row is new and 200 where all were there, and where nothing can collide no resolution."""
     both = [{"id": 1, "name": "Hull"}, {"id": 8, "name": "Nice"}]

@@ -186,7 +186,10 @@ class Writes:
         if len(payload.rows) > 1:
             raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
         row = payload.rows[0] if payload.rows else {}
-        keys = tuple(row) if ask.shape.columns is None else tuple(name for name in ask.shape.columns if name in row)
+        keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
+        if ask.preferences.missing == "default":
+            # What is left out keeps its value; without the preference, what ``columns`` announces becomes null.
+            keys = tuple(name for name in keys if name in row)
         if not keys:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return _nothing(ask)
