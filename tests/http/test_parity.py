@@ -476,6 +476,7 @@ BAD_WRITES: list[tuple[str, str, Any, int, dict[str, Any]]] = [
     ("POST", "ships", {"id": 9, "name": "x", "owner_id": 77}, 409, problem("23503", 'insert or update on table "ships" violates foreign key constraint "ships_owner_id_fkey"', 'Key (owner_id)=(77) is not present in table "owners".')),  # fmt: skip
     ("DELETE", "owners?id=eq.2", None, 409, problem("23503", 'update or delete on table "owners" violates foreign key constraint "ships_owner_id_fkey" on table "ships"', 'Key (id)=(2) is still referenced from table "ships".')),  # fmt: skip
     ("POST", "owners", {"id": 9, "name": "x" * 21}, 400, problem("22001", "value too long for type character varying(20)")),  # fmt: skip
+    ("POST", "ports", {"id": 9}, 400, problem("23502", 'null value in column "name" of relation "ports" violates not-null constraint', "Failing row contains (9, null).")),  # fmt: skip  # noqa: E501
     ("POST", "ports", {"id": 9, "nome": "x"}, 400, problem("PGRST204", "Could not find the 'nome' column of 'ports' in the schema cache")),  # fmt: skip
     ("POST", "ports?columns=id,nome", {"id": 9}, 400, problem("PGRST204", "Could not find the 'nome' column of 'ports' in the schema cache")),  # fmt: skip
     ("POST", "ports", [{"id": 8, "name": "x"}, {"id": 9}], 400, problem("PGRST102", "All object keys must match")),
