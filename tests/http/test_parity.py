@@ -236,7 +236,7 @@ REFUSALS = [
         404,
     ),  # fmt: skip
     Case("zzz", problem("PGRST205", "Could not find the table 'harbour.zzz' in the schema cache"), 404),
-    Case("ships/1", problem("PGRST125", "Invalid path specified in request URL"), 404),
+    Case("ships/1/name", problem("PGRST125", "Invalid path specified in request URL"), 404),
     Case(
         "ships?select=nam",
         problem(
