@@ -75,6 +75,9 @@ SHAPES: Shapes = {
         to_one={"products": ("products", "products")},
     ),
 }
+#: Refusals of the number of rows.  A write that also breaks a constraint is refused for either reason: PostgreSQL writes
+#: and counts in one statement, SQLite counts first.
+COUNTED = frozenset(("PGRST116", "PGRST124"))
 WRITABLE = ("samples", "categories", "products")
 
 
@@ -117,6 +120,8 @@ def test_both_databases_answer_alike(pair: tuple[Api, Api], seed: int) -> None:
         )
         asked = f"{request.method} {request.path} {request.value} {request.prefer} as {who}"
         assert other.status < 500, f"{asked}: {other.body!r}"
+        if {one.code, other.code} & COUNTED and min(one.status, other.status) >= 400:
+            continue
         assert _told(other) == _told(one), f"{asked}\n{other.body!r}\n{one.body!r}"
     for api in pair:
         api.clean()

@@ -100,8 +100,8 @@ def judges_first(plan: InsertPlan) -> bool:
     """Whether the policy can be judged from the values that are sent, before any constraint is asked.
 
     A refused row must not learn from a constraint what the table holds.  A policy that looks at other rows sees them as
-    they were before the write, as PostgreSQL's own row security does.  With ON CONFLICT it is judged afterwards: there a
-    missing row may also be one that a conflict left alone.
+    they were before the write, as PostgreSQL's own row security does.  With ON CONFLICT it is judged afterwards: there
+    a missing row may also be one that a conflict left alone.
     """
     if plan.conflict is not None or not plan.packed:
         return False
