@@ -143,9 +143,11 @@ def delete_steps(
 ) -> Steps[Written]:
     """Render the rows, then delete them: afterwards they could not be read any more."""
     keys = [tuple(row) for row in (yield lock)]
-    body = yield from _settle(script, keys, query_values, principal, demands)
+    body = yield from _settle(script, keys, query_values, principal, Demands())
     if keys:
         yield script.write.bind((*query_values, *script.pack_keys(keys, len(script.key_names))), principal)
+    # Counted last, as where rows are not sent back: what the database refuses is told first.
+    _check_number(len(keys), demands)
     return Written(len(keys), body, form=script.form)
 
 
