@@ -130,6 +130,12 @@ def test_a_row_has_one_parent(notes: Api) -> None:
     assert (0, 0, 0) == new(notes)
 
 
+def test_rows_of_nothing_but_defaults(notes: Api) -> None:
+    """An empty object is a row of defaults, refused where a column has none."""
+    assert (400, "23502") == ((r := notes.post("marks", {}, as_="svc")).status, r.code)
+    assert (400, "23502") == ((r := notes.post("notes", {"marks": []}, as_="svc")).status, r.code)
+
+
 def test_what_cannot_be_nested_says_so(api: Api) -> None:
     """Many-to-many goes through its junction; duplicates are not resolved."""
     product = {"id": 50, "name": "New", "price": 1, "categories": [{"name": "x"}]}

@@ -109,3 +109,12 @@ class SqlDialect:
         if (asked == "stripped" and self.stripped is None) or (asked == "csv" and self.csv is None):
             return "json"
         return asked
+
+
+def defaults(table: sa.Table, nothing: Expression) -> dict[Any, Any]:
+    """*nothing* for the key columns that have no default: SQLAlchemy would warn of every row that leaves them out."""
+    return {
+        column: nothing
+        for column in table.primary_key.columns
+        if column.default is None and column.server_default is None and column is not table.autoincrement_column
+    }

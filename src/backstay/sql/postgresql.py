@@ -22,7 +22,7 @@ from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
-from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.parameters import SlotParameter
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -71,7 +71,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         insert=pg.insert,
         now=sa.func.now,
         try_lock=lambda number: sa.select(sa.func.pg_try_advisory_xact_lock(number)),
-        insert_nothing=lambda table: pg.insert(table).values(),
+        insert_nothing=lambda table: pg.insert(table).values(defaults(table, sa.literal_column("DEFAULT"))),
     )
 
 

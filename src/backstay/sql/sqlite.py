@@ -24,7 +24,7 @@ from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
-from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.stored import stored_document, stored_value
 
@@ -66,7 +66,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         insert=sqlite_dialect.insert,
         try_lock=lambda number: None,
         now=lambda: sa.func.backstay_now(type_=sa.types.NULLTYPE),
-        insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
+        insert_nothing=lambda table: sqlite_dialect.insert(table).values(defaults(table, sa.null())),
     )
 
 
