@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backstay.app import Backstay
-    from backstay.catalog import Function, function
+    from backstay.catalog import Function, Searchable, function
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
     from backstay.policy import Me, Policy, Principal, allow
@@ -25,6 +25,7 @@ __all__ = [
     "Model",
     "Policy",
     "Principal",
+    "Searchable",
     "Settings",
     "allow",
     "function",
@@ -42,6 +43,7 @@ _HOMES = {
     "Model": "backstay.catalog.model",
     "Policy": "backstay.policy",
     "Principal": "backstay.policy",
+    "Searchable": "backstay.catalog",
     "Settings": "backstay.settings",
     "allow": "backstay.policy",
     "function": "backstay.catalog",

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.api import Api, opened
+from tests.http.library_app import ROWS as BOOKS
+from tests.http.library_app import library as make_library
 from tests.http.shop_app import ROWS, shop
 
 
@@ -26,3 +28,15 @@ def opened_shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def api(opened_shop: Api) -> Api:
     """The shop with its first rows, on SQLite and on PostgreSQL."""
     return opened_shop.clean()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def opened_library(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    with opened(request.param, tmp_path_factory.mktemp("library"), make_library, BOOKS, "library") as api:
+        yield api
+
+
+@pytest.fixture
+def library(opened_library: Api) -> Api:
+    """The library with its first rows, on SQLite and on PostgreSQL."""
+    return opened_library.clean()

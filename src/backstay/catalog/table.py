@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
+from backstay.catalog.computed import Computed
 from backstay.catalog.family import Family
+from backstay.catalog.search import Search
 
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 
@@ -91,6 +93,10 @@ class Table:
     description: str | None = None
     #: The mapped class, where there is one.
     model: type[Any] | None = None
+    #: What SQL computes from the columns, under names of its own: on request only, never in ``*``.
+    computed: Mapping[str, Computed] = field(default_factory=dict)
+    #: The full-text search field, where one is declared.
+    search: Search | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.catalog import Column, Family, Table
+from backstay.catalog import Column, Computed, Family, Search, Table
 from backstay.errors import PlanError
 from backstay.plan.intent import Operand
 from backstay.request.field import Step
-from backstay.request.filters import Filter
+from backstay.request.filters import SEARCH, Filter
 
 _TEXTUAL: Final[frozenset[Family]] = frozenset({"text", "other", "enum"})
+#: What full-text search takes: text, the texts in JSON, and what is indexed already.
+_SEARCHED: Final[frozenset[Family]] = frozenset({"text", "enum", "json", "tsvector", "other"})
 _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
@@ -42,11 +44,20 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:
-        PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean).
+        PlanError: 42883 (no such operator), PGRST127 (not for a search field), 42804 (``is.true`` of what is not
+            boolean).
     """
     if operand.path:
         return
     family = operand.column.family
+    if asked.op in SEARCH and family not in _SEARCHED:
+        raise PlanError("42883", f"function to_tsvector({TYPE_NAMES[family]}) does not exist")
+    if isinstance(operand.column, Search) and asked.op not in SEARCH:
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details=f"The search field {operand.column.name} takes fts, plfts, phfts and wfts, not {asked.op}.",
+        )
     if asked.op in _SYMBOLS and family not in _TEXTUAL:
         raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
@@ -62,7 +73,7 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         )
 
 
-def check_path(column: Column, path: tuple[Step, ...]) -> None:
+def check_path(column: Column | Computed | Search, path: tuple[Step, ...]) -> None:
     """Refuse a JSON path into a column that holds no JSON, wherever the path stands.
 
     Raises:

@@ -18,6 +18,7 @@ from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
+from backstay.plan.tsquery import bounded_search
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import cast_type
@@ -52,6 +53,8 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
+        search=_search,
+        relevance=_relevance,
         cast=_cast,
         aggregate=_aggregate,
         integer=_integer,
@@ -122,8 +125,6 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
         return left == sa.func.any(_many(value, typed.type))
     if op == "isdistinct":
         return left.is_distinct_from(_one(value, typed.type))
-    if op in _SEARCHES:
-        return _search(typed, condition, value)
     operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
     if operator is None:
         raise PlanError("PGRST100", f"unknown operator {op}")
@@ -153,15 +154,30 @@ def _is(left: Expression, word: str) -> Expression:
             return left.op("IS", is_comparison=True, return_type=sa.Boolean())(sa.literal_column("UNKNOWN"))
 
 
-def _search(typed: Typed, condition: Compare, value: Slot) -> Expression:
-    language = (
-        [] if condition.language is None else [sa.cast(sa.literal(condition.language, sa.Text()), pg.REGCONFIG())]
+def _search(source: sa.FromClause, typed: Typed, condition: Compare) -> Expression:
+    vector, query = _searched(typed, condition)
+    return vector.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
+
+
+def _relevance(source: sa.FromClause, typed: Typed, condition: Compare) -> Expression:
+    return sa.func.ts_rank(*_searched(typed, condition), type_=sa.REAL())
+
+
+def _searched(typed: Typed, condition: Compare) -> tuple[Expression, Expression]:
+    """The words of the operand, and those that are looked for."""
+    if condition.operand.path:
+        typed = _path(typed, condition.operand.path)
+    named = condition.language or (condition.searchable.language if condition.searchable is not None else None)
+    language = [] if named is None else [sa.cast(sa.literal(named, sa.Text()), pg.REGCONFIG())]
+    if not isinstance(condition.value, Slot):
+        raise PlanError("PGRST100", f"the value of {condition.op} was not taken out of the request")
+    query = getattr(sa.func, _SEARCHES[condition.op])(
+        *language, SlotParameter.of(condition.value.index, bounded_search, sa.Text())
     )
-    query = getattr(sa.func, _SEARCHES[condition.op])(*language, _one(value, sa.Text()))
-    left = typed.expression
+    vector = typed.expression
     if family_of(typed.type) != "tsvector":
-        left = sa.func.to_tsvector(*language, left)
-    return left.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
+        vector = sa.func.to_tsvector(*language, vector)
+    return vector, query
 
 
 def bare(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:

@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql import util as sql_util
-from sqlalchemy.sql.elements import ColumnElement, True_
+from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
+from backstay.catalog import Column, Computed
 from backstay.errors import PlanError
 from backstay.plan.intent import (
     ColumnOutput,
@@ -34,7 +35,7 @@ from backstay.plan.intent import (
     ReadPlan,
 )
 from backstay.policy import Grant
-from backstay.request.filters import Slot
+from backstay.request.filters import SEARCH, Slot
 from backstay.sql.dialect import Expression, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
@@ -132,7 +133,10 @@ class Layer:
         for term in self.node.sort:
             source = self.source if term.embed is None else self.joins[id(term.embed)]
             typed = self.column(term.operand, source)
-            key = self.build.dialect.sort_key(typed, term.operand.path)
+            if term.search is not None:
+                key = self.build.dialect.relevance(source, typed, term.search)
+            else:
+                key = self.build.dialect.sort_key(typed, term.operand.path)
             ordered = key.desc() if term.descending else key.asc()
             can_be_null = term.operand.column.nullable or term.operand.path or term.embed is not None
             if can_be_null:
@@ -226,8 +230,12 @@ class Layer:
                 found = self.exists(embed, source)
                 return sa.not_(found) if negated else found
             case Compare():
-                typed = self.build.dialect.compare(self.column(condition.operand, source), condition)
-                return sa.not_(typed) if condition.negated else typed
+                typed, dialect = self.column(condition.operand, source), self.build.dialect
+                if condition.op in SEARCH:
+                    holds = dialect.search(source, typed, condition)
+                else:
+                    holds = dialect.compare(typed, condition)
+                return sa.not_(holds) if condition.negated else holds
 
     def hit(self, embed: EmbedPlan) -> Expression:
         """A column of a joined embed that is NULL exactly where no row was found: the other side of the join."""
@@ -252,7 +260,16 @@ class Layer:
         return [middle.c[b] == local(a) for a, b in relation.junction.local]
 
     def column(self, operand: Operand, source: sa.FromClause) -> Typed:
-        return Typed(source.c[operand.column.name], operand.column.type)
+        match operand.column:
+            case Column(name):
+                return Typed(source.c[name], operand.column.type)
+            case Computed(_, expression, type_):
+                # In parentheses, whatever operator comes next; the type may be known from an annotation only.
+                moved = Grouping(adapted(expression, source, source))
+                return Typed(sa.type_coerce(moved, type_), type_)
+            case search:
+                # The field is in the database, not in the model's table: only PostgreSQL has it as a column.
+                return Typed(sa.ColumnClause(search.name, search.type, _selectable=source), search.type)
 
     # -- outputs -----------------------------------------------------------------------------------------------------
 

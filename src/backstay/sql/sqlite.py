@@ -23,12 +23,13 @@ from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
+from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
-_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
+_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
 _STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
 
 
@@ -45,6 +46,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
+        search=search,
+        relevance=relevance,
         cast=_cast,
         aggregate=_aggregate,
         integer=lambda index, encode: SlotParameter.of(index, encode, sa.BigInteger()),

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.schema import CreateSchema
 
 from backstay.adapters.postgresql.pool import Held, Pool
+from backstay.adapters.postgresql.search import create_searches
 from backstay.db.failures import RETRY, from_postgresql
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async
@@ -221,6 +222,7 @@ class PostgresDatabase:
                 if self._schema is not None:
                     await connection.execute(CreateSchema(self._schema, if_not_exists=True))
                 await connection.run_sync(metadata.create_all)
+                await connection.run_sync(create_searches, metadata)
         except DBAPIError as error:
             orig = error.orig
             raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error

@@ -17,6 +17,7 @@ from sqlalchemy.pool import NullPool
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
 from backstay.adapters.sqlite.connection import Location, check_version
 from backstay.adapters.sqlite.reader import Reader, Readers
+from backstay.adapters.sqlite.search import create_searches
 from backstay.adapters.sqlite.writer import Writer
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Row, Rows, Statement, Steps
@@ -190,6 +191,8 @@ class SqliteDatabase:
         engine = create_engine("sqlite+apsw:///backstay", connect_args={"location": self._location}, poolclass=NullPool)
         try:
             metadata.create_all(engine)
+            with engine.begin() as connection:
+                create_searches(connection, metadata)
         except DBAPIError as error:
             raise from_sqlite(error.orig or error, self._metadata) from error
 

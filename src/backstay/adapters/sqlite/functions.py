@@ -12,6 +12,7 @@ import apsw
 
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
+from backstay.adapters.sqlite.relevance import rank
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import DatabaseError
 
@@ -133,6 +134,7 @@ def register(connection: apsw.Connection) -> None:
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
+    connection.register_fts5_function("backstay_rank", rank)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
     connection.create_collation(JSON_COLLATION, compare_json)
     connection.create_collation(ARRAY_COLLATION, compare_arrays)
