@@ -33,7 +33,7 @@ def main() -> None:
         secret = own_secret(ask.data)
     except ConfigError as fault:
         other = ask.port + 1 if ask.port < 65535 else 8000
-        way_out = f"Choose another port: make demo PORT={other}" if fault.code == "BST-E113" else fault.hint
+        way_out = f"Choose another port: make demo PORT={other}" if fault.code == "BST-E413" else fault.hint
         sys.exit(f"{fault.message}. {way_out}")
     # The app reads its settings from the environment: here, and in the process that serves it.
     os.environ |= {

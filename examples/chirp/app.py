@@ -6,7 +6,20 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, CheckConstraint, DateTime, ForeignKey, Index, String, delete, exists, or_, select, true
+from sqlalchemy import (
+    JSON,
+    CheckConstraint,
+    DateTime,
+    ForeignKey,
+    Index,
+    String,
+    and_,
+    delete,
+    exists,
+    or_,
+    select,
+    true,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -85,6 +98,10 @@ def rename_oneself(me: Me) -> Any:
     return Profile.id == me.id
 
 
+def _followed(me: Me) -> Any:
+    return exists().where(Follow.follower_id == me.id, Follow.followee_id == Post.author_id)
+
+
 @allow("read", Post)
 def public_posts(me: Me) -> Any:
     """Anyone reads public posts."""
@@ -94,8 +111,7 @@ def public_posts(me: Me) -> Any:
 @allow("read", Post)
 def own_or_followed(me: Me) -> Any:
     """Authors and their followers read the rest."""
-    followed = exists().where(Follow.follower_id == me.id, Follow.followee_id == Post.author_id)
-    return or_(Post.author_id == me.id, followed)
+    return or_(Post.author_id == me.id, _followed(me))
 
 
 @allow("create", "update", "delete", Post)
@@ -122,10 +138,17 @@ def likes_of_public_posts(me: Me) -> Any:
     return exists().where(Post.id == Like.post_id, Post.public)
 
 
-@allow("read", "create", "delete", Like)
+@allow("read", "delete", Like)
 def own_likes(me: Me) -> Any:
-    """People like and unlike in their own name."""
+    """People see and take back their own likes."""
     return Like.profile_id == me.id
+
+
+@allow("create", Like)
+def like_what_one_reads(me: Me) -> Any:
+    """People like, in their own name, what they may read."""
+    readable = or_(Post.public, Post.author_id == me.id, _followed(me))
+    return and_(Like.profile_id == me.id, exists().where(Post.id == Like.post_id, readable))
 
 
 @function(to="authenticated")
@@ -147,10 +170,10 @@ async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
 
 @function(to="authenticated", read_only=True)
 async def timeline(db: AsyncSession, me: Me, count: int = 20) -> list[Post]:
-    """The newest posts of the caller and of those whom the caller follows."""
-    followed = exists().where(Follow.follower_id == me.id, Follow.followee_id == Post.author_id)
-    mine = select(Post).where(or_(Post.author_id == me.id, followed))
-    return list(await db.scalars(mine.order_by(Post.created_at.desc(), Post.id.desc()).limit(count)))
+    """The newest posts, at most a hundred, of the caller and of those whom the caller follows."""
+    mine = select(Post).where(or_(Post.author_id == me.id, _followed(me)))
+    newest = mine.order_by(Post.created_at.desc(), Post.id.desc()).limit(max(0, min(count, 100)))
+    return list(await db.scalars(newest))
 
 
 app = Backstay(
@@ -166,6 +189,7 @@ app = Backstay(
         own_follows,
         likes_of_public_posts,
         own_likes,
+        like_what_one_reads,
     ],
     functions=[follow, unfollow, timeline],
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,18 +17,34 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backstay.adapters.load import open_database
+from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
 from backstay.auth.token import TokenVerifier
-from backstay.catalog import Function, build_catalog, metadata_of
+from backstay.catalog import Catalog, Function, build_catalog, metadata_of
+from backstay.catalog.reflect import reflect_catalog
 from backstay.db.statement import Database
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, Described, Surface
-from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules
+from backstay.pipeline import Data, DataPlane, Described, Profiles, Surface, Terse
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
+
+_LOG: Final = logging.getLogger("backstay")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reflection:
+    """What `Backstay.reflect` was asked for."""
+
+    url: str | None
+    schemas: tuple[str, ...]
+    policies: tuple[Policy, ...]
+    open_to: str | None
+    allow_aggregates: bool
+    max_rows: int | None
 
 
 class Backstay:
@@ -67,12 +85,50 @@ class Backstay:
         self._catalog = build_catalog(models)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)
+        self._reflection: _Reflection | None = None
         self._given = settings
         self._mounts: list[Mount] = []
         self._lifespans: list[MountedLifespan] = []
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
+
+    @classmethod
+    def reflect(
+        cls,
+        url: str | None = None,
+        *,
+        schema: str | Sequence[str] = "public",
+        policies: Iterable[Policy] = (),
+        functions: Iterable[Function] = (),
+        open_to: str | None = None,
+        allow_aggregates: bool = False,
+        max_rows: int | None = None,
+        settings: Settings | None = None,
+        title: str = "Backstay",
+    ) -> Self:
+        """Serve an existing database without models: its tables, views, keys and comments as they are.
+
+        ::
+
+            app = Backstay.reflect("postgresql://localhost/shop", policies=[public_products])
+
+        Nothing is ever created or changed in it but rows.  It is read when the app starts, not before.
+
+        Args:
+            url: the database; by default that of the settings.
+            schema: one or several schemas of PostgreSQL; the first is the one without a profile header.  SQLite has
+                none, and the name is only what errors say.
+            policies: as for models, with the names of tables: ``@allow("read", "products")``.  Without any, only the
+                service role sees anything.
+            open_to: a role that may read and write everything.  For trying out, and for tests.
+            allow_aggregates: whether ``sum()`` and its like may be asked of every table.
+            max_rows: most rows in one answer; unbounded by default.
+        """
+        app = cls(models=MetaData(), functions=functions, settings=settings, title=title)
+        schemas = (schema,) if isinstance(schema, str) else tuple(schema)
+        app._reflection = _Reflection(url, schemas, tuple(policies), open_to, allow_aggregates, max_rows)
+        return app
 
     def mount(self, path: str, app: ASGIApp) -> None:
         """Serve another ASGI app under *path*, beside the API: FastAPI, Django, Starlette, any.
@@ -139,24 +195,28 @@ class Backstay:
             if self._kernel is not None:
                 return
             settings = self._given or Settings.load(os.environ)
-            database = open_database(
-                settings.database, metadata=self.metadata, budget_seconds=settings.statement_timeout
-            )
+            if self._reflection is None:
+                database, surfaces = self._modelled(settings)
+            else:
+                database, surfaces = await _reflected(self._reflection, settings)
             await database.open()
             try:
-                await database.create_tables(self.metadata)
-                self._kernel = self._wired(settings, database)
-            except BaseException:
-                await database.close()
-                raise
-            self._database = database
-            try:
+                if self._reflection is None:
+                    await database.create_tables(self.metadata)
+                self._database = database
+                self._kernel = self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
                     await lifespan.start()
             except BaseException:
                 self._database = self._kernel = None
                 await database.close()
                 raise
+
+    def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
+        budget = settings.statement_timeout
+        database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
+        dialect = sql_dialect(database.name)
+        return database, [Surface(self._catalog, self._rules, dialect, max_rows=settings.max_rows)]
 
     async def _stop(self) -> None:
         async with self._starting:
@@ -166,25 +226,67 @@ class Backstay:
             if database is not None:
                 await database.close()
 
-    def _wired(self, settings: Settings, database: Database) -> Kernel:
-        surface = Surface(self._catalog, self._rules, sql_dialect(database.name), max_rows=settings.max_rows)
+    def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
+        rules = [rule for surface in surfaces for rule in surface.rules]
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
-            roles=_roles(self._rules, self._functions.values()),
+            roles=_roles(rules, self._functions.values()),
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
-        return Kernel(
-            Data(
+        planes: dict[str, DataPlane] = {
+            surface.catalog.schema: Data(
                 surface,
                 database,
                 self._functions,
                 Described(self.title, self.version, to_anonymous=settings.profile != "prod"),
-            ),
+            )
+            for surface in surfaces
+        }
+        if self._reflection is not None:
+            planes = {name: Terse(plane) for name, plane in planes.items()}
+        return Kernel(
+            Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             Credentials(verifier.verify),
             behind,
             cors=CorsPolicy(settings.cors_origins),
         )
+
+
+async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Database, list[Surface]]:
+    url = reflection.url or settings.database
+    facts = await reflect(url, reflection.schemas)
+    is_file = not url.startswith(("postgresql", "postgres"))
+    schemas = reflection.schemas[:1] if is_file else reflection.schemas
+    catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
+    options: dict[str, Any] = {} if is_file else {"search_path": schemas}
+    database = open_database(url, metadata=catalogs[0].metadata, budget_seconds=settings.statement_timeout, **options)
+    dialect = sql_dialect(database.name)
+    if reflection.open_to is not None:
+        _LOG.warning(
+            "EVERYTHING IS OPEN: %s may read and write all %d tables and views of %s",
+            reflection.open_to,
+            sum(len(catalog.tables) for catalog in catalogs),
+            ", ".join(schemas),
+        )
+    return database, [
+        Surface(
+            catalog,
+            _reflected_rules(reflection, catalog),
+            dialect,
+            max_rows=reflection.max_rows,
+            max_offset=None,
+            aggregates=None if reflection.allow_aggregates else frozenset(),
+            exposed=schemas,
+            timezones=facts.timezones,
+        )
+        for catalog in catalogs
+    ]
+
+
+def _reflected_rules(reflection: _Reflection, catalog: Catalog) -> tuple[Rule, ...]:
+    rules = compile_rules(reflection.policies, catalog)
+    return rules if reflection.open_to is None else rules + open_rules(reflection.open_to, catalog)
 
 
 def sql_dialect(name: str) -> SqlDialect:

@@ -27,7 +27,8 @@ LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 PREFIX: Final = "BACKSTAY_"
 
 #: Variables that clients and tests use under our prefix.  They are not settings, and not mistakes.
-FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+)")
+#: ``REFLECT`` is how ``backstay serve --reflect`` tells its workers.
+FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+|REFLECT)")
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 _DATABASE: Final = re.compile(r"sqlite:///.+|postgres(ql)?://.+", re.DOTALL)

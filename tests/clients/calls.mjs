@@ -240,7 +240,7 @@ const calls = {
     user.from("posts").select("*", { count: "exact", head: true }).eq("body", "Mine, then not mine"),
   insert_anonymous: () => anon.from("posts").insert(post("Nobody wrote this")),
   insert_duplicate: () => user.from("posts").insert(post("Again", { id: facts.newIds[0] })),
-  insert_dangling: () => user.from("likes").insert({ profile_id: facts.userId, post_id: facts.unknownId }),
+  insert_dangling: () => user.from("follows").insert({ follower_id: facts.userId, followee_id: facts.unknownId }),
   insert_unknown_column: () => user.from("posts").insert(post("Odd", { colour: "red" })),
   insert_missing: () => user.from("posts").insert({ author_id: facts.userId }),
   insert_too_long: () => user.from("posts").insert(post("x".repeat(281))),

@@ -238,7 +238,7 @@ WRITES: dict[str, Callable[[], Any]] = {
     "insert_bulk_nothing_left": lambda: posts("*", count=EXACT, head=True).eq("body", "Mine, then not mine"),
     "insert_anonymous": lambda: anon.table("posts").insert(post("Nobody wrote this")),
     "insert_duplicate": lambda: table().insert(post("Again", id=new[0])),
-    "insert_dangling": lambda: table("likes").insert({"profile_id": me, "post_id": facts["unknownId"]}),
+    "insert_dangling": lambda: table("follows").insert({"follower_id": me, "followee_id": facts["unknownId"]}),
     "insert_unknown_column": lambda: table().insert(post("Odd", colour="red")),
     "insert_missing": lambda: table().insert({"author_id": me}),
     "insert_too_long": lambda: table().insert(post("x" * 281)),

@@ -90,6 +90,7 @@ class Server(Exception):
         (1, "integer overflow", "22003", 400),
         (1, "malformed JSON", "22P02", 400),
         (1, 'near "x": syntax error', "42601", 400),
+        (1, "ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint", "42P10", 400),
         (1, "something new", "XX000", 500),
         (25, "bind or column index out of range", "XX000", 500),
     ],

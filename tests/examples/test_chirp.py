@@ -139,17 +139,29 @@ def test_bulk_is_all_or_nothing(ada: httpx.Client) -> None:
 
 
 def test_a_like_happens_once_and_ends_with_its_post(ada: httpx.Client, bea: httpx.Client) -> None:
-    """Liking twice is a conflict, liking nothing is one too, and a deleted post takes its likes along."""
+    """A like is one's own, liking twice is a conflict, and a deleted post takes its likes along."""
     post = ada.post(
         "/posts", json={"author_id": str(ADA["id"]), "body": "Like me"}, headers={"Prefer": "return=representation"}
     ).json()[0]
     like = {"profile_id": str(BEA["id"]), "post_id": post["id"]}
+    assert (403, "42501") == _refused(ada.post("/likes", json=like))
     assert 201 == bea.post("/likes", json=like).status_code
     assert (409, "23505") == _refused(bea.post("/likes", json=like))
-    assert (409, "23503") == _refused(bea.post("/likes", json=like | {"post_id": str(ADA["id"])}))
-    assert (403, "42501") == _refused(ada.post("/likes", json=like))
     assert 204 == ada.delete(f"/posts?id=eq.{post['id']}").status_code
     assert [] == bea.get(f"/likes?post_id=eq.{post['id']}").json()
+
+
+@pytest.mark.xfail(strict=True, reason="rules that look at other rows are judged after the constraints")
+def test_a_refused_like_says_nothing(ada: httpx.Client) -> None:
+    """Liking a hidden post, a missing one, or in the name of somebody who does already: one and the same refusal."""
+    readers = {f["followee_id"] for f in ROWS.follows if f["follower_id"] == ADA["id"]} | {ADA["id"]}
+    hidden = next(p["id"] for p in ROWS.posts if not p["public"] and p["author_id"] not in readers)
+    liked = next(row for row in ROWS.likes if row["profile_id"] != ADA["id"])
+    answers = {
+        _refused(ada.post("/likes", json={"profile_id": str(profile), "post_id": str(post)}))
+        for profile, post in ((ADA["id"], hidden), (ADA["id"], ADA["id"]), (liked["profile_id"], liked["post_id"]))
+    }
+    assert {(403, "42501")} == answers
 
 
 def test_following_by_function(url: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
-from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, exists, or_, select
+from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 

@@ -99,7 +99,9 @@ def test_largest_page(api: Api) -> None:
     for query in ("", "&limit=5000"):
         assert 1000 == len(api.get(f"categories?select=id{query}").json)
     assert 1000 == len(api.get("categories?select=id", range="0-4999").json)
-    assert 1000 == len(api.get("categories?select=id,categories(id)&id=eq.1&categories.limit=2000").json[0]["categories"])
+    assert 1000 == len(
+        api.get("categories?select=id,categories(id)&id=eq.1&categories.limit=2000").json[0]["categories"]
+    )
     counted = api.get("categories?select=id", prefer="count=exact")
     assert (206, "0-999/1102") == (counted.status, counted.range)
 

@@ -193,7 +193,9 @@ app = Backstay(
 
 async def plant(database: str) -> None:
     """Create the tables in *database*, with one animal that has a value in every column, and one that has few."""
-    zoo = Backstay(models=Zoo, settings=Settings(database=database, jwt_secret="only for the tests, only for the tests"))
+    zoo = Backstay(
+        models=Zoo, settings=Settings(database=database, jwt_secret="only for the tests, only for the tests")
+    )
     async with zoo.session() as db:
         db.add(Keeper(id=OWNER, name="Ann", wage=Decimal("12.50")))
         await db.flush()
@@ -206,7 +208,7 @@ async def plant(database: str) -> None:
             diet=Diet.meat,
             born=date(2020, 2, 29),
             fed_at=time(8, 30),
-            noted_at=datetime(2024, 1, 1, 2, 3, 4, 500_000),  # noqa: DTZ001 -- the column has no time zone
+            noted_at=datetime(2024, 1, 1, 2, 3, 4, 500_000),
             chip=OWNER,
             marks={"a": [1, {"b": None}]},
             print=b"\x01\xff",

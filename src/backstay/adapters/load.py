@@ -34,7 +34,7 @@ def open_database(url: str, *, metadata: MetaData | None = None, schema: str | N
 
             if schema is not None:
                 raise ConfigError("BST-E103", "SQLite has no schemas", hint="leave the schema setting out")
-            return SqliteDatabase(_sqlite_path(url) if scheme else url, metadata=metadata, **options)
+            return SqliteDatabase(sqlite_path(url), metadata=metadata, **options)
         case "postgresql" | "postgres":
             try:
                 from backstay.adapters.postgresql.database import PostgresDatabase
@@ -52,12 +52,14 @@ def open_database(url: str, *, metadata: MetaData | None = None, schema: str | N
     )
 
 
-def _sqlite_path(url: str) -> str:
-    """The path in *url*; ``""`` for memory.  Three slashes: relative; four: absolute.
+def sqlite_path(url: str) -> str:
+    """The path in *url*; ``""`` for memory.  Three slashes: relative; four: absolute.  A path means itself.
 
-    >>> _sqlite_path("sqlite:///app.db"), _sqlite_path("sqlite:////srv/my%20app.db"), _sqlite_path("sqlite://")
+    >>> sqlite_path("sqlite:///app.db"), sqlite_path("sqlite:////srv/my%20app.db"), sqlite_path("sqlite://")
     ('app.db', '/srv/my app.db', '')
     """
+    if "://" not in url:
+        return url
     parts = urlsplit(url)
     if parts.netloc or parts.query or parts.fragment:
         raise ConfigError(

@@ -8,6 +8,8 @@ from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.dialects.postgresql.ranges import AbstractRange
 
+from backstay.catalog.opaque import Labelled
+
 Family: TypeAlias = Literal[
     "boolean",
     "integer",
@@ -37,7 +39,7 @@ _FAMILIES: Final[tuple[tuple[type[sqltypes.TypeEngine[object]] | tuple[type, ...
     ((sqltypes.JSON,), "json"),
     ((sqltypes.Uuid,), "uuid"),
     ((sqltypes.Boolean,), "boolean"),
-    ((sqltypes.Enum, pg.ENUM), "enum"),
+    ((sqltypes.Enum, pg.ENUM, Labelled), "enum"),
     ((sqltypes.Date,), "date"),
     ((sqltypes.Time,), "time"),
     ((sqltypes.Interval, pg.INTERVAL), "interval"),

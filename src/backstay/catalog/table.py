@@ -9,6 +9,7 @@ from typing import Any, Literal, TypeAlias
 import sqlalchemy as sa
 
 from backstay.catalog.computed import Computed
+from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
 from backstay.catalog.search import Search
 
@@ -29,6 +30,8 @@ class Column:
     generated: bool
     primary: bool
     description: str | None = None
+    #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
+    identity: bool = False
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
@@ -67,6 +70,8 @@ class Relation:
     holds_key: bool = False
     junction: Junction | None = None
     names: frozenset[str] = frozenset()
+    #: *remote* is a view: then only its name finds it, as in PostgREST.
+    to_view: bool = False
 
     @property
     def to_one(self) -> bool:
@@ -97,6 +102,10 @@ class Table:
     computed: Mapping[str, Computed] = field(default_factory=dict)
     #: The full-text search field, where one is declared.
     search: Search | None = None
+    #: What can be done to its rows at all, whatever the policies say.
+    writes: frozenset[Writing] = WRITINGS
+    #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).
+    row_number: Column | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,3 +116,5 @@ class Catalog:
     #: The name under which errors speak of where tables live.
     schema: str = "public"
     description: str | None = None
+    #: Where the tables' names live; errors of the database are explained by it.
+    metadata: sa.MetaData | None = None

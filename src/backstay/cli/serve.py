@@ -6,36 +6,73 @@ import os
 
 import click
 
+#: The app that ``--reflect`` serves; it is named and not imported, for it stands above this room.
+_REFLECTED = "backstay.reflected:app"
+
 
 @click.command()
-@click.argument("target", metavar="MODULE:ATTR")
+@click.argument("target", metavar="[MODULE:ATTR]", required=False)
 @click.option("--database", metavar="URL", help="BACKSTAY_DATABASE; a URL with a password belongs there.")
 @click.option("--host", help="BACKSTAY_HOST, 127.0.0.1 by default.")
 @click.option("--port", type=int, help="BACKSTAY_PORT, 8000 by default.")
 @click.option("--server", type=click.Choice(["granian", "uvicorn"]), help="BACKSTAY_SERVER, granian by default.")
 @click.option("--workers", type=int, metavar="N", help="BACKSTAY_WORKERS, 1 by default.")
+@click.option("--reflect", "reflected", metavar="URL", help="Serve this database as it is, without models.")
+@click.option("--schema", metavar="NAME", help="With --reflect: schemas, separated by commas; public by default.")
+@click.option("--open-to", metavar="ROLE", help="With --reflect: a role that may read and write everything.")
+@click.option("--allow-aggregates", is_flag=True, help="With --reflect: sum(), count() and the like may be asked.")
+@click.option("--max-rows", type=click.IntRange(1), metavar="N", help="With --reflect: most rows in one answer.")
 def serve(
-    target: str, database: str | None, host: str | None, port: int | None, server: str | None, workers: int | None
+    target: str | None,
+    database: str | None,
+    host: str | None,
+    port: int | None,
+    server: str | None,
+    workers: int | None,
+    reflected: str | None,
+    schema: str | None,
+    open_to: str | None,
+    allow_aggregates: bool,
+    max_rows: int | None,
 ) -> None:
-    """Serve the app that MODULE:ATTR names, as in app:app or src/app.py:app.
+    """Serve the app that MODULE:ATTR names, as in app:app or src/app.py:app, or an existing database (--reflect).
 
     Ctrl-C and SIGTERM stop it cleanly.
     """
+    import json
+
     from backstay.cli.server import announce, run, stop_means_success, take_address
     from backstay.cli.target import load_app
     from backstay.settings import Settings, redact_url
 
-    options = {"DATABASE": database, "HOST": host, "PORT": port, "SERVER": server, "WORKERS": workers}
+    if (target is None) == (reflected is None):
+        raise click.UsageError("Name an app as MODULE:ATTR, or a database with --reflect URL: one of them.")
+    if reflected is None and (schema or open_to or allow_aggregates or max_rows):
+        raise click.UsageError("--schema, --open-to, --allow-aggregates and --max-rows go with --reflect URL.")
+    url = reflected if reflected is not None else database
+    options = {"DATABASE": _database_url(url), "HOST": host, "PORT": port, "SERVER": server, "WORKERS": workers}
     # The app reads its settings from the environment, in this process or in a worker's: so options go there.
     os.environ.update({f"BACKSTAY_{name}": str(value) for name, value in options.items() if value is not None})
+    if reflected is not None:
+        names = [name.strip() for name in (schema or "public").split(",") if name.strip()]
+        asked = {"schema": names, "open_to": open_to, "allow_aggregates": allow_aggregates, "max_rows": max_rows}
+        os.environ["BACKSTAY_REFLECT"] = json.dumps(asked)
     settings = Settings.load(os.environ)
-    if database is not None and redact_url(database) != database:
+    if url is not None and redact_url(url) != url:
         _passwords_belong_elsewhere(in_production=settings.profile == "prod")
     stop_means_success()
+    target = target or _REFLECTED
     load_app(target)
     take_address(settings.host, settings.port)
-    announce(target, settings)
+    announce("the database" if reflected is not None else target, settings)
+    if open_to is not None:
+        click.echo(f"warning: EVERYTHING IS OPEN. {open_to} may read and write all tables of this database.", err=True)
     run(target, settings)
+
+
+def _database_url(url: str | None) -> str | None:
+    """*url* as the setting takes it: a plain path means a SQLite file."""
+    return url if url is None or "://" in url else f"sqlite:///{url}"
 
 
 def _passwords_belong_elsewhere(*, in_production: bool) -> None:

@@ -105,6 +105,7 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
         workers=settings.workers,
         log_level=_level(settings),
         access_log=False,
+        server_header=False,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[config.bind_socket()]).run()

@@ -72,10 +72,14 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
     ("JSON path", "2203A"),
     ("syntax error", "42601"),
     ("incomplete input", "42601"),
+    ("ON CONFLICT clause does not match", "42P10"),
     ("ROLLBACK TO", "3B001"),
     ("no such savepoint", "3B001"),
     ("ON CONFLICT clause does not match", "42P10"),
 )
+
+#: PostgreSQL's sentence, where clients know it.
+_SAID: Final = {"42P10": "there is no unique or exclusion constraint matching the ON CONFLICT specification"}
 
 
 def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> BackstayError:
@@ -98,7 +102,7 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
         return DatabaseError(code, message, headers=RETRY if code in ("55P03", "BST503", "PGRST000") else ())
     for part, code in _SQLITE_TEXT:
         if part in text:
-            return DatabaseError(code, text)
+            return DatabaseError(code, _SAID.get(code, text))
     return DatabaseError("XX000", "the database could not run the statement")
 
 
@@ -215,8 +219,7 @@ def from_postgresql(error: BaseException) -> BackstayError:
     if state.startswith("23"):
         return _postgresql_constraint(state, message, error)
     if state.startswith("42"):
-        # PostgreSQL's hint may say which column was perhaps meant, and that one may be hidden (AC12).
-        return DatabaseError(state, message)
+        return _postgresql_names(state, message, error)
     return DatabaseError(
         state,
         message,
@@ -224,6 +227,17 @@ def from_postgresql(error: BaseException) -> BackstayError:
         hint=getattr(error, "hint", None),
         headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
     )
+
+
+def _postgresql_names(state: str, message: str, error: BaseException) -> DatabaseError:
+    hint, detail = getattr(error, "hint", None), getattr(error, "detail", None)
+    if state in ("42703", "42P01") or (hint or "").startswith("Perhaps you meant"):
+        # They name the column that was perhaps meant, and that one may be hidden (AC12).
+        hint = detail = None
+    if state == "42883":
+        # Values travel as text of a type; what the client wrote had none.
+        message = re.sub(r"(operator does not exist: .* )character varying$", r"\1unknown", message)
+    return DatabaseError(state, message, details=detail, hint=hint)
 
 
 def _not_from_the_server(error: BaseException) -> DatabaseError:

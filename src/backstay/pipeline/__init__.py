@@ -2,7 +2,9 @@
 
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
+from backstay.pipeline.profiles import Profiles
 from backstay.pipeline.request import DataPlane, DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.terse import Terse
 
-__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Surface"]
+__all__ = ["Data", "DataPlane", "DataRequest", "Described", "Profiles", "Surface", "Terse"]

@@ -50,7 +50,7 @@ class Data:
         match request.method:
             case "GET" | "HEAD":
                 return await self._reads.answer(request)
-            case "POST" | "PATCH" | "DELETE":
+            case "POST" | "PATCH" | "PUT" | "DELETE":
                 return await self._writes.answer(request)
             case "OPTIONS":
                 return self._options(request)
@@ -59,5 +59,10 @@ class Data:
 
     def _options(self, request: DataRequest) -> Reply:
         table = find_table(self._surface.scope(request.principal), request.path)
-        methods = "OPTIONS,GET,HEAD" if table.read_only else "OPTIONS,GET,HEAD,POST,PATCH,DELETE"
-        return Reply(200, ((b"allow", methods.encode()),))
+        writes = frozenset() if table.read_only else table.writes
+        methods = ["OPTIONS,GET,HEAD"]
+        methods += ["POST"] if "create" in writes else []
+        methods += ["PUT"] if {"create", "update"} <= writes and table.primary_key else []
+        methods += ["PATCH"] if "update" in writes else []
+        methods += ["DELETE"] if "delete" in writes else []
+        return Reply(200, ((b"allow", ",".join(methods).encode()),))

@@ -16,14 +16,16 @@ from backstay.errors import RequestError
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.read import plan_read
 from backstay.plan.shape import shape_of
-from backstay.request import check_strict, narrow, negotiate, parse_prefer, parse_query, parse_range
+from backstay.request import narrow, negotiate, parse_query, parse_range
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import Frame, frame_read, render_read
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_rows
 
@@ -39,6 +41,7 @@ class KnownRead:
     values: tuple[Any, ...]
     offset: int
     frame: Frame
+    zone: str | None = None
 
 
 class Reads:
@@ -47,6 +50,7 @@ class Reads:
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
         self._fetch = database.fetch
+        self._transact = database.transact
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
         self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
 
@@ -67,13 +71,17 @@ class Reads:
             known = self._read(request)
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
-        row = await self._fetch(known.prepared.bind(known.values, principal))
+        statement = known.prepared.bind(known.values, principal)
+        if known.zone is None:
+            row = await self._fetch(statement)
+        else:
+            zone = known.zone
+            row = (await self._transact(lambda: in_zone(zone, rows_of(statement))))[0]
         return render_read(known.frame, row[0], row[1], row[2], known.offset)
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
-        preferences = _honoured(parse_prefer(request.header(b"prefer")))
-        check_strict(preferences)
+        preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile"))
         text = request.query.decode("utf-8", "surrogateescape")
         query = parse_query(text, limits=surface.limits).query
@@ -83,25 +91,23 @@ class Reads:
         media = negotiate(request.header(b"accept"), surface.offered)
         query = _paged(query, request, surface)
         shape, values = shape_of(query)
-        prepared = self._prepared(request.path, shape, preferences, request)
-        frame = frame_read(request.path, text, media, preferences, profile)
-        return KnownRead(prepared, values, _offset(query), frame)
+        form = surface.dialect.form(media.form)
+        prepared = self._prepared(request.path, shape, preferences, request, form)
+        frame = frame_read(request.path, text, media, preferences, profile, form)
+        return KnownRead(prepared, values, _offset(query), frame, preferences.timezone)
 
-    def _prepared(self, table: str, shape: Query, preferences: Preferences, request: DataRequest) -> Prepared:
+    def _prepared(
+        self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form
+    ) -> Prepared:
         count = preferences.count is not None
-        key = (table, shape, count, request.principal.kind)
+        key = (table, shape, count, form, request.principal.kind)
         found = self._shapes.get(key)
         if found is not None:
             return found
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal), count=count)
-        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows)
+        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
         return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
-
-
-def _honoured(preferences: Preferences) -> Preferences:
-    """A read has no transaction to roll back, and time zones are UTC: neither is reported as applied."""
-    return replace(preferences, tx=None, timezone=None)
 
 
 def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:

@@ -1,13 +1,15 @@
 """What a caller may be told about a constraint that refused its row (AC5, AC6, ER2).
 
 1. Names of constraints and columns only where every column they speak of is readable or was written by the caller.
-2. Values only where the caller sent them itself, or sees the whole table.
+2. A row that is in the way, or that still refers to this one, is told only where the caller can see it; else the answer
+   is the bare 409 that cannot be avoided.
+3. Values only where the caller sent them itself, or sees the whole table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy.sql.elements import True_
 
@@ -15,12 +17,47 @@ from backstay.catalog import Table
 from backstay.db.violation import ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
+from backstay.plan.value import text_of
+from backstay.request.field import Field
+from backstay.request.filters import Filter
+from backstay.request.read import Query
+
+#: Codes that speak of another row of the same table: unique and exclusion constraints.
+_RIVALS: Final = frozenset({"23505", "23P01"})
+
+
+def rival_of(
+    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
+) -> Query | None:
+    """The read that finds the row in the way of the only one of *rows*, if *error* says that there is one.
+
+    ``None`` where nobody needs to look: no such error, nothing that could be told, or everything visible anyway.
+    """
+    if not isinstance(error, ConstraintError) or error.code != "23505" or len(rows) != 1:
+        return None
+    columns, read = error.violation.columns, scope.grant("read", table)
+    if error.violation.table != table.name or not columns or not frozenset(columns) <= written & read.columns:
+        return None
+    if _sees_all(table, scope):
+        return None
+    values = [(name, text_of(rows[0][name], table.columns[name].type)) for name in columns if name in rows[0]]
+    found = [((), Filter(Field(name), "eq", text)) for name, text in values if text is not None]
+    return Query(conditions=tuple(found)) if len(found) == len(columns) else None
 
 
 def explained(
-    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
+    error: Exception,
+    table: Table,
+    scope: Scope,
+    rows: Sequence[Mapping[str, Any]],
+    written: frozenset[str],
+    *,
+    rival_seen: bool = False,
 ) -> Exception:
-    """*error* as this caller may see it; anything but a broken constraint is returned as it is."""
+    """*error* as this caller may see it; anything but a broken constraint is returned as it is.
+
+    *rival_seen* says that the row in the way is one that the caller can see.
+    """
     if not isinstance(error, ConstraintError):
         return error
     violation = error.violation
@@ -29,14 +66,20 @@ def explained(
         return broken_constraint(Violation(violation.code))
     read = scope.grant("read", told)
     columns = frozenset(violation.columns)
+    sees_all = _sees_all(told, scope)
     if not columns <= read.columns | (written if told is table else frozenset()):
         return broken_constraint(Violation(violation.code))
+    if violation.code in _RIVALS and not (sees_all or rival_seen):
+        return broken_constraint(Violation(violation.code))
     answer = DatabaseError(error.code, error.message)
-    sees_all = isinstance(read.rows(frozenset(told.columns)), True_)
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
     if sees_all or own:
         answer.details = details_of(error, rows[0] if len(rows) == 1 else None)
     return answer
+
+
+def _sees_all(table: Table, scope: Scope) -> bool:
+    return isinstance(scope.grant("read", table).rows(frozenset(table.columns)), True_)
 
 
 def _told_table(violation: Violation, table: Table, scope: Scope) -> Table | None:
@@ -48,5 +91,7 @@ def _told_table(violation: Violation, table: Table, scope: Scope) -> Table | Non
     if violation.referred is not None:
         referred = tables.get(violation.referred)
         if referred is None or not scope.sees(referred):
+            return None
+        if violation.still_referenced and not _sees_all(referred, scope):
             return None
     return found

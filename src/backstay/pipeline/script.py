@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,17 @@ class Script:
     pack_keys: Callable[[Sequence[Row], int], tuple[Any, ...]]
     #: Rows that the policy refuses are left out by *write* itself, before any constraint is asked.
     judged_first: bool = False
+    #: Writes and renders at once: (body, number of rows, JSON array of the first row's keys).
+    alone: Prepared | None = None
+    #: What the rendered body is made of.
+    form: str = "json"
+    #: Names of the primary key's columns, in the table's order; none where the table has no key.
+    ordered_keys: tuple[str, ...] = ()
+
+    @property
+    def keyed(self) -> bool:
+        """Whether the table has a primary key."""
+        return bool(self.ordered_keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +77,17 @@ def write_steps(
 
     *order* puts the rows of several batches back into the order in which the client sent them.
     """
+    if all(batch.script.alone is not None for batch in batches) and (order is None or not batches[0].script.keyed):
+        return (yield from _alone(batches, principal, demands))
     keys: list[Row] = []
     collisions = 0
     for batch in batches:
         if batch.script.probe is not None:
-            collisions += (yield batch.script.probe.bind(batch.values, principal))[0][0]
+            there, hidden = (yield batch.script.probe.bind(batch.values, principal))[0]
+            collisions += there
+            if hidden:
+                # Neither merged nor ignored: the answer must not depend on more of a hidden row than that it is there.
+                raise broken_constraint(Violation(UNIQUE))
         rows = yield batch.script.write.bind(batch.values, principal)
         if batch.expected is not None and len(rows) < batch.expected:
             _refuse_unless(not batch.script.judged_first, batch.script.table)
@@ -80,8 +98,37 @@ def write_steps(
         keys = [key for _, key in sorted(zip(order, keys, strict=True), key=lambda pair: pair[0])]
     script = batches[0].script
     body = yield from _settle(script, keys, query_values, principal, demands)
-    first = tuple(zip(script.key_names, keys[0], strict=True)) if keys else ()
-    return Written(len(keys), body, first, inserted=len(keys) > collisions)
+    first = tuple(zip(script.key_names, keys[0], strict=True)) if keys and script.keyed else ()
+    return Written(len(keys), body, first, inserted=len(keys) > collisions, form=script.form)
+
+
+def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> Steps[Written]:
+    """Each batch by the one statement that writes and renders it."""
+    bodies: list[str] = []
+    rows = collisions = 0
+    first: tuple[tuple[str, Any], ...] = ()
+    for batch in batches:
+        script = batch.script
+        if script.alone is None:
+            raise AssertionError("a batch that cannot stand alone")
+        if script.probe is not None:
+            collisions += (yield script.probe.bind(batch.values, principal))[0][0]
+        body, count, keys = (yield script.alone.bind(batch.values, principal))[0]
+        rows += count
+        bodies.append(body)
+        if not first and keys is not None:
+            first = tuple(zip(script.ordered_keys, json.loads(keys), strict=True))
+    _check_number(rows, demands)
+    script = batches[0].script
+    return Written(rows, _glued(bodies, script.form), first, inserted=rows > collisions, form=script.form)
+
+
+def _glued(bodies: Sequence[str], form: str) -> str:
+    if len(bodies) == 1:
+        return bodies[0]
+    if form == "csv":
+        return "\n".join((bodies[0], *(body.partition("\n")[2] for body in bodies[1:])))
+    return "[" + ", ".join(body[1:-1] for body in bodies if body not in ("", "[]")) + "]"
 
 
 def delete_steps(
@@ -92,7 +139,7 @@ def delete_steps(
     body = yield from _settle(script, keys, query_values, principal, demands)
     if keys:
         yield script.write.bind((*query_values, *script.pack_keys(keys, len(script.key_names))), principal)
-    return Written(len(keys), body)
+    return Written(len(keys), body, form=script.form)
 
 
 def _settle(

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backstay.catalog import Catalog
 from backstay.errors import RequestError
+from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
-from backstay.request import QueryLimits
+from backstay.request import QueryLimits, check_strict, parse_prefer
 from backstay.request.media import MediaKind
+from backstay.request.prefer import Preferences
 from backstay.sql.dialect import SqlDialect
 
 
@@ -28,7 +30,11 @@ class Surface:
     max_offset: int | None = 100_000
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
-    offered: frozenset[MediaKind] = frozenset(("array", "object"))
+    offered: frozenset[MediaKind] = frozenset(("array", "object", "csv"))
+    #: All schemas that are served, this one's among them; with several, answers say which one they are about.
+    exposed: tuple[str, ...] = ()
+    #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
+    timezones: frozenset[str] | None = None
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     def scope(self, principal: Principal) -> Scope:
@@ -43,6 +49,19 @@ class Surface:
             self._scopes[kind] = found
         return found
 
+    def preferences(self, request: DataRequest) -> Preferences:
+        """What *request* prefers, as far as it can be had.
+
+        No transaction is rolled back on demand, and where only one time zone can be had it is not reported as applied.
+
+        Raises:
+            RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
+        """
+        preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
+        check_strict(preferences)
+        zone = preferences.timezone if self.timezones is not None else None
+        return replace(preferences, tx=None, timezone=zone)
+
     def require_table(self, scope: Scope, name: str) -> None:
         """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""
         if "/" in name:
@@ -50,15 +69,17 @@ class Surface:
         find_table(scope, name)
 
     def check_profile(self, asked: str | None) -> str | None:
-        """The schema that was asked for, when it is ours.
+        """The schema that was asked for, when it is ours; where several are served, ours if none was asked for.
 
         Raises:
             RequestError: PGRST106, for any other.
         """
-        if asked is None or asked == self.catalog.schema:
+        if asked is None:
+            return self.catalog.schema if len(self.exposed) > 1 else None
+        if asked == self.catalog.schema:
             return asked
         raise RequestError(
             "PGRST106",
             f"Invalid schema: {asked}",
-            hint=f"Only the following schemas are exposed: {self.catalog.schema}",
+            hint=f"Only the following schemas are exposed: {', '.join(self.exposed) or self.catalog.schema}",
         )

@@ -9,26 +9,33 @@ from typing import Any, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError
-from backstay.pipeline.refusal import explained
+from backstay.pipeline.refusal import explained, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.surface import Surface
-from backstay.plan.fill import fill_rows
+from backstay.pipeline.zone import in_zone
+from backstay.plan.fill import Pair, fill_rows
+from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
 from backstay.policy import Grant
-from backstay.request import check_strict, negotiate, parse_body, parse_prefer, parse_query
+from backstay.request import negotiate, parse_body, parse_query
 from backstay.request.body import Payload
 from backstay.request.media import Media
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
+from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 from backstay.sql.write import (
+    alone_sql,
     check_sql,
     delete_keys_sql,
     delete_sql,
@@ -39,10 +46,11 @@ from backstay.sql.write import (
     parents_sql,
     probe_sql,
     read_sql,
+    stands_alone,
     update_sql,
 )
 
-Action: TypeAlias = Literal["insert", "update", "delete"]
+Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,10 @@ class Ask:
     @property
     def representation(self) -> bool:
         return self.preferences.returning == "representation"
+
+    @property
+    def form(self) -> Form:
+        return self.media.form
 
     @property
     def demands(self) -> Demands:
@@ -85,29 +97,36 @@ class Writes:
             case "PATCH":
                 action = "update"
                 written = await self._update(ask)
+            case "PUT":
+                action = "put"
+                written = await self._put(ask)
             case _:
                 action = "delete"
                 written = await self._delete(ask)
-        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile)
+        keyed = bool(ask.table.primary_key) or ask.shape.on_conflict is not None
+        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
     def _ask(self, request: DataRequest) -> Ask:
         surface = self._surface
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
         media = negotiate(request.header(b"accept"), surface.offered)
         shape, values = shape_of(query)
-        return Ask(find_table(scope, request.path), shape, values, preferences, media, profile, request)
+        table = find_table(scope, request.path)
+        if request.method != "POST" or not (table.primary_key or query.on_conflict):
+            # There is nothing to resolve, so nothing is said to be resolved.
+            preferences = replace(preferences, resolution=None)
+        return Ask(table, shape, values, preferences, media, profile, request)
 
     # -- insert ------------------------------------------------------------------------------------------------------
 
     async def _insert(self, ask: Ask) -> Written:
         payload = self._payload(ask)
         if not payload.rows:
-            return Written(0, "[]" if ask.representation else None)
+            return _nothing(ask)
         groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
         batches = [self._insert_batch(ask, keys, rows) for keys, rows in groups.items()]
         flat = [batch for part in batches for batch in part]
@@ -121,18 +140,26 @@ class Writes:
         return await self._run(ask, steps, [row for _, row in next(iter(groups.values()))], frozenset(payload.keys))
 
     def _insert_batch(
-        self, ask: Ask, keys: tuple[str, ...], numbered: Sequence[tuple[int, Mapping[str, Any]]]
+        self,
+        ask: Ask,
+        keys: tuple[str, ...],
+        numbered: Sequence[tuple[int, Mapping[str, Any]]],
+        *,
+        merge: bool | None = None,
     ) -> list[Batch]:
-        resolution = ask.preferences.resolution
-        merge = None if resolution is None else resolution == "merge-duplicates"
-        key = ("insert", ask.table.name, keys, ask.shape, ask.representation, merge, ask.request.principal.kind)
+        if ask.preferences.resolution is not None and merge is None:
+            merge = ask.preferences.resolution == "merge-duplicates"
+        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
+        key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written)
+        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.dialect.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
             return [Batch(script, ask.values, 1 if counted else None) for _ in rows]
+        if plan.conflict is not None and plan.conflict.merge:
+            _refuse_twins(plan, filled)
         packed = self._surface.dialect.pack(filled, len(plan.packed))
         return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
 
@@ -146,6 +173,7 @@ class Writes:
             (plan.grant, plan.update_grant),
             self._prepare(insert_sql(plan, dialect, slots)),
             slots,
+            ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
         return plan, replace(script, judged_first=judges_first(plan))
@@ -160,10 +188,12 @@ class Writes:
         keys = tuple(row) if ask.shape.columns is None else tuple(name for name in ask.shape.columns if name in row)
         if not keys:
             # Nothing to set: nothing is updated, and nothing is looked at.
-            return Written(0, "[]" if ask.representation else None)
-        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.request.principal.kind)
+            return _nothing(ask)
+        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate")
+        (filled,) = fill_rows(
+            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.dialect.tells_nulls
+        )
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 
@@ -177,17 +207,17 @@ class Writes:
         plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
         slots = len(ask.values)
         write = self._prepare(update_sql(plan, self._surface.dialect, slots))
-        return plan, self._script(plan, (plan.grant,), write, slots)
+        return plan, self._script(plan, (plan.grant,), write, slots, ask.form)
 
     # -- delete ------------------------------------------------------------------------------------------------------
 
     async def _delete(self, ask: Ask) -> Written:
-        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.request.principal.kind)
+        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
         principal = ask.request.principal
 
         def steps() -> Steps[Written]:
-            if lock is None:
+            if lock is None or script.alone is not None:
                 return write_steps([Batch(script, ask.values)], None, ask.values, principal, ask.demands)
             return delete_steps(lock.bind(ask.values, principal), script, ask.values, principal, ask.demands)
 
@@ -200,7 +230,23 @@ class Writes:
             write, lock = self._prepare(delete_sql(plan, dialect)), None
         else:
             write, lock = self._prepare(delete_keys_sql(plan, dialect, slots)), self._prepare(lock_sql(plan, dialect))
-        return (plan, lock), self._script(plan, (), write, slots)
+        return (plan, lock), self._script(plan, (), write, slots, ask.form)
+
+    # -- put -------------------------------------------------------------------------------------------------------
+
+    async def _put(self, ask: Ask) -> Written:
+        """The one row that the filters name: updated where it is, else inserted."""
+        payload = self._payload(ask)
+        rows = put_rows(ask.table, ask.shape, ask.values, payload.rows)
+        keys = payload.keys if ask.shape.columns is None else ask.shape.columns
+        # What is returned and written does not depend on the filters: the rows have been matched with them.
+        bare = replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
+        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=True)
+
+        def steps() -> Steps[Written]:
+            return write_steps(batches, None, ask.values, ask.request.principal, ask.demands)
+
+        return await self._run(ask, steps, rows, frozenset(keys))
 
     # -- shared ------------------------------------------------------------------------------------------------------
 
@@ -221,6 +267,7 @@ class Writes:
         grants: Sequence[Grant | None],
         write: Prepared,
         slots: int,
+        asked: Form,
         *,
         probe: Prepared | None = None,
     ) -> Script:
@@ -228,6 +275,10 @@ class Writes:
         written = frozenset() if isinstance(plan, DeletePlan) else plan.written
         parents = () if isinstance(plan, DeletePlan) else plan.parents
         check = check_sql(table, grants, written, dialect, slots)
+        form = dialect.form(asked)
+        alone = None
+        if stands_alone(plan, dialect, checked=check is not None):
+            alone = self._prepare(alone_sql(plan, dialect, slots, form))
         return Script(
             table=table.name,
             key_names=tuple(column.name for column in key_columns(table)),
@@ -236,8 +287,11 @@ class Writes:
             check=None if check is None else self._prepare(check),
             parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
             referred=parents,
-            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots)),
+            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots, form=form)),
             pack_keys=dialect.pack_keys,
+            alone=alone,
+            form=form,
+            ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
         )
 
     async def _run(
@@ -247,13 +301,48 @@ class Writes:
         rows: Sequence[Mapping[str, Any]],
         written: frozenset[str],
     ) -> Written:
+        zone = ask.preferences.timezone
         try:
-            return await self._database.transact(steps)
+            return await self._database.transact(steps if zone is None else lambda: in_zone(zone, steps()))
         except PlanError:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
-            raise explained(error, ask.table, scope, rows, written) from error
+            rival = rival_of(error, ask.table, scope, rows, written)
+            seen = rival is not None and await self._sees(ask, rival)
+            raise explained(error, ask.table, scope, rows, written, rival_seen=seen) from error
+
+    async def _sees(self, ask: Ask, query: Query) -> bool:
+        """Whether the caller would be shown a row by *query*."""
+        principal = ask.request.principal
+        shape, values = shape_of(query)
+        plan = plan_read(ask.table.name, shape, self._surface.scope(principal))
+        statement = select_rows(plan, self._surface.dialect, max_rows=1)
+        row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        return bool(row[1])
+
+
+def _nothing(ask: Ask) -> Written:
+    """The outcome of a write that touches no row."""
+    if ask.demands.single:
+        raise not_single(0)
+    return Written(0, "[]" if ask.representation else None)
+
+
+def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
+    """PostgreSQL merges a row once in a statement; SQLite would do it as often as it comes."""
+    names = [column.name for column in plan.packed]
+    assert plan.conflict is not None  # noqa: S101 - the caller has looked
+    at = [names.index(column.name) for column in plan.conflict.columns if column.name in names]
+    if len(at) < len(plan.conflict.columns):
+        return
+    keys = [key for key in (tuple(row[i][1] for i in at) for row in rows) if None not in key]
+    if len(set(keys)) < len(keys):
+        raise PlanError(
+            "21000",
+            "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+        )
 
 
 def _groups(

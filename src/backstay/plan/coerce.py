@@ -17,8 +17,10 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 from backstay.catalog import Family, family_of
+from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
 from backstay.plan.array import parse_array
 
@@ -57,11 +59,26 @@ def type_name(type_: sa.types.TypeEngine[Any]) -> str:
     """PostgreSQL's name of *type_*, for messages."""
     while isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
+    shown = getattr(type_, "shown", None)
+    if shown is not None:
+        return str(shown)
     match family_of(type_):
         case "integer":
             if isinstance(type_, sa.BigInteger):
                 return "bigint"
             return "smallint" if isinstance(type_, sa.SmallInteger) else "integer"
+        case "float" if isinstance(type_, sa.REAL):
+            return "real"
+        case "text" if isinstance(type_, sa.String) and type_.length is not None:
+            return "character varying"
+        case "json" if isinstance(type_, pg.JSONB):
+            return "jsonb"
+        case "range" | "tsvector" if type_.__visit_name__ != "user_defined":
+            return str(type_.__visit_name__).lower()
+        case "array" if getattr(type_, "item_type", None) is not None:
+            return f"{type_name(type_.item_type)}[]"  # type: ignore[attr-defined]
+        case "other" if isinstance(type_, Opaque):
+            return type_.sql_name
         case "enum":
             return f"enum {getattr(type_, 'name', None) or 'text'}"
         case family:
@@ -92,7 +109,7 @@ def _integer(text: str, type_: Any) -> int:
     name = type_name(type_)
     digits = found[1].lstrip("+-").lstrip("0")
     value = int(found[1]) if len(digits) <= 20 else 2**70
-    bound = 2 ** _BITS[name]
+    bound = 2 ** (63 if isinstance(type_, AsStored) else _BITS[name])
     if not -bound <= value < bound:
         raise PlanError("22003", f'value "{text}" is out of range for type {name}')
     return value

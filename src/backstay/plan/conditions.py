@@ -6,6 +6,7 @@ from typing import Final
 
 from backstay.catalog import Column, Computed, Family, Search, Table
 from backstay.errors import PlanError
+from backstay.plan.coerce import type_name
 from backstay.plan.intent import Operand
 from backstay.request.field import Step
 from backstay.request.filters import SEARCH, Filter
@@ -16,28 +17,6 @@ _SEARCHED: Final[frozenset[Family]] = frozenset({"text", "enum", "json", "tsvect
 _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
-
-#: What PostgreSQL calls a column of this family, for the messages that PostgreSQL would give.
-TYPE_NAMES: Final[dict[Family, str]] = {
-    "boolean": "boolean",
-    "integer": "bigint",
-    "float": "double precision",
-    "numeric": "numeric",
-    "text": "text",
-    "uuid": "uuid",
-    "timestamptz": "timestamp with time zone",
-    "timestamp": "timestamp without time zone",
-    "date": "date",
-    "time": "time without time zone",
-    "interval": "interval",
-    "json": "jsonb",
-    "bytes": "bytea",
-    "enum": "text",
-    "array": "array",
-    "range": "range",
-    "tsvector": "tsvector",
-    "other": "unknown",
-}
 
 
 def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
@@ -51,7 +30,7 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         return
     family = operand.column.family
     if asked.op in SEARCH and family not in _SEARCHED:
-        raise PlanError("42883", f"function to_tsvector({TYPE_NAMES[family]}) does not exist")
+        raise PlanError("42883", f"function to_tsvector({_name(operand.column)}) does not exist")
     if isinstance(operand.column, Search) and asked.op not in SEARCH:
         raise PlanError(
             "PGRST127",
@@ -59,17 +38,17 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
             details=f"The search field {operand.column.name} takes fts, plfts, phfts and wfts, not {asked.op}.",
         )
     if asked.op in _SYMBOLS and family not in _TEXTUAL:
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_SET_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_SET_SYMBOLS[asked.op]} unknown")
     if asked.op == "ov" and family == "json":
         raise _no_operator("jsonb && unknown")
     if asked.op in _RANGE_SYMBOLS and family not in ("range", "other"):
-        raise _no_operator(f"{TYPE_NAMES[family]} {_RANGE_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{_name(operand.column)} {_RANGE_SYMBOLS[asked.op]} unknown")
     if asked.op == "is" and asked.value in ("true", "false", "unknown") and family not in ("boolean", "other"):
         raise PlanError(
             "42804",
-            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {TYPE_NAMES[family]}",
+            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {_name(operand.column)}",
         )
 
 
@@ -80,7 +59,12 @@ def check_path(column: Column | Computed | Search, path: tuple[Step, ...]) -> No
         PlanError: 42883.
     """
     if path and column.family not in ("json", "array", "other"):
-        raise _no_operator(f"{TYPE_NAMES[column.family]} {'->>' if path[0].as_text else '->'} unknown")
+        raise _no_operator(f"{_name(column)} {'->>' if path[0].as_text else '->'} unknown")
+
+
+def _name(column: Column | Computed | Search) -> str:
+    """What PostgreSQL calls the column's type, for the messages that it would give."""
+    return type_name(column.type).removeprefix("enum ")
 
 
 def _no_operator(expression: str) -> PlanError:

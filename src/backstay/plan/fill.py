@@ -20,10 +20,13 @@ def fill_rows(
     columns: Sequence[Column],
     written: frozenset[str],
     which: Literal["default", "onupdate"] = "default",
+    *,
+    nulls_refused: bool = True,
 ) -> list[tuple[Pair, ...]]:
     """One tuple of values for each of *rows*, in the order of *columns*.
 
-    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.
+    Columns outside *written* take the model's default (or ``onupdate``), called anew for each row.  *nulls_refused*
+    makes a NULL where none may be one of the faults; else it is the database's to say.
 
     Raises:
         PlanError: the first fault's code and message; with more than one fault, *details* lists them all (at most 100)
@@ -31,10 +34,11 @@ def fill_rows(
     """
     faults: list[dict[str, Any]] = []
     found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
-    if faults and not (len(faults) == 1 and faults[0]["code"] == "23502"):
+    # Where the database tells more about a NULL than we could, it is left to; beside other faults it is listed all the
+    # same, so that a client sees everything that is wrong at once.
+    if faults and (nulls_refused or any(fault["code"] != "23502" for fault in faults)):
         first = faults[0]
         raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
-    # A lone NULL where none may be is left to the database, which says more about it.
     return found
 
 
@@ -52,12 +56,21 @@ def _row(
         try:
             pair = canonical(value, column)
             if pair[0] is None and not column.nullable and column.name in written:
-                raise PlanError("23502", f'null value in column "{column.name}" violates not-null constraint')
+                # Said here: SQLite would take a NULL for "count on" where the column is the table's counter.
+                raise broken_null(column)
         except BackstayError as refusal:
             faults.append({"row": number, "column": column.name, "code": refusal.code, "message": refusal.message})
             pair = (None, None)
         found.append(pair)
     return tuple(found)
+
+
+def broken_null(column: Column) -> PlanError:
+    """PostgreSQL's words for a NULL where none may be."""
+    relation = column.sql.table.name
+    return PlanError(
+        "23502", f'null value in column "{column.name}" of relation "{relation}" violates not-null constraint'
+    )
 
 
 def _default(column: Column, which: Literal["default", "onupdate"], row: Mapping[str, Any]) -> Any:

@@ -49,7 +49,7 @@ def plan_read(table: str, query: Query, scope: Scope, *, count: bool = False) ->
 
 def plan_rows(table: Table, grant: Grant, query: Query, scope: Scope) -> Node:
     """Plan the rows of *table* that *grant* shows, with everything *query* asks of them and of their embeds."""
-    _refuse_unknown_paths(query)
+    query = _resolved_paths(query)
     return _node(_Draft(table, grant, query, scope, (), query.items))
 
 
@@ -63,6 +63,8 @@ class _Draft:
     scope: Scope
     path: Path
     items: tuple[Item, ...]
+    #: What errors call the table: PostgREST's alias, where it needs one.
+    shown: str | None = None
     embeds: dict[str, EmbedPlan] = field(default_factory=dict)
     by_item: dict[int, EmbedPlan] = field(default_factory=dict)
     mentioned: set[str] = field(default_factory=set)
@@ -71,7 +73,7 @@ class _Draft:
     sort: list[SortTerm] = field(default_factory=list)
 
     def operand(self, asked: Field) -> Operand:
-        found = find_field(self.scope, self.table, self.grant, asked.name)
+        found = find_field(self.scope, self.table, self.grant, asked.name, self.shown)
         check_path(found, asked.path)
         self.mentioned |= {found.name} if isinstance(found, Column) else found.uses
         return Operand(found, asked.path)
@@ -107,6 +109,8 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
     remote = scope.catalog.tables[relation.remote]
     key = item.alias or item.relation
     child = _Draft(remote, scope.grant("read", remote), draft.query, scope, (*draft.path, key), item.items)
+    if relation.junction is None:
+        child.shown = f"{remote.name}_{len(child.path)}"
     # A key column that a rule hides would be told by the embed, so it counts as mentioned (AC10).
     draft.mentioned |= {local for local, _ in _local_pairs(relation)}
     child.mentioned |= {there for _, there in _remote_pairs(relation)}
@@ -157,9 +161,10 @@ def _outputs(draft: _Draft) -> None:
 
 def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
     # A bare ``count`` is PostgREST's old way to write ``count()``, where no column is called so.
+    # It counts visible rows and nothing else, which anyone may ask for: Supabase's clients write ``posts(count)``.
     if item.field == Field("count") and item.aggregate is None and "count" not in draft.grant.columns:
         item = replace(item, field=None, aggregate="count")
-    if item.aggregate is not None:
+    elif item.aggregate is not None:
         _refuse_aggregate(draft)
     if item.field is None:
         return ColumnOutput(item.alias or "count", None, item.cast, "count", item.aggregate_cast or item.cast)
@@ -283,22 +288,32 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
 _STEPS: Final[tuple[Callable[[_Draft], None], ...]] = (_embeds, _outputs, _conditions, _order)
 
 
-def _refuse_unknown_paths(query: Query) -> None:
-    """Every filter, order or page must belong to an embed of this request (PGRST108)."""
-    known = {()} | _paths(query.items, ())
-    for path, _ in (*query.conditions, *query.orders, *query.pages):
-        if path not in known:
-            missing = next(path[depth] for depth in range(len(path)) if path[: depth + 1] not in known)
-            raise _not_embedded(missing)
+def _resolved_paths(query: Query) -> Query:
+    """*query* with the path of every filter, order and page in the embeds' own keys: an embed is also found by the name
+    of what it embeds, though it has an alias.
 
+    Raises:
+        PlanError: PGRST108, when a path leads to no embed of this request.
+    """
+    if not any(path for path, _ in (*query.conditions, *query.orders, *query.pages)):
+        return query
 
-def _paths(items: tuple[Item, ...], above: Path) -> set[Path]:
-    found: set[Path] = set()
-    for item in items:
-        if isinstance(item, Embed):
-            path = (*above, item.alias or item.relation)
-            found |= {path} | _paths(item.items, path)
-    return found
+    def resolve(path: Path) -> Path:
+        items, found = query.items, []
+        for name in path:
+            embed = next((i for i in items if isinstance(i, Embed) and name in (i.alias, i.relation)), None)
+            if embed is None:
+                raise _not_embedded(name)
+            found.append(embed.alias or embed.relation)
+            items = embed.items
+        return tuple(found)
+
+    return replace(
+        query,
+        conditions=tuple((resolve(path), term) for path, term in query.conditions),
+        orders=tuple((resolve(path), terms) for path, terms in query.orders),
+        pages=tuple((resolve(path), page) for path, page in query.pages),
+    )
 
 
 def _not_embedded(name: str) -> PlanError:

@@ -8,6 +8,7 @@ from sqlalchemy.sql.elements import True_
 
 from backstay.catalog import Catalog, Column, Computed, Relation, Search, Table
 from backstay.errors import PlanError
+from backstay.plan.near import near_column, nearest
 from backstay.policy import Action, Grant, Kind, Rule, decide
 
 
@@ -40,23 +41,31 @@ def find_table(scope: Scope, name: str) -> Table:
     """
     table = scope.catalog.tables.get(name)
     if table is None or not scope.sees(table):
-        raise PlanError("PGRST205", f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache")
+        near = nearest(name, (t.name for t in scope.catalog.tables.values() if scope.sees(t)), score=0.75)
+        raise PlanError(
+            "PGRST205",
+            f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache",
+            # Only what this caller sees is ever suggested (ER3): a hint must not tell a name.
+            hint=None if near is None else f"Perhaps you meant the table '{scope.catalog.schema}.{near[0]}'",
+        )
     return table
 
 
-def find_column(table: Table, grant: Grant, name: str) -> Column:
-    """The column *name*, when *grant* shows it to anyone of this kind.
+def find_column(table: Table, grant: Grant, name: str, shown: str | None = None) -> Column:
+    """The column *name*, when *grant* shows it to anyone of this kind.  *shown* is what errors call the table.
 
     Raises:
         PlanError: 42703, when it is missing or hidden: both look alike, in every clause.
     """
     column = table.columns.get(name)
     if column is None or name not in grant.columns:
-        raise _no_column(table, name)
+        raise _no_column(table, grant, name, shown)
     return column
 
 
-def find_field(scope: Scope, table: Table, grant: Grant, name: str) -> Column | Computed | Search:
+def find_field(
+    scope: Scope, table: Table, grant: Grant, name: str, shown: str | None = None
+) -> Column | Computed | Search:
     """The column, computed field or search field *name*.
 
     A computed field exists for those to whom some rule shows every column that it uses.  What it looks at elsewhere,
@@ -69,12 +78,12 @@ def find_field(scope: Scope, table: Table, grant: Grant, name: str) -> Column | 
     if field is None and table.search is not None and table.search.name == name:
         field = table.search
     if field is None or name in table.columns:
-        return find_column(table, grant, name)
+        return find_column(table, grant, name, shown)
     seen = any(field.uses <= part.columns for part in grant.parts)
     if isinstance(field, Computed):
         seen = seen and all(_reads_all(scope, home, columns) for home, columns in field.elsewhere.items())
     if not seen:
-        raise _no_column(table, name)
+        raise _no_column(table, grant, name, shown)
     return field
 
 
@@ -83,8 +92,12 @@ def _reads_all(scope: Scope, name: str, columns: frozenset[str]) -> bool:
     return table is not None and isinstance(scope.grant("read", table).rows(columns), True_)
 
 
-def _no_column(table: Table, name: str) -> PlanError:
-    return PlanError("42703", f"column {table.name}.{name} does not exist")
+def _no_column(table: Table, grant: Grant, name: str, shown: str | None) -> PlanError:
+    return PlanError(
+        "42703",
+        f"column {shown or table.name}.{name} does not exist",
+        hint=near_column(shown or table.name, name, sorted(grant.columns)),
+    )
 
 
 def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, alias: str | None = None) -> Relation:
@@ -102,6 +115,8 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
     found = [r for r in visible if _matches(r, target, hint)]
     if not found and hint is None:
         found = [r for r in visible if target in r.names]
+    if not found and hint is None:
+        found = [r for r in visible if r.is_self and r.remote == target]
     if not found:
         using = f" using the hint '{hint}'" if hint else ""
         raise PlanError(
@@ -111,6 +126,7 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
                 f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
+            hint=_relation_hint(scope, origin, target),
         )
     if len(found) > 1 and alias is not None:
         # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.
@@ -118,6 +134,18 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
     if len(found) > 1:
         raise _ambiguous(origin, target, found)
     return found[0]
+
+
+def _relation_hint(scope: Scope, origin: Table, target: str) -> str | None:
+    """The related table that was perhaps meant; or, where nothing is related, the table that was perhaps asked for."""
+    related = sorted({r.remote for r in origin.relations if _visible(scope, r)})
+    if related:
+        near = nearest(target, related, score=0.33)
+        found = near[0] if near is not None and near[1] < 1 else None
+        return None if found is None else f"Perhaps you meant '{found}' instead of '{target}'."
+    others = [t.name for t in scope.catalog.tables.values() if any(_visible(scope, r) for r in t.relations)]
+    parent = nearest(origin.name, others, score=0.33)
+    return None if parent is None else f"Perhaps you meant '{parent[0]}' instead of '{origin.name}'."
 
 
 def _visible(scope: Scope, relation: Relation) -> bool:
@@ -138,11 +166,7 @@ def _matches(r: Relation, target: str, hint: str | None) -> bool:
     if r.is_self:
         return _matches_self(r, target, hint)
     if hint is None:
-        return (
-            target == r.remote
-            or (r.holds_key and target in (r.constraint, _single(r, 0)))
-            or (target == r.constraint and r.constraint != "")
-        )
+        return target == r.remote or (not r.to_view and r.junction is None and target in (r.constraint, _single(r, 0)))
     return target == r.remote and hint in _hints(r)
 
 
@@ -151,7 +175,8 @@ def _matches_self(r: Relation, target: str, hint: str | None) -> bool:
     if hint is None:
         if r.holds_key:
             return target == _single(r, 0)
-        return target == r.remote
+        # PostgREST knows no many-to-many with itself without a hint, so the name alone means the foreign key.
+        return target == r.remote and r.junction is None
     if target != r.remote or r.holds_key:
         return False
     if r.junction is not None:

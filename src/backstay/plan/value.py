@@ -6,8 +6,8 @@ import enum
 import json
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time
-from decimal import Decimal
-from typing import Any
+from decimal import ROUND_HALF_UP, Context, Decimal
+from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -16,6 +16,9 @@ from backstay.catalog import Column, family_of
 from backstay.errors import PlanError
 from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
+
+#: Room for every digit that `coerce` lets through.
+_EXACT: Final = Context(prec=2100)
 
 
 def text_of(value: Any, type_: sa.types.TypeEngine[Any]) -> str | None:
@@ -98,7 +101,8 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
         raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
-        number = round(Decimal(str(stored)), scale or 0)
+        # PostgreSQL rounds halves away from zero.
+        number = Decimal(str(stored)).quantize(Decimal(1).scaleb(-(scale or 0)), ROUND_HALF_UP, _EXACT)
         if number.adjusted() >= precision - (scale or 0) and number != 0:
             bound = f"10^{precision - (scale or 0)}"
             raise PlanError(

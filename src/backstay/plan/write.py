@@ -20,6 +20,7 @@ from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Action, Grant
 from backstay.request.read import Query
+from backstay.request.select import Embed, Item
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -104,7 +105,7 @@ def plan_insert(
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "create")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "create")
     conflict = _conflict(table, query, scope, merge)
     packed, computed = _filled(table, keys, "default")
     return InsertPlan(
@@ -128,7 +129,7 @@ def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *,
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "update")
-    written = _writable(table, grant, scope, keys)
+    written = _writable(table, grant, scope, keys, "update")
     packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
     parents = _parents(table, frozenset(keys), scope)
@@ -154,7 +155,9 @@ def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     return grant
 
 
-def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> tuple[Column, ...]:
+def _writable(
+    table: Table, grant: Grant, scope: Scope, keys: Iterable[str], action: Literal["create", "update"]
+) -> tuple[Column, ...]:
     visible = grant.columns | scope.grant("read", table).columns
     found: list[Column] = []
     for key in keys:
@@ -168,13 +171,20 @@ def _writable(table: Table, grant: Grant, scope: Scope, keys: Iterable[str]) -> 
                 hint=f"Leave '{key}' out: no policy lets this caller write it.",
             )
         if column.generated:
-            raise PlanError(
-                "428C9",
-                f'cannot insert a non-DEFAULT value into column "{key}"',
-                details=f'Column "{key}" is a generated column.',
-            )
+            raise _computed(column, action)
         found.append(column)
     return tuple(found)
+
+
+def _computed(column: Column, action: Literal["create", "update"]) -> PlanError:
+    """PostgreSQL's refusal of a value for a column that only it writes."""
+    kind = "an identity column defined as GENERATED ALWAYS" if column.identity else "a generated column"
+    if action == "update":
+        message, hint = f'column "{column.name}" can only be updated to DEFAULT', None
+    else:
+        message = f'cannot insert a non-DEFAULT value into column "{column.name}"'
+        hint = "Use OVERRIDING SYSTEM VALUE to override." if column.identity else None
+    return PlanError("428C9", message, details=f'Column "{column.name}" is {kind}.', hint=hint)
 
 
 def _filled(
@@ -217,9 +227,13 @@ def _conflict(table: Table, query: Query, scope: Scope, merge: bool | None) -> C
 
 
 def _returning(table: Table, query: Query, scope: Scope) -> Node:
-    """What a write returns: *query*'s select and what it says of embeds, without its filters on the rows themselves."""
+    """What a write returns: *query*'s select and what it says of embeds, without its filters on the rows themselves.
+
+    An inner embed chose the rows before they were written; afterwards it hides none of them.
+    """
     bare = replace(
         query,
+        items=tuple(replace(item, join=None) if isinstance(item, Embed) else item for item in query.items),
         conditions=tuple((path, condition) for path, condition in query.conditions if path),
         orders=tuple((path, terms) for path, terms in query.orders),
         pages=tuple((path, page) for path, page in query.pages if path),
@@ -227,15 +241,20 @@ def _returning(table: Table, query: Query, scope: Scope) -> Node:
     return plan_rows(table, scope.grant("read", table), bare, scope)
 
 
+def _is_embed(item: Item) -> bool:
+    return isinstance(item, Embed)
+
+
+def _bare(item: Item) -> Item:
+    """An embed without its columns, which a write that only looks for rows need not mention."""
+    assert isinstance(item, Embed)  # noqa: S101 - filtered before
+    return replace(item, items=tuple(map(_bare, filter(_is_embed, item.items))))
+
+
 def _addressed(table: Table, query: Query, scope: Scope, representation: bool) -> tuple[Node, Node | None]:
+    """The rows that *query* means, by its filters and by its inner embeds, and what is sent back of them."""
     returning = _returning(table, query, scope) if representation else None
-    asked = replace(
-        query,
-        items=(),
-        conditions=tuple((path, condition) for path, condition in query.conditions if not path),
-        orders=(),
-        pages=(),
-    )
+    asked = replace(query, items=tuple(map(_bare, filter(_is_embed, query.items))), orders=(), pages=())
     rows = plan_rows(table, scope.grant("read", table), asked, scope)
     if returning is not None:
         # What is sent back must be readable too, so that nothing is told that a read would not tell.

@@ -3,7 +3,7 @@
 from backstay.policy.decide import Grant, Kind, Part, decide
 from backstay.policy.me import Caller, Fact, Me, MeParameter, fact_of
 from backstay.policy.principal import ANON, ANONYMOUS, AUTHENTICATED, SERVICE, Principal
-from backstay.policy.rule import Action, Policy, Rule, allow, compile_rules
+from backstay.policy.rule import Action, Policy, Rule, allow, compile_rules, open_rules
 
 __all__ = [
     "ANON",
@@ -25,4 +25,5 @@ __all__ = [
     "compile_rules",
     "decide",
     "fact_of",
+    "open_rules",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any, Final, Literal, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
@@ -19,7 +20,8 @@ from backstay.policy.principal import ANON, AUTHENTICATED
 Action: TypeAlias = Literal["read", "create", "update", "delete"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
 
-Predicate: TypeAlias = Callable[[Me], Any]
+#: Takes `Me`, and may take the table's columns behind it.
+Predicate: TypeAlias = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +64,22 @@ def allow(
             return Post.public
 
     Args:
-        what: one or more of ``"read" "create" "update" "delete"``, then one or more models (or tables).
+        what: one or more of ``"read" "create" "update" "delete"``, then one or more models (or tables, or, in a
+            reflected database, names of tables).
         to: the role or roles the rule is for.  Left out: everyone, or, when the rule mentions ``me.id``, everyone who
             has an account.
         columns: the columns it is about, as attributes or names.  Left out: all of them.
 
-    The function is called once, with a symbolic `Me`, when the app starts.  Its expression selects the old rows of a
+    The function is called once for each table, with a symbolic `Me`, when the app starts; a second parameter, where it
+    has one, is given the table's columns (``rows.author_id == me.id``).  Its expression selects the old rows of a
     read, update or delete, and judges the new rows of a create or update.  Its name and docstring are its reason.
 
     Raises:
         ConfigError: BST-E020, when *what* is not actions followed by models.
     """
-    actions = tuple(item for item in what if isinstance(item, str))
-    models = tuple(item for item in what if not isinstance(item, str))
-    unknown = [action for action in actions if action not in ACTIONS]
-    if not actions or not models or unknown:
+    actions = tuple(takewhile(lambda item: isinstance(item, str) and item in ACTIONS, what))
+    models = what[len(actions) :]
+    if not actions or not models or any(isinstance(item, str) and not item for item in models):
         raise ConfigError(
             "BST-E020",
             f"allow() takes actions, then models; got {what!r}",
@@ -122,6 +125,25 @@ class Rule:
         return has_id or not self.needs_id or role == ANON
 
 
+def open_rules(role: str, catalog: Catalog) -> tuple[Rule, ...]:
+    """Rules that let *role* do everything with every table: for trying out, and for tests."""
+    return tuple(
+        Rule(
+            name="open_to",
+            reason=f"Everything is open to {role}.",
+            action=action,
+            table=table.name,
+            rows=sa.true(),
+            columns=frozenset(table.columns),
+            to=frozenset((role,)),
+            needs_id=False,
+            has_subquery=False,
+        )
+        for table in catalog.tables.values()
+        for action in ACTIONS
+    )
+
+
 def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, ...]:
     """Call every policy once and take its expression.
 
@@ -137,9 +159,9 @@ def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, .
                 f"policies must be functions decorated with @allow; got {policy!r}",
                 hint='Write @allow("read", Post) above the function.',
             )
-        rows = _expression(policy)
         for allowance in policy.allowances:
             table = _table(allowance.model, catalog, policy.name)
+            rows = _expression(policy, table)
             columns = _columns(allowance, table, policy.name)
             for action in sorted(allowance.actions):
                 rules.append(
@@ -158,9 +180,10 @@ def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, .
     return tuple(rules)
 
 
-def _expression(policy: Policy) -> ColumnElement[bool]:
+def _expression(policy: Policy, table: Table) -> ColumnElement[bool]:
+    takes_rows = len(inspect.signature(policy.function).parameters) > 1
     try:
-        returned = policy.function(Me())
+        returned = policy.function(Me(), table.sql.c) if takes_rows else policy.function(Me())
     except BackstayError:
         raise
     except Exception as fault:
@@ -180,6 +203,8 @@ def _expression(policy: Policy) -> ColumnElement[bool]:
 
 
 def _table(model: Any, catalog: Catalog, policy: str) -> Table:
+    if isinstance(model, str) and model in catalog.tables:
+        return catalog.tables[model]
     table = model if isinstance(model, sa.Table) else getattr(model, "__table__", None)
     for candidate in catalog.tables.values():
         if candidate.sql is table:
@@ -218,4 +243,15 @@ def _has_subquery(rows: ColumnElement[bool]) -> bool:
     return any(isinstance(element, sa.SelectBase) for element in visitors.iterate(rows))
 
 
-__all__ = ["ACTIONS", "ANON", "AUTHENTICATED", "Action", "Allowance", "Policy", "Rule", "allow", "compile_rules"]
+__all__ = [
+    "ACTIONS",
+    "ANON",
+    "AUTHENTICATED",
+    "Action",
+    "Allowance",
+    "Policy",
+    "Rule",
+    "allow",
+    "compile_rules",
+    "open_rules",
+]

@@ -32,6 +32,11 @@ class Media:
     plan_for: str | None = None
     plan_options: frozenset[str] = field(default_factory=frozenset)
 
+    @property
+    def form(self) -> Literal["json", "stripped", "csv"]:
+        """What the body is made of."""
+        return "csv" if self.kind == "csv" else "stripped" if self.nulls_stripped else "json"
+
 
 _KINDS: Final[dict[str, MediaKind]] = {
     "application/json": "array",

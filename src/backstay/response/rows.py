@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, quote
 
 from backstay.errors import PlanError
 from backstay.request.media import Media, media_type
 from backstay.request.prefer import Preferences, applied
+from backstay.response.form import csv_of, strip_nulls
 from backstay.response.reply import Headers, Reply
 
 
@@ -18,25 +20,36 @@ class Frame:
     media: Media
     headers: Headers
     count: bool = False
+    #: Makes the body out of JSON, where the database has not.
+    convert: Callable[[str], str] | None = None
 
     @property
     def singular(self) -> bool:
         return self.media.kind == "object"
 
 
-def frame_read(path: str, query: str, media: Media, preferences: Preferences, profile: str | None) -> Frame:
+def converter(media: Media, form: str) -> Callable[[str], str] | None:
+    """What is still to be done for *media* with a body that the database made in *form*."""
+    if media.form == form:
+        return None
+    return csv_of if media.form == "csv" else strip_nulls
+
+
+def frame_read(
+    path: str, query: str, media: Media, preferences: Preferences, profile: str | None, form: str = "json"
+) -> Frame:
     """The frame of a read: ``Content-Type``, ``Content-Location``, ``Vary``, ``Preference-Applied``."""
     headers = [
         (b"content-type", media_type(media).encode()),
         (b"content-location", content_location(path, query).encode()),
         (b"vary", b"Accept, Prefer, Range"),
     ]
-    told = applied(Preferences(count=preferences.count, tx=preferences.tx, handling=preferences.handling))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:
         headers.append((b"content-profile", profile.encode()))
-    return Frame(media, tuple(headers), preferences.count is not None)
+    return Frame(media, tuple(headers), preferences.count is not None, converter(media, form))
 
 
 def content_location(path: str, query: str) -> str:
@@ -45,8 +58,11 @@ def content_location(path: str, query: str) -> str:
     >>> content_location("films", "select=id,title&limit=1")
     '/films?limit=1&select=id%2Ctitle'
     """
-    pairs = sorted(parse_qsl(query, keep_blank_values=True, errors="replace"), key=lambda pair: pair[0])
-    canonical = "&".join(f"{quote(key, safe='')}={quote(value, safe='')}" for key, value in pairs)
+    values: dict[str, list[str]] = {}
+    for key, value in sorted(parse_qsl(query, keep_blank_values=True, errors="replace"), key=lambda pair: pair[0]):
+        values.setdefault(quote(key, safe=""), []).append(quote(value, safe=""))
+    # A key that stands twice stands once here, its values joined by a comma: PostgREST's canonical form.
+    canonical = "&".join(f"{key}={','.join(found)}" for key, found in values.items())
     return "/" + quote(path) + ("?" + canonical if canonical else "")
 
 
@@ -75,6 +91,8 @@ def render_read(frame: Frame, body: str, rows: int, total: int | None, offset: i
             headers=(("Content-Range", f"*/{total}"),),
         )
     status = 206 if total is not None and rows < total else 200
+    if frame.convert is not None:
+        body = frame.convert(body)
     finished = body[1:-1] if frame.singular else body
     return Reply(status, (*frame.headers, (b"content-range", content_range.encode())), finished.encode())
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from urllib.parse import quote
 
 from backstay.request.media import Media, media_type
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
+from backstay.response.rows import converter
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,39 +24,60 @@ class Written:
     body: str | None = None
     keys: tuple[tuple[str, Any], ...] = ()
     inserted: bool = True
+    #: What *body* is made of.
+    form: str = "json"
 
 
 def render_written(
-    action: Literal["insert", "update", "delete"],
+    action: Literal["insert", "update", "delete", "put"],
     table: str,
     written: Written,
     media: Media,
     preferences: Preferences,
     profile: str | None,
+    *,
+    keyed: bool = True,
 ) -> Reply:
     """The reply of a write: PostgREST's status, ``Content-Range`` and ``Preference-Applied`` for each kind."""
-    representation = written.body is not None
+    representation = preferences.returning == "representation"
     headers: list[tuple[bytes, bytes]] = []
     if representation:
         headers.append((b"content-type", media_type(media).encode()))
-    headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
+    if action != "put":
+        headers.append((b"content-range", _content_range(action, written.rows, preferences).encode()))
     if preferences.returning == "headers-only" and action == "insert" and written.keys:
         headers.append((b"location", _location(table, written.keys).encode()))
-    told = applied(preferences)
+    told = applied(_honoured(action, preferences, keyed=keyed))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
-    if profile is not None:
+    if profile is not None and representation:
         headers.append((b"content-profile", profile.encode()))
-    body = written.body or ""
+    body = (written.body or "") if representation else ""
+    convert = converter(media, written.form) if representation else None
+    if convert is not None:
+        body = convert(body)
     if representation and media.kind == "object":
         body = body[1:-1]
     return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
+
+
+def _honoured(action: str, preferences: Preferences, *, keyed: bool) -> Preferences:
+    """What *action* can take into account; without a key (*keyed*) no row is ever a duplicate of another."""
+    match action:
+        case "insert":
+            return replace(preferences, max_affected=None, resolution=preferences.resolution if keyed else None)
+        case "put":
+            return replace(preferences, max_affected=None, resolution=None, missing=None)
+        case _:
+            return replace(preferences, resolution=None)
 
 
 def _status(action: str, written: Written, preferences: Preferences, representation: bool) -> int:
     if action == "insert":
         merged = preferences.resolution == "merge-duplicates" and not written.inserted
         return 200 if merged else 201
+    if action == "put" and representation and written.inserted:
+        return 201
     return 200 if representation else 204
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
+from backstay.catalog.opaque import Opaque
 from backstay.errors import PlanError
 
 _TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
@@ -46,6 +48,73 @@ _TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
     "jsonb": pg.JSONB(),
     "bytea": sa.LargeBinary(),
 }
+
+
+#: Types that only PostgreSQL has.
+_OWN: Final = frozenset(
+    [
+        "bit",
+        "varying",
+        "bit",
+        "box",
+        "cidr",
+        "circle",
+        "daterange",
+        "datemultirange",
+        "hstore",
+        "inet",
+        "int4multirange",
+        "int4range",
+        "int8multirange",
+        "int8range",
+        "jsonpath",
+        "line",
+        "lseg",
+        "ltree",
+        "macaddr",
+        "macaddr8",
+        "money",
+        "nummultirange",
+        "numrange",
+        "path",
+        "point",
+        "polygon",
+        "time",
+        "timetz",
+        "tsmultirange",
+        "tsquery",
+        "tsrange",
+        "tstzmultirange",
+        "tstzrange",
+        "tsvector",
+        "varbit",
+        "xml",
+    ]
+)
+_SIZED: Final = re.compile(
+    r"(bit|bit varying|char|character|character varying|decimal|interval|numeric|time|timestamp|timestamptz|varbit|varchar)"
+    r" ?\([ 0-9,]+\)( with time zone| without time zone)?"
+)
+_PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+def postgresql_type(name: str, own: Collection[str] = ()) -> sa.types.TypeEngine[Any]:
+    """As `cast_type`, with PostgreSQL's own types, their sizes (``numeric(10,2)``), and the enums and domains *own*.
+
+    Raises:
+        PlanError: 42704, for any other: a cast to ``regclass`` and its like would tell what exists.
+    """
+    word = " ".join(name.strip().lower().split())
+    item = word.removesuffix("[]")
+    found: sa.types.TypeEngine[Any] | None = _TYPES.get(item)
+    if found is None and (item in _OWN or _SIZED.fullmatch(item)):
+        found = Opaque(item)
+    if found is None and name.strip().removesuffix("[]") in own:
+        plain = name.strip().removesuffix("[]")
+        found = Opaque(plain if _PLAIN.fullmatch(plain) else '"' + plain.replace('"', '""') + '"')
+    if found is None:
+        raise PlanError("42704", f'type "{name}" does not exist')
+    return sa.ARRAY(found) if word.endswith("[]") else found
 
 
 def cast_type(name: str) -> sa.types.TypeEngine[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
@@ -16,6 +16,9 @@ from backstay.request.field import Step
 from backstay.sql.parameters import SlotParameter
 
 Expression: TypeAlias = ColumnElement[Any]
+
+#: What a body is made of: JSON, JSON whose objects have no nulls, or the lines of a CSV file.
+Form: TypeAlias = Literal["json", "stripped", "csv"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +58,15 @@ class SqlDialect:
     nested: Callable[[Expression], Expression]
     #: The finished JSON as text.
     body: Callable[[Expression], Expression]
+    #: An object without its nulls, and CSV text of (key, value) pairs; ``None``: made from the JSON afterwards.
+    stripped: Callable[[Expression], Expression] | None
+    csv: Callable[[Sequence[tuple[str, Expression]]], Expression] | None
+    #: Whether a write can be a part of the statement that renders its rows.
+    writes_inside: bool
+    #: Whether the database says of a refused NULL which row it stands in.
+    tells_nulls: bool
+    #: The texts that JSON has for values, as one JSON array.
+    json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.
     json_value: Callable[[Typed], Expression]
     #: A JSON path into a column.
@@ -90,3 +102,9 @@ class SqlDialect:
     insert: Callable[[sa.Table], Any]
     #: INSERT of one row of defaults.
     insert_nothing: Callable[[sa.Table], Any]
+
+    def form(self, asked: Form) -> Form:
+        """What the database itself makes for *asked*."""
+        if (asked == "stripped" and self.stripped is None) or (asked == "csv" and self.csv is None):
+            return "json"
+        return asked

@@ -21,7 +21,7 @@ from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.plan.tsquery import bounded_search
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
-from backstay.sql.casts import cast_type
+from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.parameters import SlotParameter
 
@@ -49,6 +49,11 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
         nested=lambda value: value,
         body=lambda value: sa.cast(value, sa.Text()),
+        stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
+        csv=_csv,
+        writes_inside=True,
+        tells_nulls=True,
+        json_texts=_json_texts,
         json_value=_json_value,
         path=_path,
         sort_key=_sort_key,
@@ -80,6 +85,22 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
     inner = [sa.func.left(text, -1) for text in texts]
     glued = sa.func.concat(sa.literal_column("'{'"), *_joined(inner), sa.literal_column("'}'"))
     return sa.cast(glued, sa.JSON())
+
+
+def _csv(pairs: Sequence[tuple[str, Expression]]) -> Expression:
+    """A line of keys, and one for each row in PostgreSQL's notation of rows, without its parentheses."""
+    row = sa.cast(sa.func.row(*(value for _, value in pairs)), sa.Text())
+    line = sa.func.substr(row, sa.literal_column("2"), sa.func.length(row) - sa.literal_column("2"))
+    lines = sa.func.coalesce(sa.func.string_agg(line, sa.literal_column("E'\\n'")), sa.literal_column("''"))
+    keys = sa.literal(",".join(key for key, _ in pairs), sa.Text())
+    # Without a row PostgREST knows no keys either.
+    header = sa.case((sa.func.count() > sa.literal_column("0"), keys), else_=sa.literal_column("''"))
+    return sa.func.concat(header, sa.literal_column("E'\\n'"), lines)
+
+
+def _json_texts(values: Sequence[Expression]) -> Expression:
+    texts = [sa.func.to_json(value).op("#>>")(sa.literal_column("'{}'")) for value in values]
+    return sa.cast(sa.func.json_build_array(*texts), sa.Text())
 
 
 def _joined(parts: Sequence[Expression]) -> list[Expression]:
@@ -230,7 +251,7 @@ def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | Non
 
 
 def _cast(typed: Typed, name: str) -> Typed:
-    target = cast_type(name)
+    target = postgresql_type(name)
     return Typed(sa.cast(typed.expression, target), target)
 
 

@@ -36,23 +36,23 @@ from backstay.plan.intent import (
 )
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
-from backstay.sql.dialect import Expression, SqlDialect, Typed
+from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
 #: Given the page, the value as JSON.
 Render: TypeAlias = Callable[[sa.FromClause], Expression]
 
 
-def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None) -> sa.Select[Any]:
+def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, form: Form = "json") -> sa.Select[Any]:
     """The statement of *plan*: one row of (JSON text, number of rows in it, total or NULL).
 
     Raises:
         PlanError: 42704, PGRST127, where the database has no such type or feature.
     """
-    build = Build(dialect, max_rows)
+    build = Build(dialect, max_rows, form)
     layer = build.layer(plan.node)
     page = layer.page()
-    body = dialect.body(dialect.json_array(layer.object(page)))
+    body = layer.body(page)
     total: Any = layer.total() if plan.count else sa.null()
     return sa.select(body, sa.func.count(), total).select_from(page)
 
@@ -68,6 +68,7 @@ class Build:
 
     dialect: SqlDialect
     max_rows: int | None
+    form: Form = "json"
     aliases: int = 0
     pages: int = 0
 
@@ -76,13 +77,14 @@ class Build:
         return table.alias(f"t{self.aliases}")
 
     def bare(self, node: Node, source: sa.FromClause) -> Layer:
-        """A layer over *source* itself, for writes: nothing joined, nothing carried."""
-        layer = Layer(self, node, source)
+        """A layer over *source* itself, for writes: nothing joined, nothing carried; embeds are looked up."""
+        layer = Layer(self, node, source, flat=True)
         layer.from_ = source
         return layer
 
-    def layer(self, node: Node) -> Layer:
-        layer = Layer(self, node, self.alias(node.table.sql))
+    def layer(self, node: Node, source: sa.FromClause | None = None) -> Layer:
+        """A layer over *source*, by default the node's own table."""
+        layer = Layer(self, node, self.alias(node.table.sql) if source is None else source)
         layer.from_ = layer.joined(node, layer.source)
         layer.where = [*layer.visible(node.grant, node, layer.source), *layer.conditions(node, layer.source)]
         layer.outputs = layer.rendered(node, layer.source)
@@ -103,6 +105,8 @@ class Layer:
     order: Expression | None = None
     #: The page this one is correlated with.
     above: sa.FromClause | None = None
+    #: No embed is joined.
+    flat: bool = False
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
     columns: dict[str, Expression] = field(default_factory=dict)
     grouping: list[str] = field(default_factory=list)
@@ -149,8 +153,10 @@ class Layer:
         most, page = self.build.max_rows, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
-        elif most is not None:
-            statement = statement.limit(most)
+        elif page.limit is not None or most is not None:
+            rows = min(n for n in (page.limit, most) if n is not None)
+            # Written out, so that the planner knows how few rows are wanted (see ``plan/shape.py``).
+            statement = statement.limit(sa.literal_column(str(int(rows))))
         if isinstance(page.offset, Slot):
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
@@ -168,6 +174,17 @@ class Layer:
         if not aggregate:
             self.grouping.append(label)
         return label
+
+    def body(self, page: sa.FromClause) -> Expression:
+        """All rows of *page* as one text."""
+        dialect = self.build.dialect
+        form = dialect.form(self.build.form)
+        if form == "csv" and dialect.csv is not None:
+            return dialect.csv([(key, render(page)) for key, render in self.outputs])
+        row = self.object(page)
+        if form == "stripped" and dialect.stripped is not None:
+            row = dialect.stripped(row)
+        return dialect.body(dialect.json_array(row))
 
     def object(self, page: sa.FromClause) -> Expression:
         return self.build.dialect.json_object([(key, render(page)) for key, render in self.outputs])
@@ -214,7 +231,7 @@ class Layer:
 
     def conditions(self, node: Node, source: sa.FromClause) -> Where:
         """What *node* asks of its rows, and what its inner embeds do."""
-        required = [self.exists(e, source) for e in node.embeds if e.inner and not _is_joined(e)]
+        required = [self.exists(e, source) for e in node.embeds if e.inner and (self.flat or not _is_joined(e))]
         return [*(self.condition(c, source) for c in node.conditions), *required]
 
     def condition(self, condition: Condition, source: sa.FromClause) -> ColumnElement[bool]:
@@ -224,7 +241,7 @@ class Layer:
                 joined = sa.and_(sa.true(), *parts) if kind == "and" else sa.or_(sa.false(), *parts)
                 return sa.not_(joined.self_group()) if negated else joined
             case Present(embed, negated):
-                if _is_joined(embed):
+                if _is_joined(embed) and not self.flat:
                     hit = self.hit(embed)
                     return hit.is_(None) if negated else hit.is_not(None)
                 found = self.exists(embed, source)

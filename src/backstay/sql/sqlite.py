@@ -7,6 +7,7 @@ the value needs no work on its way out.  The rest is made the same here: boolean
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,8 +16,9 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
-from backstay.plan.coerce import coercion
+from backstay.plan.coerce import coercion, type_name
 from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.field import Step
@@ -25,6 +27,7 @@ from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
@@ -42,6 +45,11 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.json_group_array(value),
         nested=lambda value: sa.func.json(value),
         body=lambda value: value,
+        stripped=None,
+        csv=None,
+        writes_inside=False,
+        tells_nulls=False,
+        json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,
         sort_key=_sort_key,
@@ -57,7 +65,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         key_out=_key_out,
         stored=lambda column, value: value,
         stored_type=lambda column: sa.types.NULLTYPE,
-        pick=lambda pair: pair[1],
+        pick=lambda pair: _finite(pair[1]),
         insert=sqlite_dialect.insert,
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
@@ -69,6 +77,8 @@ def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:
 
 def _json_value(typed: Typed) -> Expression:
     value = typed.expression
+    if isinstance(typed.type, AsStored):
+        return stored_value(typed)
     match family_of(typed.type):
         case "boolean":
             return sa.func.json(sa.case((value.is_(None), sa.null()), (value, _word("true")), else_=_word("false")))
@@ -101,7 +111,7 @@ def _is_native(type_: sa.types.TypeEngine[Any]) -> bool:
 
 
 def _document(typed: Typed) -> Expression:
-    return typed.expression
+    return stored_document(typed) if isinstance(typed.type, AsStored) else typed.expression
 
 
 def _json_path(path: tuple[Step, ...]) -> Expression:
@@ -307,32 +317,62 @@ def _lower_glob(text: Any) -> str:
 # -- casts and aggregates --------------------------------------------------------------------------------------------
 
 
+#: What PostgreSQL casts explicitly, besides everything to text and text to everything.
+_CASTS: Final[Mapping[Family, frozenset[Family]]] = {
+    "integer": frozenset({"integer", "float", "numeric", "boolean"}),
+    "float": frozenset({"integer", "numeric"}),
+    "numeric": frozenset({"integer", "float"}),
+    "boolean": frozenset({"integer"}),
+    "date": frozenset({"timestamp", "timestamptz"}),
+    "timestamp": frozenset({"date", "time", "timestamptz"}),
+    "timestamptz": frozenset({"date", "time", "timestamp"}),
+    "json": frozenset({"boolean", "integer", "float", "numeric"}),
+}
+
+
 def _cast(typed: Typed, name: str) -> Typed:
     target = cast_type(name)
     value, source, family = typed.expression, family_of(typed.type), family_of(target)
     if family == "text":
         return Typed(_as_text(typed, source), target)
-    if family == "integer":
-        # PostgreSQL rounds; SQLite's CAST cuts.
-        rounded = sa.func.round(value) if source in ("float", "numeric") else value
-        return Typed(sa.cast(rounded, sa.Integer()), target)
-    if family in ("float", "numeric"):
-        return Typed(sa.cast(value, sa.REAL()) if family == "float" else value, target)
-    if family == "boolean":
-        return Typed(value.op("<>")(sa.literal_column("0")) if source == "integer" else value, target)
-    if family == "date" and source in ("timestamptz", "timestamp"):
-        return Typed(sa.func.substr(value, 1, 10), target)
-    if family == source or (family in _STORED_AS_JSON and source in _STORED_AS_JSON):
-        return Typed(value, target)
-    if family == "json":
-        return Typed(sa.func.json(_json_text(typed)), target)
     if source == "text":
+        return Typed(_computed_cast(value, source, name), target)
+    if family == source and family != "integer":
         return Typed(value, target)
-    raise PlanError("42846", f"cannot cast type {source} to {name}")
+    if family not in _CASTS.get(source, frozenset()) or (
+        "boolean" in (source, family) and any(isinstance(t, sa.BigInteger) for t in (typed.type, target))
+    ):
+        raise PlanError("42846", f"cannot cast type {type_name(typed.type)} to {type_name(target)}")
+    match source, family:
+        case "integer", "boolean":
+            return Typed(value.op("<>")(sa.literal_column("0")), target)
+        case ("boolean", _) | ("integer", "numeric"):
+            return Typed(value, target)
+        case _, "float" if source != "json":
+            return Typed(sa.cast(value, sa.REAL()), target)
+        case ("float", "numeric"):
+            return Typed(sa.cast(value, sa.Text()), target)
+        case "date", _:
+            return Typed(
+                sa.type_coerce(value, sa.Text()).concat(
+                    _word("T00:00:00" + ("+00:00" if family == "timestamptz" else ""))
+                ),
+                target,
+            )
+        case _, "date":
+            return Typed(sa.func.substr(value, 1, 10), target)
+        case _, "time":
+            return Typed(sa.func.replace(sa.func.substr(value, 12), _word("+00:00"), _word("")), target)
+        case "timestamp", "timestamptz":
+            return Typed(sa.type_coerce(value, sa.Text()).concat(_word("+00:00")), target)
+        case "timestamptz", "timestamp":
+            return Typed(sa.func.replace(value, _word("+00:00"), _word("")), target)
+        case _:
+            return Typed(_computed_cast(value, source, name), target)
 
 
-def _json_text(typed: Typed) -> Expression:
-    return sa.func.json_quote(_json_value(typed))
+def _computed_cast(value: Expression, source: Family, name: str) -> Expression:
+    return sa.func.backstay_cast(value, _word(source), sa.literal(name, sa.Text()))
 
 
 def _as_text(typed: Typed, source: Family) -> Expression:
@@ -380,7 +420,18 @@ def _unpacked(column: Column, row: Expression, index: int) -> Expression:
 
 
 def _packed(rows: Sequence[Sequence[Any]]) -> str:
-    return json.dumps([[v.hex() if isinstance(v, bytes) else v for v in row] for row in rows], ensure_ascii=False)
+    return json.dumps(
+        [[v.hex() if isinstance(v, bytes) else _finite(v) for v in row] for row in rows], ensure_ascii=False
+    )
+
+
+def _finite(value: Any) -> Any:
+    """*value*, unless it is a float that SQLite would store as NULL, or could not show in JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(
+            "PGRST127", "Feature not implemented", details="On SQLite, a float is neither NaN nor an infinity."
+        )
+    return value
 
 
 def _key_out(column: Column) -> Expression:

@@ -17,25 +17,74 @@ from backstay.catalog import Column, Table
 from backstay.plan.intent import Node
 from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
-from backstay.sql.dialect import Expression, Listed, SqlDialect
+from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.select import Build, adapted
 
 
 def key_columns(table: Table) -> tuple[Column, ...]:
     """What tells the rows of *table* apart: its primary key, or all of its columns where it has none."""
+    if not table.primary_key and table.row_number is not None:
+        return (table.row_number,)
     names = table.primary_key or tuple(table.columns)
     return tuple(table.columns[name] for name in names)
 
 
+def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, *, checked: bool) -> bool:
+    """Whether writing and rendering fit into one statement: no policy has anything to say about any row.
+
+    *checked* tells that a statement of its own judges rows.
+    """
+    if not dialect.writes_inside or checked or (not isinstance(plan, DeletePlan) and plan.parents):
+        return False
+    written = plan.written if not isinstance(plan, DeletePlan) else frozenset()
+    grants = [plan.grant.rows(written)]
+    if isinstance(plan, InsertPlan):
+        if not plan.packed and not plan.computed and plan.returning is None:
+            return False
+        grants += [g.rows(written) for g in (plan.update_grant, plan.read_grant) if g is not None]
+    else:
+        grants.append(plan.rows.grant.rows(plan.rows.mentioned))
+    if plan.returning is not None:
+        grants.append(plan.returning.grant.rows(plan.returning.mentioned))
+    return all(isinstance(rows, True_) for rows in grants)
+
+
+def alone_sql(
+    plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, slots: int, form: Form
+) -> sa.Select[Any]:
+    """``WITH _w AS (INSERT … RETURNING *) SELECT body, number of rows, keys of the first FROM _w``.
+
+    The rows are rendered as they were written: a table needs no key for it, and its types no equality.
+    """
+    match plan:
+        case InsertPlan():
+            write = _insert(plan, dialect, slots)
+        case UpdatePlan():
+            write = _update(plan, dialect, slots)
+        case DeletePlan():
+            write = _delete(plan, dialect)
+    written = write.returning(*(column.sql for column in plan.table.columns.values())).cte("_w")
+    names = [name for name in plan.table.columns if name in plan.table.primary_key]
+    keys = sa.select(dialect.json_texts([written.c[name] for name in names])).limit(1).scalar_subquery()
+    first: Any = keys if names else sa.null()
+    if plan.returning is None:
+        return sa.select(sa.literal_column("''"), sa.func.count(), first).select_from(written)
+    layer = Build(dialect, None, form).layer(plan.returning, written)
+    page = layer.page()
+    return sa.select(layer.body(page), sa.func.count(), first).select_from(page)
+
+
 def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
-    table = _table(plan.table)
     returned = _returned(plan.table, (plan.grant, plan.update_grant), plan.written, dialect)
-    statement: Any
+    return cast("sa.Executable", _insert(plan, dialect, slots).returning(*returned))
+
+
+def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
+    table = _table(plan.table)
     if not plan.packed and not plan.computed:
-        statement = dialect.insert_nothing(table).returning(*returned)
-        return cast("sa.Executable", statement)
+        return dialect.insert_nothing(table)
     listed = dialect.listed(plan.packed, slots)
     values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
     allowed = judged_first(plan, listed)
@@ -43,7 +92,7 @@ def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executab
     source = sa.select(*values).select_from(listed.from_).where(where).order_by(listed.ordinal)
     targets = [column.sql for column in (*plan.packed, *plan.computed)]
     statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
-    return cast("sa.Executable", _on_conflict(statement, plan, dialect).returning(*returned))
+    return _on_conflict(statement, plan, dialect)
 
 
 def judges_first(plan: InsertPlan) -> bool:
@@ -97,31 +146,36 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
     return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
 
 
-def update_sql(
-    plan: UpdatePlan, dialect: SqlDialect, slots: int, *, defaults: frozenset[str] = frozenset()
-) -> sa.Executable:
+def update_sql(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``UPDATE`` of the addressed rows; the new values are slots *slots* and on, one each."""
+    returned = _returned(plan.table, (plan.grant,), plan.written, dialect)
+    return cast("sa.Executable", _update(plan, dialect, slots).returning(*returned))
+
+
+def _update(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> Any:
     table = _table(plan.table)
     values: dict[Any, Any] = {column.sql: _onupdate(column) for column in plan.computed}
     for at, column in enumerate(plan.packed, slots):
         parameter = SlotParameter.of(at, lambda value: value, dialect.stored_type(column))
         values[column.sql] = dialect.stored(column, parameter)
-    statement = sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
-    return statement.returning(*_returned(plan.table, (plan.grant,), plan.written, dialect))
+    return sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
 
 
 def delete_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Executable:
-    table = _table(plan.table)
-    statement = sa.delete(table).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
-    return statement.returning(*(dialect.key_out(column) for column in key_columns(plan.table)), sa.literal_column("1"))
+    keys = [dialect.key_out(column) for column in key_columns(plan.table)]
+    return cast("sa.Executable", _delete(plan, dialect).returning(*keys, sa.literal_column("1")))
+
+
+def _delete(plan: DeletePlan, dialect: SqlDialect) -> Any:
+    return sa.delete(_table(plan.table)).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
 
 
 def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``DELETE`` of the rows whose packed keys begin at slot *slots*, after they have been rendered."""
-    table, keys = _table(plan.table), key_columns(plan.table)
-    listed = dialect.listed(keys, slots)
-    same = [column.sql == value for column, value in zip(keys, listed.values, strict=True)]
-    found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(*same).correlate(table).exists()
+    table = _table(plan.table)
+    listed = dialect.listed(key_columns(plan.table), slots)
+    same = _same_keys(plan.table, table, listed)
+    found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(same).correlate(table).exists()
     return sa.delete(table).where(found).returning(sa.literal_column("1"))
 
 
@@ -141,27 +195,35 @@ def check_sql(
     if not waiting:
         return None
     build = Build(dialect, None)
-    source = build.alias(table.sql)
+    source = _keyed(build, table)
     listed = dialect.listed(key_columns(table), slots)
     allowed = [adapted(grant.rows(written), table.sql, source) for grant in waiting]
     same = _same_keys(table, source, listed)
     return sa.select(sa.func.count()).select_from(listed.from_.join(source, same)).where(*allowed)
 
 
-def read_sql(node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None) -> sa.Select[Any]:
+def read_sql(
+    node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None, form: Form = "json"
+) -> sa.Select[Any]:
     """The representation of the rows of the packed keys: (JSON text, number of rows, NULL).
 
     They come in the node's order, or in that of the keys where it has none.
     """
-    build = Build(dialect, max_rows)
+    build = Build(dialect, max_rows, form)
     listed = dialect.listed(key_columns(node.table), slots)
-    layer = build.layer(node)
+    layer = build.layer(node, _keyed(build, node.table))
     layer.from_ = listed.from_.join(layer.from_, _same_keys(node.table, layer.source, listed))
     layer.order = None if node.sort else listed.ordinal
     page = layer.page()
-    body = dialect.body(dialect.json_array(layer.object(page)))
+    body = layer.body(page)
     nothing: Any = sa.null()
     return sa.select(body, sa.func.count(), nothing).select_from(page)
+
+
+def _keyed(build: Build, table: Table) -> sa.FromClause:
+    """The rows of *table*, one for each key: without a primary key, equal rows are one."""
+    source = build.alias(table.sql)
+    return source if table.primary_key else sa.select(source).distinct().subquery(f"{source.name}d")  # type: ignore[attr-defined]
 
 
 def _same_keys(table: Table, source: sa.FromClause, listed: Listed) -> ColumnElement[bool]:
@@ -213,7 +275,7 @@ def _onupdate(column: Column) -> Any:
 def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, slots: int) -> sa.Select[Any]:
     """For each of *parents*, how many of the packed keys' rows refer to a row that the caller cannot see (AC7)."""
     build = Build(dialect, None)
-    source = build.alias(table.sql)
+    source = _keyed(build, table)
     listed = dialect.listed(key_columns(table), slots)
     counts: list[Expression] = []
     for parent in parents:
@@ -228,8 +290,11 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
 
 
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
-    """How many of the packed rows collide with a row that is there: those will be updated, not inserted."""
-    if plan.conflict is None:
+    """How many of the packed rows collide with a row that is there, and with how many that the caller cannot see.
+
+    The first are updated or ignored, not inserted; the second refuse the write (AC5).
+    """
+    if plan.conflict is None or plan.read_grant is None:
         return None
     table = _table(plan.table).alias("t1")
     listed = dialect.listed(plan.packed, slots)
@@ -238,4 +303,7 @@ def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[An
     if any(key not in values for key in keys):
         return None
     same = sa.and_(*(table.c[key] == values[key] for key in keys))
-    return sa.select(sa.func.count()).select_from(listed.from_.join(table, same))
+    seen = adapted(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    hidden = sa.case((seen, sa.literal_column("0")), else_=sa.literal_column("1"))
+    counts = (sa.func.count(), sa.func.coalesce(sa.func.sum(hidden), sa.literal_column("0")))
+    return sa.select(*counts).select_from(listed.from_.join(table, same))

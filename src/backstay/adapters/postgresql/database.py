@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -32,6 +32,7 @@ class PostgresDatabase:
     Args:
         dsn: ``postgresql://user:password@host:port/database``, as libpq reads it.
         schema: the only schema on the search path; the server's default path when ``None``.
+        search_path: schemas on the search path, followed by ``public``, for a database that is not ours to create.
         budget_seconds: the server's ``statement_timeout``.
         max_size: most connections of the data plane; sessions have as many again.
         wait_seconds: longest wait for a connection, then PGRST003.
@@ -45,6 +46,7 @@ class PostgresDatabase:
         dsn: str,
         *,
         schema: str | None = None,
+        search_path: Sequence[str] = (),
         budget_seconds: float = 5.0,
         max_size: int = 10,
         wait_seconds: float = 10.0,
@@ -65,6 +67,8 @@ class PostgresDatabase:
         }
         if schema is not None:
             self._settings["search_path"] = _quoted(schema)
+        elif search_path:
+            self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 

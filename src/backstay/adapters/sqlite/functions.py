@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import apsw
 
+from backstay.adapters.sqlite.casting import cast
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
@@ -130,6 +131,7 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
         ("backstay_json_contains", json_contains, 2),
+        ("backstay_cast", cast, 3),
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)

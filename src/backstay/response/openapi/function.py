@@ -81,11 +81,17 @@ def _query(function: Function, properties: Json) -> list[Json]:
     """Arguments in a query string are text; an array is written ``{a,b}``."""
     found: list[Json] = []
     for name, parameter in function.parameters.items():
-        schema = properties[name]
+        schema = _single(properties[name])
         if schema.get("type") not in ("string", "integer", "number", "boolean"):
             schema = {"type": "string", "description": "As text; an array is written `{a,b}`."}
         found.append({"name": name, "in": "query", "required": parameter.required, "schema": schema})
     return found
+
+
+def _single(schema: Json) -> Json:
+    """*schema* without null, which a query string cannot say: there an argument is left out instead."""
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    return choices[0] if len(choices) == 1 else schema
 
 
 def _with_default(schema: Json, parameter: Parameter) -> Json:
@@ -130,21 +136,42 @@ def _schemas(types: list[Any], way: Way) -> tuple[list[Json], dict[str, Json]]:
 def _schema(type_: Any, way: Way) -> tuple[Json, dict[str, Json]]:
     if type_ is Any:
         return {}, {}
-    pydantic = getattr(type_, "model_json_schema", None)
+    found: dict[str, Json] = {}
+
+    def other(type_: Any) -> Json:
+        """A type that msgspec does not know: a pydantic model says itself what it is."""
+        pydantic = getattr(type_, "model_json_schema", None)
+        if not callable(pydantic):
+            return dict(_ANYTHING)
+        mode = "validation" if way == "argument" else "serialization"
+        schema: Json = pydantic(ref_template=_SCHEMAS + "{model}", mode=mode)
+        found.update(schema.pop("$defs", {}))
+        return schema
+
     try:
-        if callable(pydantic):
-            mode = "validation" if way == "argument" else "serialization"
-            schema: Json = pydantic(ref_template=_SCHEMAS + "{model}", mode=mode)
-            found = schema.pop("$defs", {})
-        else:
-            (schema,), found = msgspec.json.schema_components(
-                [type_], schema_hook=lambda _: dict(_ANYTHING), ref_template=_SCHEMAS + "{name}"
-            )
+        (schema,), own = msgspec.json.schema_components([type_], schema_hook=other, ref_template=_SCHEMAS + "{name}")
     except (TypeError, ValueError):
         return dict(_ANYTHING), {}
+    found.update(own)
     named = {name: f"{component(name)}.{way}" for name in found}
     adapt = _adapter(named, way)
-    return adapt(schema), {named[name]: adapt(inner) for name, inner in found.items()}
+    return adapt(schema), {named[name]: _without_defaults(adapt(inner)) for name, inner in found.items()}
+
+
+def _without_defaults(schema: Json) -> Json:
+    """Say the defaults of a component's properties in words: generators take the keyword for “always there”."""
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return schema
+    return {**schema, "properties": {name: _in_words(inner) for name, inner in properties.items()}}
+
+
+def _in_words(schema: Any) -> Any:
+    if not isinstance(schema, dict) or "default" not in schema:
+        return schema
+    rest = {key: value for key, value in schema.items() if key != "default"}
+    told = f"Left out, it is `{msgspec.json.encode(schema['default']).decode()}`."
+    return {**rest, "description": "\n\n".join(filter(None, (schema.get("description"), told)))}
 
 
 def _adapter(named: Mapping[str, str], way: Way) -> Callable[[Any], Any]:

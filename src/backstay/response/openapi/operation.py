@@ -58,12 +58,15 @@ def _read(shown: Shown, filters: list[str], content: Json) -> Json:
 def _create(shown: Shown, content: Json) -> Json:
     row = reference("schemas", f"{shown.name}.insert")
     headers = ("Content-Range", "Location", "Preference-Applied")
+    # Merging a duplicate changes the old row, which not everybody who may create one may do.
+    merges = bool(shown.update)
+    merged = success("With `merge-duplicates`: every row was there, and was updated.", headers, content)
     return _operation(
         shown,
         "create",
         f"Create {shown.table.name}",
         "Store one row, or all rows of an array or none of them.",
-        references("select", "columns", "on_conflict", "preferCreate"),
+        references("select", "columns", "on_conflict", "preferUpsert" if merges else "preferCreate"),
     ) | {
         "requestBody": {
             "required": True,
@@ -73,7 +76,7 @@ def _create(shown: Shown, content: Json) -> Json:
             },
         },
         "responses": {
-            "200": success("With `merge-duplicates`: every row was there, and was updated.", headers, content),
+            **({"200": merged} if merges else {}),
             "201": success("Created. There is a body with `return=representation` only.", headers, content),
             **refused(),
         },

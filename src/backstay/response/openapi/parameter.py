@@ -78,6 +78,7 @@ def _prefer(choices: dict[str, tuple[str, ...]], meaning: str) -> Json:
 
 _COUNT: Final = {"count": ("exact", "planned", "estimated")}
 _HANDLING: Final = {"handling": ("lenient", "strict")}
+_MISSING: Final = {"missing": ("default", "null")}
 _RETURN: Final = {"return": ("minimal", "headers-only", "representation")}
 
 
@@ -118,10 +119,14 @@ def shared_parameters(max_rows: int | None) -> dict[str, Json]:
         "rangeUnit": _header("Range-Unit", "What `Range` counts.", {"type": "string", "enum": ["items"]}),
         "preferRead": _prefer({**_COUNT, **_HANDLING}, "What the answer should have"),
         "preferCreate": _prefer(
+            {**_RETURN, "resolution": ("ignore-duplicates",), **_MISSING, **_COUNT, **_HANDLING},
+            "What to do and to answer with",
+        ),
+        "preferUpsert": _prefer(
             {
                 **_RETURN,
                 "resolution": ("merge-duplicates", "ignore-duplicates"),
-                "missing": ("default", "null"),
+                **_MISSING,
                 **_COUNT,
                 **_HANDLING,
             },

@@ -60,7 +60,8 @@ def show(scope: Scope, table: Table) -> Shown | None:
         return None
     nothing = Grant(())
     create, update, delete = (
-        nothing if table.read_only else scope.grant(action, table) for action in ("create", "update", "delete")
+        nothing if table.read_only or action not in table.writes else scope.grant(action, table)
+        for action in ("create", "update", "delete")
     )
     return Shown(table, scope, scope.grant("read", table), create, update, delete)
 

@@ -1,0 +1,32 @@
+"""The one place that turns a URL into what its database says about itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from backstay.adapters.load import open_database, sqlite_path
+from backstay.catalog.facts import Facts
+
+
+async def reflect(url: str, schemas: Sequence[str]) -> Facts:
+    """Describe the database at *url*.  On SQLite, which has no schemas, the first of *schemas* is only a name.
+
+    Raises:
+        ConfigError: BST-E104, no such schema; BST-E101 and BST-E103 as `open_database`.
+        DatabaseError: PGRST000, the database cannot be reached.
+    """
+    if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
+        from backstay.adapters.postgresql.database import PostgresDatabase
+        from backstay.adapters.postgresql.reflect import reflect_postgresql
+
+        database = open_database(url, budget_seconds=60.0, search_path=tuple(schemas), max_size=1)
+        assert isinstance(database, PostgresDatabase)  # noqa: S101 - what such a URL means
+        await database.open()
+        try:
+            return await reflect_postgresql(database, schemas)
+        finally:
+            await database.close()
+    from backstay.adapters.sqlite.reflect import reflect_sqlite
+
+    return await asyncio.to_thread(reflect_sqlite, sqlite_path(url), schemas[0])

@@ -1,0 +1,2 @@
+// The one thing of Node that call.ts uses.
+declare const process: { argv: string[] };

@@ -1,0 +1,96 @@
+"""The operations of a table, for somebody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from backstay.catalog import build_catalog
+from backstay.plan.scope import Scope
+from backstay.policy import ANON, AUTHENTICATED, Kind, compile_rules
+from backstay.response.openapi import About, describe
+from tests.http import zoo
+
+USER: Kind = (AUTHENTICATED, frozenset(), True)
+CATALOG = build_catalog(zoo.Zoo)
+RULES = compile_rules([zoo.badges, zoo.everyone_watches, zoo.own_animals, zoo.own_changes, zoo.visits], CATALOG)
+
+
+def described(about: About | None = None, who: Kind = USER) -> dict[str, Any]:
+    return describe(Scope(CATALOG, RULES, who), {}, about or About())
+
+
+def names(operation: dict[str, Any]) -> list[str]:
+    return [parameter["$ref"].removeprefix("#/components/parameters/") for parameter in operation["parameters"]]
+
+
+def test_it_is_pure() -> None:
+    """Equal arguments give equal documents, in the same order."""
+    assert str(described()) == str(described())
+
+
+def test_parameters_of_a_read() -> None:
+    """A filter for each column that is shown, and the words of the grammar."""
+    found = names(described()["paths"]["/animals"]["get"])
+    filters = [name for name in found if name.startswith("rowFilter.")]
+    assert [f"rowFilter.animals.{n}" for n in CATALOG.tables["animals"].columns if n != "vet_note"] == filters
+    rest = "or and select order limit offset range rangeUnit preferRead"
+    assert rest.split() == found[len(filters) :]
+
+
+def test_columns_that_are_words_of_the_grammar_are_quoted() -> None:
+    """``order=1`` would sort; a filter on that column is written in quotes."""
+    parameter = described()["components"]["parameters"]["rowFilter.animals.order"]
+    assert ('"order"', "query") == (parameter["name"], parameter["in"])
+
+
+@pytest.mark.parametrize(
+    ("path", "prefer", "statuses"),
+    [
+        ("/animals", "preferUpsert", ["200", "201", "default"]),
+        ("/zoo%20visits", "preferCreate", ["201", "default"]),
+    ],
+)
+def test_merging_is_for_those_who_may_update(path: str, prefer: str, statuses: list[str]) -> None:
+    """Who may only create is not offered ``merge-duplicates``."""
+    operation = described()["paths"][path]["post"]
+    assert ["select", "columns", "on_conflict", prefer] == names(operation)
+    assert statuses == list(operation["responses"])
+    schema = described()["components"]["parameters"][prefer]["schema"]
+    assert ("merge-duplicates" in schema["pattern"]) is (prefer == "preferUpsert")
+
+
+def test_representations_are_those_that_are_offered() -> None:
+    """Another representation of rows is described as soon as the server offers it."""
+    about = About(offered=frozenset(("array", "object", "csv", "openapi")))
+    content = described(about)["paths"]["/keepers"]["get"]["responses"]["200"]["content"]
+    assert ["application/json", "application/vnd.pgrst.object+json", "text/csv"] == list(content)
+
+
+def test_who_may_write_but_not_read_is_shown_no_rows() -> None:
+    """Writing alone opens the verb, without filters and without a schema of the row (AC12)."""
+    rules = compile_rules([zoo.own_animals], CATALOG)
+    document = describe(Scope(CATALOG, rules, USER), {}, About())
+    assert ["post", "delete"] == list(document["paths"]["/animals"])
+    assert ["or", "and", "select", "preferWrite"] == names(document["paths"]["/animals"]["delete"])
+    assert {"animals.insert", "rest.filter", "rest.error"} == set(document["components"]["schemas"])
+
+
+def test_security() -> None:
+    """Two ways to show who one is, and none for a reader who has shown none."""
+    assert [{"bearer": []}, {"apikey": []}] == described()["security"]
+    assert [{"bearer": []}, {"apikey": []}, {}] == described(who=(ANON, frozenset(), False))["security"]
+
+
+def test_no_rules_no_tables() -> None:
+    """An app without policies describes nothing but its description."""
+    document = describe(Scope(CATALOG, (), USER), {}, About())
+    assert ["/"] == list(document["paths"])
+    assert "animals" not in str(document)
+
+
+def test_row_limit_is_told() -> None:
+    """The bound on one answer stands with the parameter that asks for rows."""
+    told = described(About(max_rows=50))["components"]["parameters"]["limit"]["description"]
+    assert told.endswith("at most 50 rows.")
