@@ -57,6 +57,18 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     return sa.select(body, sa.func.count(), total).select_from(page)
 
 
+def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, most: int) -> sa.Select[Any]:
+    """A statement that gives each row of *plan* as one JSON text: at most *most*, with *max_rows* in every embed.
+
+    Raises:
+        PlanError: as `select_rows`.
+    """
+    layer = Build(dialect, max_rows).layer(plan.node)
+    layer.most = most
+    page = layer.page()
+    return sa.select(dialect.body(layer.object(page))).select_from(page)
+
+
 def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
     """*rows*, written against *table*, moved onto *alias*: subqueries inside it too."""
     return sql_util.ClauseAdapter(alias).traverse(rows)
@@ -110,6 +122,11 @@ class Layer:
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
     columns: dict[str, Expression] = field(default_factory=dict)
     grouping: list[str] = field(default_factory=list)
+    #: Most rows of the page.
+    most: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.build.max_rows
 
     # -- the page ----------------------------------------------------------------------------------------------------
 
@@ -150,7 +167,7 @@ class Layer:
         return statement
 
     def limited(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        most, page = self.build.max_rows, self.node.page
+        most, page = self.most, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
         elif page.limit is not None or most is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +15,7 @@ from sqlalchemy.schema import CreateSchema
 
 from backstay.adapters.postgresql.pool import Held, Pool
 from backstay.adapters.postgresql.search import create_searches
+from backstay.db.export import CHUNK_ROWS, Exports
 from backstay.db.failures import RETRY, from_postgresql
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async
@@ -69,6 +70,7 @@ class PostgresDatabase:
             self._settings["search_path"] = _quoted(schema)
         elif search_path:
             self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
+        self._exports = Exports()
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 
@@ -148,6 +150,26 @@ class PostgresDatabase:
         except BaseException:
             pool.abandon(held)
             raise
+
+    async def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
+        """See `Database.stream`: a cursor of the server in a read-only transaction of its own."""
+        pool = self._open_pool()
+        with self._exports.begun() as turn:
+            held = pool.pop() or await pool.acquire()
+            try:
+                await held.connection.execute("BEGIN READ ONLY")
+                cursor = await held.connection.cursor(statement.sql, *statement.args)
+                while rows := await cursor.fetch(CHUNK_ROWS):
+                    turn.check()
+                    yield rows
+                await held.connection.execute("COMMIT")
+            except Exception as error:
+                pool.abandon(held)
+                raise _translated(error) from error
+            except BaseException:  # closed, or cancelled
+                pool.abandon(held)
+                raise
+            pool.release(held)
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
