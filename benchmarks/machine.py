@@ -42,6 +42,8 @@ def describe(database_server: str) -> dict[str, Any]:
     return {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
+        # What else the machine was doing: ratios of interleaved rounds bear it, absolute numbers do not.
+        "load_average": round(os.getloadavg()[0], 1),
         "system": platform.platform(),
         "python": platform.python_version(),
         "commit": _git("rev-parse", "--short=12", "HEAD") + ("+changes" if dirty else ""),

@@ -157,7 +157,8 @@ def main() -> None:
         machine = describe(data.server)
         print(f"{machine['cpu']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}")
         print(f"{machine['database']}; " + ", ".join(f"{k} {v}" for k, v in machine["packages"].items()))
-        print(f"commit {machine['commit']}; server on one core, load from another, {ask.connections} connections\n")
+        print(f"commit {machine['commit']}; server on one core, load from another, {ask.connections} connections")
+        print(f"load average of the machine before the start: {machine['load_average']}\n")
         if "floor" in ask.only:
             check_equal(field, ports)
         results = {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -295,6 +296,17 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
 def _reflected_rules(reflection: _Reflection, catalog: Catalog) -> tuple[Rule, ...]:
     rules = compile_rules(reflection.policies, catalog)
     return rules if reflection.open_to is None else rules + open_rules(reflection.open_to, catalog)
+
+
+def reflected_app() -> Backstay:
+    """The app of ``backstay serve --reflect``, as the command left it in ``BACKSTAY_REFLECT`` for its workers."""
+    asked = json.loads(os.environ.get("BACKSTAY_REFLECT", "{}"))
+    return Backstay.reflect(
+        schema=asked.get("schema") or "public",
+        open_to=asked.get("open_to"),
+        allow_aggregates=bool(asked.get("allow_aggregates")),
+        max_rows=asked.get("max_rows"),
+    )
 
 
 def sql_dialect(name: str) -> SqlDialect:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -15,7 +16,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
+
+from backstay.adapters.reflect import reflect
+from backstay.errors import ConfigError
 
 TARGET = f"{Path(__file__).parent / 'app_for_tests.py'}:app"
 SERVERS = ["granian", "uvicorn"]
@@ -45,11 +50,13 @@ def fetch(port: int) -> Any:
 
 
 @contextmanager
-def serving(folder: Path, *arguments: str, **values: str) -> Iterator[tuple[subprocess.Popen[str], int]]:
+def serving(
+    folder: Path, *arguments: str, target: tuple[str, ...] = (TARGET,), **values: str
+) -> Iterator[tuple[subprocess.Popen[str], int]]:
     """A started server and its port."""
     port = free_port()
     process = subprocess.Popen(
-        command(TARGET, "--port", str(port), *arguments),
+        command(*target, "--port", str(port), *arguments),
         cwd=folder,
         env=environment(folder, **values),
         stdout=subprocess.PIPE,
@@ -173,3 +180,44 @@ def test_a_password_in_the_arguments_is_warned_of(tmp_path: Path) -> None:
     assert "[BST-E410]" in warned.stderr
     assert "[BST-E409]" in refused.stderr
     assert "hunter2" not in warned.stderr + refused.stderr
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_database_is_reflected(tmp_path: Path, server: str) -> None:
+    """`--reflect` serves a database without an app, to the role it is opened to, and says so loudly."""
+    connection = apsw.Connection(str(tmp_path / "found.db"))
+    connection.execute(
+        "CREATE TABLE finds (id INTEGER PRIMARY KEY, what TEXT); INSERT INTO finds (what) VALUES ('x'), ('y')"
+    )
+    connection.close()
+    options = ("--open-to", "anon", "--allow-aggregates", "--max-rows", "1", "--server", server)
+    with serving(tmp_path, "--reflect", "sqlite:///found.db", *options, target=()) as (process, port):
+        for query, expected in (("select=id", [{"id": 1}]), ("select=id.sum()", [{"sum": 3}])):
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/rest/v1/finds?{query}", timeout=5) as reply:
+                assert expected == json.load(reply)
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+    assert "EVERYTHING IS OPEN: anon may read and write all 1 tables and views of public" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ((), "Name an app as MODULE:ATTR, or a database with --reflect URL"),
+        ((TARGET, "--reflect", "x.db"), "one of them"),
+        ((TARGET, "--open-to", "anon"), "go with --reflect URL"),
+    ],
+)
+def test_an_app_or_a_database(tmp_path: Path, arguments: tuple[str, ...], words: str) -> None:
+    """One of both is served, and options of the one are refused for the other."""
+    done = run(tmp_path, *arguments)
+    assert 2 == done.returncode
+    assert words in done.stderr
+
+
+def test_a_missing_file_is_not_made(tmp_path: Path) -> None:
+    """BST-E105: what is not there cannot be reflected, and is not created by asking for it."""
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(reflect(str(tmp_path / "gone.db"), ["public"]))
+    assert "BST-E105" == caught.value.code
+    assert [] == list(tmp_path.iterdir())

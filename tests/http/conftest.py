@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.http.api import Api, opened
+from tests.http.api import Api, opened, quick_folder
 from tests.http.library_app import ROWS as BOOKS
 from tests.http.library_app import library as make_library
 from tests.http.shop_app import ROWS, shop
@@ -19,8 +19,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
-def opened_shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    with opened(request.param, tmp_path_factory.mktemp("shop"), shop, ROWS, "shop") as api:
+def opened_shop(request: pytest.FixtureRequest) -> Iterator[Api]:
+    with quick_folder() as folder, opened(request.param, folder, shop, ROWS, "shop") as api:
         yield api
 
 

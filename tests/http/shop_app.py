@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import sqlalchemy as sa
 from sqlalchemy import CheckConstraint, ForeignKey, String, UniqueConstraint, exists, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
@@ -21,11 +21,11 @@ from backstay.errors import PlanError
 SECRET = "a secret that signs nothing but test tokens"
 
 
-class Model(Base):
-    """A base of its own, so that other apps of the tests do not share its tables."""
+class Model(DeclarativeBase):
+    """A base of its own, so that other apps of the tests share neither its tables nor the names of its classes."""
 
-    __abstract__ = True
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+    type_annotation_map = Base.type_annotation_map
 
 
 class Kind(enum.Enum):

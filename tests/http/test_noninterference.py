@@ -10,6 +10,7 @@ Left out, and why: the 409 of a unique key or of a child that keeps its parent, 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
 from random import Random
@@ -25,8 +26,8 @@ from sqlalchemy.orm import Mapped, aliased, mapped_column
 
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
-from tests.http.api import Api, Reply, database, token
-from tests.http.asking import Request, Shape, Shapes, read, write
+from tests.http.api import PEOPLE, Api, Reply, database, quick_folder, token
+from tests.http.asking import Request, Shape, Shapes, ordered, read, write
 from tests.http.shop_app import SECRET
 
 EXAMPLES = int(os.environ.get("BACKSTAY_EXAMPLES", "60"))
@@ -160,7 +161,7 @@ def rules(variant: int) -> list[Any]:
             family = r.choice(FAMILY)
             options: dict[str, Any] = {}
             if action == "read" and r.random() < 0.3:
-                hidden = r.sample([c for c in SHAPES[name].columns if c not in SHAPES[name].key], 2)
+                hidden = r.sample([c for c in SHAPES[name].columns if c not in SHAPES[name].key], 1)
                 options["columns"] = [c for c in SHAPES[name].columns if c not in hidden]
             if r.random() < 0.15:
                 options["to"] = r.choice(["anon", "staff", "authenticated"])
@@ -182,16 +183,18 @@ async def one_doc(db: AsyncSession, id: int) -> Doc | None:
     return await db.get(Doc, id)
 
 
+@function(to="staff")
+def exist() -> None:
+    """Makes the role staff known in every variant."""
+
+
 World = dict[str, list[dict[str, Any]]]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def worlds(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worlds]:
-    import asyncio
-
-    folder = tmp_path_factory.mktemp("worlds")
+def worlds(request: pytest.FixtureRequest) -> Iterator[Worlds]:
     loop = asyncio.new_event_loop()
-    with database(request.param, folder, loop, "worlds") as url:
+    with quick_folder() as folder, database(request.param, folder, loop, "worlds") as url:
         found = Worlds(request.param, url, loop)
         yield found
         found.close()
@@ -207,7 +210,7 @@ class Worlds:
         self.opened: list[Any] = []
         for variant in range(VARIANTS):
             given = Settings(database=url, jwt_secret=SECRET)
-            app = Backstay(models=Model, policies=rules(variant), functions=[all_docs, one_doc], settings=given)
+            app = Backstay(models=Model, policies=rules(variant), functions=[all_docs, one_doc, exist], settings=given)
             started = app.started()
             loop.run_until_complete(started.__aenter__())
             self.opened.append(started)
@@ -291,15 +294,7 @@ def _canonical(reply: Reply) -> Any:
     """What may be compared: rows without an order of their own are sorted."""
     left_out = {b"date", b"x-request-id", b"content-length"}
     headers = [header for header in reply.headers if header[0] not in left_out]
-    return reply.status, headers, _sorted(reply.json) if reply.body else None
-
-
-def _sorted(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _sorted(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return sorted((_sorted(item) for item in value), key=repr)
-    return value
+    return reply.status, headers, ordered(reply.json) if reply.body else None
 
 
 def _ask(api: Api, request: Request, caller: Mapping[str, Any] | None) -> Reply:
@@ -308,22 +303,18 @@ def _ask(api: Api, request: Request, caller: Mapping[str, Any] | None) -> Reply:
 
 
 def _bearer(caller: Mapping[str, Any]) -> str:
-    from tests.http import api as module
-
     name = f"{caller['role']}-{caller['sub']}"
-    if name not in module.PEOPLE:
-        module.PEOPLE[name] = caller  # type: ignore[index]
+    PEOPLE.setdefault(name, caller)
     return token(name).decode()
 
 
-def _seen(api: Api, caller: Mapping[str, Any] | None) -> Any:
-    """Everything that the caller sees: each table, each column on its own, so that no rule is left out."""
+def _seen(api: Api, caller: Mapping[str, Any] | None, r: Random) -> Any:
+    """What the caller sees of each table: its keys, and a column of which a rule may show other rows."""
     found: dict[str, Any] = {}
     for table, shape in SHAPES.items():
-        order = ",".join(shape.key)
-        for column in shape.columns:
+        for column in (shape.key[0], r.choice(list(shape.columns))):
             select = ",".join(dict.fromkeys((*shape.key, column)))
-            reply = _ask(api, Request("GET", f"{table}?select={select}&order={order}"), caller)
+            reply = _ask(api, Request("GET", f"{table}?select={select}&order={','.join(shape.key)}"), caller)
             found[f"{table}.{column}"] = reply.json
     return found
 
@@ -353,17 +344,17 @@ def test_noninterference(worlds: Worlds, seed: int) -> None:
     base = _rows(r, range(6), 5, [1, 2, 3], {})
     one = _plus(base, _rows(r, range(6, 9), 2, [STRANGER], base))
     other = _plus(base, _rows(r, range(6, 13), 6, [STRANGER], base))
-    requests = [read(r, SHAPES) for _ in range(8)] + [_calls(r)] + [write(r, SHAPES) for _ in range(2)]
+    requests = [read(r, SHAPES) for _ in range(7)] + [_calls(r)] + [write(r, SHAPES) for _ in range(2)]
     answers: list[list[Any]] = []
+    looks = r.randrange(2**32)
     for world in (one, other):
         worlds.load(world)
-        found: list[Any] = [_seen(api, caller)]
+        look = Random(looks)
+        found: list[Any] = [_seen(api, caller, look)]
         for request in requests:
-            if request.writes and len(found) > 10:
-                worlds.load(world)
             found.append(_ask(api, request, caller))
             if request.writes:
-                found.append(_seen(api, caller))
+                found.append(_seen(api, caller, look))
         answers.append(found)
     _compare(requests, answers, f"variant {worlds.apis.index(api)} of {api.name}, caller {name}")
 
@@ -379,18 +370,22 @@ def _compare(requests: list[Request], answers: list[list[Any]], where: str) -> N
             assert excused or left == right, f"{where}: {step}"
             excused = False
             continue
-        if 409 in (left.status, right.status) and left.status != right.status:
-            _check_bare(left if left.status == 409 else right, f"{where}: {step}")
+        if left.code != right.code and 409 in (left.status, right.status):
+            _check_bare([reply for reply in (left, right) if reply.status == 409], f"{where}: {step}")
             excused = True
             continue
+        assert left.status < 500, f"{where}: {step}\n{left.body!r}"
         assert _canonical(left) == _canonical(right), f"{where}: {step}\n{left.body!r}\n{right.body!r}"
 
 
-def _check_bare(reply: Reply, step: str) -> None:
+def _check_bare(replies: list[Reply], step: str) -> None:
     """AC6: the 409 that a hidden row causes says nothing more."""
     bare = {
         "23505": "duplicate key value violates unique constraint",
         "23503": "a row violates foreign key constraint",
     }
-    error = reply.json
-    assert {"code": error["code"], "message": bare[error["code"]], "details": None, "hint": None} == error, step
+    errors = [reply.json for reply in replies]
+    assert any(
+        {"code": error["code"], "message": bare[error["code"]], "details": None, "hint": None} == error
+        for error in errors
+    ), f"{step}: {errors}"

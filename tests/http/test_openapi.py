@@ -137,7 +137,7 @@ async def test_it_says_what_the_app_says(client: Client) -> None:
             {
                 "/": "get",
                 "/keepers": "get",
-                "/animals": "get post patch delete",
+                "/animals": "get post put patch delete",
                 "/zoo%20visits": "get post",
                 "/rpc/feed": "post",
                 "/rpc/census": "get post",
@@ -216,6 +216,7 @@ def conforms(described: dict[str, Any], path: str, method: str, answer: Answer) 
         ("POST", "/animals", {"keeper_id": str(zoo.OWNER), "name": "Mo", "marks": [1]}, {201, 401}),
         ("POST", "/animals", {"keeper_id": str(zoo.OWNER), "nope": 1}, {400, 401}),
         ("PATCH", "/animals?id=eq.2", {"legs": 3}, {200, 401}),
+        ("PUT", "/animals?id=eq.2", {"id": 2, "keeper_id": str(zoo.OWNER), "name": "Bo", "legs": 2}, {200, 401, 409}),
         ("DELETE", "/animals?id=eq.2", None, {200, 401}),
         ("GET", "/rpc/tamest", None, {200}),
         ("GET", "/rpc/one?id=1", None, {200}),

@@ -36,6 +36,7 @@ SEED = 20261121
 #: Valid and as many invalid examples of each operation; the whole file stays within a minute.
 EXAMPLES = int(os.environ.get("BACKSTAY_TEST_EXAMPLES", "4"))
 
+CREDENTIALS = frozenset(("authorization", "apikey"))
 CALLERS = {
     "anonymous": {},
     "user": {"Authorization": f"Bearer {token('authenticated', str(OWNER))}"},
@@ -168,6 +169,8 @@ def meaningful(draw: st.DrawFn, operation: Any, mode: GenerationMode, columns: l
         elif name in case.query:
             query[name] = case.query[name]
     case.query = query
+    # Invented credentials end at the token check, and nothing behind it would be reached.
+    case.headers = {name: value for name, value in case.headers.items() if name.lower() not in CREDENTIALS}
     return case
 
 
@@ -189,7 +192,7 @@ def test_no_request_breaks_it(server: str, who: str, request: pytest.FixtureRequ
 
             @seed(SEED)
             @settings(
-                max_examples=EXAMPLES,
+                max_examples=EXAMPLES if server == "on_sqlite" else (EXAMPLES + 1) // 2,
                 database=None,
                 deadline=None,
                 phases=[Phase.explicit, Phase.generate],
@@ -214,5 +217,5 @@ def test_the_stock_command_finds_nothing(on_sqlite: str, tmp_path: Path) -> None
     command += ["--checks=not_a_server_error,status_code_conformance,response_headers_conformance", "--no-color"]
     for name, value in CALLERS["user"].items():
         command += ["-H", f"{name}: {value}"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=110)
     assert 0 == done.returncode, done.stdout[-6000:] + done.stderr[-2000:]

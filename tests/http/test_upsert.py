@@ -97,6 +97,13 @@ def test_ignore_twins(api: Api) -> None:
     assert (201, [{"id": 10, "body": "a"}]) == (reply.status, reply.json)
 
 
+def test_ignore_with_different_keys(api: Api) -> None:
+    """Rows with and without a key are written apart, and the ignored ones are missing from what is returned."""
+    rows = [{"id": 1}, {"id": 10, "body": "x"}, {"id": 11}]
+    reply = api.post("samples?columns=id,body&select=id", rows, prefer=f"{IGNORE}, missing=default, {RETURN}")
+    assert (201, [10, 11]) == (reply.status, sorted(reply.ids))
+
+
 @pytest.mark.parametrize("method", ["PUT"])
 def test_put_is_not_here(api: Api, method: str) -> None:
     """PUT of a row is not served yet: 405, not a silent success."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
-from backstay.catalog import build_catalog
+from backstay.catalog import Catalog, Column, build_catalog
 from backstay.plan.scope import Scope
-from backstay.policy import ANON, AUTHENTICATED, Kind, compile_rules
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Kind, compile_rules
 from backstay.response.openapi import About, describe
+from backstay.response.openapi.parameter import row_filters
 from tests.http import zoo
 
 USER: Kind = (AUTHENTICATED, frozenset(), True)
@@ -34,15 +37,23 @@ def test_parameters_of_a_read() -> None:
     """A filter for each column that is shown, and the words of the grammar."""
     found = names(described()["paths"]["/animals"]["get"])
     filters = [name for name in found if name.startswith("rowFilter.")]
-    assert [f"rowFilter.animals.{n}" for n in CATALOG.tables["animals"].columns if n != "vet_note"] == filters
+    columns = [name for name in CATALOG.tables["animals"].columns if name not in ("vet_note", "order")]
+    assert [f"rowFilter.animals.{name}" for name in columns] == filters
     rest = "or and select order limit offset range rangeUnit preferRead"
     assert rest.split() == found[len(filters) :]
 
 
-def test_columns_that_are_words_of_the_grammar_are_quoted() -> None:
-    """``order=1`` would sort; a filter on that column is written in quotes."""
-    parameter = described()["components"]["parameters"]["rowFilter.animals.order"]
-    assert ('"order"', "query") == (parameter["name"], parameter["in"])
+def test_columns_that_are_called_like_a_parameter_have_none() -> None:
+    """Generators would make one identifier of ``order`` and ``"order"``, and drop the whole operation."""
+    assert "rowFilter.animals.order" not in described()["components"]["parameters"]
+    assert "order" in described()["components"]["schemas"]["animals"]["properties"]
+
+
+def test_odd_column_names_are_quoted() -> None:
+    """The parameter is written as the grammar wants the name."""
+    column = Column("left leg", sa.Column("left leg", sa.Integer), "integer", True, False, False, False)
+    ((name, parameter),) = row_filters("animals", [column]).items()
+    assert ("rowFilter.animals.left-20.leg", '"left leg"') == (name, parameter["name"])
 
 
 @pytest.mark.parametrize(
@@ -59,6 +70,25 @@ def test_merging_is_for_those_who_may_update(path: str, prefer: str, statuses: l
     assert statuses == list(operation["responses"])
     schema = described()["components"]["parameters"][prefer]["schema"]
     assert ("merge-duplicates" in schema["pattern"]) is (prefer == "preferUpsert")
+
+
+def test_replacing_is_for_those_who_may_create_and_update() -> None:
+    """PUT takes the whole key, as equalities, and a whole row."""
+    assert "put" not in described()["paths"]["/zoo%20visits"]
+    operation = described()["paths"]["/animals"]["put"]
+    (key,) = [parameter for parameter in operation["parameters"] if "$ref" not in parameter]
+    assert ("id", True, r"^eq\.") == (key["name"], key["required"], key["schema"]["pattern"])
+    assert ["200", "201", "204", "default"] == list(operation["responses"])
+    row = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert {"$ref": "#/components/schemas/animals.insert"} == row
+
+
+def test_what_a_view_cannot_do_is_not_described() -> None:
+    """A table that only takes changes has no verbs for new or removed rows, not even for the service role."""
+    animals = CATALOG.tables["animals"]
+    catalog = Catalog({"animals": replace(animals, writes=frozenset(("update",)), relations=())})
+    document = describe(Scope(catalog, (), (SERVICE, frozenset(), False)), {}, About())
+    assert ["get", "patch"] == list(document["paths"]["/animals"])
 
 
 def test_representations_are_those_that_are_offered() -> None:

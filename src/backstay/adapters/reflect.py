@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from backstay.adapters.load import open_database, sqlite_path
 from backstay.catalog.facts import Facts
+from backstay.errors import ConfigError
 
 
 async def reflect(url: str, schemas: Sequence[str]) -> Facts:
     """Describe the database at *url*.  On SQLite, which has no schemas, the first of *schemas* is only a name.
 
     Raises:
-        ConfigError: BST-E104, no such schema; BST-E101 and BST-E103 as `open_database`.
+        ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E101 and BST-E103 as `open_database`.
         DatabaseError: PGRST000, the database cannot be reached.
     """
     if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
@@ -29,4 +31,8 @@ async def reflect(url: str, schemas: Sequence[str]) -> Facts:
             await database.close()
     from backstay.adapters.sqlite.reflect import reflect_sqlite
 
-    return await asyncio.to_thread(reflect_sqlite, sqlite_path(url), schemas[0])
+    path = sqlite_path(url)
+    if not Path(path).expanduser().is_file():
+        # SQLite itself would make an empty one.
+        raise ConfigError("BST-E105", f"There is no file {path!r}", hint="Name one that exists, as sqlite:///shop.db.")
+    return await asyncio.to_thread(reflect_sqlite, path, schemas[0])

@@ -1,6 +1,7 @@
 """Types of reflected columns, where SQLAlchemy's own would promise too much.
 
 `Opaque`: only the database understands it; values travel as text and are cast by the type's own name.
+`Native`: PostgreSQL reads it better than we do.
 `AsStored`: SQLite keeps whatever was put into a column, whatever the column declares; what does not fit the declared
 type is shown as it is stored, never as something else.
 """
@@ -11,9 +12,58 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql as pg
 
 
-class Opaque(sa.types.UserDefinedType[Any]):
+class Native:
+    """Marks a column that PostgreSQL itself reads: it knows more spellings of a date, a number or an array than we do."""
+
+
+class NativeDate(Native, sa.Date):
+    pass
+
+
+class NativeTime(Native, sa.Time):
+    pass
+
+
+class NativeDateTime(Native, sa.DateTime):
+    pass
+
+
+class NativeInterval(Native, pg.INTERVAL):
+    pass
+
+
+class NativeNumeric(Native, sa.Numeric[Any]):
+    pass
+
+
+class NativeDouble(Native, sa.Double[Any]):
+    pass
+
+
+class NativeReal(Native, sa.REAL[Any]):
+    pass
+
+
+class NativeJSON(Native, pg.JSON):
+    pass
+
+
+class NativeJSONB(Native, pg.JSONB):
+    pass
+
+
+class NativeBytes(Native, pg.BYTEA):
+    pass
+
+
+class NativeArray(Native, pg.ARRAY[Any]):
+    pass
+
+
+class Opaque(Native, sa.types.UserDefinedType[Any]):
     """The database's type *sql_name* (``citext``, ``inet``, ``money``, ``"Mood"``…), written into SQL as it stands.
 
     *sql_name* must come from the database's own catalog or be quoted: no client's text.
@@ -37,6 +87,12 @@ class Labelled(Opaque):
         super().__init__(sql_name)
         self.enums = tuple(enums)
         self.name = name
+
+
+class Composite(Opaque):
+    """A row type: JSON objects become its rows."""
+
+    cache_ok = True
 
 
 class AsStored:
@@ -78,6 +134,10 @@ class StoredBytes(AsStored, sa.LargeBinary):
 
 class StoredJSON(AsStored, sa.JSON):
     pass
+
+
+class StoredArray(AsStored, sa.ARRAY[Any]):
+    """A JSON array, as a column declared ``integer[]`` has to keep it here."""
 
 
 class StoredOther(AsStored, Opaque):

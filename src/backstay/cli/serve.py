@@ -65,8 +65,6 @@ def serve(
     load_app(target)
     take_address(settings.host, settings.port)
     announce("the database" if reflected is not None else target, settings)
-    if open_to is not None:
-        click.echo(f"warning: EVERYTHING IS OPEN. {open_to} may read and write all tables of this database.", err=True)
     run(target, settings)
 
 

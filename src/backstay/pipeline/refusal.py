@@ -9,12 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy.sql.elements import True_
 
-from backstay.catalog import Table
-from backstay.db.violation import ConstraintError, Violation, broken_constraint, details_of
+from backstay.catalog import Relation, Table
+from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 from backstay.plan.value import text_of
@@ -43,6 +44,46 @@ def rival_of(
     values = [(name, text_of(rows[0][name], table.columns[name].type)) for name in columns if name in rows[0]]
     found = [((), Filter(Field(name), "eq", text)) for name, text in values if text is not None]
     return Query(conditions=tuple(found)) if len(found) == len(columns) else None
+
+
+def parents_of(
+    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
+) -> tuple[Parent, ...]:
+    """The parents that one of *rows* names, if *error* says that one of several is not there.
+
+    The database names the first that is missing, and passes over those that are there but hidden: which one it names
+    would tell them apart.  So all are looked for again, as the caller sees them.
+    """
+    if not isinstance(error, ConstraintError) or error.code != FOREIGN_KEY or error.violation.still_referenced:
+        return ()
+    keys = [r for r in table.relations if r.holds_key and written & {here for here, _ in r.pairs}]
+    if len(keys) < 2 or all(_sees_all(scope.catalog.tables[r.remote], scope) for r in keys):
+        return ()
+    row = rows[0] if len(rows) == 1 else {}
+    return tuple(_parent(relation, row, table, scope) for relation in keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """A parent that a row names.  *query* finds it, as the caller sees it; ``None`` where that cannot be known."""
+
+    violation: Violation
+    table: str
+    query: Query | None
+    #: The row names none: the key is null.
+    unnamed: bool = False
+
+
+def _parent(relation: Relation, row: Mapping[str, Any], table: Table, scope: Scope) -> Parent:
+    columns = tuple(here for here, _ in relation.pairs)
+    violation = Violation(FOREIGN_KEY, table.name, columns, relation.constraint, relation.remote)
+    known = all(here in row for here in columns)
+    readable = scope.grant("read", scope.catalog.tables[relation.remote]).columns
+    if not known or not {there for _, there in relation.pairs} <= readable:
+        return Parent(violation, relation.remote, None)
+    texts = [(there, text_of(row[here], table.columns[here].type)) for here, there in relation.pairs]
+    found = tuple(((), Filter(Field(there), "eq", text)) for there, text in texts if text is not None)
+    return Parent(violation, relation.remote, Query(conditions=found), unnamed=len(found) < len(texts))
 
 
 def explained(

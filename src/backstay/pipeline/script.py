@@ -1,7 +1,8 @@
 """A write as a transaction without I/O: it yields statements and is sent their rows (see `Steps`).
 
 1. Whatever refuses raises, and everything is rolled back: nothing is half done, in bulk too.
-2. The order is: write, judge the new rows, look for invisible parents, count, render.
+2. The order is: write, look for invisible parents, judge the new rows, count, render.  The database looks for missing
+   parents while it writes, so nothing may be said before the invisible ones, or they would be told apart (AC7).
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def write_steps(
         return (yield from _alone(batches, principal, demands))
     keys: list[Row] = []
     collisions = 0
+    refusal: Exception | None = None
     for batch in batches:
         if batch.script.probe is not None:
             there, hidden = (yield batch.script.probe.bind(batch.values, principal))[0]
@@ -90,11 +92,16 @@ def write_steps(
                 raise broken_constraint(Violation(UNIQUE))
         rows = yield batch.script.write.bind(batch.values, principal)
         if batch.expected is not None and len(rows) < batch.expected:
-            _refuse_unless(not batch.script.judged_first, batch.script.table)
-            raise broken_constraint(Violation(UNIQUE))
-        _refuse_unless(all(row[-1] for row in rows), batch.script.table)
+            unseen = broken_constraint(Violation(UNIQUE))
+            refusal = refusal or (_refused(batch.script.table) if batch.script.judged_first else unseen)
+        if not all(row[-1] for row in rows):
+            refusal = refusal or _refused(batch.script.table)
         keys += [tuple(row[:-1]) for row in rows]
-    if order is not None:
+    if refusal is not None:
+        yield from _find_parents(batches[0].script, keys, query_values, principal)
+        raise refusal
+    # Rows that were ignored left no key: what is left keeps the order of its statements.
+    if order is not None and len(order) == len(keys):
         keys = [key for _, key in sorted(zip(order, keys, strict=True), key=lambda pair: pair[0])]
     script = batches[0].script
     body = yield from _settle(script, keys, query_values, principal, demands)
@@ -146,25 +153,35 @@ def _settle(
     script: Script, keys: Sequence[Row], query_values: tuple[Any, ...], principal: Principal, demands: Demands
 ) -> Steps[str | None]:
     """Judge the rows of *keys*, and return their representation where one was asked for."""
+    yield from _find_parents(script, keys, query_values, principal)
+    if script.check is not None and keys:
+        values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
+        if (yield script.check.bind(values, principal))[0][0] != len(keys):
+            raise _refused(script.table)
     _check_number(len(keys), demands)
-    if script.check is None and script.parents is None and script.read is None:
-        return None
-    if not keys:
-        return "[]" if script.read is not None else None
-    values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
-    if script.check is not None:
-        _refuse_unless((yield script.check.bind(values, principal))[0][0] == len(keys), script.table)
-    if script.parents is not None:
-        counts = (yield script.parents.bind(values, principal))[0]
-        for parent, broken in zip(script.referred, counts, strict=True):
-            if broken:
-                raise _missing_parent(script.table, parent)
     if script.read is None:
         return None
+    if not keys:
+        return "[]"
+    values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
     body, rows, _ = (yield script.read.bind(values, principal))[0]
-    # A representation that its writer may not read is a refusal, as PostgreSQL's RETURNING is.
-    _refuse_unless(rows == len(keys), script.table)
+    if rows != len(keys):
+        # A representation that its writer may not read is a refusal, as PostgreSQL's RETURNING is.
+        raise _refused(script.table)
     return str(body)
+
+
+def _find_parents(
+    script: Script, keys: Sequence[Row], query_values: tuple[Any, ...], principal: Principal
+) -> Steps[None]:
+    """Refuse rows that refer to parents which the caller cannot see."""
+    if script.parents is None or not keys:
+        return
+    values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
+    counts = (yield script.parents.bind(values, principal))[0]
+    for parent, broken in zip(script.referred, counts, strict=True):
+        if broken:
+            raise _missing_parent(script.table, parent)
 
 
 def _check_number(rows: int, demands: Demands) -> None:
@@ -178,13 +195,12 @@ def _check_number(rows: int, demands: Demands) -> None:
         raise not_single(rows)
 
 
-def _refuse_unless(allowed: bool, table: str) -> None:
-    if not allowed:
-        raise Forbidden(
-            "42501",
-            f'new row violates row-level security policy for table "{table}"',
-            hint=f"No policy of {table} lets this caller leave a row like this.",
-        )
+def _refused(table: str) -> Forbidden:
+    return Forbidden(
+        "42501",
+        f'new row violates row-level security policy for table "{table}"',
+        hint=f"No policy of {table} lets this caller leave a row like this.",
+    )
 
 
 def _missing_parent(table: str, parent: Parent) -> Exception:

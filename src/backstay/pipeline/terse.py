@@ -26,6 +26,7 @@ _NO_HINT: Final = frozenset(
         "PGRST122",
         "PGRST204",
         "42501",
+        "42704",
     )
 )
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from backstay.catalog import Table
+from backstay.db.failures import FOREIGN_KEY, Violation, broken_constraint
 from backstay.db.statement import Database
 from backstay.errors import PlanError
-from backstay.pipeline.refusal import explained, rival_of
+from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
@@ -309,14 +310,24 @@ class Writes:
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
             rival = rival_of(error, ask.table, scope, rows, written)
-            seen = rival is not None and await self._sees(ask, rival)
-            raise explained(error, ask.table, scope, rows, written, rival_seen=seen) from error
+            seen = rival is not None and await self._sees(ask, ask.table.name, rival)
+            told = await self._missing(ask, error, parents_of(error, ask.table, scope, rows, written))
+            raise explained(told, ask.table, scope, rows, written, rival_seen=seen) from error
 
-    async def _sees(self, ask: Ask, query: Query) -> bool:
-        """Whether the caller would be shown a row by *query*."""
+    async def _missing(self, ask: Ask, error: Exception, parents: Sequence[Parent]) -> Exception:
+        """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
+        for parent in parents:
+            if parent.query is None:
+                return broken_constraint(Violation(FOREIGN_KEY))
+            if not parent.unnamed and not await self._sees(ask, parent.table, parent.query):
+                return broken_constraint(parent.violation)
+        return error
+
+    async def _sees(self, ask: Ask, table: str, query: Query) -> bool:
+        """Whether the caller would be shown a row of *table* by *query*."""
         principal = ask.request.principal
         shape, values = shape_of(query)
-        plan = plan_read(ask.table.name, shape, self._surface.scope(principal))
+        plan = plan_read(table, shape, self._surface.scope(principal))
         statement = select_rows(plan, self._surface.dialect, max_rows=1)
         row = await self._database.fetch(self._prepare(statement).bind(values, principal))
         return bool(row[1])

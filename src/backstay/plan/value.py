@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
+from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
 from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
@@ -95,7 +96,7 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     text = text_of(value, column.type)
     if text is None:
         return None, None
-    stored = coerce(text, column.type)
+    stored = text if isinstance(column.type, Native) else coerce(text, column.type)
     length = getattr(column.type, "length", None)
     if column.family == "text" and isinstance(length, int) and len(text) > length:
         raise PlanError("22001", f"value too long for type character varying({length})")

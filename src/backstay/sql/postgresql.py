@@ -14,6 +14,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.opaque import Composite
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
@@ -143,7 +144,7 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     if not isinstance(value, Slot):
         raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
     if op == "in":
-        return left == sa.func.any(_many(value, typed.type))
+        return left == _any(_many(value, typed.type))
     if op == "isdistinct":
         return left.is_distinct_from(_one(value, typed.type))
     operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
@@ -154,7 +155,7 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
         left, type_ = sa.cast(left, pg.JSONB()), pg.JSONB()
     read = like_pattern if op in ("like", "ilike") else bounded_pattern if op in _PATTERNS else None
     if condition.quantifier is not None:
-        folded = sa.func.any if condition.quantifier == "any" else sa.func.all
+        folded = _any if condition.quantifier == "any" else _all
         right: Expression = folded(_many(value, type_, read))
     else:
         right = _one(value, type_, read)
@@ -235,7 +236,19 @@ def _many(value: Value, type_: sa.types.TypeEngine[Any], change: Callable[[str],
     check = _checked(type_, change)
     parameter = SlotParameter.of(value.index, lambda texts: [check(text) for text in texts], sa.ARRAY(sa.Text()))
     target = bare(type_)
+    if isinstance(target, sa.ARRAY):
+        # A list of arrays would be an array of two dimensions, whose rows have one length: they come as rows instead.
+        texts = sa.func.unnest(parameter).column_valued("_a")
+        return sa.select(sa.cast(texts, target)).scalar_subquery()
     return parameter if target is None else sa.cast(parameter, sa.ARRAY(target))
+
+
+def _any(values: Expression) -> Expression:
+    return sa.any_(values) if isinstance(values, sa.ScalarSelect) else sa.func.any(values)
+
+
+def _all(values: Expression) -> Expression:
+    return sa.all_(values) if isinstance(values, sa.ScalarSelect) else sa.func.all(values)
 
 
 def _checked(type_: sa.types.TypeEngine[Any], change: Callable[[str], str] | None) -> Callable[[Any], str]:
@@ -280,6 +293,10 @@ def _listed(columns: Sequence[Column], slot: int) -> Listed:
 
 def _stored(column: Column, text: Expression) -> Expression:
     target = bare(column.type)
+    if isinstance(target, Composite):
+        plain = sa.type_coerce(text, sa.Text())
+        row = sa.func.jsonb_populate_record(sa.cast(sa.null(), target), sa.cast(plain, pg.JSONB()))
+        return sa.case((plain.op("^@")(sa.literal_column("'{'")), row), else_=sa.cast(plain, target))
     return sa.type_coerce(text, sa.Text()) if target is None else sa.cast(sa.type_coerce(text, sa.Text()), target)
 
 

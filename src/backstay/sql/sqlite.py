@@ -138,8 +138,11 @@ def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:
         return Typed(found, sa.JSON())
     plain = document.op("->>", precedence=15, return_type=sa.Text())(where)
     # ``->>`` gives SQL values; PostgreSQL gives text: 'true' for true, '5' for 5.
-    quoted = sa.func.substr(found, 1, 1) == _word('"')
-    return Typed(sa.case((quoted, plain), else_=sa.func.nullif(found, _word("null"))), sa.Text())
+    first = sa.func.substr(found, 1, 1)
+    nested = first.in_((_word("{"), _word("[")))
+    written = sa.func.backstay_json_text(found)
+    text = sa.case((first == _word('"'), plain), (nested, written), else_=sa.func.nullif(found, _word("null")))
+    return Typed(text, sa.Text())
 
 
 def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
@@ -383,6 +386,8 @@ def _as_text(typed: Typed, source: Family) -> Expression:
         # PostgreSQL's text form has a space for the T and a short offset.
         spaced = sa.func.replace(value, _word("T"), _word(" "))
         return sa.func.replace(spaced, _word("+00:00"), _word("+00"))
+    if source == "json":
+        return sa.func.backstay_json_text(value)
     if source in ("numeric", "bytes"):
         return sa.cast(_json_value(typed), sa.Text())
     return sa.cast(value, sa.Text())

@@ -17,7 +17,22 @@ from sqlalchemy.dialects import postgresql as pg
 
 from backstay.adapters.postgresql.database import PostgresDatabase
 from backstay.catalog.facts import ColumnFacts, Facts, KeyFacts, Name, TableFacts, ViewKey, Writing
-from backstay.catalog.opaque import Labelled, Opaque
+from backstay.catalog.opaque import (
+    Composite,
+    Labelled,
+    NativeArray,
+    NativeBytes,
+    NativeDate,
+    NativeDateTime,
+    NativeDouble,
+    NativeInterval,
+    NativeJSON,
+    NativeJSONB,
+    NativeNumeric,
+    NativeReal,
+    NativeTime,
+    Opaque,
+)
 from backstay.db.statement import Statement
 from backstay.errors import ConfigError
 
@@ -84,19 +99,19 @@ _KNOWN: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
     "int2": sa.SmallInteger(),
     "int4": sa.Integer(),
     "int8": sa.BigInteger(),
-    "float4": sa.REAL(),
-    "float8": sa.Double(),
-    "numeric": sa.Numeric(),
+    "float4": NativeReal(),
+    "float8": NativeDouble(),
+    "numeric": NativeNumeric(),
     "text": sa.Text(),
     "uuid": sa.Uuid(),
-    "date": sa.Date(),
-    "time": sa.Time(),
-    "timestamp": sa.DateTime(),
-    "timestamptz": sa.DateTime(timezone=True),
-    "interval": sa.Interval(),
-    "json": pg.JSON(),
-    "jsonb": pg.JSONB(),
-    "bytea": pg.BYTEA(),
+    "date": NativeDate(),
+    "time": NativeTime(),
+    "timestamp": NativeDateTime(),
+    "timestamptz": NativeDateTime(timezone=True),
+    "interval": NativeInterval(),
+    "json": NativeJSON(),
+    "jsonb": NativeJSONB(),
+    "bytea": NativeBytes(),
     "tsvector": pg.TSVECTOR(),
     "int4range": pg.INT4RANGE(),
     "int8range": pg.INT8RANGE(),
@@ -185,13 +200,15 @@ def _type(oid: str, mod: int, types: Mapping[str, Any]) -> sa.types.TypeEngine[A
         # A domain is read and compared as what it is made of; its constraints are the database's.
         return _type(str(found["base"]), found["mod"], types)
     if found["item"]:
-        return pg.ARRAY(_type(str(found["item"]), -1, types))
+        return NativeArray(_type(str(found["item"]), -1, types))
     if found["labels"]:
         return Labelled(found["sql"], found["labels"], name)
     if builtin and name == "varchar":
         return sa.String(mod - 4) if mod > 4 else sa.Text()
     if builtin and name in _KNOWN:
         return _KNOWN[name]
+    if found["kind"] == "c":
+        return Composite(found["sql"])
     return Opaque(_UNBOUNDED.get(name, found["sql"]) if builtin else found["sql"])
 
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import apsw
 
-from backstay.adapters.sqlite.casting import cast
+from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
@@ -132,6 +132,7 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_regex", regex, 3),
         ("backstay_json_contains", json_contains, 2),
         ("backstay_cast", cast, 3),
+        ("backstay_json_text", json_text, 1),
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)

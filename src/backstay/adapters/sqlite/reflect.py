@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from backstay.adapters.sqlite.connection import Location, connect
 from backstay.catalog.facts import WRITINGS, ColumnFacts, Facts, KeyFacts, Name, TableFacts, ViewKey
 from backstay.catalog.opaque import (
+    StoredArray,
     StoredBigInteger,
     StoredBoolean,
     StoredBytes,
@@ -109,6 +110,8 @@ def type_of(declared: str) -> sa.types.TypeEngine[Any]:
     ['StoredText', 'StoredBigInteger', 'StoredBoolean', 'StoredNumeric', 'StoredOther', 'StoredOther']
     """
     word = declared.upper()
+    if word.endswith("[]"):
+        return StoredArray(type_of(declared[:-2].rstrip("[] ")))
     if "BOOL" in word:
         return StoredBoolean()
     if "JSON" in word:

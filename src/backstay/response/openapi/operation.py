@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from backstay.request.media import MediaKind
+from backstay.request.name import render_name
 from backstay.response.openapi.answer import refused, rows_content, success
 from backstay.response.openapi.name import Json, reference
 from backstay.response.openapi.parameter import references, row_filters
@@ -18,6 +19,8 @@ def table_path(shown: Shown, offered: frozenset[MediaKind]) -> Json:
         item["get"] = _read(shown, filters, content)
     if shown.create:
         item["post"] = _create(shown, content)
+    if shown.replaceable:
+        item["put"] = _replace(shown, content)
     if shown.update:
         item["patch"] = _update(shown, filters, content)
     if shown.delete:
@@ -78,6 +81,36 @@ def _create(shown: Shown, content: Json) -> Json:
         "responses": {
             **({"200": merged} if merges else {}),
             "201": success("Created. There is a body with `return=representation` only.", headers, content),
+            **refused(),
+        },
+    }
+
+
+def _replace(shown: Shown, content: Json) -> Json:
+    key = [
+        {
+            "name": render_name(name),
+            "in": "query",
+            "required": True,
+            "description": "The key of the row, the same as in the body.",
+            "schema": {"type": "string", "pattern": r"^eq\."},
+        }
+        for name in shown.table.primary_key
+    ]
+    row = reference("schemas", f"{shown.name}.insert")
+    headers = ("Content-Range", "Preference-Applied")
+    return _operation(
+        shown,
+        "replace",
+        f"Replace one of {shown.table.name}",
+        "Store the row under its key: a new one where there is none, else changing the one that is there.",
+        [*key, *references("select", "columns", "preferWrite")],
+    ) | {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": row}}},
+        "responses": {
+            "200": success("The changed row, with `return=representation`.", headers, content),
+            "201": success("The new row, with `return=representation`.", headers, content),
+            "204": success("Done.", headers),
             **refused(),
         },
     }

@@ -13,6 +13,10 @@ from backstay.response.openapi.name import Json, component, reference
 #: The schema of every filter.
 FILTER: Final = "rest.filter"
 
+#: Columns that are called like a parameter have no filter parameter of their own: ``"order"`` in quotes is another
+#: name than ``order``, but generators of code make one identifier of the two, and drop the whole operation.
+_TAKEN: Final = frozenset(("select", "order", "limit", "offset", "or", "and", "columns", "on_conflict"))
+
 
 def _words(words: frozenset[str]) -> str:
     return "|".join(sorted(words))
@@ -53,6 +57,7 @@ def row_filters(table: str, columns: Sequence[Column]) -> dict[str, Json]:
             "schema": reference("schemas", FILTER),
         }
         for column in columns
+        if column.name not in _TAKEN
     }
 
 

@@ -45,6 +45,12 @@ class Shown:
     def row(self) -> Json:
         return reference("schemas", self.name) if self.read else {"type": "object"}
 
+    @property
+    def replaceable(self) -> bool:
+        """Whether one row can be named by its whole key, and stored there whether it exists or not."""
+        key = frozenset(self.table.primary_key)
+        return bool(self.create and self.update and key) and key <= self.read.columns and key <= self.create.columns
+
     def columns(self, grant: Grant) -> list[Column]:
         """What *grant* shows, in the table's order."""
         shown = grant.columns

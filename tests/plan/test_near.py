@@ -1,0 +1,48 @@
+"""Which name was perhaps meant."""
+
+from __future__ import annotations
+
+import pytest
+
+from backstay.plan.near import distance, near_column, nearest
+
+
+@pytest.mark.parametrize(
+    ("name", "names", "found"),
+    [
+        ("projectz", ["projects", "clients"], "projects"),
+        ("PROJECT", ["projects", "clients"], "projects"),
+        ("prjcts", ["projects", "clients"], "projects"),
+        ("wholly_other", ["projects", "clients"], None),
+        ("x", [], None),
+    ],
+)
+def test_nearest(name: str, names: list[str], found: str | None) -> None:
+    """A name three quarters of which stand is near; one that merely shares letters is not."""
+    near = nearest(name, names, score=0.75)
+    assert found == (None if near is None else near[0])
+
+
+def test_the_same_name_is_nearest() -> None:
+    """A name that is there is itself, whatever its case."""
+    assert ("Ab", 1.0) == nearest("ab", ["ac", "Ab"], score=0.75)
+
+
+@pytest.mark.parametrize(("one", "other", "steps"), [("", "abc", 3), ("abc", "abc", 0), ("kitten", "sitting", 3)])
+def test_distance(one: str, other: str, steps: int) -> None:
+    """Letters in, out or changed."""
+    assert (steps, steps) == (distance(one, other), distance(other, one))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("kk", 'Perhaps you meant to reference the column "t.k1" or the column "t.k2".'),
+        ("extr", 'Perhaps you meant to reference the column "t.extra".'),
+        ("k", None),
+        ("entirely", None),
+    ],
+)
+def test_near_column(name: str, hint: str | None) -> None:
+    """PostgreSQL's rule: at most three letters away and half of the name, and two columns at most."""
+    assert hint == near_column("t", name, ["k1", "k2", "extra"])
