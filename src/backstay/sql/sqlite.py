@@ -218,6 +218,9 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
         case "match" | "imatch":
             fold: Expression = sa.literal_column("1" if op == "imatch" else "0")
             return lambda right: sa.func.backstay_regex(left, right, fold, type_=sa.Boolean())
+        case "cs" | "cd" if family_of(type_) == "array":
+            contains = sa.func.backstay_array_contains
+            return lambda right: contains(*((left, right) if op == "cs" else (right, left)), type_=sa.Boolean())
         case "cs":
             return lambda right: sa.func.backstay_json_contains(left, right, type_=sa.Boolean())
         case "cd":
@@ -388,6 +391,8 @@ def _as_text(typed: Typed, source: Family) -> Expression:
         return sa.func.replace(spaced, _word("+00:00"), _word("+00"))
     if source == "json":
         return sa.func.backstay_json_text(value)
+    if source == "array":
+        return sa.func.backstay_array_text(value, _word(family_of(getattr(typed.type, "item_type", sa.Text()))))
     if source in ("numeric", "bytes"):
         return sa.cast(_json_value(typed), sa.Text())
     return sa.cast(value, sa.Text())

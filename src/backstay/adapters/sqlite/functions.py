@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import apsw
 
+from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
@@ -131,6 +132,8 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
         ("backstay_json_contains", json_contains, 2),
+        ("backstay_array_contains", array_contains, 2),
+        ("backstay_array_text", array_text, 2),
         ("backstay_cast", cast, 3),
         ("backstay_json_text", json_text, 1),
     )
