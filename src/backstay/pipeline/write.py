@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from backstay.catalog import Table
-from backstay.db.failures import FOREIGN_KEY, Violation, broken_constraint
 from backstay.db.statement import Database
+from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import PlanError
 from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
@@ -168,16 +168,16 @@ class Writes:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
         dialect, slots = self._surface.dialect, len(ask.values)
-        probe = probe_sql(plan, dialect, slots)
+        probe, first = probe_sql(plan, dialect, slots), judges_first(plan)
         script = self._script(
             plan,
-            (plan.grant, plan.update_grant),
+            () if first else (plan.grant, plan.update_grant),
             self._prepare(insert_sql(plan, dialect, slots)),
             slots,
             ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, replace(script, judged_first=judges_first(plan))
+        return plan, replace(script, judged_first=first)
 
     # -- update ------------------------------------------------------------------------------------------------------
 

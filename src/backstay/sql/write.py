@@ -77,7 +77,8 @@ def alone_sql(
 
 def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
-    returned = _returned(plan.table, (plan.grant, plan.update_grant), plan.written, dialect)
+    judges = () if judges_first(plan) else (plan.grant, plan.update_grant)
+    returned = _returned(plan.table, judges, plan.written, dialect)
     return cast("sa.Executable", _insert(plan, dialect, slots).returning(*returned))
 
 
@@ -98,10 +99,11 @@ def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
 def judges_first(plan: InsertPlan) -> bool:
     """Whether the policy can be judged from the values that are sent, before any constraint is asked.
 
-    A refused row must not learn from a constraint what the table holds.  With ON CONFLICT it is judged afterwards:
-    there a missing row may also be one that a conflict left alone.
+    A refused row must not learn from a constraint what the table holds.  A policy that looks at other rows sees them as
+    they were before the write, as PostgreSQL's own row security does.  With ON CONFLICT it is judged afterwards: there a
+    missing row may also be one that a conflict left alone.
     """
-    if plan.conflict is not None or not plan.packed or plan.grant.has_subquery(plan.written):
+    if plan.conflict is not None or not plan.packed:
         return False
     rows, sent = plan.grant.rows(plan.written), {column.sql for column in plan.packed}
     return not isinstance(rows, True_) and _columns_of(rows, plan.table) <= sent
@@ -120,7 +122,9 @@ def judged_first(plan: InsertPlan, listed: Listed) -> ColumnElement[bool] | None
 
 
 def _columns_of(rows: ColumnElement[bool], table: Table) -> set[Any]:
-    return {_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None}
+    """The columns of *table* that *rows* mentions, in its subqueries too."""
+    mentioned = (_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None)
+    return {column for column in mentioned if column.table is table.sql}
 
 
 def _plain(column: Any) -> Any:
