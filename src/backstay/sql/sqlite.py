@@ -392,7 +392,8 @@ def _as_text(typed: Typed, source: Family) -> Expression:
     if source == "json":
         return sa.func.backstay_json_text(value)
     if source == "array":
-        return sa.func.backstay_array_text(value, _word(family_of(getattr(typed.type, "item_type", sa.Text()))))
+        item: sa.types.TypeEngine[Any] = getattr(typed.type, "item_type", sa.types.NULLTYPE)
+        return sa.func.backstay_array_text(value, _word(family_of(item)))
     if source in ("numeric", "bytes"):
         return sa.cast(_json_value(typed), sa.Text())
     return sa.cast(value, sa.Text())

@@ -18,8 +18,11 @@ def array_contains(whole: Any, part: Any) -> int | None:
     """
     if whole is None or part is None:
         return None
-    there = {_key(item) for item in _flat(json.loads(whole, parse_float=Decimal)) if item is not None}
-    wanted = list(_flat(json.loads(part, parse_float=Decimal)))
+    try:
+        there = {_key(item) for item in _flat(json.loads(whole, parse_float=Decimal)) if item is not None}
+        wanted = list(_flat(json.loads(part, parse_float=Decimal)))
+    except (ValueError, TypeError, RecursionError):
+        return None  # another program has written what is no array
     return int(all(item is not None and _key(item) in there for item in wanted))
 
 
@@ -42,7 +45,13 @@ def array_text(text: Any, family: str) -> str | None:
     >>> array_text('["a","b c",null,[1.50]]', "text"), array_text("[true,0]", "boolean")
     ('{a,"b c",NULL,{1.50}}', '{t,f}')
     """
-    return None if text is None else render_array(_texts(json.loads(text, parse_float=str), family))
+    if text is None:
+        return None
+    try:
+        value = json.loads(text, parse_float=str)
+    except (ValueError, TypeError, RecursionError):
+        return str(text)
+    return render_array(_texts(value, family)) if isinstance(value, list) else str(text)
 
 
 def _texts(items: Any, family: str) -> list[Any]:
