@@ -8,15 +8,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ForeignKey
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from backstay import Backstay, Me, Searchable, Settings, allow
 from backstay import Model as Base
 from tests.http.shop_app import SECRET
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
+    """A base and registry of its own: other apps of the tests have classes of the same names."""
+
+    type_annotation_map = Base.type_annotation_map
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, Me, Settings, allow
 from backstay import Model as Base
@@ -20,8 +20,10 @@ from tests.http.shop_app import SECRET
 _JSONB = sa.JSON().with_variant(pg.JSONB(), "postgresql")
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
+    """A base and registry of its own: other apps of the tests have classes of the same names."""
+
+    type_annotation_map = Base.type_annotation_map
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from starlette.types import Message
 
 from backstay import Backstay, Me, Settings, allow
@@ -26,8 +26,10 @@ ROWS = 50_000
 NDJSON = (b"accept", b"application/x-ndjson")
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
+    """A base and registry of its own: other apps of the tests have classes of the same names."""
+
+    type_annotation_map = Base.type_annotation_map
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
 
 

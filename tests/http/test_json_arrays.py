@@ -14,7 +14,7 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, Me, Settings, allow
 from backstay import Model as Base
@@ -198,8 +198,10 @@ def test_like_knows_unicode(both: tuple[Api, Api]) -> None:
 # -- ranges ----------------------------------------------------------------------------------------------------------
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
+    """A base and registry of its own: other apps of the tests have classes of the same names."""
+
+    type_annotation_map = Base.type_annotation_map
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
 
 
