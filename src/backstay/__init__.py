@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, Searchable, function
+    from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
     from backstay.policy import Me, Policy, Principal, allow
@@ -27,6 +28,9 @@ __all__ = [
     "Principal",
     "Searchable",
     "Settings",
+    "SoftDeleted",
+    "Timestamped",
+    "Versioned",
     "allow",
     "function",
 ]
@@ -45,6 +49,9 @@ _HOMES = {
     "Principal": "backstay.policy",
     "Searchable": "backstay.catalog",
     "Settings": "backstay.settings",
+    "SoftDeleted": "backstay.catalog.mixin",
+    "Timestamped": "backstay.catalog.mixin",
+    "Versioned": "backstay.catalog.mixin",
     "allow": "backstay.policy",
     "function": "backstay.catalog",
 }

@@ -23,12 +23,13 @@ from backstay.auth.credentials import Credentials
 from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
+from backstay.catalog.routine import routines_of
 from backstay.db.statement import Database
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
-from backstay.pipeline import Data, DataPlane, Described, Profiles, Surface, Terse
+from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
@@ -46,6 +47,7 @@ class _Reflection:
     open_to: str | None
     allow_aggregates: bool
     max_rows: int | None
+    functions: tuple[str, ...]
 
 
 class Backstay:
@@ -101,7 +103,7 @@ class Backstay:
         *,
         schema: str | Sequence[str] = "public",
         policies: Iterable[Policy] = (),
-        functions: Iterable[Function] = (),
+        functions: Iterable[Function | str] = (),
         open_to: str | None = None,
         allow_aggregates: bool = False,
         max_rows: int | None = None,
@@ -122,13 +124,18 @@ class Backstay:
                 none, and the name is only what errors say.
             policies: as for models, with the names of tables: ``@allow("read", "products")``.  Without any, only the
                 service role sees anything.
+            functions: Python functions as for models, and names of functions of PostgreSQL.  Whoever reaches the API
+                may call those: they run as the role that connects.
             open_to: a role that may read and write everything.  For trying out, and for tests.
             allow_aggregates: whether ``sum()`` and its like may be asked of every table.
             max_rows: most rows in one answer; unbounded by default.
         """
-        app = cls(models=MetaData(), functions=functions, settings=settings, title=title)
+        listed = tuple(functions)
+        own = [item for item in listed if not isinstance(item, str)]
+        app = cls(models=MetaData(), functions=own, settings=settings, title=title)
+        names = tuple(item for item in listed if isinstance(item, str))
         schemas = (schema,) if isinstance(schema, str) else tuple(schema)
-        app._reflection = _Reflection(url, schemas, tuple(policies), open_to, allow_aggregates, max_rows)
+        app._reflection = _Reflection(url, schemas, tuple(policies), open_to, allow_aggregates, max_rows, names)
         return app
 
     def mount(self, path: str, app: ASGIApp) -> None:
@@ -204,6 +211,7 @@ class Backstay:
             try:
                 if self._reflection is None:
                     await database.create_tables(self.metadata)
+                    await database.create_tables(idempotency.TABLES)
                 self._database = database
                 self._kernel = self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
@@ -243,11 +251,12 @@ class Backstay:
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
-            surface.catalog.schema: Data(
+            surface.catalog.schema: Plane(
                 surface,
                 database,
                 self._functions,
                 Described(self.title, self.version, to_anonymous=settings.profile != "prod"),
+                keeps_keys=self._reflection is None,
             )
             for surface in surfaces
         }
@@ -263,7 +272,7 @@ class Backstay:
 
 async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Database, list[Surface]]:
     url = reflection.url or settings.database
-    facts = await reflect(url, reflection.schemas)
+    facts = await reflect(url, reflection.schemas, reflection.functions)
     is_file = not url.startswith(("postgresql", "postgres"))
     schemas = reflection.schemas[:1] if is_file else reflection.schemas
     catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
@@ -288,6 +297,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,
+            routines=routines_of(facts, catalog),
         )
         for catalog in catalogs
     ]
@@ -306,6 +316,7 @@ def reflected_app() -> Backstay:
         open_to=asked.get("open_to"),
         allow_aggregates=bool(asked.get("allow_aggregates")),
         max_rows=asked.get("max_rows"),
+        functions=asked.get("functions") or (),
     )
 
 

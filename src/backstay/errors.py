@@ -60,11 +60,15 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST303": 401,
     # ours
     "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST404": 404,  # no such row, or none that the caller may see
     "BST408": 408,  # the body came too slowly
+    "BST409": 409,  # a request with the same Idempotency-Key is still at work
+    "BST412": 412,  # a precondition (If-Match, If-None-Match) does not hold
     "BST413": 413,  # body or row count over its limit
     "BST414": 414,  # URL over its limit
     "BST415": 415,  # content type that no parser takes
     "BST422": 422,  # the body parsed, and one or more values in it are not valid
+    "BST4221": 422,  # an Idempotency-Key came again with another request
     "BST431": 431,  # header block over its limit
     "BST500": 500,  # a bug: generic body with an id
     "BST503": 503,  # busy: try again

@@ -163,6 +163,13 @@ def test_a_refused_like_says_nothing(ada: httpx.Client) -> None:
     assert {(403, "42501")} == answers
 
 
+def test_a_call_is_counted_without_its_page(ada: httpx.Client) -> None:
+    """count=exact of a function's rows is their number before limit and offset, as for a table."""
+    whole = len(ada.post("/rpc/timeline", json={"count": 50}).json())
+    page = ada.post("/rpc/timeline?limit=2&offset=1", json={"count": 50}, headers={"Prefer": "count=exact"})
+    assert (206, 2, f"1-2/{whole}") == (page.status_code, len(page.json()), page.headers["content-range"])
+
+
 def test_following_by_function(url: str) -> None:
     """follow and unfollow change what the caller may read; timeline shows those followed."""
     private = next(p for p in ROWS.posts if not p["public"])

@@ -31,6 +31,8 @@ VALUES: Mapping[Family, Sequence[str]] = {
 }
 #: What no type takes, and what the grammar does not take.
 NONSENSE = ["x", "1.5.5", "(", "{", "}", "null", "'", "99999999999999999999", "2024-13-45", ""]
+#: Keys only: PostgreSQL finds a scalar at index 0 of itself, which SQLite does not.
+JSON_PATHS = ["->a", "->>a", "->b", "->a->>b"]
 ORDERED: frozenset[Family] = frozenset(
     {"int", "text", "numeric", "float", "date", "instant", "uuid", "enum", "json", "array"}
 )
@@ -40,7 +42,7 @@ CASTS: Mapping[Family, Sequence[str]] = {
     "date": ["text", "timestamp"],
     "instant": ["date"],
     "numeric": ["int8"],
-    "text": ["text", "int4"],
+    "text": ["text"],
     "enum": ["text"],
     "uuid": ["text"],
 }
@@ -184,7 +186,7 @@ class _Asking:
         name = self.column(table)
         family = self.shapes[table].columns.get(name, "int")
         if family == "json" and self.chance(0.5):
-            return f"j{self.r.randint(0, 9)}:{name}{self.r.choice(['->a', '->>a', '->0', '->>-1', '->b->>c'])}"
+            return f"j{self.r.randint(0, 9)}:{name}{self.r.choice(JSON_PATHS)}"
         if family in CASTS and self.chance(0.15):
             return f"{name}::{self.r.choice(CASTS[family])}"
         return f"k{self.r.randint(0, 9)}:{name}" if self.chance(0.15) else name
@@ -214,7 +216,7 @@ class _Asking:
         family = self.shapes[table].columns.get(name, "int")
         key = name
         if family == "json" and self.chance(0.6):
-            key += self.r.choice(["->a", "->>a", "->0", "->>-1"])
+            key += self.r.choice(JSON_PATHS)
             family = "text" if "->>" in key else "json"
         negated = "not." if self.chance(0.2) else ""
         return key, negated + self.operation(family)

@@ -63,3 +63,17 @@ INSERT INTO vault.insured VALUES (1, 3);
 CREATE TABLE yard.cranes (id integer PRIMARY KEY, name text);
 INSERT INTO yard.cranes VALUES (1, 'Goliath');
 """
+
+#: Functions of PostgreSQL.
+FUNCTIONS: Final = """
+CREATE FUNCTION harbour.add(a integer, b integer DEFAULT 2) RETURNS integer LANGUAGE sql IMMUTABLE AS 'SELECT a + b';
+CREATE FUNCTION harbour.ships_of(owner integer) RETURNS SETOF harbour.ships LANGUAGE sql STABLE
+  AS 'SELECT * FROM harbour.ships WHERE owner_id = owner';
+CREATE FUNCTION harbour.tides() RETURNS TABLE (hour integer, metres numeric) LANGUAGE sql STABLE
+  AS 'VALUES (1, 0.5), (7, 3.2)';
+CREATE FUNCTION harbour.words(list text[]) RETURNS SETOF text LANGUAGE sql IMMUTABLE AS 'SELECT unnest(list)';
+CREATE FUNCTION harbour.hush() RETURNS void LANGUAGE sql AS 'SELECT NULL::void';
+CREATE FUNCTION harbour.rename(id integer, name text) RETURNS harbour.ports LANGUAGE sql
+  AS 'UPDATE harbour.ports SET name = $2 WHERE ports.id = $1 RETURNING *';
+CREATE FUNCTION harbour.unlisted() RETURNS integer LANGUAGE sql AS 'SELECT 1';
+"""

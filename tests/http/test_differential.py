@@ -65,7 +65,9 @@ SHAPES: Shapes = {
     ),
     "countries": Shape({"code": "text", "name": "text"}, key=("code",), to_many={"people": ("people", "people")}),
     "profiles": Shape(
-        {"person_id": "int", "bio": "text", "prefs": "json"}, key=("person_id",), to_one={"people": ("people", "people")}
+        {"person_id": "int", "bio": "text", "prefs": "json"},
+        key=("person_id",),
+        to_one={"people": ("people", "people")},
     ),
     "order_lines": Shape(
         {"order_id": "uuid", "product_id": "int", "quantity": "int"},

@@ -273,3 +273,24 @@ def test_full_text_search(api: Api, operator: str) -> None:
         assert [2] == reply.ids
     else:
         assert (400, "PGRST127") == (reply.status, reply.code)
+
+
+@pytest.mark.parametrize("key", ["a'b", "a;--", "$", "[0]", "a]b", "*", "ü", "a b"])
+def test_json_keys_are_values(api: Api, key: str) -> None:
+    """SQ3: a step of a JSON path is one key, whatever it holds."""
+    assert 201 == api.post("samples", {"id": 10, "data": {key: "x", "other": "y"}}).status
+    step = quote('"' + key + '"', safe="")
+    assert [10] == api.get(f"samples?select=id&data->>{step}=eq.x").ids
+    assert ["x"] == [row["v"] for row in api.get(f"samples?select=v:data->>{step}&id=eq.10").json]
+
+
+@pytest.mark.parametrize("key", ['a"b', "a\\b"])
+def test_json_keys_with_quotes(api: Api, key: str) -> None:
+    """SQ3: SQLite's paths cannot quote a quote: it says so rather than look elsewhere."""
+    assert 201 == api.post("samples", {"id": 10, "data": {key: "x"}}).status
+    step = quote('"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"', safe="")
+    reply = api.get(f"samples?select=id&data->>{step}=eq.x")
+    if api.name == "postgresql":
+        assert [10] == reply.ids
+    else:
+        assert (400, "PGRST127") == (reply.status, reply.code)

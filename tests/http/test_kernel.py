@@ -46,6 +46,7 @@ async def test_hands_the_data_plane_what_was_asked() -> None:
     )
     headers = {b"host": b"api.example.org", b"prefer": b"count=exact, return=minimal", b"authorization": b"ada"}
     expected = DataRequest("POST", "a b", b"select=%2A&x=+", headers, b"{}", Principal("authenticated", "ada"))
+    expected = expected._replace(raw_path=b"/rest/v1/a b")
     assert [expected] == plane.asked
 
 

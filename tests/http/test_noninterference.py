@@ -153,7 +153,7 @@ FAMILY: list[Family] = [
 
 
 def rules(variant: int) -> list[Any]:
-    """A policy for each table and action, some of them narrowed to columns or roles; always the same for a *variant*."""
+    """A policy for each table and action, some narrowed to columns or roles; always the same for a *variant*."""
     r = Random(variant)
     found: list[Any] = []
     for name, model in MODELS.items():

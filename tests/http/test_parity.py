@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import apsw
 import pytest
 
-from backstay import Backstay, Settings
+from backstay import Backstay, Me, Settings, allow
 from tests.http.api import Api, Reply, database
 from tests.http.harbour import PORTABLE, POSTGRESQL
 from tests.http.shop_app import SECRET
@@ -623,3 +623,32 @@ def test_a_page_is_bounded_where_asked(tmp_path: Path) -> None:
     """``max_rows`` bounds every page; by default none does."""
     for api in served("sqlite", tmp_path, "bounded", max_rows=2):
         assert 2 == len(api.get("ships").json)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_policies_attach_to_names(kind: str, tmp_path: Path) -> None:
+    """AC1, AC4: a rule about a reflected table shows its rows and columns, also through views' and tables' relations."""
+
+    @allow("read", "ships", to="anon", columns=["id", "name", "owner_id"])
+    def small_ships(me: Me, rows: Any) -> Any:
+        """Anyone sees small ships."""
+        return rows.tons < 200
+
+    @allow("read", "owners", to="anon")
+    @allow("create", "update", "ships", to="anon")
+    def everything(me: Me) -> bool:
+        """Anyone sees owners, and writes ships."""
+        return True
+
+    options = {"open_to": None, "policies": [small_ships, everything], "schema": "harbour"}
+    for api in served(kind, tmp_path, f"ruled_{kind}", **options):
+        assert [{"id": 1, "name": "Albatross", "owner_id": 1}, {"id": 2, "name": "Bittern", "owner_id": 1}] == api.get("ships?order=id").json  # fmt: skip
+        assert ("42703", None) == ((reply := api.get("ships?select=tons")).code, reply.json["hint"])
+        assert [{"ships": [{"id": 1}, {"id": 2}]}, {"ships": []}, {"ships": []}] == api.get("owners?select=ships(id)&order=id&ships.order=id").json  # fmt: skip
+        assert "PGRST205" == api.get("papers").code
+        assert (401, "42501") == ((reply := api.delete("ships?id=eq.1")).status, reply.code)
+        # What a writer may not read back is not written either.
+        hidden = api.post("ships?select=id", {"id": 30, "name": "Grebe", "tons": 900}, headers=FULL)
+        assert (401, "42501") == (hidden.status, hidden.code)
+        assert [] == api.rows("ships?id=eq.30")
+        assert [{"id": 31}] == api.post("ships?select=id", {"id": 31, "name": "Gull", "tons": 9}, headers=FULL).json

@@ -104,8 +104,12 @@ def test_ignore_with_different_keys(api: Api) -> None:
     assert (201, [10, 11]) == (reply.status, sorted(reply.ids))
 
 
-@pytest.mark.parametrize("method", ["PUT"])
-def test_put_is_not_here(api: Api, method: str) -> None:
-    """PUT of a row is not served yet: 405, not a silent success."""
-    reply = api.send(method, "samples?id=eq.1", body=b'{"id":1}')
-    assert (405, "PGRST117") == (reply.status, reply.code)
+def test_put_writes_one_row(api: Api) -> None:
+    """PUT inserts the row that its filters name (201), or updates it (200); without a representation it says 204."""
+    full = {"prefer": "return=representation"}
+    made = api.put("samples?id=eq.77&select=id", {"id": 77}, headers=full)
+    assert (201, [{"id": 77}]) == (made.status, made.json)
+    again = api.put("samples?id=eq.77&select=id", {"id": 77}, headers=full)
+    assert (200, [{"id": 77}]) == (again.status, again.json)
+    assert 204 == api.put("samples?id=eq.77", {"id": 77}).status
+    assert (400, "PGRST115") == ((other := api.put("samples?id=eq.77", {"id": 78})).status, other.code)

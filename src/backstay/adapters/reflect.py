@@ -11,11 +11,12 @@ from backstay.catalog.facts import Facts
 from backstay.errors import ConfigError
 
 
-async def reflect(url: str, schemas: Sequence[str]) -> Facts:
+async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = ()) -> Facts:
     """Describe the database at *url*.  On SQLite, which has no schemas, the first of *schemas* is only a name.
 
     Raises:
-        ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E101 and BST-E103 as `open_database`.
+        ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E106, no such function; BST-E101 and
+            BST-E103 as `open_database`.
         DatabaseError: PGRST000, the database cannot be reached.
     """
     if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
@@ -26,11 +27,13 @@ async def reflect(url: str, schemas: Sequence[str]) -> Facts:
         assert isinstance(database, PostgresDatabase)  # noqa: S101 - what such a URL means
         await database.open()
         try:
-            return await reflect_postgresql(database, schemas)
+            return await reflect_postgresql(database, schemas, functions)
         finally:
             await database.close()
     from backstay.adapters.sqlite.reflect import reflect_sqlite
 
+    if functions:
+        raise ConfigError("BST-E106", "SQLite has no functions of its own to call", hint="Leave --function out.")
     path = sqlite_path(url)
     if not Path(path).expanduser().is_file():
         # SQLite itself would make an empty one.

@@ -118,6 +118,7 @@ def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
         generated=generated,
         primary=column.primary_key,
         description=column.comment or _attribute_doc(column, mapper),
+        duty=column.info.get("backstay"),
         identity=column.identity is not None,
     )
 

@@ -72,6 +72,32 @@ class ViewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class ArgumentFacts:
+    """One argument of a function; *name* is empty where it has none."""
+
+    name: str
+    type: sa.types.TypeEngine[Any]
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionFacts:
+    """A function of the database.
+
+    *gives* is what a call gives back: nothing, a value, or rows.  Rows are of *table*, or have *columns* of their own.
+    """
+
+    name: Name
+    arguments: tuple[ArgumentFacts, ...]
+    gives: Literal["void", "value", "rows"]
+    is_set: bool = False
+    table: Name | None = None
+    columns: tuple[ColumnFacts, ...] = ()
+    may_write: bool = True
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything that was found."""
 
@@ -80,3 +106,5 @@ class Facts:
     view_keys: tuple[ViewKey, ...] = ()
     #: The time zones that the database knows; ``None`` where it knows none.
     timezones: frozenset[str] | None = None
+    #: The functions that were asked for.
+    functions: tuple[FunctionFacts, ...] = ()

@@ -13,6 +13,9 @@ from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
 from backstay.catalog.search import Search
 
+#: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
+Duty: TypeAlias = Literal["created", "updated", "version", "deleted"]
+
 Cardinality: TypeAlias = Literal["many-to-one", "one-to-many", "one-to-one", "many-to-many"]
 
 
@@ -30,6 +33,8 @@ class Column:
     generated: bool
     primary: bool
     description: str | None = None
+    #: Set where the server owns the column.
+    duty: Duty | None = None
     #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
     identity: bool = False
 
@@ -106,6 +111,10 @@ class Table:
     writes: frozenset[Writing] = WRITINGS
     #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).
     row_number: Column | None = None
+
+    def column_for(self, duty: Duty) -> Column | None:
+        """The column that the server keeps for *duty*."""
+        return next((column for column in self.columns.values() if column.duty == duty), None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

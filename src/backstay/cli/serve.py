@@ -22,6 +22,7 @@ _REFLECTED = "backstay.reflected:app"
 @click.option("--open-to", metavar="ROLE", help="With --reflect: a role that may read and write everything.")
 @click.option("--allow-aggregates", is_flag=True, help="With --reflect: sum(), count() and the like may be asked.")
 @click.option("--max-rows", type=click.IntRange(1), metavar="N", help="With --reflect: most rows in one answer.")
+@click.option("--function", "functions", multiple=True, metavar="NAME", help="With --reflect: a function to be called.")
 def serve(
     target: str | None,
     database: str | None,
@@ -34,6 +35,7 @@ def serve(
     open_to: str | None,
     allow_aggregates: bool,
     max_rows: int | None,
+    functions: tuple[str, ...],
 ) -> None:
     """Serve the app that MODULE:ATTR names, as in app:app or src/app.py:app, or an existing database (--reflect).
 
@@ -47,15 +49,23 @@ def serve(
 
     if (target is None) == (reflected is None):
         raise click.UsageError("Name an app as MODULE:ATTR, or a database with --reflect URL: one of them.")
-    if reflected is None and (schema or open_to or allow_aggregates or max_rows):
-        raise click.UsageError("--schema, --open-to, --allow-aggregates and --max-rows go with --reflect URL.")
+    if reflected is None and (schema or open_to or allow_aggregates or max_rows or functions):
+        raise click.UsageError(
+            "--schema, --open-to, --allow-aggregates, --max-rows and --function go with --reflect URL."
+        )
     url = reflected if reflected is not None else database
     options = {"DATABASE": _database_url(url), "HOST": host, "PORT": port, "SERVER": server, "WORKERS": workers}
     # The app reads its settings from the environment, in this process or in a worker's: so options go there.
     os.environ.update({f"BACKSTAY_{name}": str(value) for name, value in options.items() if value is not None})
     if reflected is not None:
         names = [name.strip() for name in (schema or "public").split(",") if name.strip()]
-        asked = {"schema": names, "open_to": open_to, "allow_aggregates": allow_aggregates, "max_rows": max_rows}
+        asked: dict[str, object] = {
+            "schema": names,
+            "open_to": open_to,
+            "allow_aggregates": allow_aggregates,
+            "max_rows": max_rows,
+        }
+        asked["functions"] = list(functions)
         os.environ["BACKSTAY_REFLECT"] = json.dumps(asked)
     settings = Settings.load(os.environ)
     if url is not None and redact_url(url) != url:

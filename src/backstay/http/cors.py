@@ -47,6 +47,7 @@ EXPOSE_HEADERS: Final = (
     "Content-Location",
     "Content-Profile",
     "ETag",
+    "Idempotency-Replayed",
     "Link",
     "Location",
     "Preference-Applied",

@@ -125,7 +125,14 @@ class Kernel:
                 principal = self._authenticate(headers)
                 reply = await self._data.answer(
                     DataRequest(
-                        method, path, scope["query_string"], headers, body, principal, scope.get("root_path", "")
+                        method,
+                        path,
+                        scope["query_string"],
+                        headers,
+                        body,
+                        principal,
+                        scope.get("root_path", ""),
+                        scope.get("raw_path") or b"",
                     )
                 )
             _refuse_line_breaks(reply)

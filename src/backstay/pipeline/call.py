@@ -6,14 +6,16 @@ import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -24,6 +26,7 @@ from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
 from backstay.request import check_strict, negotiate, parse_arguments, parse_prefer, parse_query
 from backstay.request.media import Media, media_type
+from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
 from backstay.request.read import Query
 from backstay.response.reply import Reply
@@ -31,6 +34,15 @@ from backstay.response.rows import not_single
 from backstay.response.value import encode_value
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import key_columns, read_sql
+
+
+class Answered(NamedTuple):
+    """What a function returned: JSON text, the rows in it, and, where counted, how many there are without the page."""
+
+    body: str
+    rows: int
+    total: int | None = None
+    offset: int = 0
 
 
 class Calls:
@@ -58,8 +70,13 @@ class Calls:
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
-        body, rows = await self._run(function, arguments, query, request.principal, media)
-        return _reply(function, body, rows, media, preferences, profile)
+        counted = preferences.count is not None
+        try:
+            answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+        except StaleDataError as error:
+            # A `Versioned` row was changed between the function's reading and its writing.
+            raise failed(None) from error
+        return _reply(function, answer, media, preferences, profile)
 
     def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:
         text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
@@ -85,9 +102,16 @@ class Calls:
         return function, read_arguments(function, pairs, textual=True), parsed.query
 
     async def _run(
-        self, function: Function, arguments: dict[str, Any], query: Query, principal: Principal, media: Media
-    ) -> tuple[str, int]:
-        """Run *function* in its transaction; what it returned as JSON text, and the number of rows in it."""
+        self,
+        function: Function,
+        arguments: dict[str, Any],
+        query: Query,
+        principal: Principal,
+        media: Media,
+        *,
+        counted: bool,
+    ) -> Answered:
+        """Run *function* in its transaction."""
         injected = set(function.injected.values())
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
@@ -95,18 +119,26 @@ class Calls:
                 session = await stack.enter_async_context(self._database.session(read_only=function.read_only))
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
-                body, rows = await self._rows(function, result, session, query, principal)
+                answer = await self._rows(function, result, session, query, principal, counted=counted)
+            elif isinstance(result, list | tuple):
+                body = encode_value(result)
+                answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
             else:
-                body, rows = encode_value(result), len(result) if isinstance(result, list | tuple) else 1
-                if isinstance(result, list | tuple) and media.kind == "object":
-                    body = body[1:-1]
-            if media.kind == "object" and rows != 1:
-                raise not_single(rows)
-        return body, rows
+                answer = Answered(encode_value(result), 1)
+            if media.kind == "object" and answer.rows != 1:
+                raise not_single(answer.rows)
+        return answer
 
     async def _rows(
-        self, function: Function, result: Any, session: AsyncSession, query: Query, principal: Principal
-    ) -> tuple[str, int]:
+        self,
+        function: Function,
+        result: Any,
+        session: AsyncSession,
+        query: Query,
+        principal: Principal,
+        *,
+        counted: bool,
+    ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
         found = [] if result is None else [result] if function.result == "row" else list(result)
         await session.flush()
@@ -118,7 +150,7 @@ class Calls:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         shape, values = shape_of(query)
-        prepared = self._prepared(table, shape, len(values), principal)
+        prepared = self._prepared(table, shape, len(values), principal, counted=counted)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         statement = prepared.bind((*values, *packed), principal)
@@ -126,17 +158,18 @@ class Calls:
         answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
         body, rows = str(answer[0]), int(answer[1])
         if function.result == "row":
-            return (body[1:-1], rows) if rows else ("null", 0)
-        return body, rows
+            return Answered(body[1:-1], rows) if rows else Answered("null", 0)
+        page = next((page for path, page in query.pages if not path), Page())
+        return Answered(body, rows, answer[2], page.offset if isinstance(page.offset, int) else 0)
 
-    def _prepared(self, table: Table, shape: Query, slots: int, principal: Principal) -> Prepared:
-        key = (table.name, shape, principal.kind)
+    def _prepared(self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool) -> Prepared:
+        key = (table.name, shape, slots, counted, principal.kind)
         found = self._reads.get(key)
         if found is not None:
             return found
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
-        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows)
+        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, count=counted)
         return self._reads.put(key, prepare(statement, self._surface.dialect.compiler))
 
     def _table(self, function: Function) -> Table:
@@ -161,9 +194,7 @@ async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncS
     return await asyncio.to_thread(lambda: function.call(**injected, **arguments))
 
 
-def _reply(
-    function: Function, body: str, rows: int, media: Media, preferences: Preferences, profile: str | None
-) -> Reply:
+def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
     told = applied(Preferences(count=preferences.count, handling=preferences.handling))
     if told is not None:
@@ -172,9 +203,11 @@ def _reply(
         headers.append((b"content-profile", profile.encode()))
     if function.result == "void":
         return Reply(204, tuple(headers))
-    total = "*" if preferences.count is None else str(rows)
-    shown = f"0-{rows - 1}" if rows else "*"
+    rows, body = answer.rows, answer.body
+    total = None if preferences.count is None else rows if answer.total is None else answer.total
+    shown = f"{answer.offset}-{answer.offset + rows - 1}" if rows else "*"
     if media.kind == "object" and function.result == "rows":
         body = body[1:-1]
-    headers += [(b"content-type", media_type(media).encode()), (b"content-range", f"{shown}/{total}".encode())]
-    return Reply(200, tuple(headers), body.encode())
+    content_range = f"{shown}/{'*' if total is None else total}"
+    headers += [(b"content-type", media_type(media).encode()), (b"content-range", content_range.encode())]
+    return Reply(206 if total is not None and rows < total else 200, tuple(headers), body.encode())

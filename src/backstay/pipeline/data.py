@@ -15,6 +15,7 @@ from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.read import Reads
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.write import Writes
 from backstay.plan.scope import find_table
@@ -35,6 +36,7 @@ class Data:
         self._reads = Reads(surface, database)
         self._writes = Writes(surface, database)
         self._calls = Calls(surface, database, functions)
+        self._routines = Routines(surface, database)
         self._descriptions = Descriptions(surface, functions, described or Described())
 
     async def answer(self, request: DataRequest) -> Reply:
@@ -43,6 +45,8 @@ class Data:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if request.path.startswith("rpc/") and request.path[4:] in self._routines:
+            return await self._routines.answer(request, request.path[4:])
         if request.path.startswith("rpc/"):
             return await self._calls.answer(request, request.path[4:])
         if not request.path:

@@ -49,15 +49,15 @@ def rival_of(
 def parents_of(
     error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
 ) -> tuple[Parent, ...]:
-    """The parents that one of *rows* names, if *error* says that one of several is not there.
+    """The parents that one of *rows* names, if *error* says that one is not there.
 
-    The database names the first that is missing, and passes over those that are there but hidden: which one it names
-    would tell them apart.  So all are looked for again, as the caller sees them.
+    The database names the first that is missing, with its key, and passes over those that are there but hidden: what it
+    names would tell them apart.  So all are looked for again, as the caller sees them.
     """
     if not isinstance(error, ConstraintError) or error.code != FOREIGN_KEY or error.violation.still_referenced:
         return ()
     keys = [r for r in table.relations if r.holds_key and written & {here for here, _ in r.pairs}]
-    if len(keys) < 2 or all(_sees_all(scope.catalog.tables[r.remote], scope) for r in keys):
+    if all(_sees_all(scope.catalog.tables[r.remote], scope) for r in keys):
         return ()
     row = rows[0] if len(rows) == 1 else {}
     return tuple(_parent(relation, row, table, scope) for relation in keys)

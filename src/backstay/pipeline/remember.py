@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import Lock
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
@@ -13,15 +14,18 @@ class Remembered(Generic[K, V]):
     because moving an entry on every hit would cost more than planning again now and then.
     """
 
-    __slots__ = ("_most", "_values", "get")
+    __slots__ = ("_lock", "_most", "_values", "get")
 
     def __init__(self, most: int) -> None:
         self._most = most
+        self._lock = Lock()
         self._values: dict[K, V] = {}
         self.get = self._values.get
 
     def put(self, key: K, value: V) -> V:
-        if len(self._values) >= self._most:
-            del self._values[next(iter(self._values))]
-        self._values[key] = value
+        # A transaction may plan on the database's thread (``pipeline/unit.py``): two must not forget at once.
+        with self._lock:
+            if len(self._values) >= self._most:
+                del self._values[next(iter(self._values))]
+            self._values[key] = value
         return value

@@ -14,7 +14,8 @@ class DataRequest(NamedTuple):
 
     *path* is what follows ``/rest/v1/``, percent-decoded: ``posts`` or ``rpc/follow``; *query* is the raw query
     string.  *headers* has lower-case names; several headers of one name are joined with ``, ``.  *root* is the prefix
-    under which the whole app is mounted, without a ``/`` at its end.
+    under which the whole app is mounted, without a ``/`` at its end.  *raw_path* is the whole path as it came, still
+    percent-encoded; empty where the server does not pass it on.
     """
 
     method: str
@@ -24,6 +25,7 @@ class DataRequest(NamedTuple):
     body: bytes
     principal: Principal
     root: str = ""
+    raw_path: bytes = b""
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from backstay.catalog import Catalog
+from backstay.catalog.routine import Routine
 from backstay.errors import RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
@@ -36,6 +38,8 @@ class Surface:
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
     timezones: frozenset[str] | None = None
+    #: Functions of the database that may be called.
+    routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     def scope(self, principal: Principal) -> Scope:
@@ -61,7 +65,7 @@ class Surface:
         preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
-        return replace(preferences, tx=None, timezone=zone)
+        return replace(preferences, tx=None, timezone=zone, page=None)
 
     def require_table(self, scope: Scope, name: str) -> None:
         """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""

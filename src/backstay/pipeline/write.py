@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
-from backstay.errors import PlanError
+from backstay.errors import DatabaseError, PlanError
 from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
@@ -242,7 +242,9 @@ class Writes:
         keys = payload.keys if ask.shape.columns is None else ask.shape.columns
         # What is returned and written does not depend on the filters: the rows have been matched with them.
         bare = replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
-        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=True)
+        # If-None-Match: * asks for a new row or none (``pipeline/conditional.py``).
+        merge = None if ask.request.header(b"if-none-match") == "*" else True
+        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=merge)
 
         def steps() -> Steps[Written]:
             return write_steps(batches, None, ask.values, ask.request.principal, ask.demands)
@@ -310,7 +312,7 @@ class Writes:
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
             rival = rival_of(error, ask.table, scope, rows, written)
-            seen = rival is not None and await self._sees(ask, ask.table.name, rival)
+            seen = rival is not None and bool(await self._sees(ask, ask.table.name, rival))
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, rows, written))
             raise explained(told, ask.table, scope, rows, written, rival_seen=seen) from error
 
@@ -318,18 +320,25 @@ class Writes:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
         for parent in parents:
             if parent.query is None:
-                return broken_constraint(Violation(FOREIGN_KEY))
-            if not parent.unnamed and not await self._sees(ask, parent.table, parent.query):
-                return broken_constraint(parent.violation)
+                return broken_constraint(parent.violation if len(parents) == 1 else Violation(FOREIGN_KEY))
+            if parent.unnamed:
+                continue
+            seen = await self._sees(ask, parent.table, parent.query)
+            if not seen:
+                return broken_constraint(Violation(FOREIGN_KEY) if seen is None else parent.violation)
         return error
 
-    async def _sees(self, ask: Ask, table: str, query: Query) -> bool:
-        """Whether the caller would be shown a row of *table* by *query*."""
+    async def _sees(self, ask: Ask, table: str, query: Query) -> bool | None:
+        """Whether the caller would be shown a row of *table* by *query*; ``None`` where it cannot be asked any more."""
         principal = ask.request.principal
         shape, values = shape_of(query)
         plan = plan_read(table, shape, self._surface.scope(principal))
         statement = select_rows(plan, self._surface.dialect, max_rows=1)
-        row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        try:
+            row = await self._database.fetch(self._prepare(statement).bind(values, principal))
+        except DatabaseError:
+            # Within a larger transaction nothing can be asked after a failure: then nothing is told.
+            return None
         return bool(row[1])
 
 
@@ -352,7 +361,7 @@ def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
         raise PlanError(
             "21000",
             "ON CONFLICT DO UPDATE command cannot affect row a second time",
-            hint="Ensure that no rows proposed for insertion within the same command have duplicate constrained values.",
+            hint="Ensure that no rows within the same command have duplicate constrained values.",
         )
 
 

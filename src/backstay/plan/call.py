@@ -28,7 +28,7 @@ def find_function(functions: Functions, name: str, who: Kind, given: Sequence[st
         required = {p.name for p in found.parameters.values() if p.required}
         if required <= set(given) <= set(found.parameters):
             return found
-    raise _not_found(name, given, schema)
+    raise no_function(name, given, schema)
 
 
 def may_call(function: Function, who: Kind) -> bool:
@@ -37,7 +37,8 @@ def may_call(function: Function, who: Kind) -> bool:
     return function.to is None or role == SERVICE or bool(({role} | more) & function.to)
 
 
-def _not_found(name: str, given: Sequence[str], schema: str) -> PlanError:
+def no_function(name: str, given: Sequence[str], schema: str) -> PlanError:
+    """PGRST202: no function of that name takes arguments of these names."""
     called = f"{schema}.{name}({', '.join(sorted(given))})" if given else f"{schema}.{name}"
     noun = "parameter" if len(given) == 1 else "parameters"
     searched = f"with {noun} {', '.join(sorted(given))}" if given else "without parameters"
@@ -66,7 +67,10 @@ def read_arguments(function: Function, given: Mapping[str, Any], *, textual: boo
             values[parameter.name] = parameter.default
             continue
         try:
-            values[parameter.name] = _convert(given[parameter.name], parameter, textual)
+            value = _convert(given[parameter.name], parameter, textual)
+            if isinstance(value, int) and not -(2**63) <= value < 2**63:
+                raise ValueError("an integer has at most 64 bits")
+            values[parameter.name] = value
         except (ValueError, TypeError, RecursionError) as fault:
             faults.append({"argument": parameter.name, "message": str(fault).splitlines()[0][:300]})
     if faults:

@@ -26,29 +26,33 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         PlanError: 42883 (no such operator), PGRST127 (not for a search field), 42804 (``is.true`` of what is not
             boolean).
     """
-    if operand.path:
-        return
     family = operand.column.family
+    name = _name(operand.column)
+    if operand.path:
+        family = "text" if operand.path[-1].as_text else "json"
+        name = "text" if operand.path[-1].as_text else "jsonb"
     if asked.op in SEARCH and family not in _SEARCHED:
-        raise PlanError("42883", f"function to_tsvector({_name(operand.column)}) does not exist")
+        raise PlanError("42883", f"function to_tsvector({name}) does not exist")
     if isinstance(operand.column, Search) and asked.op not in SEARCH:
         raise PlanError(
             "PGRST127",
             "Feature not implemented",
             details=f"The search field {operand.column.name} takes fts, plfts, phfts and wfts, not {asked.op}.",
         )
-    if asked.op in _SYMBOLS and family not in _TEXTUAL:
-        raise _no_operator(f"{_name(operand.column)} {_SYMBOLS[asked.op]} unknown")
+    # PostgreSQL's own enum types are no text; an Enum(native_enum=False) is.
+    textual = family in _TEXTUAL and not (family == "enum" and getattr(operand.column.type, "native_enum", False))
+    if asked.op in _SYMBOLS and not textual:
+        raise _no_operator(f"{name} {_SYMBOLS[asked.op]} unknown")
     if asked.op in _SET_SYMBOLS and family not in ("array", "json", "range", "other"):
-        raise _no_operator(f"{_name(operand.column)} {_SET_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{name} {_SET_SYMBOLS[asked.op]} unknown")
     if asked.op == "ov" and family == "json":
         raise _no_operator("jsonb && unknown")
     if asked.op in _RANGE_SYMBOLS and family not in ("range", "other"):
-        raise _no_operator(f"{_name(operand.column)} {_RANGE_SYMBOLS[asked.op]} unknown")
+        raise _no_operator(f"{name} {_RANGE_SYMBOLS[asked.op]} unknown")
     if asked.op == "is" and asked.value in ("true", "false", "unknown") and family not in ("boolean", "other"):
         raise PlanError(
             "42804",
-            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {_name(operand.column)}",
+            f"argument of IS {str(asked.value).upper()} must be type boolean, not type {name}",
         )
 
 

@@ -1,7 +1,7 @@
 """The patterns of like and ilike, match and imatch: the same bounds on both databases, found before any row is read.
 
-PostgreSQL complains about a pattern only when it meets a row that makes it look at the flaw: a complaint would tell that
-such a row exists, even where a policy hides it.
+PostgreSQL complains about a pattern only when it meets a row that makes it look at the flaw: a complaint would tell
+that such a row exists, even where a policy hides it.
 """
 
 from __future__ import annotations

@@ -73,7 +73,9 @@ class _Draft:
     sort: list[SortTerm] = field(default_factory=list)
 
     def operand(self, asked: Field) -> Operand:
-        found = find_field(self.scope, self.table, self.grant, asked.name, self.shown)
+        known = asked.name in self.table.columns
+        hinting = not known and self.scope.sees_everything()
+        found = find_field(self.scope, self.table, self.grant, asked.name, self.shown, hinting=hinting)
         check_path(found, asked.path)
         self.mentioned |= {found.name} if isinstance(found, Column) else found.uses
         return Operand(found, asked.path)

@@ -27,6 +27,17 @@ class Scope:
     def grant(self, action: Action, table: Table) -> Grant:
         return decide(self.rules, self.who, action, table)
 
+    def sees_everything(self) -> bool:
+        """Whether every row and column of every table is open to this kind of principal.
+
+        Only then may an error say what was perhaps meant (AC12): a hint must not tell, nor change with, a hidden name.
+        """
+        for table in self.catalog.tables.values():
+            rows = self.grant("read", table).rows(frozenset(table.columns))
+            if not isinstance(rows, True_):
+                return False
+        return True
+
     def sees(self, table: Table) -> bool:
         """Whether any action on *table* is open to this kind of principal: else it does not exist for it."""
         actions: tuple[Action, ...] = ("read", "create", "update", "delete")
@@ -41,30 +52,31 @@ def find_table(scope: Scope, name: str) -> Table:
     """
     table = scope.catalog.tables.get(name)
     if table is None or not scope.sees(table):
-        near = nearest(name, (t.name for t in scope.catalog.tables.values() if scope.sees(t)), score=0.75)
+        near = nearest(name, scope.catalog.tables, score=0.75) if scope.sees_everything() else None
         raise PlanError(
             "PGRST205",
             f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache",
-            # Only what this caller sees is ever suggested (ER3): a hint must not tell a name.
             hint=None if near is None else f"Perhaps you meant the table '{scope.catalog.schema}.{near[0]}'",
         )
     return table
 
 
-def find_column(table: Table, grant: Grant, name: str, shown: str | None = None) -> Column:
-    """The column *name*, when *grant* shows it to anyone of this kind.  *shown* is what errors call the table.
+def find_column(table: Table, grant: Grant, name: str, shown: str | None = None, *, hinting: bool = False) -> Column:
+    """The column *name*, when *grant* shows it to anyone of this kind.
+
+    *shown* is what errors call the table; *hinting* lets them say what was perhaps meant.
 
     Raises:
         PlanError: 42703, when it is missing or hidden: both look alike, in every clause.
     """
     column = table.columns.get(name)
     if column is None or name not in grant.columns:
-        raise _no_column(table, grant, name, shown)
+        raise _no_column(table, name, shown, hinting)
     return column
 
 
 def find_field(
-    scope: Scope, table: Table, grant: Grant, name: str, shown: str | None = None
+    scope: Scope, table: Table, grant: Grant, name: str, shown: str | None = None, *, hinting: bool = False
 ) -> Column | Computed | Search:
     """The column, computed field or search field *name*.
 
@@ -78,12 +90,12 @@ def find_field(
     if field is None and table.search is not None and table.search.name == name:
         field = table.search
     if field is None or name in table.columns:
-        return find_column(table, grant, name, shown)
+        return find_column(table, grant, name, shown, hinting=hinting)
     seen = any(field.uses <= part.columns for part in grant.parts)
     if isinstance(field, Computed):
         seen = seen and all(_reads_all(scope, home, columns) for home, columns in field.elsewhere.items())
     if not seen:
-        raise _no_column(table, grant, name, shown)
+        raise _no_column(table, name, shown, hinting)
     return field
 
 
@@ -92,11 +104,11 @@ def _reads_all(scope: Scope, name: str, columns: frozenset[str]) -> bool:
     return table is not None and isinstance(scope.grant("read", table).rows(columns), True_)
 
 
-def _no_column(table: Table, grant: Grant, name: str, shown: str | None) -> PlanError:
+def _no_column(table: Table, name: str, shown: str | None, hinting: bool) -> PlanError:
     return PlanError(
         "42703",
         f"column {shown or table.name}.{name} does not exist",
-        hint=near_column(shown or table.name, name, sorted(grant.columns)),
+        hint=near_column(shown or table.name, name, tuple(table.columns)) if hinting else None,
     )
 
 
@@ -126,7 +138,7 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
                 f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
-            hint=_relation_hint(scope, origin, target),
+            hint=_relation_hint(scope, origin, target) if scope.sees_everything() else None,
         )
     if len(found) > 1 and alias is not None:
         # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.

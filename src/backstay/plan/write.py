@@ -18,7 +18,7 @@ from backstay.errors import Forbidden, PlanError
 from backstay.plan.intent import Node
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_table
-from backstay.policy import Action, Grant
+from backstay.policy import SERVICE, Action, Grant
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item
 
@@ -144,6 +144,13 @@ def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) 
     return DeletePlan(table, grant, rows, returning)
 
 
+def plan_lock(name: str, query: Query, scope: Scope) -> DeletePlan:
+    """The rows that *query* addresses, as far as the caller may read them: to be locked, not deleted."""
+    table = find_table(scope, name)
+    rows, _ = _addressed(table, query, scope, False)
+    return DeletePlan(table, rows.grant, rows, None)
+
+
 def _granted(scope: Scope, table: Table, action: Action) -> Grant:
     grant = scope.grant(action, table)
     if not grant or table.read_only:
@@ -164,6 +171,12 @@ def _writable(
         column = table.columns.get(key)
         if column is None or key not in visible:
             raise PlanError("PGRST204", f"Could not find the '{key}' column of '{table.name}' in the schema cache")
+        if column.duty is not None and scope.who[0] != SERVICE:
+            raise PlanError(
+                "PGRST204",
+                f"The '{key}' column of '{table.name}' cannot be written",
+                hint=f"Leave '{key}' out: the server keeps it.",
+            )
         if key not in grant.columns:
             raise PlanError(
                 "PGRST204",

@@ -3,6 +3,7 @@
 1. No rule means no rows, and no columns.
 2. A rule's rows never borrow another rule's columns: parts stay whole.
 3. The service role is the only bypass, and it is a part like any other, with its reason.
+4. A row that is marked as deleted (`SoftDeleted`) exists for the service role alone: no rule can show it.
 """
 
 from __future__ import annotations
@@ -70,9 +71,15 @@ def decide(rules: Iterable[Rule], kind: Kind, action: Action, table: Table) -> G
     """The grant of a principal of this *kind*.  Pure; an empty grant is falsy."""
     if kind[0] == SERVICE:
         return Grant((Part(sa.true(), frozenset(table.columns), "the service role"),))
+    deleted = None if action == "create" else table.column_for("deleted")
     return Grant(
         tuple(
-            Part(rule.rows, rule.columns, rule.name, rule.has_subquery)
+            Part(
+                rule.rows if deleted is None else sa.and_(deleted.sql.is_(None), rule.rows),
+                rule.columns,
+                rule.name,
+                rule.has_subquery,
+            )
             for rule in rules
             if rule.table == table.name and rule.action == action and rule.applies_to(*kind)
         )

@@ -181,7 +181,8 @@ def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, .
 
 
 def _expression(policy: Policy, table: Table) -> ColumnElement[bool]:
-    takes_rows = len(inspect.signature(policy.function).parameters) > 1
+    parameters = inspect.signature(policy.function).parameters.values()
+    takes_rows = sum(parameter.default is inspect.Parameter.empty for parameter in parameters) > 1
     try:
         returned = policy.function(Me(), table.sql.c) if takes_rows else policy.function(Me())
     except BackstayError:

@@ -28,6 +28,7 @@ class Preferences:
     handling: Literal["strict", "lenient"] | None = None
     timezone: str | None = None
     max_affected: int | None = None
+    page: Literal["keyset"] | None = None
     unknown: tuple[str, ...] = ()
 
 
@@ -41,6 +42,7 @@ _KNOWN: Final = {
         ("count", "count", ("exact", "planned", "estimated")),
         ("tx", "tx", ("commit", "rollback")),
         ("handling", "handling", ("strict", "lenient")),
+        ("page", "page", ("keyset",)),
     )
     for value in values
 }
@@ -120,6 +122,7 @@ def applied(preferences: Preferences) -> str | None:
         ("tx", preferences.tx),
         ("handling", preferences.handling),
         ("timezone", preferences.timezone),
+        ("page", preferences.page),
         ("max-affected", preferences.max_affected if preferences.handling == "strict" else None),
     )
     return ", ".join(f"{name}={value}" for name, value in pairs if value is not None) or None

@@ -79,6 +79,8 @@ class SqlDialect:
     search: Callable[[sa.FromClause, Typed, Compare], Expression]
     #: How well a row answers that search: more is better.  It depends on the row alone, and is never shown.
     relevance: Callable[[sa.FromClause, Typed, Compare], Expression]
+    #: True, and an error where the request's pattern has a flaw: asked once for each statement, whatever the rows.
+    guard: Callable[[Compare], Expression | None]
     #: ``::type`` from the allow-list; raises `PlanError` 42704.
     cast: Callable[[Typed, str], Typed]
     #: An aggregate over a value.
@@ -100,6 +102,11 @@ class SqlDialect:
     pick: Callable[[tuple[str | None, Any]], Any]
     #: The dialect's own INSERT, with ON CONFLICT.
     insert: Callable[[sa.Table], Any]
+    #: The present moment, as a ``timestamptz`` column keeps it.
+    now: Callable[[], Expression]
+    #: Whether a lock of this number was free, and is now held until the transaction ends; ``None`` where writers do not
+    #: run side by side.
+    try_lock: Callable[[Expression], sa.Select[Any] | None]
     #: INSERT of one row of defaults.
     insert_nothing: Callable[[sa.Table], Any]
 

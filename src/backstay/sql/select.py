@@ -54,7 +54,7 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total() if plan.count else sa.null()
-    return sa.select(body, sa.func.count(), total).select_from(page)
+    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
 
 def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, most: int) -> sa.Select[Any]:
@@ -63,10 +63,11 @@ def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, m
     Raises:
         PlanError: as `select_rows`.
     """
-    layer = Build(dialect, max_rows).layer(plan.node)
+    build = Build(dialect, max_rows)
+    layer = build.layer(plan.node)
     layer.most = most
     page = layer.page()
-    return sa.select(dialect.body(layer.object(page))).select_from(page)
+    return sa.select(dialect.body(layer.object(page))).select_from(page).where(*build.guards)
 
 
 def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
@@ -83,6 +84,8 @@ class Build:
     form: Form = "json"
     aliases: int = 0
     pages: int = 0
+    #: What must hold whatever the rows; to be asked where it is asked once.
+    guards: list[Expression] = field(default_factory=list)
 
     def alias(self, table: sa.FromClause) -> sa.FromClause:
         self.aliases += 1
@@ -264,6 +267,9 @@ class Layer:
                 found = self.exists(embed, source)
                 return sa.not_(found) if negated else found
             case Compare():
+                guard = self.build.dialect.guard(condition)
+                if guard is not None:
+                    self.build.guards.append(guard)
                 typed, dialect = self.column(condition.operand, source), self.build.dialect
                 if condition.op in SEARCH:
                     holds = dialect.search(source, typed, condition)

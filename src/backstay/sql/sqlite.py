@@ -56,6 +56,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         compare=_compare,
         search=search,
         relevance=relevance,
+        guard=_guard,
         cast=_cast,
         aggregate=_aggregate,
         integer=lambda index, encode: SlotParameter.of(index, encode, sa.BigInteger()),
@@ -67,6 +68,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stored_type=lambda column: sa.types.NULLTYPE,
         pick=lambda pair: _finite(pair[1]),
         insert=sqlite_dialect.insert,
+        try_lock=lambda number: None,
+        now=lambda: sa.func.backstay_now(type_=sa.types.NULLTYPE),
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(),
     )
 
@@ -201,6 +204,19 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
     return test(_one(value, op, type_))
 
 
+def _guard(condition: Compare) -> Expression | None:
+    """A regular expression is tried on nothing, before any row is."""
+    value = condition.value
+    if condition.op not in ("match", "imatch") or not isinstance(value, Slot):
+        return None
+    nothing, exact = _word(""), _number(0)
+    if condition.quantifier is None:
+        tried = sa.func.backstay_regex(nothing, _one(value, condition.op, sa.Text()), exact, type_=sa.Boolean())
+        return tried.is_not(None)
+    patterns = SlotParameter.of(value.index, lambda texts: _json_list([bounded_pattern(t) for t in texts]), sa.Text())
+    return sa.func.backstay_patterns(patterns, type_=sa.Integer()).is_not(None)
+
+
 Test = Callable[[Expression], Expression]
 
 
@@ -255,14 +271,20 @@ def _is(left: Expression, word: str) -> Expression:
 def _quantified(
     left: Expression, value: Slot, condition: Compare, test: Test, encode: Callable[[Any], Any]
 ) -> Expression:
-    """``op(any)``, ``op(all)`` as a test over the list's rows; NULL where the column is, as in PostgreSQL."""
+    """``op(any)``, ``op(all)`` as a test over the list's rows.
+
+    As in PostgreSQL, an empty list decides by itself; else the answer is NULL where the column is.
+    """
     each = _each(value, encode)
     passes = test(each.c.value)
     if condition.quantifier == "any":
         found: Expression = sa.select(sa.literal_column("1")).select_from(each).where(passes).exists()
     else:
         found = ~sa.select(sa.literal_column("1")).select_from(each).where(sa.not_(passes)).exists()
-    return sa.case((left.is_not(None), found))
+    empty = ~sa.select(sa.literal_column("1")).select_from(_each(value, encode)).exists()
+    return sa.case(
+        (left.is_not(None), found), (empty, sa.literal_column("0" if condition.quantifier == "any" else "1"))
+    )
 
 
 def _one(value: Slot, op: str, type_: sa.types.TypeEngine[Any]) -> Expression:

@@ -142,6 +142,12 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
     changed = {name: value for name, value in changed.items() if name not in names} or changed
     if not plan.conflict.merge or not changed:
         return statement.on_conflict_do_nothing(index_elements=keys)
+    # A merge is a change: what the server keeps of changes is kept here too.
+    for column in plan.table.columns.values():
+        if column.name not in plan.written and column.duty == "updated":
+            changed[column.name] = statement.excluded[column.name]
+        elif column.name not in plan.written and column.duty == "version":
+            changed[column.name] = column.sql + 1
     if plan.update_grant is None or plan.read_grant is None:
         raise AssertionError("a merge without an update grant")
     # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
@@ -171,7 +177,20 @@ def delete_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Executable:
 
 
 def _delete(plan: DeletePlan, dialect: SqlDialect) -> Any:
-    return sa.delete(_table(plan.table)).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
+    return _removal(plan.table, dialect).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
+
+
+def _removal(table: Table, dialect: SqlDialect) -> Any:
+    """``DELETE``, or the ``UPDATE`` that marks rows as deleted."""
+    deleted, version = table.column_for("deleted"), table.column_for("version")
+    if deleted is None:
+        return sa.delete(_table(table))
+    # Every column with an onupdate is named, or SQLAlchemy would add it: marking a row leaves the client's as they are.
+    values: dict[Any, Any] = {c.sql: c.sql for c in table.columns.values() if c.sql.onupdate is not None}
+    values |= {c.sql: dialect.now() for c in (deleted, table.column_for("updated")) if c is not None}
+    if version is not None:
+        values[version.sql] = version.sql + 1
+    return sa.update(_table(table)).values(values)
 
 
 def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
@@ -180,7 +199,7 @@ def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Exe
     listed = dialect.listed(key_columns(plan.table), slots)
     same = _same_keys(plan.table, table, listed)
     found = sa.select(sa.literal_column("1")).select_from(listed.from_).where(same).correlate(table).exists()
-    return sa.delete(table).where(found).returning(sa.literal_column("1"))
+    return cast("sa.Executable", _removal(plan.table, dialect).where(found).returning(sa.literal_column("1")))
 
 
 def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
@@ -207,9 +226,15 @@ def check_sql(
 
 
 def read_sql(
-    node: Node, dialect: SqlDialect, slots: int, *, max_rows: int | None = None, form: Form = "json"
+    node: Node,
+    dialect: SqlDialect,
+    slots: int,
+    *,
+    max_rows: int | None = None,
+    form: Form = "json",
+    count: bool = False,
 ) -> sa.Select[Any]:
-    """The representation of the rows of the packed keys: (JSON text, number of rows, NULL).
+    """The representation of the rows of the packed keys: (JSON text, number of rows, number without the page or NULL).
 
     They come in the node's order, or in that of the keys where it has none.
     """
@@ -220,8 +245,8 @@ def read_sql(
     layer.order = None if node.sort else listed.ordinal
     page = layer.page()
     body = layer.body(page)
-    nothing: Any = sa.null()
-    return sa.select(body, sa.func.count(), nothing).select_from(page)
+    total: Any = layer.total() if count else sa.null()
+    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
 
 
 def _keyed(build: Build, table: Table) -> sa.FromClause:
@@ -239,8 +264,9 @@ def _same_keys(table: Table, source: sa.FromClause, listed: Listed) -> ColumnEle
 
 def _addressed(rows: Node, grant: Grant, written: frozenset[str], dialect: SqlDialect) -> Sequence[ColumnElement[bool]]:
     table = _table(rows.table)
-    layer = Build(dialect, None).bare(rows, table)
-    found = [grant.rows(written), rows.grant.rows(rows.mentioned), *layer.conditions(rows, table)]
+    build = Build(dialect, None)
+    asked = build.bare(rows, table).conditions(rows, table)
+    found = [*build.guards, grant.rows(written), rows.grant.rows(rows.mentioned), *asked]
     return [part for part in found if not isinstance(part, True_)]
 
 
@@ -273,6 +299,8 @@ def _default(column: Column) -> Expression:
 
 
 def _onupdate(column: Column) -> Any:
+    if column.duty == "version":
+        return column.sql + 1
     return column.sql.onupdate.arg  # type: ignore[union-attr]
 
 

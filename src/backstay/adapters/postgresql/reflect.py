@@ -16,7 +16,17 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
 from backstay.adapters.postgresql.database import PostgresDatabase
-from backstay.catalog.facts import ColumnFacts, Facts, KeyFacts, Name, TableFacts, ViewKey, Writing
+from backstay.catalog.facts import (
+    ArgumentFacts,
+    ColumnFacts,
+    Facts,
+    FunctionFacts,
+    KeyFacts,
+    Name,
+    TableFacts,
+    ViewKey,
+    Writing,
+)
 from backstay.catalog.opaque import (
     Composite,
     Labelled,
@@ -53,8 +63,21 @@ columns AS (
   FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
   WHERE a.attrelid IN (SELECT oid FROM relations) AND a.attnum > 0 AND NOT a.attisdropped
 ),
+functions AS (
+  SELECT p.*, n.nspname, r.typtype AS rtype, r.typrelid AS rrel,
+    coalesce(p.proallargtypes, p.proargtypes::oid[]) AS types
+  FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type r ON r.oid = p.prorettype
+  WHERE p.prokind = 'f' AND n.nspname = ANY($1::text[]) AND p.proname = ANY($2::text[])
+),
+row_columns AS (
+  SELECT f.oid, a.attnum, a.attname, a.atttypid, a.atttypmod
+  FROM functions f JOIN pg_attribute a ON a.attrelid = f.rrel AND a.attnum > 0 AND NOT a.attisdropped
+),
 used(oid) AS (
-  SELECT atttypid FROM columns
+  SELECT atttypid FROM (
+    SELECT atttypid FROM columns UNION SELECT unnest(types) FROM functions UNION SELECT prorettype FROM functions
+    UNION SELECT atttypid FROM row_columns
+  ) AS seeds
   UNION
   SELECT link FROM used JOIN pg_type t ON t.oid = used.oid, LATERAL (VALUES (t.typbasetype), (t.typelem)) AS _(link)
   WHERE link <> 0
@@ -89,6 +112,15 @@ SELECT json_build_object(
   'views', (SELECT json_object_agg(v.oid, w.ev_action::text) FROM pg_class v JOIN pg_rewrite w ON w.ev_class = v.oid
       WHERE v.relkind IN ('v', 'm') AND w.rulename = '_RETURN'
       AND v.relnamespace NOT IN ('pg_catalog'::regnamespace, 'information_schema'::regnamespace)),
+  'functions', (SELECT json_agg(json_build_object(
+      'schema', f.nspname, 'name', f.proname, 'types', f.types, 'names', f.proargnames, 'modes', f.proargmodes::text[],
+      'defaults', f.pronargdefaults, 'inputs', f.pronargs, 'returns', f.prorettype::int8, 'kind', f.rtype,
+      'void', f.prorettype = 'void'::regtype, 'set', f.proretset, 'volatile', f.provolatile = 'v',
+      'variadic', f.provariadic <> 0, 'comment', obj_description(f.oid, 'pg_proc'),
+      'table', (SELECT json_build_array(n.nspname, c.relname) FROM pg_class c
+                JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = f.rrel AND c.relkind <> 'c'),
+      'columns', (SELECT json_agg(json_build_array(attname, atttypid::int8, atttypmod) ORDER BY attnum)
+                  FROM row_columns r WHERE r.oid = f.oid))) FROM functions f),
   'zones', (SELECT json_agg(name) FROM pg_timezone_names),
   'schemas', (SELECT json_agg(nspname) FROM pg_namespace WHERE nspname = ANY($1::text[]))
 )::text
@@ -127,18 +159,26 @@ _UNBOUNDED: Final[Mapping[str, str]] = {"bpchar": "bpchar", "bit": "bit varying"
 _BITS: Final[Mapping[Writing, int]] = {"create": 8, "update": 4, "delete": 16}
 
 
-async def reflect_postgresql(database: PostgresDatabase, schemas: Sequence[str]) -> Facts:
-    """Describe the tables and views of *schemas*.
+async def reflect_postgresql(
+    database: PostgresDatabase, schemas: Sequence[str], functions: Sequence[str] = ()
+) -> Facts:
+    """Describe the tables and views of *schemas*, and those of their *functions* that are named.
 
     Raises:
-        ConfigError: BST-E104, when the database has no such schema.
+        ConfigError: BST-E104, when the database has no such schema; BST-E106, when it has no such function.
         DatabaseError: PGRST000, the server cannot be reached.
     """
-    row = await database.fetch(Statement(_SQL, (list(schemas),)))
+    row = await database.fetch(Statement(_SQL, (list(schemas), list(functions))))
     found = json.loads(row[0])
     missing = [schema for schema in schemas if schema not in (found["schemas"] or [])]
     if missing:
         raise ConfigError("BST-E104", f"The database has no schema {missing[0]!r}", hint="Name one with --schema.")
+    known = {function["name"] for function in found["functions"] or []}
+    for name in functions:
+        if name not in known:
+            raise ConfigError(
+                "BST-E106", f"The database has no function {name!r}", hint=f"Looked in {', '.join(schemas)}."
+            )
     return facts_of(found)
 
 
@@ -162,6 +202,7 @@ def facts_of(found: Mapping[str, Any]) -> Facts:
         keys=tuple(_key(k, names) for k in keys if k["kind"] == "f"),
         view_keys=tuple(_view_keys(keys, names, _origins(found["views"] or {}))),
         timezones=frozenset(found["zones"] or ()),
+        functions=tuple(_function(f, types) for f in found["functions"] or [] if not f["variadic"]),
     )
 
 
@@ -210,6 +251,29 @@ def _type(oid: str, mod: int, types: Mapping[str, Any]) -> sa.types.TypeEngine[A
     if found["kind"] == "c":
         return Composite(found["sql"])
     return Opaque(_UNBOUNDED.get(name, found["sql"]) if builtin else found["sql"])
+
+
+def _function(found: Mapping[str, Any], types: Mapping[str, Any]) -> FunctionFacts:
+    count = len(found["types"])
+    names, modes = found["names"] or [""] * count, found["modes"] or ["i"] * count
+    listed = [
+        (name, _type(str(oid), -1, types), mode) for name, oid, mode in zip(names, found["types"], modes, strict=True)
+    ]
+    inputs = [(name, type_) for name, type_, mode in listed if mode in ("i", "b")]
+    outputs = [ColumnFacts(name, type_) for name, type_, mode in listed if mode in ("o", "b", "t")]
+    required = len(inputs) - found["defaults"]
+    if found["columns"]:
+        outputs = [ColumnFacts(name, _type(str(oid), mod, types)) for name, oid, mod in found["columns"]]
+    return FunctionFacts(
+        name=Name(found["schema"], found["name"]),
+        arguments=tuple(ArgumentFacts(name, type_, at < required) for at, (name, type_) in enumerate(inputs)),
+        gives="void" if found["void"] else "rows" if outputs else "value",
+        is_set=found["set"],
+        table=Name(*found["table"]) if found["table"] else None,
+        columns=tuple(outputs),
+        may_write=found["volatile"],
+        comment=found["comment"],
+    )
 
 
 def _key(found: Mapping[str, Any], names: Mapping[str, Any]) -> KeyFacts:

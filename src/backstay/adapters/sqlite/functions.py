@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
 from itertools import count
 from typing import Any, Final
@@ -12,6 +13,7 @@ import apsw
 
 from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
+from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
@@ -35,6 +37,13 @@ def lower_text(value: Any) -> str | None:
     ('äö', None)
     """
     return None if value is None else lower(value)
+
+
+def try_patterns(listed: Any) -> int:
+    """1, when every regular expression of the JSON list *listed* is one; else the error of `regex`."""
+    for pattern in json.loads(listed):
+        regex("", pattern, 0)
+    return 1
 
 
 def json_contains(whole: Any, part: Any) -> int | None:
@@ -124,6 +133,11 @@ class DecimalSum:
         return None if self._total is None else format(self._total, "f")
 
 
+def now_text(*_: Any) -> str:
+    """The present moment, as a ``timestamptz`` column keeps it."""
+    return instant_text(datetime.now(UTC))
+
+
 def register(connection: apsw.Connection) -> None:
     """Give *connection* all functions and collations of this file."""
     scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
@@ -131,6 +145,7 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_like", like, 2),
         ("backstay_ilike", ilike, 2),
         ("backstay_regex", regex, 3),
+        ("backstay_patterns", try_patterns, 1),
         ("backstay_json_contains", json_contains, 2),
         ("backstay_array_contains", array_contains, 2),
         ("backstay_array_text", array_text, 2),
@@ -139,6 +154,7 @@ def register(connection: apsw.Connection) -> None:
     )
     for name, function, arguments in scalar:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
+    connection.create_scalar_function("backstay_now", now_text, 0, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
     connection.register_fts5_function("backstay_rank", rank)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)

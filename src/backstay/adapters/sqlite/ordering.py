@@ -1,7 +1,7 @@
 """PostgreSQL's order of jsonb and of arrays, as collations over the JSON text in which SQLite keeps them.
 
-1. jsonb (PostgreSQL manual §8.14.4): Object > Array > Boolean > Number > String > null; more pairs or elements are more;
-   then pair by pair (shorter keys first) or element by element.
+1. jsonb (PostgreSQL manual §8.14.4): Object > Array > Boolean > Number > String > null; more pairs or elements are
+   more; then pair by pair (shorter keys first) or element by element.
 2. Arrays (§9.19): element by element, null last, then the shorter one is less.
 3. Equal values are equal however they are written: ``1.0`` is ``1``, and the order of keys does not count.
 """

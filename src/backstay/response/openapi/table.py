@@ -57,7 +57,7 @@ class Shown:
         return [column for name, column in self.table.columns.items() if name in shown]
 
     def writable(self, grant: Grant) -> list[Column]:
-        return [column for column in self.columns(grant) if not column.generated]
+        return [column for column in self.columns(grant) if not column.generated and column.duty is None]
 
 
 def show(scope: Scope, table: Table) -> Shown | None:

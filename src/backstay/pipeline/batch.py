@@ -1,0 +1,203 @@
+"""``POST /rest/v1/batch``: several requests in one transaction, all or nothing.
+
+1. Each operation is a request of the same caller, judged as if it came alone; later ones see what earlier ones did.
+2. The first that is refused refuses all; ``details`` of its error tells which it was.
+3. Limits hold inside too (LM12): each operation's own, at most 100 operations, and 1,000 rows in all, sent or returned.
+4. A column's value may be ``{"$ref": "0.id"}``: what operation 0 returned as ``id`` of its only, or first, row.
+5. No functions: they wait for more than the database.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NoReturn
+from urllib.parse import unquote, urlencode
+
+import msgspec
+
+from backstay.errors import BackstayError, PlanError, RequestError
+from backstay.pipeline.request import DataRequest
+from backstay.request.limits import DEFAULT_BODY_LIMITS
+from backstay.request.strictjson import parse_json
+from backstay.response.reply import Reply
+
+_OPERATIONS: Final = 100
+_ROWS: Final = 1000
+_URL_BYTES: Final = 8192
+_METHODS: Final = frozenset(("GET", "POST", "PATCH", "PUT", "DELETE"))
+_KEYS: Final = frozenset(("method", "path", "query", "headers", "body"))
+_HEADERS: Final = frozenset(
+    ("accept", "accept-profile", "content-profile", "if-match", "if-none-match", "prefer", "range")
+)
+_REFERENCE: Final = re.compile(r"(\d{1,3})\.(.+)", re.DOTALL)
+_RANGE: Final = re.compile(rb"(?:(\d+)-(\d+)|\*)/(\d+|\*)")
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+_JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request of a batch; *body* is JSON, ``None`` for none, and may refer to earlier operations."""
+
+    method: str
+    path: str
+    raw_path: bytes
+    query: bytes
+    headers: Mapping[bytes, bytes]
+    body: Any
+
+
+def parse_batch(body: bytes) -> list[Operation]:
+    """Read the body of a batch.
+
+    Raises:
+        RequestError: PGRST102 (not a list of operations), BST413 (more than 100).
+    """
+    value = parse_json(body, DEFAULT_BODY_LIMITS)
+    if not isinstance(value, list):
+        raise RequestError("PGRST102", "A batch is a list", hint='[{"method": "POST", "path": "posts", "body": {}}]')
+    if len(value) > _OPERATIONS:
+        raise RequestError("BST413", "Too many operations in one batch", hint=f"Send at most {_OPERATIONS} at once.")
+    return [_operation(number, each) for number, each in enumerate(value)]
+
+
+async def run_batch(
+    request: DataRequest, operations: Sequence[Operation], answer: Callable[[DataRequest], Awaitable[Reply]]
+) -> Reply:
+    """Answer *operations* one after the other by *answer*, inside a transaction.
+
+    Raises:
+        BackstayError: what the first refused operation raises, with its number in *details*; BST413.
+    """
+    results: list[dict[str, Any]] = []
+    rows = 0
+    for number, operation in enumerate(operations):
+        try:
+            sent = _body(operation.body, results)
+            reply = await answer(
+                request._replace(
+                    method=operation.method,
+                    path=operation.path,
+                    raw_path=operation.raw_path,
+                    query=operation.query,
+                    headers=operation.headers,
+                    body=sent,
+                )
+            )
+        except BackstayError as error:
+            error.details = {"operation": number, "details": error.details}
+            raise
+        rows += max(len(operation.body) if isinstance(operation.body, list) else 1, _rows(reply))
+        if rows > _ROWS:
+            raise RequestError(
+                "BST413",
+                "Too many rows in one batch",
+                details={"operation": number, "details": None},
+                hint=f"Send and ask for at most {_ROWS} rows in all; give reads a limit.",
+            )
+        results.append(_result(reply))
+    return Reply(200, _JSON, msgspec.json.encode(results))
+
+
+def _operation(number: int, value: Any) -> Operation:
+    if not isinstance(value, dict) or not value.keys() <= _KEYS or not isinstance(value.get("path"), str):
+        _refuse(number, f"An operation is an object with the keys {', '.join(sorted(_KEYS))}; path is a text.")
+    method = value.get("method", "GET")
+    if method not in _METHODS:
+        _refuse(number, f"method is one of {', '.join(sorted(_METHODS))}.")
+    path, _, query = value["path"].removeprefix("/rest/v1/").partition("?")
+    more = _query(number, value.get("query"))
+    text = "&".join(part for part in (query, more) if part)
+    if len(path) + len(text) > _URL_BYTES:
+        raise RequestError("BST414", f"The URL of operation {number} is longer than {_URL_BYTES} bytes")
+    if not path or path.startswith("rpc/") or path == "batch":
+        _refuse(number, "path is a table, or a row of one; functions cannot be called in a batch.")
+    headers = _headers(number, value.get("headers"))
+    if method == "DELETE" and b"count=" not in headers.get(b"prefer", b""):
+        # So that the rows it deletes are counted.
+        headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))
+    raw = b"/rest/v1/" + path.encode("utf-8", "replace")
+    return Operation(method, unquote(path), raw if path.isascii() else b"", text.encode(), headers, value.get("body"))
+
+
+def _query(number: int, value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value.removeprefix("?")
+    if not isinstance(value, dict) or not all(isinstance(v, str | int) or _is_texts(v) for v in value.values()):
+        _refuse(number, "query is a text, or an object of texts and lists of texts.")
+    return urlencode(value, doseq=True)
+
+
+def _is_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _headers(number: int, value: Any) -> dict[bytes, bytes]:
+    found = {b"content-type": b"application/json"}
+    if value is None:
+        return found
+    if not isinstance(value, dict):
+        _refuse(number, "headers is an object of texts.")
+    for name, text in value.items():
+        if name.lower() not in _HEADERS or not isinstance(text, str) or not text.isprintable() or not text.isascii():
+            _refuse(number, f"headers may be {', '.join(sorted(_HEADERS))}; everything else comes with the batch.")
+        found[name.lower().encode()] = text.encode()
+    return found
+
+
+def _body(value: Any, results: Sequence[Mapping[str, Any]]) -> bytes:
+    if value is None:
+        return b""
+    rows = [_resolved(row, results) for row in value] if isinstance(value, list) else _resolved(value, results)
+    return _ENCODER.encode(rows)
+
+
+def _resolved(row: Any, results: Sequence[Mapping[str, Any]]) -> Any:
+    return {key: _value(item, results) for key, item in row.items()} if isinstance(row, dict) else row
+
+
+def _value(value: Any, results: Sequence[Mapping[str, Any]]) -> Any:
+    """*value*, or what it refers to.  Other objects with a ``$ref``, as in a JSON schema, stay what they are."""
+    if not isinstance(value, dict) or value.keys() != {"$ref"} or not isinstance(value["$ref"], str):
+        return value
+    found = _REFERENCE.fullmatch(value["$ref"])
+    if found is None:
+        return value
+    number, name = int(found[1]), found[2]
+    body = results[number]["body"] if number < len(results) else None
+    rows = msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else None
+    row = rows[0] if isinstance(rows, list) and rows else rows
+    if not isinstance(row, dict) or name not in row:
+        raise PlanError(
+            "PGRST102",
+            f"{value['$ref']!r} refers to nothing",
+            hint="An operation before this one must return the column: Prefer: return=representation.",
+        )
+    return row[name]
+
+
+def _result(reply: Reply) -> dict[str, Any]:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in reply.headers}
+    body: Any = None
+    if reply.body:
+        is_json = "json" in headers.get("content-type", "")
+        body = msgspec.Raw(reply.body) if is_json else reply.body.decode()
+    return {"status": reply.status, "headers": headers, "body": body}
+
+
+def _rows(reply: Reply) -> int:
+    """How many rows an answer is about, as far as it says."""
+    found = _RANGE.fullmatch(dict(reply.headers).get(b"content-range", b""))
+    if found is None:
+        return 0
+    if found[1] is not None:
+        return int(found[2]) - int(found[1]) + 1
+    return 0 if found[3] == b"*" or reply.status == 206 else int(found[3])
+
+
+def _refuse(number: int, details: str) -> NoReturn:
+    raise RequestError("PGRST102", f"Operation {number} of the batch is malformed", details=details)

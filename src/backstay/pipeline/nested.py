@@ -1,0 +1,278 @@
+"""``POST`` of rows with their relatives inside: an order with its lines, in one transaction.
+
+1. A key of the body that is no column but a relation of the table holds rows of the other table: one object where the
+   relation is to-one, a list where it is to-many.  What an embed in ``select`` is called, it is called here.
+2. Each level is an insert of its own, judged by its own policies as if it came alone; the keys in between are set by
+   us, and a body that sets them too is refused.
+3. All or nothing; at most 5 levels and 1,000 rows in all.
+4. The caller must be able to read the keys of what it has inserted: the next level needs them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from backstay.catalog import Relation, Table
+from backstay.db.statement import Database
+from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
+from backstay.pipeline.remember import Remembered
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.plan.fill import fill_rows
+from backstay.plan.read import plan_rows
+from backstay.plan.scope import Scope, find_relation, find_table
+from backstay.plan.shape import shape_of
+from backstay.request import negotiate, parse_query
+from backstay.request.body import parse_body
+from backstay.request.limits import DEFAULT_BODY_LIMITS
+from backstay.request.media import Media
+from backstay.request.name import quote as quote_name
+from backstay.request.prefer import Preferences
+from backstay.request.read import Query
+from backstay.request.select import Embed, Item, Star
+from backstay.response.reply import Reply
+from backstay.response.rows import not_single
+from backstay.response.written import Written, render_written
+from backstay.sql.dialect import Form
+from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.write import key_columns, read_sql
+
+_LEVELS: Final = 5
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
+
+Row = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Level:
+    """Rows of one table, without their relatives; those stand in *branches*, one for each relation."""
+
+    table: Table
+    rows: list[Row] = field(default_factory=list)
+    branches: list[Branch] = field(default_factory=list)
+
+    def count(self) -> int:
+        return len(self.rows) + sum(branch.level.count() for branch in self.branches)
+
+
+@dataclass(slots=True)
+class Branch:
+    """Relatives by *relation*, which the body calls *name*; ``owners[i]`` is the row that ``level.rows[i]`` is in."""
+
+    name: str
+    relation: Relation
+    level: Level
+    owners: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A nested insert as asked."""
+
+    request: DataRequest
+    level: Level
+    query: Query
+    preferences: Preferences
+    media: Media
+    profile: str | None
+
+
+class Nested:
+    """Answers nested inserts.  `insert` must run inside a transaction; *answer* is the plane inside it."""
+
+    def __init__(self, surface: Surface, database: Database, answer: Callable[[DataRequest], Awaitable[Reply]]) -> None:
+        self._surface = surface
+        self._fetch = database.fetch
+        self._answer = answer
+        self._reads: Remembered[Hashable, Prepared] = Remembered(512)
+
+    def read(self, request: DataRequest) -> Tree | None:
+        """The tree in the body of *request*; ``None`` where nothing is nested.
+
+        Raises:
+            RequestError: BST413 (too many rows or levels), PGRST102 (a relative is no object, or its key is given too).
+            PlanError: PGRST127 (many-to-many, or with a resolution of duplicates), PGRST201 (which relation?).
+        """
+        surface = self._surface
+        scope = surface.scope(request.principal)
+        table = find_table(scope, request.path)
+        query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
+        content_type = request.header(b"content-type")
+        if query.columns is not None or (content_type is not None and "json" not in content_type):
+            return None
+        payload = parse_body(request.body, content_type, columns_given=True)
+        level = _level(table, payload.rows, scope, 1)
+        if not level.branches:
+            return None
+        if level.count() > DEFAULT_BODY_LIMITS.rows:
+            raise RequestError(
+                "BST413", "Too many rows in one request", hint=f"Send at most {DEFAULT_BODY_LIMITS.rows} rows at once."
+            )
+        preferences = surface.preferences(request)
+        if preferences.resolution is not None or query.on_conflict is not None:
+            raise _not_here("duplicates are not resolved in a nested insert")
+        if not table.primary_key:
+            raise _not_here(f"{table.name} has no primary key")
+        most = preferences.max_affected if preferences.handling == "strict" else None
+        if most is not None and level.count() > most:
+            raise PlanError(
+                "PGRST124",
+                "Query result exceeds max-affected preference constraint",
+                details=f"The query affects {level.count()} rows",
+            )
+        media = negotiate(request.header(b"accept"), surface.offered)
+        profile = surface.check_profile(request.header(b"content-profile"))
+        if b"select=" not in request.query:
+            query = replace(query, items=_select(level))
+        return Tree(request, level, query, preferences, media, profile)
+
+    async def insert(self, tree: Tree) -> Reply:
+        """Insert the whole of *tree*, and answer as an insert of its uppermost rows."""
+        table, preferences = tree.level.table, tree.preferences
+        keys = await self._insert(tree, tree.level, frozenset(table.primary_key))
+        if tree.media.kind == "object" and len(keys) != 1:
+            raise not_single(len(keys))
+        form = self._surface.dialect.form(tree.media.form)
+        body = await self._represented(tree, keys, form) if preferences.returning == "representation" else None
+        first = tuple((name, keys[0][name]) for name in table.primary_key) if keys else ()
+        written = Written(len(keys), body, first, form=form)
+        return render_written("insert", table.name, written, tree.media, preferences, tree.profile)
+
+    async def _insert(self, tree: Tree, level: Level, wanted: frozenset[str]) -> list[Row]:
+        """Insert *level* and all below it; the *wanted* columns of its own rows."""
+        rows = [dict(row) for row in level.rows]
+        below: list[Branch] = []
+        for branch in level.branches:
+            if not branch.relation.holds_key:
+                below.append(branch)
+                wanted |= {here for here, _ in branch.relation.pairs}
+                continue
+            above = await self._insert(tree, branch.level, frozenset(there for _, there in branch.relation.pairs))
+            values = dict(zip(branch.owners, above, strict=True))
+            for number, row in enumerate(rows):
+                for here, there in branch.relation.pairs:
+                    row[here] = values[number][there] if number in values else None
+        found = await self._post(tree, level.table, rows, wanted)
+        for branch in below:
+            for owner, row in zip(branch.owners, branch.level.rows, strict=True):
+                row |= {there: found[owner][here] for here, there in branch.relation.pairs}
+            await self._insert(tree, branch.level, frozenset())
+        return found
+
+    async def _post(self, tree: Tree, table: Table, rows: list[Row], wanted: frozenset[str]) -> list[Row]:
+        if not rows:
+            return []
+        select = quote(",".join(map(quote_name, sorted(wanted))), safe="")
+        missing = f", missing={tree.preferences.missing}" if tree.preferences.missing else ""
+        prefer = ("return=representation" if wanted else "return=minimal") + missing
+        headers = {b"content-type": b"application/json", b"prefer": prefer.encode()}
+        if tree.profile is not None:
+            headers[b"content-profile"] = tree.profile.encode()
+        request = tree.request._replace(
+            path=table.name,
+            query=f"select={select}".encode() if wanted else b"",
+            headers=headers,
+            body=_ENCODER.encode(rows),
+        )
+        reply = await self._answer(request)
+        return msgspec.json.decode(reply.body, type=list[Row]) if wanted else [{} for _ in rows]
+
+    async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]], form: Form) -> str:
+        surface, principal, table = self._surface, tree.request.principal, tree.level.table
+        if not keys:
+            return "[]"
+        embedded = replace(
+            tree.query,
+            conditions=tuple(item for item in tree.query.conditions if item[0]),
+            pages=tuple(item for item in tree.query.pages if item[0]),
+        )
+        shape, values = shape_of(embedded)
+        key = (table.name, shape, len(values), form, principal.kind)
+        prepared = self._reads.get(key)
+        if prepared is None:
+            scope = surface.scope(principal)
+            node = plan_rows(table, scope.grant("read", table), shape, scope)
+            statement = read_sql(node, surface.dialect, len(values), form=form)
+            prepared = self._reads.put(key, prepare(statement, surface.dialect.compiler))
+        columns = key_columns(table)
+        packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
+        row = await self._fetch(prepared.bind((*values, *packed), principal))
+        if row[1] != len(keys):
+            raise Forbidden("42501", f'new row violates row-level security policy for table "{table.name}"')
+        return str(row[0])
+
+
+def _level(table: Table, rows: Sequence[Any], scope: Scope, depth: int, taken: frozenset[str] = frozenset()) -> Level:
+    """Take the relatives out of *rows*, whose *taken* columns the level above sets."""
+    if depth > _LEVELS:
+        raise RequestError("BST413", "Too many levels in one request", hint=f"Nest at most {_LEVELS} levels.")
+    level = Level(table)
+    branches: dict[str, tuple[Relation, list[Any], list[int]]] = {}
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise RequestError("PGRST102", f"A relative in {table.name} is not an object")
+        own: Row = {}
+        for key, value in row.items():
+            relation = None if key in table.columns or key in branches else _relation(table, key, scope)
+            if relation is not None:
+                branches[key] = (relation, [], [])
+            if key in branches and key not in table.columns:
+                related = _relatives(branches[key][0], key, value)
+                branches[key][1].extend(related)
+                branches[key][2].extend([number] * len(related))
+            else:
+                own[key] = value
+        level.rows.append(own)
+    for name, (relation, related, owners) in branches.items():
+        remote = scope.catalog.tables[relation.remote]
+        ours = frozenset(pair[0 if relation.holds_key else 1] for pair in relation.pairs)
+        child = _level(remote, related, scope, depth + 1, frozenset() if relation.holds_key else ours)
+        holders = level.rows if relation.holds_key else child.rows
+        if any(ours & row.keys() for row in holders) or (relation.holds_key and ours & taken):
+            raise RequestError(
+                "PGRST102",
+                f"The key of {name} is given twice",
+                hint=f"Leave out {', '.join(sorted(ours))}: it follows from where the row stands.",
+            )
+        taken |= ours if relation.holds_key else frozenset()
+        level.branches.append(Branch(name, relation, child, owners))
+    return level
+
+
+def _relation(table: Table, key: str, scope: Scope) -> Relation | None:
+    """The relation that the body calls *key*; ``None`` where there is none that the caller sees."""
+    try:
+        relation = find_relation(scope, table, key, None)
+    except BackstayError as error:
+        if error.code == "PGRST200":
+            return None
+        raise
+    if relation.junction is not None:
+        raise _not_here(f"{key} is many-to-many: insert the rows of {relation.junction.table} instead")
+    return relation
+
+
+def _relatives(relation: Relation, key: str, value: Any) -> list[Any]:
+    if value is None:
+        return []
+    if relation.to_one:
+        if not isinstance(value, dict):
+            raise RequestError("PGRST102", f"{key} is to-one: it takes an object or null")
+        return [value]
+    if not isinstance(value, list):
+        raise RequestError("PGRST102", f"{key} is to-many: it takes a list")
+    return value
+
+
+def _select(level: Level) -> tuple[Item, ...]:
+    """What is returned when the client does not say: the rows as they were nested."""
+    return (Star(), *(Embed(branch.name, _select(branch.level)) for branch in level.branches))
+
+
+def _not_here(details: str) -> PlanError:
+    return PlanError("PGRST127", "Feature not implemented", details=f"{details[0].upper()}{details[1:]}.")

@@ -1,0 +1,187 @@
+"""The whole data plane: `Data`, and around it what PostgREST does not have.
+
+Everything here is asked for by a header, a path or a parameter that PostgREST's clients do not send, so that they
+notice nothing.  Each feature is a file; this one only chooses.  What needs several steps in one transaction answers
+through a second plane that works inside of it (``pipeline/unit.py``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from backstay.catalog import Function
+from backstay.db.statement import Database, Rows, Statement
+from backstay.errors import PlanError
+from backstay.pipeline.batch import parse_batch, run_batch
+from backstay.pipeline.call import Calls
+from backstay.pipeline.conditional import Conditional
+from backstay.pipeline.data import Data
+from backstay.pipeline.describe import Described
+from backstay.pipeline.etag import etag_of, tagged, unless_known
+from backstay.pipeline.idempotency import Keys
+from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
+from backstay.pipeline.keyset import Keysets, split_cursor
+from backstay.pipeline.nested import Nested
+from backstay.pipeline.request import DataRequest
+from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
+from backstay.response.reply import Reply
+
+_UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
+_OBJECT: Final = b"application/vnd.pgrst.object"
+
+
+class Plane:
+    """Answers every request to ``/rest/v1``."""
+
+    def __init__(
+        self,
+        surface: Surface,
+        database: Database,
+        functions: Mapping[str, Function],
+        described: Described | None = None,
+        *,
+        keeps_keys: bool = True,
+    ) -> None:
+        self._functions = functions
+        self._keys = Keys(surface.dialect) if keeps_keys else None
+        self._surface = surface
+        self._database = database
+        self._data = Data(surface, database, functions, described)
+        #: The same plane, in a transaction that this one runs.
+        self._inside: Plane = (
+            self
+            if isinstance(database, Joined)
+            else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
+        )
+        self._nested = Nested(surface, database, self._data.answer)
+        self._keysets = Keysets(surface, database)
+        self._conditional = Conditional(surface, database, self._data)
+
+    async def answer(self, request: DataRequest) -> Reply:
+        """Answer one request.
+
+        Raises:
+            BackstayError: whatever refuses it, with its code.
+        """
+        if b"idempotency-key" in request.headers and request.method in _UNSAFE:
+            return await self._once(request)
+        return await self._any(request)
+
+    async def _any(self, request: DataRequest) -> Reply:
+        if "/" in request.path and not request.path.startswith("rpc/"):
+            return await self._item(request)
+        return await self._rows(request)
+
+    async def _once(self, request: DataRequest) -> Reply:
+        """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""
+        keys = self._keys
+        if keys is None:
+            raise PlanError(
+                "PGRST127",
+                "Feature not implemented",
+                details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
+            )
+        if request.path.startswith("rpc/"):
+            return await keys.alone(request, lambda key: self._called_once(keys, request, key))
+        inside = self._inside
+
+        async def answer(key: str) -> Reply:
+            return await self._database.transact(
+                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside))
+            )
+
+        return await keys.alone(request, answer)
+
+    async def _called_once(self, keys: Keys, request: DataRequest, key: str) -> Reply:
+        """A function waits for more than the database, so its transaction is a session."""
+        async with self._database.session() as session:
+            connection = await session.connection()
+            calls = Calls(self._surface, InSession(self._database.name, session), self._functions)
+
+            async def run(statement: Statement) -> Rows:
+                result = await connection.exec_driver_sql(statement.sql, statement.args)
+                return result.all() if result.returns_rows else []
+
+            async def answer() -> Reply:
+                reply = await calls.answer(request, request.path[4:])
+                await session.flush()
+                return reply
+
+            return await keys.once(request, key, answer, run)
+
+    async def _item(self, request: DataRequest) -> Reply:
+        asked = item_request(request, self._surface)
+        if request.method == "OPTIONS":
+            methods = item_methods(self._surface.catalog.tables[asked.path])
+            return Reply(200, ((b"allow", methods.encode()),))
+        try:
+            reply = await self._unchanged(asked) if is_empty_change(asked) else await self._rows(asked)
+        except PlanError as error:
+            if error.code == "PGRST116":
+                raise no_item(request) from None
+            raise
+        return item_reply(request, reply)
+
+    async def _unchanged(self, request: DataRequest) -> Reply:
+        """A change of an item that sets nothing: the table's update would not even look whether there is a row."""
+        read = await self._rows(request._replace(method="GET", body=b""))
+        if "return=representation" in (request.header(b"prefer") or ""):
+            return read
+        return Reply(204)
+
+    async def _batch(self, request: DataRequest) -> Reply:
+        operations, inside = parse_batch(request.body), self._inside
+        return await self._database.transact(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
+
+    async def _rows(self, request: DataRequest) -> Reply:
+        headers = request.headers
+        if request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
+            return await self._batch(request)
+        match request.method:
+            case "GET" | "HEAD" if b"cursor=" in request.query or b"page=keyset" in headers.get(b"prefer", b""):
+                query, token = split_cursor(request.query)
+                if token is None and b"page=keyset" not in headers.get(b"prefer", b""):
+                    return self._with_tag(request, await self._data.answer(request))
+                return await self._keysets.answer(request._replace(query=query), token)
+            case "GET" | "HEAD":
+                return self._with_tag(request, await self._data.answer(request))
+            case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
+                inside = self._inside._conditional
+                reply = await self._database.transact(lambda: steps_of(lambda: inside.answer(request)))
+                return self._with_tag(request, reply)
+            case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
+                return await self._conditional.create(request)
+            case "POST" if not request.path.startswith("rpc/"):
+                return await self._insert(request)
+            case "PATCH" | "PUT":
+                return self._with_tag(request, await self._data.answer(request))
+            case _:
+                return await self._data.answer(request)
+
+    async def _insert(self, request: DataRequest) -> Reply:
+        try:
+            return await self._data.answer(request)
+        except PlanError as error:
+            # A relation is no column: the plan refuses it before anything is written.
+            tree = self._nested.read(request) if error.code == "PGRST204" else None
+            if tree is None:
+                raise
+        inside = self._inside._nested
+        return await self._database.transact(lambda: steps_of(lambda: inside.insert(tree)))
+
+    def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
+        """*reply* with an entity tag where it is one object of a table."""
+        headers = reply.headers
+        if reply.status != 200 or not headers or not headers[0][1].startswith(_OBJECT) or not reply.body:
+            return reply
+        table = self._surface.catalog.tables.get(request.path)
+        if table is None:
+            return reply
+        version = table.column_for("version")
+        tag = etag_of(reply.body, None if version is None else version.name)
+        reply = tagged(reply, tag)
+        if request.method in ("GET", "HEAD"):
+            return unless_known(reply, tag, request.header(b"if-none-match"))
+        return reply

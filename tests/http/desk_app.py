@@ -1,0 +1,146 @@
+"""A desk of notes with all the mixins, for the features that PostgREST does not have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import ForeignKey, String
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from backstay import Backstay, Me, Settings, SoftDeleted, Timestamped, Versioned, allow, function
+from backstay import Model as Base
+from backstay.errors import PlanError
+from tests.http.shop_app import SECRET
+
+
+class Model(Base):
+    """A base of its own, so that other apps of the tests do not share its tables."""
+
+    __abstract__ = True
+    metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+
+
+class Folder(SoftDeleted, Model):
+    __tablename__ = "folders"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int]
+    name: Mapped[str] = mapped_column(String(20), unique=True)
+    notes: Mapped[list[Note]] = relationship(back_populates="folder")
+
+
+class Note(Timestamped, Versioned, SoftDeleted, Model):
+    __tablename__ = "notes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner_id: Mapped[int]
+    folder_id: Mapped[int | None] = mapped_column(ForeignKey("folders.id"))
+    title: Mapped[str] = mapped_column(String(20))
+    stars: Mapped[int | None]
+    folder: Mapped[Folder | None] = relationship(back_populates="notes")
+    marks: Mapped[list[Mark]] = relationship(back_populates="note")
+
+
+class Mark(Model):
+    """A line of a note that only some words are allowed in."""
+
+    __tablename__ = "marks"
+    note_id: Mapped[int] = mapped_column(ForeignKey("notes.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    word: Mapped[str]
+    note: Mapped[Note] = relationship(back_populates="marks")
+
+
+class Counter(Versioned, Model):
+    """Anybody's number: what concurrent writers count up."""
+
+    __tablename__ = "counters"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    total: Mapped[int] = mapped_column(default=0)
+
+
+@allow("read", "create", "update", "delete", Folder)
+def own_folders(me: Me) -> Any:
+    """Folders are their owner's."""
+    return Folder.owner_id == me.id
+
+
+@allow("read", "create", "update", "delete", Note)
+def own_notes(me: Me) -> Any:
+    """Notes are their owner's."""
+    return Note.owner_id == me.id
+
+
+@allow("read", Mark)
+def marks_of_own_notes(me: Me) -> Any:
+    """Marks are read with their note."""
+    return sa.exists(sa.select(Note.id).where(Note.id == Mark.note_id, Note.owner_id == me.id))
+
+
+@allow("create", "update", "delete", Mark)
+def clean_marks(me: Me) -> Any:
+    """Marks are written on one's own notes, in clean words."""
+    own = sa.exists(sa.select(Note.id).where(Note.id == Mark.note_id, Note.owner_id == me.id))
+    return sa.and_(own, Mark.word != "damn")
+
+
+@allow("read", "create", "update", Counter)
+def counters(me: Me) -> Any:
+    """Everybody counts."""
+    return True
+
+
+@function
+async def count_up(db: AsyncSession, name: str, by: int = 1) -> int:
+    """Add to a counter."""
+    counter = await db.get(Counter, name)
+    if counter is None:
+        raise PlanError("P0001", "there is no such counter")
+    counter.total += by
+    await db.flush()
+    return counter.total
+
+
+@function
+async def clash(db: AsyncSession) -> None:
+    """Change a note behind one's own back."""
+    note = await db.get(Note, 1)
+    await db.execute(sa.update(Note.__table__).values(version=9))  # type: ignore[arg-type]
+    if note is not None:
+        note.title = "stale"
+
+
+@function
+def add(a: int, b: int = 1) -> int:
+    """Without a session."""
+    return a + b
+
+
+def desk(url: str) -> Backstay:
+    """The desk on the database at *url*."""
+    return Backstay(
+        models=Model,
+        policies=[own_folders, own_notes, marks_of_own_notes, clean_marks, counters],
+        functions=[count_up, clash, add],
+        settings=Settings(database=url, jwt_secret=SECRET),
+    )
+
+
+#: *ann* is 1, *bob* 2.
+DESK: Mapping[str, list[dict[str, Any]]] = {
+    "folders": [
+        {"id": 1, "owner_id": 1, "name": "work"},
+        {"id": 2, "owner_id": 1, "name": "home"},
+        {"id": 3, "owner_id": 2, "name": "bob's"},
+    ],
+    "notes": [
+        {"id": 1, "owner_id": 1, "folder_id": 1, "title": "one", "stars": 2},
+        {"id": 2, "owner_id": 1, "folder_id": 1, "title": "two", "stars": None},
+        {"id": 3, "owner_id": 1, "folder_id": 2, "title": "three", "stars": 1},
+        {"id": 4, "owner_id": 1, "folder_id": None, "title": "four", "stars": 2},
+        {"id": 5, "owner_id": 2, "folder_id": 3, "title": "bob's", "stars": 5},
+    ],
+    "marks": [{"note_id": 1, "number": 1, "word": "red"}, {"note_id": 1, "number": 2, "word": "blue"}],
+    "counters": [{"name": "hits", "total": 0}],
+}

@@ -1,0 +1,79 @@
+"""Functions of a reflected PostgreSQL database, when they are listed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from backstay import Backstay, Settings
+from tests.http.api import Api, database
+from tests.http.harbour import FUNCTIONS, PORTABLE
+from tests.http.shop_app import SECRET
+
+
+@pytest.fixture(scope="module")
+def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    import asyncpg
+
+    loop = asyncio.new_event_loop()
+    with database("postgresql", tmp_path_factory.mktemp("port"), loop, "routines") as url:
+
+        async def run() -> None:
+            own = await asyncpg.connect(url)
+            await own.execute(f"CREATE SCHEMA harbour; SET search_path TO harbour; {PORTABLE} {FUNCTIONS}")
+            await own.close()
+
+        loop.run_until_complete(run())
+        names = ["add", "ships_of", "tides", "words", "hush", "rename"]
+        settings = Settings(jwt_secret=SECRET)
+        app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
+        started = app.started()
+        loop.run_until_complete(started.__aenter__())
+        yield Api("postgresql", app, loop, lambda: None)
+        loop.run_until_complete(started.__aexit__(None, None, None))
+    loop.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "expected"),
+    [
+        ("POST", "rpc/add", {"a": 1}, 200, 3),
+        ("POST", "rpc/add", {"a": 1, "b": "5"}, 200, 6),
+        ("GET", "rpc/add?a=4&b=7", None, 200, 11),
+        (
+            "GET",
+            "rpc/ships_of?owner=1&select=id,owners(name)&order=id.desc&limit=1",
+            None,
+            200,
+            [{"id": 2, "owners": {"name": "Ann"}}],
+        ),  # fmt: skip
+        ("POST", "rpc/ships_of?id=gt.1&select=id", {"owner": 1}, 200, [{"id": 2}]),
+        ("GET", "rpc/tides?hour=gt.1", None, 200, [{"hour": 7, "metres": 3.2}]),
+        ("GET", "rpc/words?list={a,b}", None, 200, ["a", "b"]),
+        ("POST", "rpc/words", {"list": ["a", "c d"]}, 200, ["a", "c d"]),
+        ("POST", "rpc/rename", {"id": 1, "name": "Kingston"}, 200, {"id": 1, "name": "Kingston"}),
+        ("POST", "rpc/hush", {}, 204, None),
+    ],
+)
+def test_calls(port: Api, method: str, path: str, body: Any, status: int, expected: Any) -> None:
+    """Values, sets, tables and nothing come back, and rows take a query."""
+    reply = port._write(method, path, body, {}) if method == "POST" else port.get(path)
+    assert (status, expected) == (reply.status, json.loads(reply.body) if reply.body else None)
+
+
+def test_refused_calls(port: Api) -> None:
+    """What is not listed is not there; reading calls cannot write; arguments are checked."""
+    assert (404, "PGRST202") == ((reply := port.post("rpc/unlisted", {})).status, reply.code)
+    wrong = port.post("rpc/add", {"a": 1, "c": 1}).json
+    assert "Could not find the function harbour.add(a, c) in the schema cache" == wrong["message"]
+    assert "Perhaps you meant to call the function harbour.add(a, b)" == wrong["hint"]
+    assert (405, "25006") == ((reply := port.get("rpc/rename?id=2&name=x")).status, reply.code)
+    assert [{"name": "Oslo"}] == port.get("ports?id=eq.2&select=name").json
+    assert (400, "22P02") == ((reply := port.post("rpc/add", {"a": "x"})).status, reply.code)
+    assert (405, "PGRST101") == ((reply := port.delete("rpc/add")).status, reply.code)
+    assert "OPTIONS,GET,HEAD,POST" == port.options("rpc/add").one("allow")
+    assert "OPTIONS,POST" == port.options("rpc/rename").one("allow")
