@@ -297,6 +297,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,
+            tells_nulls=not is_file,
             routines=routines_of(facts, catalog),
         )
         for catalog in catalogs

@@ -74,7 +74,9 @@ def test_only_a_table_whose_primary_key_holds_both_keys_joins() -> None:
     ends = (table(name("a"), "id"), table(name("b"), "id"))
     joining = Facts((*ends, table(name("j"), "a_id", "b_id", key=("a_id", "b_id"))), keys)
     apart = Facts((*ends, table(name("j"), "id", "a_id", "b_id")), keys)
-    assert {("a", "b"), ("b", "a")} == {(a, b) for a, b, cardinality, *_ in shown(joining) if "many-to-many" == cardinality}  # fmt: skip
+    assert {("a", "b"), ("b", "a")} == {
+        (a, b) for a, b, cardinality, *_ in shown(joining) if "many-to-many" == cardinality
+    }
     assert not any("many-to-many" == cardinality for _, _, cardinality, *_ in shown(apart))
 
 

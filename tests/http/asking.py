@@ -17,7 +17,7 @@ Family = Literal["int", "text", "bool", "json", "array", "numeric", "date", "ins
 #: Few values, so that requests meet rows.
 WORDS = ["a", "b", "ab", "B", "", "ä", "x y", 'q"', "a,b", "%", "_", "*", "\\"]
 VALUES: Mapping[Family, Sequence[str]] = {
-    "int": ["0", "1", "2", "3", "4", "5", "7", "-1", "99"],
+    "int": ["0", "1", "2", "3", "4", "5", "6", "7", "-1", "99"],
     "text": WORDS,
     "bool": ["true", "false"],
     "json": ['{"a":1}', '{"a":2,"b":"x"}', "[1,2]", '"a"', "null", "1", "{}"],

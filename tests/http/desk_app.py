@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import ForeignKey, String
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from backstay import Backstay, Me, Settings, SoftDeleted, Timestamped, Versioned, allow, function
 from backstay import Model as Base
@@ -16,11 +16,11 @@ from backstay.errors import PlanError
 from tests.http.shop_app import SECRET
 
 
-class Model(Base):
+class Model(DeclarativeBase):
     """A base of its own, so that other apps of the tests do not share its tables."""
 
-    __abstract__ = True
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+    type_annotation_map = Base.type_annotation_map
 
 
 class Folder(SoftDeleted, Model):

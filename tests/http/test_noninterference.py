@@ -22,7 +22,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import ForeignKey, UniqueConstraint, and_, exists, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import Mapped, aliased, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 from backstay import Backstay, Me, Settings, allow, function
 from backstay import Model as Base
@@ -36,9 +36,9 @@ VARIANTS = 8
 STRANGER = 99
 
 
-class Model(Base):
-    __abstract__ = True
+class Model(DeclarativeBase):
     metadata = sa.MetaData(naming_convention=Base.metadata.naming_convention)
+    type_annotation_map = Base.type_annotation_map
 
 
 class Author(Model):
@@ -271,6 +271,31 @@ def _rows(r: Random, keys: range, most: int, owners: list[int], base: World) -> 
     return world
 
 
+def _strangers(r: Random) -> World:
+    titles = r.sample(["a", "b", "ab"], 2)
+    docs = [_row(r, "docs", key, [STRANGER], [], []) | {"title": titles[key - 5]} for key in (5, 6)]
+    authors = [_row(r, "authors", key, [STRANGER], [], []) for key in (5, 6)]
+    return {"authors": authors, "docs": docs, "notes": [], "links": []}
+
+
+#: Columns that no rule looks at.
+MUTABLE = {"authors": ["name"], "docs": ["n", "secret", "tags", "data"], "notes": ["body"], "links": []}
+
+
+def _changed(r: Random, base: World, api: Api, caller: Mapping[str, Any] | None) -> World:
+    """*base* with another value in every cell that the caller cannot see."""
+    found: World = {table: [dict(row) for row in rows] for table, rows in base.items()}
+    for table, columns in MUTABLE.items():
+        key = SHAPES[table].key
+        for column in columns:
+            reply = _ask(api, Request("GET", f"{table}?select={','.join((*key, column))}"), caller)
+            seen = {tuple(row[name] for name in key) for row in reply.json} if reply.status == 200 else set()
+            for row in found[table]:
+                if tuple(row[name] for name in key) not in seen:
+                    row[column] = _row(r, table, 0, [0], [], [])[column]
+    return found
+
+
 def _distinct(table: str, rows: list[dict[str, Any]], taken: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """*rows* without those whose keys are taken."""
     kept: list[dict[str, Any]] = []
@@ -341,9 +366,14 @@ def test_noninterference(worlds: Worlds, seed: int) -> None:
     api = worlds.apis[r.randrange(VARIANTS)]
     name = r.choice(list(CALLERS))
     caller = CALLERS[name]
-    base = _rows(r, range(6), 5, [1, 2, 3], {})
-    one = _plus(base, _rows(r, range(6, 9), 2, [STRANGER], base))
-    other = _plus(base, _rows(r, range(6, 13), 6, [STRANGER], base))
+    # Strangers' rows that the others refer to: the same keys in both worlds, and nothing else the same.
+    near, far = _strangers(r), _strangers(r)
+    base = _rows(r, range(5), 5, [1, 2, 3], near)
+    one = _plus(near, base)
+    one = _plus(one, _rows(r, range(7, 9), 2, [STRANGER], one))
+    worlds.load(one)
+    other = _plus(far, _changed(r, base, api, caller))
+    other = _plus(other, _rows(r, range(7, 13), 6, [STRANGER], other))
     requests = [read(r, SHAPES) for _ in range(7)] + [_calls(r)] + [write(r, SHAPES) for _ in range(2)]
     answers: list[list[Any]] = []
     looks = r.randrange(2**32)

@@ -50,7 +50,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             None,
             200,
             [{"id": 2, "owners": {"name": "Ann"}}],
-        ),  # fmt: skip
+        ),
         ("POST", "rpc/ships_of?id=gt.1&select=id", {"owner": 1}, 200, [{"id": 2}]),
         ("GET", "rpc/tides?hour=gt.1", None, 200, [{"hour": 7, "metres": 3.2}]),
         ("GET", "rpc/words?list={a,b}", None, 200, ["a", "b"]),

@@ -60,8 +60,9 @@ class SoftDeleted:
     """``DELETE`` sets *deleted_at*, and a row that has it exists for the service role alone.
 
     The policy engine adds the condition to every rule that reads, updates or deletes, so it holds in filters, embeds,
-    counts and references too.  What it does not do: deleting does not cascade, a unique value stays taken, and the
-    app's own sessions see every row.  The service role brings a row back with ``PATCH`` and ``{"deleted_at": null}``.
+    counts and references too.  What it does not do: deleting does not cascade, a unique value stays taken, and a
+    policy's own subquery and the app's own sessions see every row.  The service role brings a row back with ``PATCH``
+    and ``{"deleted_at": null}``.
     """
 
     deleted_at: Mapped[datetime | None] = mapped_column(_MOMENT, info={"backstay": "deleted"}, sort_order=93)

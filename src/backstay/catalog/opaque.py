@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 
 class Native:
-    """Marks a column that PostgreSQL itself reads: it knows more spellings of a date, a number or an array than we do."""
+    """Marks a column that PostgreSQL reads itself: it knows more spellings of a date or an array than we do."""
 
 
 class NativeDate(Native, sa.Date):

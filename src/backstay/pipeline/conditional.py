@@ -7,12 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Final
 
 import msgspec
 
 from backstay.catalog import Table
+from backstay.catalog.facts import Writing
 from backstay.db.statement import Database, Steps
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
@@ -32,6 +33,7 @@ from backstay.sql.write import lock_sql
 
 _OBJECT: Final = b"application/vnd.pgrst.object+json"
 _JUDGED: Final = frozenset((b"if-match", b"if-none-match", b"prefer", b"range"))
+_WRITINGS: Final[Mapping[str, Writing]] = {"PATCH": "update", "PUT": "update", "DELETE": "delete"}
 
 
 class Conditional:
@@ -52,6 +54,9 @@ class Conditional:
         """
         match, none_match = request.header(b"if-match"), request.header(b"if-none-match")
         table = find_table(self._surface.scope(request.principal), request.path)
+        if table.read_only or _WRITINGS[request.method] not in table.writes:
+            # Nothing of it can be changed, nor locked: the write itself says so.
+            return await self._data.answer(request)
         await self._lock(request)
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from sqlalchemy.orm.exc import StaleDataError
+
 from backstay.catalog import Function
 from backstay.db.statement import Database, Rows, Statement
 from backstay.errors import PlanError
@@ -18,7 +20,7 @@ from backstay.pipeline.call import Calls
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
-from backstay.pipeline.etag import etag_of, tagged, unless_known
+from backstay.pipeline.etag import etag_of, failed, tagged, unless_known
 from backstay.pipeline.idempotency import Keys
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.keyset import Keysets, split_cursor
@@ -106,7 +108,10 @@ class Plane:
 
             async def answer() -> Reply:
                 reply = await calls.answer(request, request.path[4:])
-                await session.flush()
+                try:
+                    await session.flush()
+                except StaleDataError as error:
+                    raise failed(None) from error
                 return reply
 
             return await keys.once(request, key, answer, run)

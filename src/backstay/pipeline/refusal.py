@@ -23,6 +23,8 @@ from backstay.request.field import Field
 from backstay.request.filters import Filter
 from backstay.request.read import Query
 
+#: Codes that speak of the new row itself: NOT NULL and CHECK.
+_ROWS: Final = frozenset({"23502", "23514"})
 #: Codes that speak of another row of the same table: unique and exclusion constraints.
 _RIVALS: Final = frozenset({"23505", "23P01"})
 
@@ -115,8 +117,26 @@ def explained(
     answer = DatabaseError(error.code, error.message)
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
     if sees_all or own:
-        answer.details = details_of(error, rows[0] if len(rows) == 1 else None)
+        known = error
+        referred = scope.catalog.tables.get(violation.referred or "")
+        if referred is not None and not violation.still_referenced and not _sees_all(referred, scope):
+            # The database names the row of a bulk whose parent is missing, and could not name one whose parent is
+            # only hidden: so neither is told.
+            known = broken_constraint(violation)
+        answer.details = details_of(known, rows[0] if len(rows) == 1 else None)
+    if sees_all and told is table and answer.details is None and violation.code in _ROWS and len(rows) == 1:
+        answer.details = _failing_row(rows[0], table)
     return answer
+
+
+def _failing_row(row: Mapping[str, Any], table: Table) -> str | None:
+    """PostgreSQL's sentence with the whole row, which SQLite does not tell; ``None`` where a default is unknown."""
+    if any(name not in row and column.has_default for name, column in table.columns.items()):
+        return None
+    words = {True: "t", False: "f"}
+    given = [(row.get(name), column.type) for name, column in table.columns.items()]
+    texts = [words[value] if isinstance(value, bool) else text_of(value, type_) for value, type_ in given]
+    return f"Failing row contains ({', '.join('null' if text is None else text for text in texts)})."
 
 
 def _sees_all(table: Table, scope: Scope) -> bool:

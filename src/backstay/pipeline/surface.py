@@ -38,6 +38,8 @@ class Surface:
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
     timezones: frozenset[str] | None = None
+    #: Whether a NULL that may not be is left to the database, which says which row it stands in.
+    tells_nulls: bool = False
     #: Functions of the database that may be called.
     routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
     _scopes: dict[Kind, Scope] = field(default_factory=dict)

@@ -154,7 +154,7 @@ class Writes:
         key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.dialect.tells_nulls)
+        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
@@ -186,15 +186,16 @@ class Writes:
         if len(payload.rows) > 1:
             raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
         row = payload.rows[0] if payload.rows else {}
-        keys = tuple(row) if ask.shape.columns is None else tuple(name for name in ask.shape.columns if name in row)
+        keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
+        if ask.preferences.missing == "default":
+            # What is left out keeps its value; without the preference, what ``columns`` announces becomes null.
+            keys = tuple(name for name in keys if name in row)
         if not keys:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return _nothing(ask)
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows(
-            [row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.dialect.tells_nulls
-        )
+        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 

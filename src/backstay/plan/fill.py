@@ -34,9 +34,9 @@ def fill_rows(
     """
     faults: list[dict[str, Any]] = []
     found = [_row(number, row, columns, written, which, faults) for number, row in enumerate(rows)]
-    # Where the database tells more about a NULL than we could, it is left to; beside other faults it is listed all the
-    # same, so that a client sees everything that is wrong at once.
-    if faults and (nulls_refused or any(fault["code"] != "23502" for fault in faults)):
+    # Where the database tells more about a lone row's NULL than we could, that is left to it.  Among several rows, or
+    # beside other faults, it is listed: everything that is wrong is told at once, and alike by both databases.
+    if faults and (nulls_refused or len(rows) > 1 or any(fault["code"] != "23502" for fault in faults)):
         first = faults[0]
         raise PlanError(first["code"], first["message"], details=faults[:_MAX_FAULTS] if len(faults) > 1 else None)
     return found

@@ -92,8 +92,8 @@ _OWN: Final = frozenset(
     ]
 )
 _SIZED: Final = re.compile(
-    r"(bit|bit varying|char|character|character varying|decimal|interval|numeric|time|timestamp|timestamptz|varbit|varchar)"
-    r" ?\([ 0-9,]+\)( with time zone| without time zone)?"
+    r"(bit|bit varying|char|character|character varying|decimal|interval|numeric|time|timestamp|timestamptz|varbit"
+    r"|varchar) ?\([ 0-9,]+\)( with time zone| without time zone)?"
 )
 _PLAIN: Final = re.compile(r"[a-z_][a-z0-9_]*")
 

@@ -63,8 +63,6 @@ class SqlDialect:
     csv: Callable[[Sequence[tuple[str, Expression]]], Expression] | None
     #: Whether a write can be a part of the statement that renders its rows.
     writes_inside: bool
-    #: Whether the database says of a refused NULL which row it stands in.
-    tells_nulls: bool
     #: The texts that JSON has for values, as one JSON array.
     json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.

@@ -53,7 +53,6 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
-        tells_nulls=True,
         json_texts=_json_texts,
         json_value=_json_value,
         path=_path,

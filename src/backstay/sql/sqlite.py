@@ -48,7 +48,6 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stripped=None,
         csv=None,
         writes_inside=False,
-        tells_nulls=False,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=_json_value,
         path=_path,

@@ -53,7 +53,9 @@ def test_facts(path: str) -> None:
     assert frozenset() == tables["shown"].writes
     (key,) = facts.keys
     assert ("things_maker_fkey", Name("main", "makers"), (("maker", "id"),)) == (key.name, key.referred, key.pairs)
-    assert {("shown", "p"), ("shown", "f")} == {(v.view.table, v.kind) for v in facts.view_keys if v.view.table == "shown"}  # fmt: skip
+    assert {("shown", "p"), ("shown", "f")} == {
+        (v.view.table, v.kind) for v in facts.view_keys if v.view.table == "shown"
+    }
 
 
 @pytest.mark.anyio
@@ -79,7 +81,7 @@ async def test_values_are_shown_as_what_they_are(path: str) -> None:
                 "doc": {"a": 1},
                 "any_value": 5,
                 "tags": ["x", 2],
-            },  # fmt: skip
+            },
             {
                 "id": 2,
                 "flag": "maybe",
@@ -89,7 +91,7 @@ async def test_values_are_shown_as_what_they_are(path: str) -> None:
                 "doc": "{not json",
                 "any_value": "\\x01",
                 "tags": "no",
-            },  # fmt: skip
+            },
             {
                 "id": 3,
                 "flag": False,
@@ -99,7 +101,7 @@ async def test_values_are_shown_as_what_they_are(path: str) -> None:
                 "doc": None,
                 "any_value": None,
                 "tags": None,
-            },  # fmt: skip
+            },
         ] == whole
         assert [{"id": 1}] == await rows("select=id&flag=is.true")
         assert [{"a": 1}, {"a": None}, {"a": None}] == await rows("select=doc->a&order=id")

@@ -86,7 +86,8 @@ def _table(connection: apsw.Connection, name: Name, kind: str, without_rowid: bo
         ColumnFacts(
             name=column,
             type=type_of(declared),
-            nullable=not required and not (key and integer_key and declared.upper() == "INTEGER"),
+            # SQLite lets most keys be NULL, and means none of it.
+            nullable=not required and not key,
             has_default=default is not None or bool(key and integer_key and declared.upper() == "INTEGER"),
             computed=hidden in (2, 3),
         )
