@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from backstay.app import Backstay
-    from backstay.catalog import Function, function
+    from backstay.catalog import Function, Searchable, function
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
@@ -26,6 +26,7 @@ __all__ = [
     "Model",
     "Policy",
     "Principal",
+    "Searchable",
     "Settings",
     "SoftDeleted",
     "Timestamped",
@@ -46,6 +47,7 @@ _HOMES = {
     "Model": "backstay.catalog.model",
     "Policy": "backstay.policy",
     "Principal": "backstay.policy",
+    "Searchable": "backstay.catalog",
     "Settings": "backstay.settings",
     "SoftDeleted": "backstay.catalog.mixin",
     "Timestamped": "backstay.catalog.mixin",

@@ -225,7 +225,14 @@ class Backstay:
         budget = settings.statement_timeout
         database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
         dialect = sql_dialect(database.name)
-        return database, [Surface(self._catalog, self._rules, dialect, max_rows=settings.max_rows)]
+        surface = Surface(
+            self._catalog,
+            self._rules,
+            dialect,
+            max_rows=settings.max_rows,
+            max_export_rows=settings.max_export_rows,
+        )
+        return database, [surface]
 
     async def _stop(self) -> None:
         async with self._starting:
@@ -285,6 +292,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             _reflected_rules(reflection, catalog),
             dialect,
             max_rows=reflection.max_rows,
+            max_export_rows=settings.max_export_rows,
             max_offset=None,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,

@@ -127,6 +127,9 @@ class Settings:
     max_rows: int = _setting(
         _between(1, 100_000), 1000, "Most rows in one answer, and how many where no limit is asked."
     )
+    max_export_rows: int = _setting(
+        _between(1, 2**31 - 1), 100_000, "Most rows in one NDJSON export, which is streamed."
+    )
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )

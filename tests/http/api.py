@@ -36,6 +36,7 @@ PEOPLE: Final[dict[str, Mapping[str, Any]]] = {
     "bob": {"sub": "2", "role": "authenticated"},
     "cy": {"sub": "3", "role": "authenticated"},
     "dee": {"sub": "4", "role": "staff"},
+    "cleo": {"sub": "5", "role": "clerk"},
     "svc": {"role": "service_role"},
     "nobody": {"role": "authenticated"},
 }
@@ -274,10 +275,16 @@ class PostgresCopies:
         self.loop.run_until_complete(self.connection.execute(copies))
         self.script = (
             "SET session_replication_role = replica;"  # no foreign key checks while rows go and come
-            + "".join(f"DELETE FROM {name}; INSERT INTO {name} SELECT * FROM {_copy(name)};" for name in tables)
+            + "".join(self._refill(table) for table in metadata.sorted_tables)
             + "".join(self._counter(table) for table in metadata.sorted_tables)
         )
         self.restore()
+
+    def _refill(self, table: sa.Table) -> str:
+        name = _quoted(table.name)
+        # What the database generates cannot be put back.
+        columns = ", ".join(_quoted(column.name) for column in table.columns if column.computed is None)
+        return f"DELETE FROM {name}; INSERT INTO {name} ({columns}) SELECT {columns} FROM {_copy(name)};"
 
     def _counter(self, table: sa.Table) -> str:
         column = table.autoincrement_column

@@ -8,6 +8,8 @@ import pytest
 
 from tests.http.api import Api, opened, quick_folder
 from tests.http.desk_app import DESK, desk
+from tests.http.library_app import ROWS as BOOKS
+from tests.http.library_app import library as make_library
 from tests.http.shop_app import ROWS, shop
 
 
@@ -39,3 +41,15 @@ def opened_desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
 def notes(opened_desk: Api) -> Api:
     """The desk with its first rows, on SQLite and on PostgreSQL."""
     return opened_desk.clean()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def opened_library(request: pytest.FixtureRequest) -> Iterator[Api]:
+    with quick_folder() as folder, opened(request.param, folder, make_library, BOOKS, "library") as api:
+        yield api
+
+
+@pytest.fixture
+def library(opened_library: Api) -> Api:
+    """The library with its first rows, on SQLite and on PostgreSQL."""
+    return opened_library.clean()

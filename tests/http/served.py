@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+
 import msgspec
 
 from backstay.auth import Credentials, TokenVerifier
-from backstay.errors import PlanError
+from backstay.errors import DatabaseError, PlanError
 from backstay.http import Kernel
 from backstay.pipeline import DataRequest
 from backstay.response.reply import Reply
 from tests.http.client import Plane, teapot
+
+
+#: What streams have made, and how many are open.
+STREAMS = {"chunks": 0, "open": 0}
+
+
+async def counted(chunks: int) -> AsyncGenerator[bytes, None]:
+    """So many chunks of 64 KiB; for a number below zero three, and then a failure."""
+    STREAMS["open"] += 1
+    try:
+        for number in range(chunks if chunks >= 0 else 3):
+            STREAMS["chunks"] = number + 1
+            yield b"x" * 65_535 + b"\n"
+        if chunks < 0:
+            raise DatabaseError("57014", "canceling statement due to statement timeout")
+    finally:
+        STREAMS["open"] -= 1
 
 
 async def answer(request: DataRequest) -> Reply:
@@ -18,6 +37,10 @@ async def answer(request: DataRequest) -> Reply:
         raise RuntimeError("SELECT * FROM secrets")
     if request.path == "nope":
         raise PlanError("PGRST205", "Could not find the table 'public.nope' in the schema cache")
+    if request.path == "stream":
+        return Reply(200, ((b"content-type", b"application/x-ndjson"),), stream=counted(int(request.query)))
+    if request.path == "streams":
+        return Reply(200, (), msgspec.json.encode(STREAMS))
     if request.method == "PATCH":
         return Reply(204)
     said = {"path": request.path, "query": request.query.decode("latin-1"), "bytes": len(request.body)}

@@ -211,3 +211,42 @@ def test_leaving_in_the_middle(port: int) -> None:
     with connected(port) as wire:
         wire.write(b"GET /rest/v1/posts HTTP/1.1")
         assert wire.read()[0] == 200
+
+
+def test_a_stream_arrives_whole(port: int) -> None:
+    """A stream has no length, and its end is told from its breaking off."""
+    with connected(port) as connection:
+        connection.write(b"GET /rest/v1/stream?40 HTTP/1.1")
+        status, headers, body = connection.read()
+    assert (200, 40 * 65_536) == (status, len(body))
+    assert "content-length" not in headers
+
+
+def test_a_stream_that_fails_is_broken_off(port: int) -> None:
+    """After the status is out, only an aborted connection says that not all rows came."""
+    with connected(port) as connection:
+        connection.write(b"GET /rest/v1/stream?-1 HTTP/1.1")
+        with pytest.raises((h11.RemoteProtocolError, ConnectionError)):
+            connection.read()
+
+
+def test_a_client_that_leaves_ends_its_stream(port: int) -> None:
+    """What nobody reads is not made: neither for a client that has gone, nor ahead of one that is slow."""
+    with connected(port) as connection:
+        connection.write(b"GET /rest/v1/stream?1000000 HTTP/1.1")
+        assert connection.sock.recv(1000)
+        time.sleep(0.3)
+        slow = _streams(port)
+    end = time.monotonic() + 10
+    while (after := _streams(port))["open"]:
+        assert time.monotonic() < end, "the stream goes on without its client"
+        time.sleep(0.05)
+    assert slow["chunks"] < 1000
+    assert after["chunks"] < 2000
+
+
+def _streams(port: int) -> dict[str, int]:
+    with connected(port) as connection:
+        connection.write(b"GET /rest/v1/streams HTTP/1.1")
+        found: dict[str, int] = json.loads(connection.read()[2])
+    return found

@@ -10,7 +10,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
+from backstay.catalog.computed import computed_fields
 from backstay.catalog.family import family_of
+from backstay.catalog.search import declared_search
 from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
 from backstay.errors import ConfigError
 
@@ -90,6 +92,8 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         title=mapper.class_.__name__ if mapper is not None else None,
         description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,
+        computed=computed_fields(table, mapper),
+        search=declared_search(table, mapper.class_ if mapper is not None else None),
     )
 
 

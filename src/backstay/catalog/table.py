@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 import sqlalchemy as sa
 
+from backstay.catalog.computed import Computed
 from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
+from backstay.catalog.search import Search
 
 #: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
 Duty: TypeAlias = Literal["created", "updated", "version", "deleted"]
@@ -101,6 +103,10 @@ class Table:
     description: str | None = None
     #: The mapped class, where there is one.
     model: type[Any] | None = None
+    #: What SQL computes from the columns, under names of its own: on request only, never in ``*``.
+    computed: Mapping[str, Computed] = field(default_factory=dict)
+    #: The full-text search field, where one is declared.
+    search: Search | None = None
     #: What can be done to its rows at all, whatever the policies say.
     writes: frozenset[Writing] = WRITINGS
     #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager
 from typing import Literal, Protocol
 
@@ -28,6 +28,14 @@ class Database(Protocol):
 
         *bounded* says that the plan is known to be short (indexed, limited): SQLite then runs it on the event loop.
         Raises `DatabaseError` 57014 when the statement budget is over.
+        """
+        ...
+
+    def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
+        """Run one reading statement and give its rows in chunks, all from one state of the data.
+
+        Memory holds one chunk at a time.  Close it (``aclose``) when no more are wanted; it also ends by itself, with
+        57014, when the chunks are not taken in time.  Raises `DatabaseError` BST503 when too many are open.
         """
         ...
 

@@ -4,8 +4,8 @@ Rules of this file:
 
 1. Limits come before authentication, authentication before the data plane (LM, first line).
 2. Errors are caught here, once.  `BackstayError` is an answer; anything else is a 500 with an id (ER2).
-3. One ``http.response.start`` and one ``http.response.body`` per data request, and nothing of the request survives it
-   (AC16): the kernel's only state is two counters.
+3. One ``http.response.start`` and one ``http.response.body`` per data request, but for streams (``stream.py``), and
+   nothing of the request survives it (AC16): the kernel's only state is two counters.
 4. The same head checks and security headers hold for the app behind: there is no second way in.
 """
 
@@ -25,6 +25,7 @@ from backstay.http.headers import check_host, read_headers
 from backstay.http.limits import HttpLimits
 from backstay.http.problem import crash, problem
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
+from backstay.http.stream import stream
 from backstay.pipeline import DataPlane, DataRequest
 from backstay.policy.principal import Principal
 from backstay.response.reply import Headers, Reply
@@ -146,7 +147,10 @@ class Kernel:
             reply = crash(error, method, scope["path"])
         finally:
             self._running -= 1
-        await _respond(scope, send, reply, cors)
+        if reply.stream is None:
+            await _respond(scope, send, reply, cors)
+        else:
+            await stream(scope, receive, send, reply, _all_headers(scope, reply, cors))
 
     def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         check_host(headers.get(b"host"), scope.get("http_version", "1.1"), self._hosts)
@@ -195,8 +199,7 @@ def _refuse_line_breaks(reply: Reply) -> None:
         raise ValueError("a header value of the reply has a line break")
 
 
-async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers) -> None:
-    """Send *reply* in two messages; Content-Length is made here and nowhere else."""
+def _all_headers(scope: Scope, reply: Reply, cors: Headers) -> Headers:
     fixed = API_TLS if scope["scheme"] == "https" else API
     headers = reply.headers + cors + fixed
     names = dict(reply.headers)
@@ -204,6 +207,12 @@ async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers) -> Non
         headers += NO_STORE
     if b"connection" in names and not scope["http_version"].startswith("1"):
         headers = tuple(pair for pair in headers if pair[0] != b"connection")
+    return headers
+
+
+async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers) -> None:
+    """Send *reply* in two messages; Content-Length is made here and nowhere else."""
+    headers = _all_headers(scope, reply, cors)
     body = reply.body
     if scope["method"] == "HEAD" or reply.status in _EMPTY_STATUSES:
         body = b""

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final, Literal
 
 from backstay.db.statement import Database
 from backstay.errors import RequestError
+from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -20,6 +21,7 @@ from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.read import plan_read
 from backstay.plan.shape import shape_of
 from backstay.request import narrow, negotiate, parse_query, parse_range
+from backstay.request.media import MediaKind
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
@@ -27,7 +29,9 @@ from backstay.response.reply import Reply
 from backstay.response.rows import Frame, frame_read, render_read
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.select import select_rows
+from backstay.sql.select import select_lines, select_rows
+
+_STREAMED: Final[frozenset[MediaKind]] = frozenset(("ndjson",))
 
 #: Texts longer than this are planned under their shape only, so that nobody fills the memory with them.
 _MAX_REMEMBERED_TEXT = 2048
@@ -42,6 +46,8 @@ class KnownRead:
     offset: int
     frame: Frame
     zone: str | None = None
+    #: Rows go out one by one, as NDJSON.
+    streamed: bool = False
 
 
 class Reads:
@@ -49,8 +55,10 @@ class Reads:
 
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
+        self._database = database
         self._fetch = database.fetch
         self._transact = database.transact
+        self._offered: frozenset[MediaKind] = surface.offered | _STREAMED
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
         self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
 
@@ -72,6 +80,10 @@ class Reads:
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
+        if known.streamed:
+            if request.method == "HEAD":
+                return Reply(200, known.frame.headers)
+            return await export(self._database, statement, known.frame.headers)
         if known.zone is None:
             row = await self._fetch(statement)
         else:
@@ -88,16 +100,21 @@ class Reads:
         # Names are looked up before the representation is chosen: an unknown table is 404 whatever is accepted.
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
-        media = negotiate(request.header(b"accept"), surface.offered)
+        media = negotiate(request.header(b"accept"), self._offered)
         query = _paged(query, request, surface)
         shape, values = shape_of(query)
+        if media.kind == "ndjson":
+            preferences = replace(preferences, count=None, timezone=None)
+            prepared = self._prepared(request.path, shape, preferences, request, "lines")
+            frame = frame_read(request.path, text, media, preferences, profile)
+            return KnownRead(prepared, values, 0, frame, streamed=True)
         form = surface.dialect.form(media.form)
         prepared = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
         return KnownRead(prepared, values, _offset(query), frame, preferences.timezone)
 
     def _prepared(
-        self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form
+        self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
     ) -> Prepared:
         count = preferences.count is not None
         key = (table, shape, count, form, request.principal.kind)
@@ -106,7 +123,10 @@ class Reads:
             return found
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal), count=count)
-        statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
+        if form == "lines":
+            statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
+        else:
+            statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
         return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
 
 

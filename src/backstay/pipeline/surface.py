@@ -22,13 +22,14 @@ class Surface:
     """Everything a request is judged against.
 
     *max_rows* bounds every page and is what a request without a limit gets (``None``: unbounded); *max_offset* bounds
-    offsets.
+    offsets; *max_export_rows* bounds NDJSON.
     """
 
     catalog: Catalog
     rules: tuple[Rule, ...]
     dialect: SqlDialect
     max_rows: int | None = 1000
+    max_export_rows: int = 100_000
     max_offset: int | None = 100_000
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)

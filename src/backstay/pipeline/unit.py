@@ -7,7 +7,7 @@ whole request, answered by a data plane over `Joined`, is a part of a larger tra
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from types import coroutine
 from typing import Any, Literal, TypeVar
@@ -64,6 +64,14 @@ class Joined:
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""
         return await drive_async(steps(), run_inside)
+
+    def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
+        """There is none: the transaction around waits for no client.
+
+        Raises:
+            PlanError: PGRST127.
+        """
+        raise PlanError("PGRST127", "Feature not implemented", details="An export cannot be a part of a batch.")
 
     def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """There is none: a function waits for more than the database.

@@ -248,6 +248,14 @@ def _bytes(text: str, type_: Any) -> bytes:
     return text.encode()
 
 
+def _is_even(items: list[Any]) -> bool:
+    """Whether every level holds either values or lists of one length."""
+    inner = [item for item in items if isinstance(item, list)]
+    if not inner:
+        return True
+    return len(inner) == len(items) and len({len(item) for item in inner}) == 1 and all(map(_is_even, inner))
+
+
 def _array(text: str, type_: Any) -> str:
     item: sa.types.TypeEngine[Any] = getattr(type_, "item_type", sa.Text())
 
@@ -257,12 +265,27 @@ def _array(text: str, type_: Any) -> str:
         if isinstance(element, list):
             return [convert(e) for e in element]
         value = coerce(element, item)
-        return bool(value) if family_of(item) == "boolean" else value
+        match family_of(item):
+            case "boolean":
+                return bool(value)
+            case "numeric":
+                return Decimal(value)
+            case "float" if not math.isfinite(value):
+                # As PostgreSQL's JSON has it.
+                return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+            case _:
+                return value
 
     try:
         parsed = parse_array(text)
     except ValueError as fault:
         raise PlanError("22P02", f'malformed array literal: "{text}"', details=str(fault)) from None
+    if not _is_even(parsed):
+        raise PlanError(
+            "22P02",
+            f'malformed array literal: "{text}"',
+            details="Multidimensional arrays must have sub-arrays with matching dimensions.",
+        )
     return canonical_json([convert(element) for element in parsed])
 
 

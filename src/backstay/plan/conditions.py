@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.catalog import Column, Family, Table
+from backstay.catalog import Column, Computed, Family, Search, Table
 from backstay.errors import PlanError
 from backstay.plan.coerce import type_name
 from backstay.plan.intent import Operand
 from backstay.request.field import Step
-from backstay.request.filters import Filter
+from backstay.request.filters import SEARCH, Filter
 
 _TEXTUAL: Final[frozenset[Family]] = frozenset({"text", "other", "enum"})
+#: What full-text search takes: text, the texts in JSON, and what is indexed already.
+_SEARCHED: Final[frozenset[Family]] = frozenset({"text", "enum", "json", "tsvector", "other"})
 _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
@@ -21,13 +23,22 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:
-        PlanError: 42883 (no such operator), 42804 (``is.true`` of what is not boolean).
+        PlanError: 42883 (no such operator), PGRST127 (not for a search field), 42804 (``is.true`` of what is not
+            boolean).
     """
     family = operand.column.family
     name = _name(operand.column)
     if operand.path:
         family = "text" if operand.path[-1].as_text else "json"
         name = "text" if operand.path[-1].as_text else "jsonb"
+    if asked.op in SEARCH and family not in _SEARCHED:
+        raise PlanError("42883", f"function to_tsvector({name}) does not exist")
+    if isinstance(operand.column, Search) and asked.op not in SEARCH:
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details=f"The search field {operand.column.name} takes fts, plfts, phfts and wfts, not {asked.op}.",
+        )
     # PostgreSQL's own enum types are no text; an Enum(native_enum=False) is.
     textual = family in _TEXTUAL and not (family == "enum" and getattr(operand.column.type, "native_enum", False))
     if asked.op in _SYMBOLS and not textual:
@@ -45,7 +56,7 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
         )
 
 
-def check_path(column: Column, path: tuple[Step, ...]) -> None:
+def check_path(column: Column | Computed | Search, path: tuple[Step, ...]) -> None:
     """Refuse a JSON path into a column that holds no JSON, wherever the path stands.
 
     Raises:
@@ -55,7 +66,7 @@ def check_path(column: Column, path: tuple[Step, ...]) -> None:
         raise _no_operator(f"{_name(column)} {'->>' if path[0].as_text else '->'} unknown")
 
 
-def _name(column: Column) -> str:
+def _name(column: Column | Computed | Search) -> str:
     """What PostgreSQL calls the column's type, for the messages that it would give."""
     return type_name(column.type).removeprefix("enum ")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from backstay.catalog import Column, Relation, Table
+from backstay.catalog import Column, Computed, Relation, Search, Searchable, Table
 from backstay.policy import Grant
 from backstay.request.field import Step
 from backstay.request.filters import Quantifier, Value
@@ -19,9 +19,9 @@ from backstay.request.select import Aggregate
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A column that exists, and the path into its JSON value."""
+    """A column or a computed field that exists, and the path into its JSON value."""
 
-    column: Column
+    column: Column | Computed | Search
     path: tuple[Step, ...] = ()
 
 
@@ -35,6 +35,8 @@ class Compare:
     negated: bool = False
     quantifier: Quantifier | None = None
     language: str | None = None
+    #: The declaration that covers the operand, for full-text search.
+    searchable: Searchable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +82,16 @@ Output: TypeAlias = ColumnOutput | EmbedOutput
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SortTerm:
-    """*operand* of this node, or of its to-one *embed*.  *nulls_first* is always decided."""
+    """*operand* of this node, or of its to-one *embed*.  *nulls_first* is always decided.
+
+    Of a search field the order is that of relevance to *search*.
+    """
 
     operand: Operand
     descending: bool
     nulls_first: bool
     embed: EmbedPlan | None = None
+    search: Compare | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from backstay.catalog import Relation, Table
+from backstay.catalog import Column, Relation, Search, Searchable, Table
 from backstay.errors import PlanError
 from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
@@ -23,10 +23,10 @@ from backstay.plan.intent import (
     ReadPlan,
     SortTerm,
 )
-from backstay.plan.scope import Scope, find_column, find_relation, find_table
+from backstay.plan.scope import Scope, find_field, find_relation, find_table
 from backstay.policy import Grant
 from backstay.request.field import Field
-from backstay.request.filters import Filter
+from backstay.request.filters import SEARCH, Filter
 from backstay.request.logic import Condition as AskedCondition
 from backstay.request.logic import Logic
 from backstay.request.order import OrderTerm
@@ -75,10 +75,10 @@ class _Draft:
     def operand(self, asked: Field) -> Operand:
         known = asked.name in self.table.columns
         hinting = not known and self.scope.sees_everything()
-        column = find_column(self.table, self.grant, asked.name, self.shown, hinting=hinting)
-        check_path(column, asked.path)
-        self.mentioned.add(column.name)
-        return Operand(column, asked.path)
+        found = find_field(self.scope, self.table, self.grant, asked.name, self.shown, hinting=hinting)
+        check_path(found, asked.path)
+        self.mentioned |= {found.name} if isinstance(found, Column) else found.uses
+        return Operand(found, asked.path)
 
 
 def _node(draft: _Draft) -> Node:
@@ -171,6 +171,12 @@ def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
     if item.field is None:
         return ColumnOutput(item.alias or "count", None, item.cast, "count", item.aggregate_cast or item.cast)
     operand = draft.operand(item.field)
+    if isinstance(operand.column, Search):
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details=f"The search field {operand.column.name} filters and orders; it has no value to select.",
+        )
     key = item.alias or (item.aggregate if item.aggregate else _key_of(item.field))
     return ColumnOutput(key, operand, item.cast, item.aggregate, item.aggregate_cast)
 
@@ -205,7 +211,16 @@ def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
         return _presence(embed, asked)
     operand = draft.operand(asked.field)
     check_operator(draft.table, operand, asked)
-    return Compare(operand, asked.op, asked.value, asked.negated, asked.quantifier, asked.language)
+    searchable = _searchable(draft.table, operand) if asked.op in SEARCH else None
+    return Compare(operand, asked.op, asked.value, asked.negated, asked.quantifier, asked.language, searchable)
+
+
+def _searchable(table: Table, operand: Operand) -> Searchable | None:
+    """The declaration that covers *operand*: the search field itself, or one of its columns."""
+    if table.search is None or operand.path:
+        return None
+    covered = operand.column is table.search or operand.column.name in table.search.uses
+    return table.search.declared if covered else None
 
 
 def _presence(embed: EmbedPlan, asked: Filter) -> Present:
@@ -232,10 +247,25 @@ def _order_at(draft: _Draft) -> tuple[OrderTerm, ...]:
     return next((terms for path, terms in draft.query.orders if path == draft.path), ())
 
 
+def _relevance(draft: _Draft, field: Search) -> Compare:
+    """What the order by relevance is relevant to: the first filter on *field*."""
+    for condition in draft.conditions:
+        if isinstance(condition, Compare) and condition.operand.column is field and not condition.negated:
+            return condition
+    raise PlanError(
+        "PGRST127",
+        "Feature not implemented",
+        details=f"An order by {field.name} is by relevance, and needs a filter on {field.name} beside it.",
+        hint=f"For example ?{field.name}=wfts.cats&order={field.name}.desc",
+    )
+
+
 def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
     nulls_first = term.descending if term.nulls is None else term.nulls == "first"
     if term.relation is None:
-        return SortTerm(draft.operand(term.field), term.descending, nulls_first)
+        operand = draft.operand(term.field)
+        search = _relevance(draft, operand.column) if isinstance(operand.column, Search) else None
+        return SortTerm(operand, term.descending, nulls_first, search=search)
     embed = _named(draft, term.relation)
     if embed is None:
         raise _not_embedded(term.relation)
@@ -248,8 +278,12 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
                 "do not form a many-to-one or one-to-one relationship"
             ),
         )
-    column = find_column(embed.node.table, embed.node.grant, term.field.name)
+    column = find_field(draft.scope, embed.node.table, embed.node.grant, term.field.name)
     check_path(column, term.field.path)
+    if isinstance(column, Search):
+        raise PlanError(
+            "PGRST127", "Feature not implemented", details="Relevance orders the rows of its own table only."
+        )
     return SortTerm(Operand(column, term.field.path), term.descending, nulls_first, embed)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.sql.elements import True_
 
-from backstay.catalog import Catalog, Column, Relation, Table
+from backstay.catalog import Catalog, Column, Computed, Relation, Search, Table
 from backstay.errors import PlanError
 from backstay.plan.near import near_column, nearest
 from backstay.policy import Action, Grant, Kind, Rule, decide
@@ -71,12 +71,45 @@ def find_column(table: Table, grant: Grant, name: str, shown: str | None = None,
     """
     column = table.columns.get(name)
     if column is None or name not in grant.columns:
-        raise PlanError(
-            "42703",
-            f"column {shown or table.name}.{name} does not exist",
-            hint=near_column(shown or table.name, name, tuple(table.columns)) if hinting else None,
-        )
+        raise _no_column(table, name, shown, hinting)
     return column
+
+
+def find_field(
+    scope: Scope, table: Table, grant: Grant, name: str, shown: str | None = None, *, hinting: bool = False
+) -> Column | Computed | Search:
+    """The column, computed field or search field *name*.
+
+    A computed field exists for those to whom some rule shows every column that it uses.  What it looks at elsewhere,
+    they must be allowed to read in every row: an aggregate must not tell of rows that a policy hides.
+
+    Raises:
+        PlanError: 42703, as `find_column`.
+    """
+    field: Computed | Search | None = table.computed.get(name)
+    if field is None and table.search is not None and table.search.name == name:
+        field = table.search
+    if field is None or name in table.columns:
+        return find_column(table, grant, name, shown, hinting=hinting)
+    seen = any(field.uses <= part.columns for part in grant.parts)
+    if isinstance(field, Computed):
+        seen = seen and all(_reads_all(scope, home, columns) for home, columns in field.elsewhere.items())
+    if not seen:
+        raise _no_column(table, name, shown, hinting)
+    return field
+
+
+def _reads_all(scope: Scope, name: str, columns: frozenset[str]) -> bool:
+    table = scope.catalog.tables.get(name)
+    return table is not None and isinstance(scope.grant("read", table).rows(columns), True_)
+
+
+def _no_column(table: Table, name: str, shown: str | None, hinting: bool) -> PlanError:
+    return PlanError(
+        "42703",
+        f"column {shown or table.name}.{name} does not exist",
+        hint=near_column(shown or table.name, name, tuple(table.columns)) if hinting else None,
+    )
 
 
 def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, alias: str | None = None) -> Relation:

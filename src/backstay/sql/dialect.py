@@ -73,6 +73,10 @@ class SqlDialect:
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
     #: ``operand op value``, without its negation.
     compare: Callable[[Typed, Compare], Expression]
+    #: Full-text search for the condition's value, without its negation; also takes the table that holds the operand.
+    search: Callable[[sa.FromClause, Typed, Compare], Expression]
+    #: How well a row answers that search: more is better.  It depends on the row alone, and is never shown.
+    relevance: Callable[[sa.FromClause, Typed, Compare], Expression]
     #: True, and an error where the request's pattern has a flaw: asked once for each statement, whatever the rows.
     guard: Callable[[Compare], Expression | None]
     #: ``::type`` from the allow-list; raises `PlanError` 42704.

@@ -19,6 +19,7 @@ from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
+from backstay.plan.tsquery import bounded_search
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
@@ -57,6 +58,8 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
+        search=_search,
+        relevance=_relevance,
         guard=_guard,
         cast=_cast,
         aggregate=_aggregate,
@@ -146,8 +149,6 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
         return left == _any(_many(value, typed.type))
     if op == "isdistinct":
         return left.is_distinct_from(_one(value, typed.type))
-    if op in _SEARCHES:
-        return _search(typed, condition, value)
     operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
     if operator is None:
         raise PlanError("PGRST100", f"unknown operator {op}")
@@ -173,7 +174,7 @@ def _guard(condition: Compare) -> Expression | None:
     if op not in ("match", "imatch") and op not in _SEARCHES:
         return None
     if op in _SEARCHES:
-        return _query(condition, value).is_not(None)
+        return _query(condition).is_not(None)
     empty = sa.literal("", sa.Text())
     if condition.quantifier is None:
         tried = empty.op("~", is_comparison=True, return_type=sa.Boolean())(_one(value, sa.Text(), bounded_pattern))
@@ -198,19 +199,35 @@ def _is(left: Expression, word: str) -> Expression:
             return left.op("IS", is_comparison=True, return_type=sa.Boolean())(sa.literal_column("UNKNOWN"))
 
 
-def _search(typed: Typed, condition: Compare, value: Slot) -> Expression:
-    left = typed.expression
+def _search(source: sa.FromClause, typed: Typed, condition: Compare) -> Expression:
+    vector, query = _searched(typed, condition)
+    return vector.op("@@", is_comparison=True, return_type=sa.Boolean())(query)
+
+
+def _relevance(source: sa.FromClause, typed: Typed, condition: Compare) -> Expression:
+    return sa.func.ts_rank(*_searched(typed, condition), type_=sa.REAL())
+
+
+def _searched(typed: Typed, condition: Compare) -> tuple[Expression, Expression]:
+    """The words of the operand, and those that are looked for."""
+    if condition.operand.path:
+        typed = _path(typed, condition.operand.path)
+    vector = typed.expression
     if family_of(typed.type) != "tsvector":
-        left = sa.func.to_tsvector(*_language(condition), left)
-    return left.op("@@", is_comparison=True, return_type=sa.Boolean())(_query(condition, value))
+        vector = sa.func.to_tsvector(*_language(condition), vector)
+    return vector, _query(condition)
 
 
 def _language(condition: Compare) -> list[Expression]:
-    return [] if condition.language is None else [sa.cast(sa.literal(condition.language, sa.Text()), pg.REGCONFIG())]
+    named = condition.language or (condition.searchable.language if condition.searchable is not None else None)
+    return [] if named is None else [sa.cast(sa.literal(named, sa.Text()), pg.REGCONFIG())]
 
 
-def _query(condition: Compare, value: Value) -> Expression:
-    found: Expression = getattr(sa.func, _SEARCHES[condition.op])(*_language(condition), _one(value, sa.Text()))
+def _query(condition: Compare) -> Expression:
+    if not isinstance(condition.value, Slot):
+        raise PlanError("PGRST100", f"the value of {condition.op} was not taken out of the request")
+    text = SlotParameter.of(condition.value.index, bounded_search, sa.Text())
+    found: Expression = getattr(sa.func, _SEARCHES[condition.op])(*_language(condition), text)
     return found
 
 

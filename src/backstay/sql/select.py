@@ -17,8 +17,9 @@ from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql import util as sql_util
-from sqlalchemy.sql.elements import ColumnElement, True_
+from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
+from backstay.catalog import Column, Computed
 from backstay.errors import PlanError
 from backstay.plan.intent import (
     ColumnOutput,
@@ -34,7 +35,7 @@ from backstay.plan.intent import (
     ReadPlan,
 )
 from backstay.policy import Grant
-from backstay.request.filters import Slot
+from backstay.request.filters import SEARCH, Slot
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
@@ -54,6 +55,19 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     body = layer.body(page)
     total: Any = layer.total() if plan.count else sa.null()
     return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
+
+
+def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, most: int) -> sa.Select[Any]:
+    """A statement that gives each row of *plan* as one JSON text: at most *most*, with *max_rows* in every embed.
+
+    Raises:
+        PlanError: as `select_rows`.
+    """
+    build = Build(dialect, max_rows)
+    layer = build.layer(plan.node)
+    layer.most = most
+    page = layer.page()
+    return sa.select(dialect.body(layer.object(page))).select_from(page).where(*build.guards)
 
 
 def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
@@ -111,6 +125,11 @@ class Layer:
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
     columns: dict[str, Expression] = field(default_factory=dict)
     grouping: list[str] = field(default_factory=list)
+    #: Most rows of the page.
+    most: int | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.most = self.build.max_rows
 
     # -- the page ----------------------------------------------------------------------------------------------------
 
@@ -138,7 +157,10 @@ class Layer:
         for term in self.node.sort:
             source = self.source if term.embed is None else self.joins[id(term.embed)]
             typed = self.column(term.operand, source)
-            key = self.build.dialect.sort_key(typed, term.operand.path)
+            if term.search is not None:
+                key = self.build.dialect.relevance(source, typed, term.search)
+            else:
+                key = self.build.dialect.sort_key(typed, term.operand.path)
             ordered = key.desc() if term.descending else key.asc()
             can_be_null = term.operand.column.nullable or term.operand.path or term.embed is not None
             if can_be_null:
@@ -148,7 +170,7 @@ class Layer:
         return statement
 
     def limited(self, statement: sa.Select[Any]) -> sa.Select[Any]:
-        most, page = self.build.max_rows, self.node.page
+        most, page = self.most, self.node.page
         if isinstance(page.limit, Slot):
             statement = statement.limit(self.build.dialect.integer(page.limit.index, _bounded(most)))
         elif page.limit is not None or most is not None:
@@ -248,8 +270,12 @@ class Layer:
                 guard = self.build.dialect.guard(condition)
                 if guard is not None:
                     self.build.guards.append(guard)
-                typed = self.build.dialect.compare(self.column(condition.operand, source), condition)
-                return sa.not_(typed) if condition.negated else typed
+                typed, dialect = self.column(condition.operand, source), self.build.dialect
+                if condition.op in SEARCH:
+                    holds = dialect.search(source, typed, condition)
+                else:
+                    holds = dialect.compare(typed, condition)
+                return sa.not_(holds) if condition.negated else holds
 
     def hit(self, embed: EmbedPlan) -> Expression:
         """A column of a joined embed that is NULL exactly where no row was found: the other side of the join."""
@@ -274,7 +300,16 @@ class Layer:
         return [middle.c[b] == local(a) for a, b in relation.junction.local]
 
     def column(self, operand: Operand, source: sa.FromClause) -> Typed:
-        return Typed(source.c[operand.column.name], operand.column.type)
+        match operand.column:
+            case Column(name):
+                return Typed(source.c[name], operand.column.type)
+            case Computed(_, expression, type_):
+                # In parentheses, whatever operator comes next; the type may be known from an annotation only.
+                moved = Grouping(adapted(expression, source, source))
+                return Typed(sa.type_coerce(moved, type_), type_)
+            case search:
+                # The field is in the database, not in the model's table: only PostgreSQL has it as a column.
+                return Typed(sa.ColumnClause(search.name, search.type, _selectable=source), search.type)
 
     # -- outputs -----------------------------------------------------------------------------------------------------
 

@@ -25,13 +25,14 @@ from backstay.request.field import Step
 from backstay.request.filters import Slot
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
+from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.stored import stored_document, stored_value
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
-_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj", "fts", "plfts", "phfts", "wfts"})
+_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
 _STORED_AS_JSON: Final[frozenset[Family]] = frozenset({"json", "array"})
 
 
@@ -52,6 +53,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
+        search=search,
+        relevance=relevance,
         guard=_guard,
         cast=_cast,
         aggregate=_aggregate,
@@ -230,6 +233,9 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
         case "match" | "imatch":
             fold: Expression = sa.literal_column("1" if op == "imatch" else "0")
             return lambda right: sa.func.backstay_regex(left, right, fold, type_=sa.Boolean())
+        case "cs" | "cd" if family_of(type_) == "array":
+            contains = sa.func.backstay_array_contains
+            return lambda right: contains(*((left, right) if op == "cs" else (right, left)), type_=sa.Boolean())
         case "cs":
             return lambda right: sa.func.backstay_json_contains(left, right, type_=sa.Boolean())
         case "cd":
@@ -406,6 +412,9 @@ def _as_text(typed: Typed, source: Family) -> Expression:
         return sa.func.replace(spaced, _word("+00:00"), _word("+00"))
     if source == "json":
         return sa.func.backstay_json_text(value)
+    if source == "array":
+        item: sa.types.TypeEngine[Any] = getattr(typed.type, "item_type", sa.types.NULLTYPE)
+        return sa.func.backstay_array_text(value, _word(family_of(item)))
     if source in ("numeric", "bytes"):
         return sa.cast(_json_value(typed), sa.Text())
     return sa.cast(value, sa.Text())

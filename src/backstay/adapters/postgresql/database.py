@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.schema import CreateSchema
 
 from backstay.adapters.postgresql.pool import Held, Pool
+from backstay.adapters.postgresql.search import create_searches
+from backstay.db.export import CHUNK_ROWS, Exports
 from backstay.db.failures import RETRY, from_postgresql
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async
@@ -68,6 +70,7 @@ class PostgresDatabase:
             self._settings["search_path"] = _quoted(schema)
         elif search_path:
             self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
+        self._exports = Exports()
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 
@@ -148,6 +151,26 @@ class PostgresDatabase:
             pool.abandon(held)
             raise
 
+    async def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
+        """See `Database.stream`: a cursor of the server in a read-only transaction of its own."""
+        pool = self._open_pool()
+        with self._exports.begun() as turn:
+            held = pool.pop() or await pool.acquire()
+            try:
+                await held.connection.execute("BEGIN READ ONLY")
+                cursor = await held.connection.cursor(statement.sql, *statement.args)
+                while rows := await cursor.fetch(CHUNK_ROWS):
+                    turn.check()
+                    yield rows
+                await held.connection.execute("COMMIT")
+            except Exception as error:
+                pool.abandon(held)
+                raise _translated(error) from error
+            except BaseException:  # closed, or cancelled
+                pool.abandon(held)
+                raise
+            pool.release(held)
+
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
         pool = self._open_pool()
@@ -225,6 +248,7 @@ class PostgresDatabase:
                 if self._schema is not None:
                     await connection.execute(CreateSchema(self._schema, if_not_exists=True))
                 await connection.run_sync(metadata.create_all)
+                await connection.run_sync(create_searches, metadata)
         except DBAPIError as error:
             orig = error.orig
             raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
@@ -16,8 +16,11 @@ from sqlalchemy.pool import NullPool
 
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
 from backstay.adapters.sqlite.connection import Location, check_version
+from backstay.adapters.sqlite.export import Export
 from backstay.adapters.sqlite.reader import Reader, Readers
+from backstay.adapters.sqlite.search import create_searches
 from backstay.adapters.sqlite.writer import Writer
+from backstay.db.export import Exports
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.errors import DatabaseError
@@ -78,6 +81,8 @@ class SqliteDatabase:
         #: Statements that have once taken too long for the event loop.
         self._heavy: set[str] = set()
         self._opened: list[Reader] = []
+        self._exporting: set[Export] = set()
+        self._exports = Exports()
         self._readers: Readers | None = None
         self._threads: ThreadPoolExecutor | None = None
         self._slow = 0
@@ -105,6 +110,8 @@ class SqliteDatabase:
             await engine.dispose()
         self._engines.clear()
         await asyncio.to_thread(threads.shutdown)
+        while self._exporting:
+            self._exporting.pop().close()
         while self._opened:
             self._opened.pop().close()
         # Last, so that its closing moves the log into the file.
@@ -139,6 +146,33 @@ class SqliteDatabase:
         if len(self._heavy) >= _MAX_HEAVY:
             self._heavy.clear()
         self._heavy.add(sql)
+
+    async def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
+        """See `Database.stream`: a connection of its own, read in threads.
+
+        A database in memory is read whole before the first chunk: there an open read would shut writers out.
+        """
+        readers, threads = self._readers, self._threads
+        if readers is None or threads is None:
+            raise DatabaseError("BST503", "the database is closed", headers=RETRY)
+        loop = asyncio.get_running_loop()
+        with self._exports.begun() as turn:
+            reader = await loop.run_in_executor(
+                threads, lambda: Export(self._location, self._budget_seconds, self._metadata, statement)
+            )
+            self._exporting.add(reader)
+            try:
+                if self._location.memory:
+                    for rows in [chunk async for chunk in reader.chunks(loop, threads)]:
+                        yield rows
+                    return
+                async for rows in reader.chunks(loop, threads):
+                    turn.check()
+                    yield rows
+            finally:
+                # A chunk that is still being read ends before the connection does: they take turns in `Export`.
+                self._exporting.discard(reader)
+                await asyncio.to_thread(reader.close)
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""
@@ -190,6 +224,8 @@ class SqliteDatabase:
         engine = create_engine("sqlite+apsw:///backstay", connect_args={"location": self._location}, poolclass=NullPool)
         try:
             metadata.create_all(engine)
+            with engine.begin() as connection:
+                create_searches(connection, metadata)
         except DBAPIError as error:
             raise from_sqlite(error.orig or error, self._metadata) from error
 

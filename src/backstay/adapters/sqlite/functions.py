@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import apsw
 
+from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import ilike, like, lower, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
+from backstay.adapters.sqlite.relevance import rank
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import DatabaseError
 
@@ -145,6 +147,8 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_regex", regex, 3),
         ("backstay_patterns", try_patterns, 1),
         ("backstay_json_contains", json_contains, 2),
+        ("backstay_array_contains", array_contains, 2),
+        ("backstay_array_text", array_text, 2),
         ("backstay_cast", cast, 3),
         ("backstay_json_text", json_text, 1),
     )
@@ -152,6 +156,7 @@ def register(connection: apsw.Connection) -> None:
         connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_scalar_function("backstay_now", now_text, 0, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
+    connection.register_fts5_function("backstay_rank", rank)
     connection.create_collation(DECIMAL_COLLATION, compare_decimals)
     connection.create_collation(JSON_COLLATION, compare_json)
     connection.create_collation(ARRAY_COLLATION, compare_arrays)

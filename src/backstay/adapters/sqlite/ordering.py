@@ -43,7 +43,9 @@ def _compared(left: Any, right: Any) -> int:
 @lru_cache(maxsize=4096)
 def _json_key(text: str) -> Any:
     try:
-        return _rank(json.loads(text, parse_float=Decimal))
+        value = json.loads(text, parse_float=Decimal)
+        # "For historical reasons, an empty top-level array sorts less than null."
+        return (-1, "") if value == [] else _rank(value)
     except (ValueError, RecursionError):
         return (-1, text)
 
@@ -81,6 +83,7 @@ def _elements(value: list[Any]) -> Any:
         if item is None
         else (1, _elements(item))
         if isinstance(item, list)
-        else (0, item.encode() if isinstance(item, str) else item)
+        # Text among numbers is NaN or an infinity: PostgreSQL's order of it is kept for NaN, the commoner one.
+        else ((0, 1, item.encode()) if isinstance(item, str) else (0, 0, item))
         for item in value
     )

@@ -211,6 +211,8 @@ class ArrayText(sqltypes.ARRAY[Any]):
 
 def _item(type_: TypeEngine[Any], dialect: Dialect, *, reading: bool) -> Callable[[Any], Any] | None:
     impl = type_.dialect_impl(dialect)
+    if isinstance(type_, sqltypes.Boolean) and not reading:
+        return bool  # JSON has true and false, where a column has 1 and 0
     return impl.result_processor(dialect, None) if reading else impl.bind_processor(dialect)
 
 

@@ -1,0 +1,74 @@
+"""PostgreSQL's arrays, of which SQLite keeps the JSON: containment and text form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+from backstay.plan.array import render_array
+
+
+def array_contains(whole: Any, part: Any) -> int | None:
+    """PostgreSQL's ``whole @> part``: every element of *part* is in *whole*, however deep; null equals nothing.
+
+    >>> array_contains("[1,[2,3]]", "[3,1.0,3]"), array_contains("[null]", "[null]"), array_contains("[]", "[]")
+    (1, 0, 1)
+    """
+    if whole is None or part is None:
+        return None
+    try:
+        there = {_key(item) for item in _flat(json.loads(whole, parse_float=Decimal)) if item is not None}
+        wanted = list(_flat(json.loads(part, parse_float=Decimal)))
+    except (ValueError, TypeError, RecursionError):
+        return None  # another program has written what is no array
+    return int(all(item is not None and _key(item) in there for item in wanted))
+
+
+def _flat(value: Any) -> Iterator[Any]:
+    if isinstance(value, list):
+        for item in value:
+            yield from _flat(item)
+    else:
+        yield value
+
+
+def _key(item: Any) -> Any:
+    # In Python True is 1, in an array of booleans it may have been stored as either.
+    return int(item) if isinstance(item, bool) else json.dumps(item) if isinstance(item, dict) else item
+
+
+def array_text(text: Any, family: str) -> str | None:
+    """The array literal that PostgreSQL's ``::text`` gives for elements of *family*.
+
+    >>> array_text('["a","b c",null,[1.50]]', "text"), array_text("[true,0]", "boolean")
+    ('{a,"b c",NULL,{1.50}}', '{t,f}')
+    """
+    if text is None:
+        return None
+    try:
+        value = json.loads(text, parse_float=str)
+    except (ValueError, TypeError, RecursionError):
+        return str(text)
+    return render_array(_texts(value, family)) if isinstance(value, list) else str(text)
+
+
+def _texts(items: Any, family: str) -> list[Any]:
+    return [_texts(item, family) if isinstance(item, list) else _text(item, family) for item in items]
+
+
+def _text(item: Any, family: str) -> Any:
+    if item is None:
+        return None
+    match family:
+        case "boolean":
+            return "t" if item else "f"
+        case "timestamptz" | "timestamp":
+            return str(item).replace("T", " ").replace("+00:00", "+00")
+        case "float":
+            return str(item).removesuffix(".0")
+        case "json":
+            return json.dumps(item, ensure_ascii=False)
+        case _:
+            return str(item)

@@ -1,0 +1,64 @@
+"""A read whose rows are taken in chunks, on a connection of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+
+from sqlalchemy import MetaData
+
+from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS
+from backstay.db.failures import from_sqlite
+from backstay.db.statement import Row, Rows, Statement
+
+
+class Export:
+    """The rows of *statement*, from the state of the data at its first.
+
+    Each chunk has the whole statement budget.  A lock keeps `close` from overtaking a chunk that a cancelled caller no
+    longer waits for.
+    """
+
+    def __init__(
+        self, location: Location, budget_seconds: float, metadata: MetaData | None, statement: Statement
+    ) -> None:
+        self._budget = Budget(budget_seconds)
+        self._metadata = metadata
+        self._turn = threading.Lock()
+        self._closed = False
+        self._budget.start()
+        try:
+            self._connection = connect(location, "reader", budget=self._budget, statements=0)
+            self._rows = self._connection.cursor().execute(statement.sql, statement.args)
+        except Exception as error:
+            raise from_sqlite(error, metadata) from error
+
+    def chunk(self) -> Rows:
+        """The next rows; none after the last."""
+        found: list[Row] = []
+        size = 0
+        with self._turn:
+            if self._closed:
+                return found
+            self._budget.start()
+            try:
+                for row in self._rows:
+                    found.append(row)
+                    size += len(row[0])
+                    if len(found) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                        break
+            except Exception as error:
+                raise from_sqlite(error, self._metadata) from error
+        return found
+
+    async def chunks(self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> AsyncGenerator[Rows, None]:
+        while rows := await loop.run_in_executor(threads, self.chunk):
+            yield rows
+
+    def close(self) -> None:
+        with self._turn:
+            self._closed = True
+            self._connection.close()

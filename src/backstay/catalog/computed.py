@@ -1,0 +1,138 @@
+"""Computed fields: what `hybrid_property` and `column_property` say in SQL.
+
+1. The expression of the class counts; a hybrid that has none (because it only works on instances) is not served.
+2. A field *uses* columns, of its own table and of others: who may not read one of them may not read the field.
+3. The type is the expression's; where SQLAlchemy does not know it, the hybrid's return annotation says it.
+"""
+
+from __future__ import annotations
+
+import typing
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import Mapper
+from sqlalchemy.sql import coercions, roles, visitors
+from sqlalchemy.sql.elements import ColumnElement
+
+from backstay.catalog.family import Family, family_of
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Computed:
+    """A value that SQL makes of columns; clients read it under *name*, and never write it.
+
+    *expression* is written against the table itself; ``sql/`` moves it onto an alias.  *uses* are the columns of the
+    table, *elsewhere* those of other tables (or of other rows of this one) that a subquery looks at.
+    """
+
+    name: str
+    expression: ColumnElement[Any]
+    type: sa.types.TypeEngine[Any]
+    uses: frozenset[str]
+    elsewhere: Mapping[str, frozenset[str]]
+    description: str | None = None
+
+    @property
+    def family(self) -> Family:
+        return family_of(self.type)
+
+    @property
+    def nullable(self) -> bool:
+        """Any expression may be NULL, as far as anybody knows."""
+        return True
+
+
+def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> dict[str, Computed]:
+    """The computed fields of the model of *table*, by attribute name; a column of the same name hides one."""
+    if mapper is None or mapper.local_table is not table:
+        return {}
+    found: dict[str, Computed] = {}
+    for name, expression, annotation, doc in _declared(mapper):
+        type_ = _typed(expression, annotation)
+        if name not in table.columns and type_ is not None:
+            uses, elsewhere = _used(expression, table)
+            found[name] = Computed(name, expression, type_, uses, elsewhere, doc)
+    return found
+
+
+def _declared(mapper: Mapper[Any]) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None]]:
+    """(name, expression, return annotation, doc) of each; names with an underscore in front are the model's own."""
+    for attribute in mapper.column_attrs:
+        expression = attribute.columns[0]
+        if not isinstance(expression, sa.Column) and not attribute.key.startswith("_"):
+            plain = expression.element if isinstance(expression, sa.Label) else expression
+            yield attribute.key, plain, None, attribute.doc
+    for name, descriptor in mapper.all_orm_descriptors.items():
+        if not isinstance(descriptor, hybrid_property) or str(name).startswith("_"):
+            continue
+        try:
+            value = getattr(mapper.class_, str(name))
+            expression = coercions.expect(roles.ExpressionElementRole, value)
+        except Exception:  # noqa: S112 - whatever it raises says that the hybrid is for instances only
+            continue
+        # A plain text or number is what Python made of the class's attributes, not an expression.
+        if isinstance(expression, ColumnElement) and not isinstance(expression, sa.BindParameter):
+            hints = typing.get_type_hints(descriptor.fget) if _is_annotated(descriptor.fget) else {}
+            yield str(name), expression, hints.get("return"), descriptor.fget.__doc__
+
+
+def _is_annotated(function: Any) -> bool:
+    try:
+        return "return" in typing.get_type_hints(function)
+    except Exception:  # a name that only a type checker knows
+        return False
+
+
+_TYPES: Final[Mapping[Any, sa.types.TypeEngine[Any]]] = {
+    bool: sa.Boolean(),
+    int: sa.BigInteger(),
+    float: sa.Double(),
+    str: sa.Text(),
+    Decimal: sa.Numeric(),
+    date: sa.Date(),
+    time: sa.Time(),
+    datetime: sa.DateTime(timezone=True),
+    UUID: sa.Uuid(),
+}
+
+
+def _typed(expression: ColumnElement[Any], annotation: Any) -> sa.types.TypeEngine[Any] | None:
+    if not isinstance(expression.type, sa.types.NullType):
+        return expression.type
+    named = [part for part in typing.get_args(annotation) if part is not type(None)] or [annotation]
+    return _TYPES.get(named[0]) if len(named) == 1 else None
+
+
+def _used(expression: ColumnElement[Any], table: sa.Table) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
+    """The columns of *table* itself, and those of every other table and of every alias, by the table's name."""
+    uses: set[str] = set()
+    elsewhere: defaultdict[str, set[str]] = defaultdict(set)
+    for element in visitors.iterate(expression):
+        if isinstance(element, sa.Column):
+            if _plain(element.table) is table:
+                uses.add(str(element.name))
+            else:
+                elsewhere[_home(element.table)].add(str(element.name))
+        elif isinstance(element, sa.Table | sa.Alias) and _plain(element) is not table:
+            # Rows may count without a column: select(func.count()).select_from(Post).
+            elsewhere[_home(element)] |= set()
+    return frozenset(uses), {name: frozenset(columns) for name, columns in elsewhere.items()}
+
+
+def _plain(from_: Any) -> Any:
+    """A model's table comes annotated out of its attributes."""
+    return from_._deannotate() if isinstance(from_, sa.FromClause) else from_
+
+
+def _home(from_: Any) -> str:
+    while isinstance(from_, sa.Alias):
+        from_ = from_.element
+    return str(getattr(from_, "name", from_))

@@ -1,0 +1,56 @@
+"""Bounds of streamed reads: each holds a connection, and on SQLite the log, for as long as its client reads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from backstay.db.failures import RETRY
+from backstay.errors import DatabaseError
+
+#: Rows, and bytes of text, after which a chunk ends.
+CHUNK_ROWS: Final = 200
+CHUNK_BYTES: Final = 256 << 10
+#: Most streams of one database at a time, and how long one may last.
+MAX_STREAMS: Final = 4
+STREAM_SECONDS: Final = 300.0
+
+
+class Turn:
+    """One stream's time."""
+
+    __slots__ = ("_ends",)
+
+    def __init__(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+
+    def check(self) -> None:
+        """Raises `DatabaseError` 57014 when the time is over."""
+        if time.monotonic() > self._ends:
+            raise DatabaseError("57014", "canceling statement due to statement timeout: the export took too long")
+
+
+class Exports:
+    """Counts the streams of one database."""
+
+    def __init__(self, most: int = MAX_STREAMS, seconds: float = STREAM_SECONDS) -> None:
+        self._most = most
+        self._seconds = seconds
+        self.running = 0
+
+    @contextmanager
+    def begun(self) -> Iterator[Turn]:
+        """One more stream for a block of code.
+
+        Raises:
+            DatabaseError: BST503, when too many run.
+        """
+        if self.running >= self._most:
+            raise DatabaseError("BST503", "the database is busy: too many exports at once", headers=RETRY)
+        self.running += 1
+        try:
+            yield Turn(self._seconds)
+        finally:
+            self.running -= 1

@@ -1,0 +1,49 @@
+"""``Accept: application/x-ndjson``: a row a line, streamed, with one chunk in memory at a time.
+
+1. Policies, filters, order, embeds and ``limit`` mean what they mean in any read.
+2. ``max_rows`` does not cut the rows, since they are never in memory together; `Settings.max_export_rows` does.  It
+   still cuts the arrays of embeds, which are.
+3. Nothing is counted and no time zone is changed: the preferences for both are not applied, and not said to be.
+4. The first chunk is read before the status is sent, so that a query that fails is answered with its error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from backstay.db.statement import Database, Rows, Statement
+from backstay.response.reply import Headers, Reply
+
+_NO_ROWS: Final[Rows] = ()
+
+
+async def export(database: Database, statement: Statement, headers: Headers) -> Reply:
+    """The reply that streams the rows of *statement*, each of which is one JSON text.
+
+    Raises:
+        DatabaseError: BST503 when too many exports run; and what the first rows raise.
+    """
+    rows = database.stream(statement)
+    try:
+        first = await anext(rows)
+    except StopAsyncIteration:
+        first = _NO_ROWS
+    except BaseException:
+        await rows.aclose()
+        raise
+    return Reply(200, headers, stream=_lines(first, rows))
+
+
+async def _lines(first: Rows, rest: AsyncGenerator[Rows, None]) -> AsyncGenerator[bytes, None]:
+    try:
+        yield _joined(first)
+        async for rows in rest:
+            yield _joined(rows)
+    finally:
+        await rest.aclose()
+
+
+def _joined(rows: Rows) -> bytes:
+    # A line break in JSON is only ever space between tokens; PostgreSQL's json type keeps those that were sent.
+    return "".join(row[0].replace("\n", " ").replace("\r", " ") + "\n" for row in rows).encode()
