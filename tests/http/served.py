@@ -13,7 +13,6 @@ from backstay.pipeline import DataRequest
 from backstay.response.reply import Reply
 from tests.http.client import Plane, teapot
 
-
 #: What streams have made, and how many are open.
 STREAMS = {"chunks": 0, "open": 0}
 
