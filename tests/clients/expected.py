@@ -190,7 +190,8 @@ def _columns(w: World) -> dict[str, Expected]:
         "select_csv": Expected(
             "\n".join(
                 ["handle,name"]
-                + [f"{p['handle']},{p['name']}" for p in sorted(w.rows.profiles, key=lambda p: str(p["handle"]))[:3]]
+                # PostgREST writes a row as PostgreSQL writes a record: text with a space in it is quoted.
+                + [f'{p["handle"]},"{p["name"]}"' for p in sorted(w.rows.profiles, key=lambda p: str(p["handle"]))[:3]]
             )
         ),
         "select_as_anon": Expected([pick(post, "id") for post in w.public[:-3:-1]], status=206, count=len(w.public)),

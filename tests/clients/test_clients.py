@@ -14,16 +14,7 @@ def test_every_call_was_made(answers: dict[str, Any]) -> None:
     assert set(CALLS) == set(answers)
 
 
-#: What the protocol has and the server has not, yet: these fail, and the day they do not, they leave this list.
-PENDING = {"select_csv": "text/csv is not served yet"}
-
-
-def _parameter(name: str) -> Any:
-    reason = PENDING.get(name)
-    return pytest.param(name, marks=pytest.mark.xfail(strict=True, reason=reason)) if reason else name
-
-
-@pytest.mark.parametrize("name", [_parameter(name) for name in CALLS])
+@pytest.mark.parametrize("name", CALLS)
 def test_call(name: str, answers: dict[str, Any], language: str) -> None:
     """The client hands its user exactly these rows, this count, or this error."""
     answer, expected = answers[name], CALLS[name]
