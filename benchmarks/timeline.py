@@ -166,7 +166,8 @@ def main() -> None:
             results[kind] = _rounds(kind, field, ports, folder, ask)
             print(_table(title, results[kind]), flush=True)
         if ask.json:
-            asked = {key: str(value) for key, value in vars(ask).items()}
+            # Where the report goes and which server was asked are this machine's affair.
+            asked = {key: str(value) for key, value in vars(ask).items() if key not in ("json", "database")}
             report = {"measured_at": datetime.now(UTC).isoformat(), "machine": machine, "asked": asked}
             ask.json.write_text(json.dumps({**report, "results": results}, indent=1) + "\n", encoding="utf-8")
 
