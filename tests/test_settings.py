@@ -236,3 +236,17 @@ def test_the_reference_page_has_the_table_of_the_code() -> None:
     """docs/reference/settings.md is this table, word for word."""
     page = Path(__file__).parent.parent / "docs" / "reference" / "settings.md"
     assert settings_reference() in page.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("url", "dialect"),
+    [
+        ("sqlite:///app.db", "sqlite"),
+        ("sqlite+apsw:////srv/app.db", "sqlite"),
+        ("postgres://db/shop", "postgresql"),
+        ("postgresql+asyncpg://ann@db/shop", "postgresql"),
+    ],
+)
+def test_a_url_may_name_the_driver(tmp_path: Path, url: str, dialect: str) -> None:
+    """URLs as SQLAlchemy writes them are taken too; the driver is ours either way."""
+    assert dialect == load(tmp_path, DATABASE=url, JWT_SECRET=SECRET).dialect

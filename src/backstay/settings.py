@@ -31,7 +31,7 @@ PREFIX: Final = "BACKSTAY_"
 FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+|REFLECT)")
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
-_DATABASE: Final = re.compile(r"sqlite:///.+|postgres(ql)?://.+", re.DOTALL)
+_DATABASE: Final = re.compile(r"sqlite(\+\w+)?:///.+|postgres(ql)?(\+\w+)?://.+", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ class Settings:
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
         """The kind of database that *database* names."""
-        return "sqlite" if self.database.startswith("sqlite:") else "postgresql"
+        return "sqlite" if self.database.startswith("sqlite") else "postgresql"
 
     @classmethod
     def load(cls, environ: Mapping[str, str], *, folder: Path | None = None) -> Settings:
