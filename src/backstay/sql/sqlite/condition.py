@@ -1,0 +1,186 @@
+"""``column op value``, with PostgreSQL's meaning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from backstay.catalog import family_of
+from backstay.errors import PlanError
+from backstay.plan.coerce import coercion
+from backstay.plan.intent import Compare
+from backstay.plan.pattern import bounded_pattern, like_pattern
+from backstay.request.filters import Slot
+from backstay.sql.dialect import Expression, Typed
+from backstay.sql.parameters import SlotParameter
+from backstay.sql.sqlite.path import COLLATIONS, json_path, labels_of, number, ordered
+from backstay.sql.sqlite.value import word
+
+_COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
+_RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
+_COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
+_NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
+
+
+def compare(typed: Typed, condition: Compare) -> Expression:
+    op, value, path = condition.op, condition.value, condition.operand.path
+    if op in _NOT_HERE:
+        raise PlanError("PGRST127", "Feature not implemented", details=f"The operator {op} is not available on SQLite.")
+    left, type_ = typed.expression, typed.type
+    if path:
+        found = json_path(typed, path)
+        left, type_ = found.expression, found.type
+    if op == "is":
+        return _is(left, str(value))
+    if not isinstance(value, Slot):
+        raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
+    ranked = op in _RANKED and bool(labels_of(type_))
+    if ranked or (op in _COMPARED and family_of(type_) in COLLATIONS):
+        left = ordered(Typed(left, type_))
+    test = _test(op, left, type_)
+    if op == "in":
+        return left.in_(_listed(value, _encoder(op, type_)))
+    if condition.quantifier is not None:
+        return _quantified(left, value, condition, test, _encoder(op, type_))
+    return test(_one(value, op, type_))
+
+
+def guard(condition: Compare) -> Expression | None:
+    """A regular expression is tried on nothing, before any row is."""
+    value = condition.value
+    if condition.op not in ("match", "imatch") or not isinstance(value, Slot):
+        return None
+    nothing, exact = word(""), number(0)
+    if condition.quantifier is None:
+        tried = sa.func.backstay_regex(nothing, _one(value, condition.op, sa.Text()), exact, type_=sa.Boolean())
+        return tried.is_not(None)
+    patterns = SlotParameter.of(value.index, lambda texts: _json_list([bounded_pattern(t) for t in texts]), sa.Text())
+    return sa.func.backstay_patterns(patterns, type_=sa.Integer()).is_not(None)
+
+
+Test = Callable[[Expression], Expression]
+
+
+def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
+    match op:
+        case "eq" | "neq" | "gt" | "gte" | "lt" | "lte":
+            return lambda right: left.op(_COMPARISONS[op], is_comparison=True, return_type=sa.Boolean())(right)
+        case "isdistinct":
+            return lambda right: left.is_distinct_from(right)
+        case "like":
+            return lambda right: left.op("GLOB", is_comparison=True, return_type=sa.Boolean())(right)
+        case "ilike":
+            lowered = sa.func.backstay_lower(left)
+            return lambda right: lowered.op("GLOB", is_comparison=True, return_type=sa.Boolean())(right)
+        case "match" | "imatch":
+            fold: Expression = sa.literal_column("1" if op == "imatch" else "0")
+            return lambda right: sa.func.backstay_regex(left, right, fold, type_=sa.Boolean())
+        case "cs" | "cd" if family_of(type_) == "array":
+            contains = sa.func.backstay_array_contains
+            return lambda right: contains(*((left, right) if op == "cs" else (right, left)), type_=sa.Boolean())
+        case "cs":
+            return lambda right: sa.func.backstay_json_contains(left, right, type_=sa.Boolean())
+        case "cd":
+            return lambda right: sa.func.backstay_json_contains(right, left, type_=sa.Boolean())
+        case "ov":
+            return lambda right: _overlaps(left, right)
+        case "in":
+            return lambda right: left == right
+        case _:
+            raise PlanError("PGRST100", f"unknown operator {op}")
+
+
+def _overlaps(left: Expression, right: Expression) -> Expression:
+    mine = sa.func.json_each(left).table_valued("value", name="mine")
+    theirs = sa.func.json_each(right).table_valued("value", name="theirs")
+    found: sa.Select[Any] = (
+        sa.select(sa.literal_column("1")).select_from(mine).where(mine.c.value.in_(sa.select(theirs.c.value)))
+    )
+    return sa.case((left.is_not(None), found.exists()))
+
+
+def _is(left: Expression, word: str) -> Expression:
+    match word:
+        case "null" | "unknown":
+            return left.is_(None)
+        case "not_null":
+            return left.is_not(None)
+        case _:
+            return left.is_(sa.true() if word == "true" else sa.false())
+
+
+def _quantified(
+    left: Expression, value: Slot, condition: Compare, test: Test, encode: Callable[[Any], Any]
+) -> Expression:
+    """``op(any)``, ``op(all)`` as a test over the list's rows.
+
+    As in PostgreSQL, an empty list decides by itself; else the answer is NULL where the column is.
+    """
+    each = _each(value, encode)
+    passes = test(each.c.value)
+    if condition.quantifier == "any":
+        found: Expression = sa.select(sa.literal_column("1")).select_from(each).where(passes).exists()
+    else:
+        found = ~sa.select(sa.literal_column("1")).select_from(each).where(sa.not_(passes)).exists()
+    empty = ~sa.select(sa.literal_column("1")).select_from(_each(value, encode)).exists()
+    return sa.case(
+        (left.is_not(None), found), (empty, sa.literal_column("0" if condition.quantifier == "any" else "1"))
+    )
+
+
+def _one(value: Slot, op: str, type_: sa.types.TypeEngine[Any]) -> Expression:
+    return SlotParameter.of(value.index, _encoder(op, type_), sa.types.NULLTYPE)
+
+
+def _each(value: Slot, encode: Callable[[Any], Any]) -> Any:
+    parameter = SlotParameter.of(value.index, lambda texts: _json_list([encode(t) for t in texts]), sa.Text())
+    return sa.func.json_each(parameter).table_valued("value", name="listed")
+
+
+def _listed(value: Slot, encode: Callable[[Any], Any]) -> Any:
+    each = _each(value, encode)
+    return sa.select(each.c.value)
+
+
+def _json_list(values: list[Any]) -> str:
+    if any(isinstance(value, bytes) for value in values):
+        raise PlanError("PGRST127", "Feature not implemented", details="Lists of bytes are not available on SQLite.")
+    return json.dumps(values, ensure_ascii=False)
+
+
+def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
+    """From the client's text to what SQLite compares with."""
+    if op in ("like", "ilike"):
+        return _glob if op == "like" else _lower_glob
+    if op in ("match", "imatch"):
+        return bounded_pattern
+    if op in _RANKED and (labels := labels_of(type_)):
+        read = coercion(type_)
+        return lambda text: labels.index(read(text))
+    return coercion(type_)
+
+
+def _glob(text: Any) -> str:
+    """PostgreSQL's LIKE pattern as a GLOB pattern: case-sensitive, native and indexable.
+
+    >>> _glob(r"50\\%*_[x]")
+    '50%*?[[]x]'
+    """
+    out: list[str] = []
+    characters = iter(like_pattern(text))
+    for character in characters:
+        if character == "%":
+            out.append("*")
+        elif character == "_":
+            out.append("?")
+        else:
+            literal = next(characters) if character == "\\" else character
+            out.append(f"[{literal}]" if literal in "*?[" else literal)
+    return "".join(out)
+
+
+def _lower_glob(text: Any) -> str:
+    return _glob(text.lower())

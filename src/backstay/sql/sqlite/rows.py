@@ -1,0 +1,47 @@
+"""Rows that a request brings."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+
+from backstay.catalog import Column
+from backstay.errors import PlanError
+from backstay.sql.dialect import Expression, Listed
+from backstay.sql.parameters import SlotParameter
+
+
+def listed(columns: Sequence[Column], slot: int) -> Listed:
+    """``json_each(?)`` over an array of arrays: one parameter, whatever the number of rows."""
+    parameter = SlotParameter.of(slot, lambda packed: packed, sa.Text())
+    rows = sa.func.json_each(parameter).table_valued("key", "value", name=f"_l{slot}")
+    values = tuple(_unpacked(column, rows.c.value, i) for i, column in enumerate(columns))
+    return Listed(rows, values, rows.c.key)
+
+
+def _unpacked(column: Column, row: Expression, index: int) -> Expression:
+    found = row.op("->>", return_type=column.type)(sa.literal_column(str(index)))
+    return sa.func.unhex(found, type_=column.type) if column.family == "bytes" else found
+
+
+def packed(rows: Sequence[Sequence[Any]]) -> str:
+    return json.dumps(
+        [[v.hex() if isinstance(v, bytes) else finite(v) for v in row] for row in rows], ensure_ascii=False
+    )
+
+
+def finite(value: Any) -> Any:
+    """*value*, unless it is a float that SQLite would store as NULL, or could not show in JSON."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise PlanError(
+            "PGRST127", "Feature not implemented", details="On SQLite, a float is neither NaN nor an infinity."
+        )
+    return value
+
+
+def key_out(column: Column) -> Expression:
+    return sa.func.hex(column.sql) if column.family == "bytes" else sa.type_coerce(column.sql, sa.types.NULLTYPE)
