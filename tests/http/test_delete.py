@@ -96,3 +96,18 @@ def test_filter_by_embed(api: Api) -> None:
     reply = api.delete("bookings?select=id,addresses!inner()", as_="svc", prefer=RETURN)
     assert [2] == reply.ids
     assert [1] == [row["id"] for row in api.rows("bookings")]
+
+
+@pytest.mark.parametrize("page", ["limit=1", "offset=1", "limit=1&order=id"])
+def test_a_page_spares_no_rows_and_so_is_refused(api: Api, page: str) -> None:
+    """limit does not narrow a DELETE or a PATCH; where nothing is sent back it is refused, and nothing is written."""
+    before = api.get("products?select=id,stock&order=id", as_="svc").json
+    assert (400, "PGRST127") == _refused(api, "DELETE", page)
+    assert (400, "PGRST127") == _refused(api, "PATCH", page)
+    assert before == api.get("products?select=id,stock&order=id", as_="svc").json
+
+
+def _refused(api: Api, method: str, page: str) -> tuple[int, str | None]:
+    path = f"products?id=gt.0&{page}"
+    reply = api.delete(path, as_="svc") if method == "DELETE" else api.patch(path, as_="svc", json={"stock": 1})
+    return reply.status, reply.code

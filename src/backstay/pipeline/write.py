@@ -182,6 +182,7 @@ class Writes:
     # -- update ------------------------------------------------------------------------------------------------------
 
     async def _update(self, ask: Ask) -> Written:
+        _refuse_page(ask)
         payload = self._payload(ask)
         if len(payload.rows) > 1:
             raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
@@ -214,6 +215,7 @@ class Writes:
     # -- delete ------------------------------------------------------------------------------------------------------
 
     async def _delete(self, ask: Ask) -> Written:
+        _refuse_page(ask)
         key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
         principal = ask.request.principal
@@ -363,6 +365,19 @@ def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
             "21000",
             "ON CONFLICT DO UPDATE command cannot affect row a second time",
             hint="Ensure that no rows within the same command have duplicate constrained values.",
+        )
+
+
+def _refuse_page(ask: Ask) -> None:
+    """A page narrows what is sent back, never what is written: asked of a write that sends nothing back, it was meant
+    to spare rows, and would not.
+    """
+    if not ask.representation and any(not path for path, _ in ask.shape.pages):
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details="limit and offset do not narrow the rows that a PATCH or DELETE writes.",
+            hint="Filter by the keys of the rows, e.g. id=in.(1,2,3).",
         )
 
 

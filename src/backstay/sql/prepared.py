@@ -93,7 +93,7 @@ def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
     read = coercion(type_)
 
     # One caller asks many times: remembering costs 0.1 µs, converting an id 3 to 6.
-    @lru_cache(maxsize=4096, typed=True)
+    @lru_cache(maxsize=256, typed=True)
     def convert(value: Any) -> Any:
         if family == "boolean" and isinstance(value, bool):
             return process(value) if process is not None else value
