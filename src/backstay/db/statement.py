@@ -39,11 +39,14 @@ class Database(Protocol):
         """
         ...
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
+    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
         """Run *steps* in one transaction and return their outcome after the commit is durable.
 
         *steps* must have no effect but its statements: it is called again when the transaction has to be run again.
         A statement's failure is thrown into the generator, which may raise a better error but cannot go on.
+
+        *alone* promises that the first statement is the whole write: nothing after it can refuse it, and what else is
+        asked only reads.  A database may then commit that statement by itself, and save a transaction's round trips.
 
         With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.
         """

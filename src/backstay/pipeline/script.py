@@ -67,6 +67,17 @@ class Batch:
     expected: int | None = None
 
 
+def is_one_statement(batches: Sequence[Batch], demands: Demands) -> bool:
+    """Whether `write_steps` is one statement that nothing after it could refuse, so that it needs no transaction."""
+    if len(batches) != 1 or demands != Demands() or batches[0].script.probe is not None:
+        return False
+    script = batches[0].script
+    if script.alone is not None:
+        return True
+    settled = script.check is None and script.parents is None and script.read is None
+    return settled and script.judged_first and batches[0].expected == 1
+
+
 def write_steps(
     batches: Sequence[Batch],
     order: Sequence[int] | None,

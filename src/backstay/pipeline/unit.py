@@ -61,7 +61,7 @@ class Joined:
         rows = await run_inside(statement)
         return rows[0] if rows else ()
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False) -> T:
+    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""
         return await drive_async(steps(), run_inside)
 

@@ -13,7 +13,7 @@ from backstay.errors import DatabaseError, PlanError
 from backstay.pipeline.refusal import Parent, explained, parents_of, rival_of
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
+from backstay.pipeline.script import Batch, Demands, Script, delete_steps, is_one_statement, write_steps
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone
 from backstay.plan.fill import Pair, fill_rows
@@ -138,7 +138,9 @@ class Writes:
         def steps() -> Steps[Written]:
             return write_steps(flat, order, ask.values, ask.request.principal, ask.demands)
 
-        return await self._run(ask, steps, [row for _, row in next(iter(groups.values()))], frozenset(payload.keys))
+        rows = [row for _, row in next(iter(groups.values()))]
+        alone = is_one_statement(flat, ask.demands)
+        return await self._run(ask, steps, rows, frozenset(payload.keys), alone=alone)
 
     def _insert_batch(
         self,
@@ -306,10 +308,14 @@ class Writes:
         steps: Callable[[], Steps[Written]],
         rows: Sequence[Mapping[str, Any]],
         written: frozenset[str],
+        *,
+        alone: bool = False,
     ) -> Written:
         zone = ask.preferences.timezone
         try:
-            return await self._database.transact(steps if zone is None else lambda: in_zone(zone, steps()))
+            if zone is not None:
+                return await self._database.transact(lambda: in_zone(zone, steps()))
+            return await self._database.transact(steps, alone=alone)
         except PlanError:
             raise
         except Exception as error:
