@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -193,12 +194,14 @@ World = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def worlds(request: pytest.FixtureRequest) -> Iterator[Worlds]:
-    loop = asyncio.new_event_loop()
-    with quick_folder() as folder, database(request.param, folder, loop, "worlds") as url:
+    with (
+        closing(asyncio.new_event_loop()) as loop,
+        quick_folder() as folder,
+        database(request.param, folder, loop, "worlds") as url,
+    ):
         found = Worlds(request.param, url, loop)
         yield found
         found.close()
-    loop.close()
 
 
 class Worlds:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -47,8 +48,7 @@ def plant(kind: str, url: str, loop: asyncio.AbstractEventLoop) -> None:
 
 
 def served(kind: str, folder: Path, name: str, **options: Any) -> Iterator[Api]:
-    loop = asyncio.new_event_loop()
-    with database(kind, folder, loop, name) as url:
+    with closing(asyncio.new_event_loop()) as loop, database(kind, folder, loop, name) as url:
         plant(kind, url, loop)
         asked = {"schema": ("harbour", "yard"), "open_to": "anon", "allow_aggregates": True, **options}
         if kind == "sqlite" and "schema" not in options:
@@ -58,7 +58,6 @@ def served(kind: str, folder: Path, name: str, **options: Any) -> Iterator[Api]:
         loop.run_until_complete(started.__aenter__())
         yield Api(kind, app, loop, lambda: None)
         loop.run_until_complete(started.__aexit__(None, None, None))
-    loop.close()
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -19,8 +20,8 @@ from tests.http.shop_app import SECRET
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     import asyncpg
 
-    loop = asyncio.new_event_loop()
-    with database("postgresql", tmp_path_factory.mktemp("port"), loop, "routines") as url:
+    folder = tmp_path_factory.mktemp("port")
+    with closing(asyncio.new_event_loop()) as loop, database("postgresql", folder, loop, "routines") as url:
 
         async def run() -> None:
             own = await asyncpg.connect(url)
@@ -35,7 +36,6 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
         loop.run_until_complete(started.__aenter__())
         yield Api("postgresql", app, loop, lambda: None)
         loop.run_until_complete(started.__aexit__(None, None, None))
-    loop.close()
 
 
 @pytest.mark.parametrize(
