@@ -208,6 +208,40 @@ def test_production_refuses_secrets_that_everybody_knows(tmp_path: Path, secret:
     assert secret == load(tmp_path, JWT_SECRET=secret).jwt_secret
 
 
+KEYS = "new:" + "0123456789abcdef" * 4 + ",old:" + "fedcba9876543210" * 4
+
+
+def test_encryption_keys_stand_in_a_variable_or_a_file(tmp_path: Path) -> None:
+    """EN2: newest first, and SE4: shown by their ids only."""
+    path = tmp_path / "keys"
+    path.write_text(KEYS.replace(",", "\n") + "\n")
+    path.chmod(0o640)
+    given, read = load(tmp_path, ENCRYPTION_KEYS=KEYS), load(tmp_path, ENCRYPTION_KEYS_FILE=str(path))
+    assert given.encryption_keys is not None
+    assert ("new", "old") == given.encryption_keys.ids
+    assert given.encryption_keys == read.encryption_keys
+    assert "new:***, old:***" == given.redacted()["encryption_keys"]
+    assert "0123456789abcdef" not in repr(given)
+
+
+def test_a_desk_makes_its_own_encryption_key_and_production_does_not(tmp_path: Path) -> None:
+    """SE1: two installations never share one; production needs one only where a model encrypts."""
+    made = load(tmp_path).encryption_keys
+    assert made is not None
+    assert made == load(tmp_path).encryption_keys
+    other = tmp_path / "other"
+    other.mkdir()
+    assert made != load(other).encryption_keys
+    assert load(tmp_path, PROFILE="prod", JWT_SECRET=SECRET).encryption_keys is None
+
+
+def test_a_malformed_encryption_key_stops_the_start(tmp_path: Path) -> None:
+    """The message says which entry, and shows nothing of it."""
+    with pytest.raises(ConfigError, match="bytes for the key new") as caught:
+        load(tmp_path, ENCRYPTION_KEYS="new:0123456789abcdef")
+    assert ("BST-E501", False) == (caught.value.code, "0123456789abcdef" in str(caught.value))
+
+
 def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     """SE4: neither the dump of the settings nor an error repeats a secret."""
     settings = load(tmp_path, DATABASE="postgresql://ann:hunter2@db/shop", JWT_SECRET=SECRET)

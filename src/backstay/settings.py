@@ -17,6 +17,7 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
+from backstay.crypt import Keyring, own_keyring
 from backstay.errors import ConfigError
 from backstay.secret import own_secret, read_secret, secret_fault
 
@@ -92,6 +93,10 @@ _ORIGINS: Final = Kind(
     _parse_origins,
     lambda origins: origins == ("*",) or all(_ORIGIN.fullmatch(origin) for origin in origins),
 )
+#: `Keyring.parse` says itself what is wrong, without the keys.
+_KEYS: Final = Kind(
+    "`ID:KEY`, newest first, separated by commas; a key is 32 bytes as hexadecimal or base64", Keyring.parse
+)
 _JWKS: Final = Kind("a key set of ES256 public keys, each with its own kid", _parse_jwks, _are_es256_public_keys)
 
 
@@ -119,6 +124,13 @@ class Settings:
     )
     jwks: Mapping[str, Any] | None = _setting(
         _JWKS, None, "Public keys that verify ES256 tokens of another issuer: a path, or the JSON itself.", shown="none"
+    )
+    encryption_keys: Keyring | None = _setting(
+        _KEYS,
+        None,
+        "Encrypt what the database must not show; the first one writes, all read.",
+        secret=True,
+        shown="made on the first start in `.backstay/encryption_keys` (profile `dev` only)",
     )
     host: str = _setting(_TEXT, "127.0.0.1", "The address to listen on.")
     port: int = _setting(_between(1, 65535), 8000, "The port to listen on.")
@@ -166,7 +178,7 @@ class Settings:
         """Settings from *environ*; *folder* is where ``.backstay/secret`` lives, by default the current one.
 
         Raises:
-            ConfigError: BST-E401 to BST-E408; ``docs/reference/errors.md`` has a row for each.
+            ConfigError: BST-E401 to BST-E408, BST-E501; ``docs/reference/errors.md`` has a row for each.
         """
         refuse_unknown(environ)
         values = {spec.name: value for spec in fields(cls) if (value := _read(spec, environ)) is not None}
@@ -179,12 +191,21 @@ class Settings:
                     "The profile prod needs BACKSTAY_JWT_SECRET, BACKSTAY_JWT_SECRET_FILE or BACKSTAY_JWKS",
                     hint="Make a secret with: openssl rand -hex 32",
                 )
+        if "encryption_keys" not in values and values.get("profile", "dev") != "prod":
+            # Production needs them only where something is encrypted, which the models tell and not the environment.
+            values["encryption_keys"] = own_keyring((folder or Path.cwd()) / ".backstay")
         return cls(**values)
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by name, with passwords and secrets replaced by ``***``."""
         shown = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return shown | {"database": redact_url(self.database), "jwt_secret": "***" if self.jwt_secret else None}
+        return shown | {
+            "database": redact_url(self.database),
+            "jwt_secret": "***" if self.jwt_secret else None,
+            "encryption_keys": ", ".join(f"{name}:***" for name in self.encryption_keys.ids)
+            if self.encryption_keys
+            else None,
+        }
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.redacted().items())})"
