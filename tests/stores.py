@@ -20,6 +20,7 @@ from tests.http.api import database
 
 _TRUNCATE = """DO $$ DECLARE found text; BEGIN
 SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') INTO found FROM pg_tables WHERE schemaname = 'public';
+PERFORM set_config('session_replication_role', 'replica', true);
 IF found IS NOT NULL THEN EXECUTE 'TRUNCATE ' || found || ' RESTART IDENTITY CASCADE'; END IF; END $$"""
 
 
