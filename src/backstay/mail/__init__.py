@@ -1,0 +1,21 @@
+"""Mail: what flows want sent, kept in the outbox until somebody has taken it over."""
+
+from backstay.mail.address import Address, masked, parse_address
+from backstay.mail.letter import KINDS, Kind, Letter, Mail
+from backstay.mail.outbox import Seal, enqueue
+from backstay.mail.transport import Transport, TryLater, Undeliverable
+
+__all__ = [
+    "KINDS",
+    "Address",
+    "Kind",
+    "Letter",
+    "Mail",
+    "Seal",
+    "Transport",
+    "TryLater",
+    "Undeliverable",
+    "enqueue",
+    "masked",
+    "parse_address",
+]
