@@ -18,7 +18,7 @@ from backstay.db.statement import Statement
 from backstay.db.store import Store
 from tests.http.api import database
 
-_TRUNCATE = """DO $$ DECLARE found text; BEGIN
+TRUNCATE = """DO $$ DECLARE found text; BEGIN
 SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') INTO found FROM pg_tables WHERE schemaname = 'public';
 PERFORM set_config('session_replication_role', 'replica', true);
 IF found IS NOT NULL THEN EXECUTE 'TRUNCATE ' || found || ' RESTART IDENTITY CASCADE'; END IF; END $$"""
@@ -46,6 +46,6 @@ async def store(store_url: str) -> AsyncIterator[Store]:
         await opened.create_tables(Own.metadata)
         yield Store(opened, sql_dialect(opened.name).compiler)
         if opened.name == "postgresql":
-            await opened.fetch(Statement(_TRUNCATE))
+            await opened.fetch(Statement(TRUNCATE))
     finally:
         await opened.close()

@@ -6,9 +6,10 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
@@ -20,17 +21,24 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.adapters.load import open_database
 from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
+from backstay.auth.moment import utc_now
+from backstay.auth.office import Office
+from backstay.auth.options import AuthOptions
 from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
+from backstay.db.own import Own
 from backstay.db.statement import Database
+from backstay.db.store import Store
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
+from backstay.http.auth import auth_problem
+from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
-from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.sql.dialect import SqlDialect
 
@@ -95,6 +103,9 @@ class Backstay:
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
+        self._office: Office | None = None
+        #: The time of day, which tests turn.
+        self._now: Callable[[], datetime] = utc_now
 
     @classmethod
     def reflect(
@@ -213,11 +224,14 @@ class Backstay:
                     await database.create_tables(self.metadata)
                     await database.create_tables(idempotency.TABLES)
                 self._database = database
-                self._kernel = self._wired(settings, surfaces, database)
+                self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
                     await lifespan.start()
             except BaseException:
+                office, self._office = self._office, None
                 self._database = self._kernel = None
+                if office is not None:
+                    await office.close()
                 await database.close()
                 raise
 
@@ -238,16 +252,30 @@ class Backstay:
         async with self._starting:
             for lifespan in reversed(self._lifespans):
                 await lifespan.stop()
+            office, self._office = self._office, None
+            if office is not None:
+                await office.close()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
 
-    def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
+    async def _opened_office(self, settings: Settings, database: Database, verifier: TokenVerifier) -> Office | None:
+        """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
+        if self._reflection is not None or not settings.accounts or settings.encryption_keys is None:
+            return None
+        await database.create_tables(Own.metadata)
+        store = Store(database, sql_dialect(database.name).compiler)
+        return await Office.open(
+            store, auth_options(settings, self.title), settings.encryption_keys, verifier, now=self._now
+        )
+
+    async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
             roles=_roles(rules, self._functions.values()),
+            clock=lambda: self._now().timestamp(),
         )
         behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
@@ -262,11 +290,19 @@ class Backstay:
         }
         if self._reflection is not None:
             planes = {name: Terse(plane) for name, plane in planes.items()}
+        credentials: Callable[[Mapping[bytes, bytes]], Principal] = Credentials(verifier.verify)
+        office = self._office = await self._opened_office(settings, database, verifier)
+        beside: tuple[Beside, ...] = ()
+        if office is not None:
+            beside = (Beside("/auth/v1/", office.plane(credentials), auth_problem),)
+            credentials = office.believing(credentials)
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
-            Credentials(verifier.verify),
+            credentials,
             behind,
             cors=CorsPolicy(settings.cors_origins),
+            guard=None if office is None else office.trust,
+            beside=beside,
         )
 
 
@@ -318,6 +354,23 @@ def reflected_app() -> Backstay:
         allow_aggregates=bool(asked.get("allow_aggregates")),
         max_rows=asked.get("max_rows"),
         functions=asked.get("functions") or (),
+    )
+
+
+def auth_options(settings: Settings, title: str) -> AuthOptions:
+    """What *settings* say of accounts."""
+    confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
+    return AuthOptions(
+        public_url=settings.address,
+        site_url=settings.site_url or settings.address,
+        redirect_urls=settings.redirect_urls,
+        site_name=title,
+        signup=settings.signup,
+        autoconfirm=not confirmed,
+        anonymous_sign_ins=settings.anonymous_sign_ins,
+        access_seconds=settings.access_token_seconds,
+        session_idle=timedelta(days=settings.session_idle_days),
+        session_lifetime=timedelta(days=settings.session_days),
     )
 
 

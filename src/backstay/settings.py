@@ -57,6 +57,16 @@ def _parse_origins(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _parse_web_url(text: str) -> str:
+    return text.strip().rstrip("/")
+
+
+def _parse_on_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError(text)
+    return text == "on"
+
+
 def _parse_jwks(text: str) -> Mapping[str, Any]:
     """A JSON Web Key Set (RFC 7517), or the path of a file that holds one."""
     import msgspec  # here, because most apps have no key set and `backstay --help` is fast without it
@@ -88,6 +98,9 @@ _TEXT: Final = Kind("text", str)
 _DATABASE_URL: Final = Kind(
     "a URL like sqlite:///app.db or postgresql://user@host/name", str, lambda url: bool(_DATABASE.fullmatch(url))
 )
+_WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
+_PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
+_ON_OFF: Final = Kind("`on` or `off`", _parse_on_off, lambda value: isinstance(value, bool))
 _ORIGINS: Final = Kind(
     "`*`, or origins like https://app.example.org separated by commas",
     _parse_origins,
@@ -145,6 +158,31 @@ class Settings:
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )
+    accounts: bool = _setting(_ON_OFF, True, "Whether the app has accounts, at `/auth/v1`.", shown="`on`")
+    public_url: str | None = _setting(
+        _WEB_URL, None, "Where the API is reached; links in mails begin with it.", shown="`http://` host and port"
+    )
+    site_url: str | None = _setting(
+        _WEB_URL, None, "Where the app is reached; people are sent back there.", shown="the public URL"
+    )
+    redirect_urls: tuple[str, ...] = _setting(
+        _PATTERNS, (), "Where people may be sent back to besides the site; `*` stands for a part.", shown="none"
+    )
+    signup: bool = _setting(_ON_OFF, True, "Whether people may make accounts themselves.", shown="`on`")
+    email_confirmation: bool | None = _setting(
+        _ON_OFF,
+        None,
+        "Whether an account's address must be confirmed by mail before it can sign in.",
+        shown="`on` in the profile `prod`, else `off`",
+    )
+    anonymous_sign_ins: bool = _setting(
+        _ON_OFF, False, "Whether people may have accounts without address and password.", shown="`off`"
+    )
+    access_token_seconds: int = _setting(
+        _between(600, 3600), 3600, "Seconds that an access token is good for; a session is carried on past them."
+    )
+    session_idle_days: int = _setting(_between(1, 30), 7, "Days after which an unused session ends.")
+    session_days: int = _setting(_between(1, 365), 30, "Days after which a session ends, however it is used.")
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
     )
@@ -167,6 +205,12 @@ class Settings:
                 f"BACKSTAY_WORKERS is {self.workers}, but a SQLite file has one writer and so takes one worker",
                 hint="Set BACKSTAY_WORKERS=1, or BACKSTAY_DATABASE to a postgresql:// URL.",
             )
+
+    @property
+    def address(self) -> str:
+        """Where the API is reached: *public_url*, else *host* and *port*."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -27,7 +27,7 @@ from backstay.http.problem import crash, problem
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
 from backstay.pipeline import DataPlane, DataRequest
-from backstay.policy.principal import Principal
+from backstay.policy.principal import ANONYMOUS, Principal
 from backstay.response.reply import Headers, Reply
 
 _LOG: Final = logging.getLogger("backstay.http")
@@ -45,6 +45,23 @@ _HEALTHY: Final = Reply(200, ((b"content-type", b"application/json"),), b'{"stat
 _HEALTH_METHODS: Final = Reply(405, ((b"allow", b"GET, HEAD"),))
 
 
+class Guard(Protocol):
+    """What is known of revoked sessions and keys, and must not be old: `backstay.auth.Trust`."""
+
+    @property
+    def is_stale(self) -> bool: ...
+
+    async def refresh(self) -> None: ...
+
+
+class Beside(NamedTuple):
+    """Another API beside the data plane: it authenticates by itself, and says its errors its own way."""
+
+    prefix: str
+    plane: DataPlane
+    problem: Callable[[BackstayError, Mapping[bytes, bytes]], Reply]
+
+
 class Kernel:
     """Backstay as an ASGI app.
 
@@ -56,6 +73,8 @@ class Kernel:
         cors: see `CorsPolicy`; for the data plane and ``/health`` only.
         hosts: names that a Host header may carry, ``.suffix`` for all under it; ``None``: any well-formed one (WB6).
         health: answers ``/health``; must be O(1) and without I/O (LM11).
+        guard: is made fresh before *authenticate* is asked (TK5).
+        beside: the APIs that are not the data plane's.
     """
 
     def __init__(
@@ -68,6 +87,8 @@ class Kernel:
         cors: CorsPolicy | None = None,
         hosts: frozenset[str] | None = None,
         health: Callable[[], Reply] = lambda: _HEALTHY,
+        guard: Guard | None = None,
+        beside: tuple[Beside, ...] = (),
     ) -> None:
         self._data = data
         self._authenticate = authenticate
@@ -76,6 +97,8 @@ class Kernel:
         self._cors = cors or CorsPolicy()
         self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
         self._health = health
+        self._guard = guard
+        self._beside = beside
         self._body = BodyReader(self._limits)
         self._running = 0
 
@@ -93,17 +116,24 @@ class Kernel:
             elif path == _HEALTH:
                 await self._serve(scope, receive, send, None)
             else:
+                for one in self._beside:
+                    if path.startswith(one.prefix):
+                        await self._serve(scope, receive, send, path[len(one.prefix) :], one)
+                        return
                 await self._pass_on(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._pass_on_socket(scope, receive, send)
         else:
             await self._behind(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, path: str | None) -> None:
-        """Answer a data request for *path*, or for ``/health`` when it is ``None``."""
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, path: str | None, beside: Beside | None = None
+    ) -> None:
+        """Answer a request for *path* to the data plane or to *beside* it; ``/health`` when *path* is ``None``."""
         method: str = scope["method"]
         principal: Principal | None = None
         cors: Headers = ()
+        headers: Mapping[bytes, bytes] = {}
         self._running += 1
         try:
             headers = read_headers(scope["headers"], self._limits)
@@ -122,29 +152,33 @@ class Kernel:
                     body = b""
                 else:
                     body = await self._body.read(receive, headers)
-                principal = self._authenticate(headers)
-                reply = await self._data.answer(
-                    DataRequest(
-                        method,
-                        path,
-                        scope["query_string"],
-                        headers,
-                        body,
-                        principal,
-                        scope.get("root_path", ""),
-                        scope.get("raw_path") or b"",
-                    )
+                if self._guard is not None and self._guard.is_stale:
+                    await self._guard.refresh()
+                principal = ANONYMOUS if beside is not None else self._authenticate(headers)
+                client = scope.get("client")
+                request = DataRequest(
+                    method,
+                    path,
+                    scope["query_string"],
+                    headers,
+                    body,
+                    principal,
+                    scope.get("root_path", ""),
+                    scope.get("raw_path") or b"",
+                    client[0] if client else "",
                 )
+                reply = await (self._data if beside is None else beside.plane).answer(request)
             _refuse_line_breaks(reply)
         except BackstayError as error:
-            reply = problem(error, principal)
+            reply = problem(error, principal) if beside is None else beside.problem(error, headers)
             if reply.status >= 500 and reply.status != 503:
                 # The client cannot mend it, so the operator must see it.  503 is load: a line for each adds to it.
                 _LOG.warning("%s %.200r was answered %s", method, scope["path"], error.code, exc_info=error)
         except ClientGone:
             return
         except Exception as error:
-            reply = crash(error, method, scope["path"])
+            fault = crash(error, method, scope["path"])
+            reply = problem(fault, None) if beside is None else beside.problem(fault, headers)
         finally:
             self._running -= 1
         if reply.stream is None:
@@ -174,7 +208,7 @@ class Kernel:
         except BackstayError as error:
             reply = problem(error, None)
         except Exception as error:
-            reply = crash(error, scope["method"], scope["path"])
+            reply = problem(crash(error, scope["method"], scope["path"]), None)
             if shield.started and not shield.ended:
                 # Half an answer is out: only an abort tells the client that it is not a whole one.
                 raise

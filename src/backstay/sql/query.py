@@ -77,7 +77,7 @@ class Query(Generic[P]):
         """The query in *dialect*'s SQL: made when it is first asked for."""
         found = self._compiled.get(dialect.name)
         if found is None:
-            parameters: Any = {name: sa.bindparam(name) for name in self._signature.parameters}
+            parameters: Any = {name: sa.bindparam(name, None, required=False) for name in self._signature.parameters}
             build: Callable[..., sa.Executable] = self._build
             found = self._compiled[dialect.name] = _compile(build(**parameters), dialect)
         return found
@@ -98,7 +98,7 @@ def query(build: Callable[P, sa.Executable]) -> Query[P]:
     in; give it one where there is none: ``sa.type_coerce(at, sa.DateTime(timezone=True))``.
 
     A row is a named tuple of the selected or returned columns.  Column defaults written in Python are not applied: an
-    insert names every value.  A list of values is no parameter: use a condition for each, or JSON.
+    insert names every value.  A list of values is no parameter, though it may be a constant.
     """
     return Query(build)
 
@@ -109,7 +109,8 @@ def _compile(statement: sa.Executable, dialect: SaDialect) -> Compiled:
     for name in compiled.positiontup or ():
         parameter = compiled.binds.get(name)
         if parameter is None:
-            raise TypeError(f"a query cannot take a list: {statement}")
+            arguments.append(_listed(name, compiled, dialect))
+            continue
         process = parameter.type.dialect_impl(dialect).bind_processor(dialect)
         arguments.append((str(parameter.key), parameter.effective_value, process))
     columns = []
@@ -117,6 +118,13 @@ def _compile(statement: sa.Executable, dialect: SaDialect) -> Compiled:
         columns.append((str(column.key), _reader(column.type, dialect)))
     row: Any = namedtuple("Row", [name for name, _ in columns])  # type: ignore[misc]
     return Compiled(str(compiled), tuple(arguments), tuple(columns), row)
+
+
+def _listed(name: str, compiled: Any, dialect: SaDialect) -> tuple[str, Any, Any]:
+    """A constant of an ``IN`` list, which the compiler has split: its parts are not among the binds."""
+    whole = compiled.binds[name.rpartition("_")[0]]
+    process = whole.type.dialect_impl(dialect).bind_processor(dialect)
+    return name, compiled.construct_params(_check=False)[name], process
 
 
 def _gives_rows(statement: Any) -> bool:

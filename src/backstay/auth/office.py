@@ -1,0 +1,90 @@
+"""`Office`: the accounts of one running app, opened and closed with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Self
+
+from backstay.audit import AuditKeys, Event, record
+from backstay.auth.accounts import Accounts
+from backstay.auth.hashers import HashPool
+from backstay.auth.moment import utc_now
+from backstay.auth.options import AuthOptions
+from backstay.auth.plane import AuthPlane
+from backstay.auth.routes import ROUTES
+from backstay.auth.signing import ensure_keys
+from backstay.auth.token import TokenVerifier
+from backstay.auth.trust import Trust
+from backstay.crypt import Keyring
+from backstay.db.store import Store, Transaction
+from backstay.mail import Letter, enqueue
+from backstay.policy.principal import Principal
+
+
+class Office:
+    """Made by `open`; what it lends is good until `close`."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self.accounts = accounts
+
+    @property
+    def trust(self) -> Trust:
+        return self.accounts.trust
+
+    @classmethod
+    async def open(
+        cls,
+        store: Store,
+        options: AuthOptions,
+        keyring: Keyring,
+        verifier: TokenVerifier,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> Self:
+        """Make the signing keys where there are none, and load what is needed to believe a token."""
+        trust = Trust(store, keyring, lambda jwks: verifier.adopt(jwks, options.issuer), now=now)
+        await store.transact(lambda tx: ensure_keys(tx, keyring, now()))
+        await trust.refresh()
+        audit_keys = AuditKeys(keyring.newest.id, dict(zip(keyring.ids, keyring.derive_all("audit"), strict=True)))
+
+        def sealed(letter: bytes) -> bytes:
+            return keyring.seal(letter, purpose="mail", context="")
+
+        async def send(transaction: Transaction, letter: Letter) -> None:
+            await enqueue(
+                transaction, letter, now=now(), seal=lambda raw: keyring.seal(raw, purpose="mail", context="")
+            )
+
+        async def audit(transaction: Transaction, *events: Event) -> None:
+            await record(transaction, audit_keys, *events)
+
+        passwords = HashPool()
+        await passwords.prepare()
+        accounts = Accounts(
+            store=store,
+            options=options,
+            keyring=keyring,
+            trust=trust,
+            passwords=passwords,
+            send=send,
+            audit=audit,
+            posted=lambda: None,
+            now=now,
+            permissions={"admin": frozenset({"users:read", "users:write", "audit:read", "keys:write"})},
+        )
+        return cls(accounts)
+
+    def believing(
+        self, credentials: Callable[[Mapping[bytes, bytes]], Principal]
+    ) -> Callable[[Mapping[bytes, bytes]], Principal]:
+        """*credentials*, of callers who are still to be believed; await `Trust.refresh` before, when it is stale."""
+        admit = self.trust.admit
+        return lambda headers: admit(credentials(headers))
+
+    def plane(self, authenticate: Callable[[Mapping[bytes, bytes]], Principal]) -> AuthPlane:
+        """The accounts API."""
+        return AuthPlane(self.accounts, ROUTES, authenticate, lambda peer, headers: peer or "unknown")
+
+    async def close(self) -> None:
+        self.accounts.passwords.close()

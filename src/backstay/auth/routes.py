@@ -1,0 +1,16 @@
+"""Every route of the accounts API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from backstay.auth import about, account, logout, signin, signup
+from backstay.auth.route import Route
+
+ROUTES: Final[tuple[Route, ...]] = (
+    *signup.ROUTES,
+    *signin.ROUTES,
+    *account.ROUTES,
+    *logout.ROUTES,
+    *about.ROUTES,
+)
