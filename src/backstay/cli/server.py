@@ -106,6 +106,9 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
         log_level=_level(settings),
         access_log=False,
         server_header=False,
+        # Who the client is, http/client.py finds out, from the proxies that the operator trusts.  uvicorn would believe
+        # whatever comes from this machine (TH7).
+        proxy_headers=False,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[config.bind_socket()]).run()
