@@ -6,6 +6,7 @@ from backstay.mail.deliver import Deliverer, Render
 from backstay.mail.letter import KINDS, Kind, Letter, Mail
 from backstay.mail.outbox import Seal, enqueue
 from backstay.mail.patience import Patience
+from backstay.mail.render import Words
 from backstay.mail.transport import Transport, TryLater, Undeliverable
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Transport",
     "TryLater",
     "Undeliverable",
+    "Words",
     "enqueue",
     "masked",
     "parse_address",
