@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import open_database
+from backstay.adapters.load import open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
 from backstay.auth.token import TokenVerifier
@@ -32,7 +32,6 @@ from backstay.http.root import welcome
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
 from backstay.settings import Settings
-from backstay.sql.dialect import SqlDialect
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -319,20 +318,6 @@ def reflected_app() -> Backstay:
         max_rows=asked.get("max_rows"),
         functions=asked.get("functions") or (),
     )
-
-
-def sql_dialect(name: str) -> SqlDialect:
-    """How the database called *name* speaks."""
-    if name == "sqlite":
-        from backstay.adapters.sqlite.dialect import ApswDialect
-        from backstay.sql.sqlite import sqlite
-
-        return sqlite(ApswDialect())
-    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-
-    from backstay.sql.postgresql import postgresql
-
-    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

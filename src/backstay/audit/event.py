@@ -18,7 +18,7 @@ from uuid import UUID
 from backstay.observe import redact
 
 ActorKind: TypeAlias = Literal["anon", "user", "service", "admin", "system"]
-Detail: TypeAlias = str | int | bool | None | tuple[str, ...]
+Detail: TypeAlias = str | int | bool | tuple[str, ...] | None
 
 #: Characters of one text; the rest is cut.
 MAX_TEXT: Final = 500

@@ -60,7 +60,7 @@ for _ddl in (
     " WHEN EXISTS (SELECT 1 FROM backstay_audit WHERE seq = NEW.seq)"
     " BEGIN SELECT RAISE(ABORT, 'backstay_audit is append-only'); END",
 ):
-    sa.event.listen(_ENTRY, "after_create", sa.DDL(_ddl).execute_if(dialect="sqlite"))
+    sa.event.listen(_ENTRY, "after_create", sa.DDL(_ddl).execute_if(dialect="sqlite"))  # type: ignore[no-untyped-call]
 
 for _ddl in (
     "CREATE OR REPLACE FUNCTION backstay_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS"
@@ -69,4 +69,4 @@ for _ddl in (
     " FOR EACH STATEMENT EXECUTE FUNCTION backstay_audit_refuse()",
     "REVOKE UPDATE, DELETE, TRUNCATE ON backstay_audit FROM PUBLIC, CURRENT_USER",
 ):
-    sa.event.listen(_ENTRY, "after_create", sa.DDL(_ddl).execute_if(dialect="postgresql"))
+    sa.event.listen(_ENTRY, "after_create", sa.DDL(_ddl).execute_if(dialect="postgresql"))  # type: ignore[no-untyped-call]
