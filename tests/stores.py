@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from backstay.adapters.load import open_database
-from backstay.app import sql_dialect
+from backstay.adapters.load import open_database, sql_dialect
 from backstay.db.own import Own
 from backstay.db.statement import Statement
 from backstay.db.store import Store

@@ -284,3 +284,13 @@ def test_the_reference_page_has_the_table_of_the_code() -> None:
 def test_a_url_may_name_the_driver(tmp_path: Path, url: str, dialect: str) -> None:
     """URLs as SQLAlchemy writes them are taken too; the driver is ours either way."""
     assert dialect == load(tmp_path, DATABASE=url, JWT_SECRET=SECRET).dialect
+
+
+def test_secrets_are_known_by_value(tmp_path: Path) -> None:
+    """LG2: what the log must not show wherever it turns up, in each form that it may have."""
+    hex = "fedcba9876543210" * 4
+    found = load(
+        tmp_path, DATABASE="postgresql://ann:p%40ss@db/shop", JWT_SECRET=SECRET, ENCRYPTION_KEYS=f"k1:{hex}"
+    ).secrets()
+    assert {"p%40ss", "p@ss", SECRET, hex} <= set(found)
+    assert {"ann", "db", "k1"}.isdisjoint(found)

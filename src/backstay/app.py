@@ -18,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import open_database
+from backstay.adapters.load import open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
@@ -40,7 +40,6 @@ from backstay.http.root import welcome
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
-from backstay.sql.dialect import SqlDialect
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -372,20 +371,6 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         session_idle=timedelta(days=settings.session_idle_days),
         session_lifetime=timedelta(days=settings.session_days),
     )
-
-
-def sql_dialect(name: str) -> SqlDialect:
-    """How the database called *name* speaks."""
-    if name == "sqlite":
-        from backstay.adapters.sqlite.dialect import ApswDialect
-        from backstay.sql.sqlite import sqlite
-
-        return sqlite(ApswDialect())
-    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-
-    from backstay.sql.postgresql import postgresql
-
-    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

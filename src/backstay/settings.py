@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 import stat
@@ -16,12 +17,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
 from backstay.crypt import Keyring, own_keyring
 from backstay.errors import ConfigError
 from backstay.secret import own_secret, read_secret, secret_fault
 
 Server: TypeAlias = Literal["granian", "uvicorn"]
+LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -110,12 +113,23 @@ _ORIGINS: Final = Kind(
 _KEYS: Final = Kind(
     "`ID:KEY`, newest first, separated by commas; a key is 32 bytes as hexadecimal or base64", Keyring.parse
 )
+_ON_OFF: Final = Kind(
+    "`on` or `off`", lambda text: {"on": True, "off": False}.get(text, text), lambda v: v in (True, False)
+)
 _JWKS: Final = Kind("a key set of ES256 public keys, each with its own kid", _parse_jwks, _are_es256_public_keys)
 
 
-def _setting(kind: Kind, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None) -> Any:
-    """*shown* stands in the reference where the default is not a plain value."""
-    return field(default=default, metadata={"kind": kind, "meaning": meaning, "secret": secret, "shown": shown})
+def _setting(
+    kind: Kind, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None, own_file: bool = False
+) -> Any:
+    """*shown* stands in the reference where the default is not a plain value.
+
+    *own_file* says that in development the value stands in a file which is made where it is missing.
+    """
+    return field(
+        default=default,
+        metadata={"kind": kind, "meaning": meaning, "secret": secret, "shown": shown, "own_file": own_file},
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -134,6 +148,7 @@ class Settings:
         "Signs and verifies HS256 tokens; at least 32 bytes.",
         secret=True,
         shown="made on the first start in `.backstay/secret` (profile `dev` only)",
+        own_file=True,
     )
     jwks: Mapping[str, Any] | None = _setting(
         _JWKS, None, "Public keys that verify ES256 tokens of another issuer: a path, or the JSON itself.", shown="none"
@@ -144,6 +159,7 @@ class Settings:
         "Encrypt what the database must not show; the first one writes, all read.",
         secret=True,
         shown="made on the first start in `.backstay/encryption_keys` (profile `dev` only)",
+        own_file=True,
     )
     host: str = _setting(_TEXT, "127.0.0.1", "The address to listen on.")
     port: int = _setting(_between(1, 65535), 8000, "The port to listen on.")
@@ -190,6 +206,18 @@ class Settings:
     log_level: LogLevel = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "The least severe message logged."
     )
+    log_format: LogFormat | None = _setting(
+        _one_of("text", "json"),
+        None,
+        "How a line of the log is written.",
+        shown="`text`, and `json` in the profile `prod`",
+    )
+    access_log: bool = _setting(
+        _ON_OFF, False, "A line of the log for each request, with its status and time.", shown="`off`"
+    )
+    audit_anchor: str = _setting(
+        _TEXT, ".backstay/audit-anchor", "The file that keeps anchors of the audit log, best on another disk."
+    )
 
     def __post_init__(self) -> None:
         for spec in fields(self):
@@ -217,6 +245,24 @@ class Settings:
         """The kind of database that *database* names."""
         return "sqlite" if self.database.startswith("sqlite") else "postgresql"
 
+    @property
+    def logs_json(self) -> bool:
+        """Whether lines of the log are JSON: as *log_format* says, else in production."""
+        return (self.log_format or ("json" if self.profile == "prod" else "text")) == "json"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret among the values, as it may turn up in a text: for `Redactor`, and for nothing else."""
+        found: list[str] = []
+        for spec in fields(self):
+            value = getattr(self, spec.name) if spec.metadata["secret"] else None
+            if isinstance(value, Keyring):
+                for key in value.keys:
+                    codes = (base64.b64encode(key.material), base64.urlsafe_b64encode(key.material))
+                    found += [key.material.hex(), *(code.decode().rstrip("=") for code in codes)]
+            elif isinstance(value, str):
+                found += [value] if "://" not in value else _passwords_of(value)
+        return tuple(found)
+
     @classmethod
     def load(cls, environ: Mapping[str, str], *, folder: Path | None = None) -> Settings:
         """Settings from *environ*; *folder* is where ``.backstay/secret`` lives, by default the current one.
@@ -242,14 +288,17 @@ class Settings:
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by name, with passwords and secrets replaced by ``***``."""
-        shown = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return shown | {
-            "database": redact_url(self.database),
-            "jwt_secret": "***" if self.jwt_secret else None,
-            "encryption_keys": ", ".join(f"{name}:***" for name in self.encryption_keys.ids)
-            if self.encryption_keys
-            else None,
-        }
+        return {spec.name: self._shown(spec) for spec in fields(self)}
+
+    def _shown(self, spec: Field[Any]) -> Any:
+        value = getattr(self, spec.name)
+        if spec.name == "log_format":
+            return "json" if self.logs_json else "text"
+        if value is None or not spec.metadata["secret"]:
+            return value
+        if isinstance(value, Keyring):
+            return ", ".join(f"{name}:***" for name in value.ids)
+        return redact_url(value) if "://" in value else "***"
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.redacted().items())})"
@@ -265,9 +314,30 @@ def redact_url(url: str) -> str:
     return re.sub(r"([?&]\w*password=)[^&#]*", r"\1***", url)
 
 
+def _passwords_of(url: str) -> list[str]:
+    """The passwords in *url*, as they are written there and as they are meant.
+
+    >>> _passwords_of("postgresql://ann:p%40ss@db/app?password=x"), _passwords_of("sqlite:///app.db")
+    (['p%40ss', 'x', 'p@ss'], [])
+    """
+    found = re.findall(r"://[^:/@?#]*:(.*)@", url) + re.findall(r"[?&]\w*password=([^&#]*)", url)
+    return found + [unquote(text) for text in found if unquote(text) != text]
+
+
 def variable(name: str) -> str:
     """The environment variable of the setting *name*."""
     return PREFIX + name.upper()
+
+
+def sources(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where `Settings.load` takes each setting from: ``environment``, ``file`` or ``default``."""
+    found = {}
+    for spec in fields(Settings):
+        name = variable(spec.name)
+        made = spec.metadata["own_file"] and environ.get(variable("profile"), "dev") != "prod"
+        file = spec.metadata["secret"] and f"{name}_FILE" in environ
+        found[spec.name] = "environment" if name in environ else "file" if file or made else "default"
+    return found
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from backstay.adapters.load import open_database
-from backstay.app import sql_dialect
+from backstay.adapters.load import open_database, sql_dialect
 from backstay.auth import throttle as throttles
 from backstay.auth.limits import LIMITS, Limit, RateLimits, parse_limits
 from backstay.auth.throttle import FREE_FAILURES, LOCKS, MAX_FAILURES, Attempt, Counter, Refusal, Throttle

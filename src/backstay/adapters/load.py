@@ -8,7 +8,9 @@ from urllib.parse import unquote, urlsplit
 from sqlalchemy import MetaData
 
 from backstay.db.statement import Database
+from backstay.db.store import Store
 from backstay.errors import ConfigError
+from backstay.sql.dialect import SqlDialect
 
 
 def open_database(url: str, *, metadata: MetaData | None = None, schema: str | None = None, **options: Any) -> Database:
@@ -67,3 +69,23 @@ def sqlite_path(url: str) -> str:
         )
     path = unquote(parts.path.removeprefix("/"))
     return "" if path == ":memory:" else path
+
+
+def sql_dialect(name: str) -> SqlDialect:
+    """How the database called *name* speaks."""
+    if name == "sqlite":
+        from backstay.adapters.sqlite.dialect import ApswDialect
+        from backstay.sql.sqlite import sqlite
+
+        return sqlite(ApswDialect())
+    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+    from backstay.sql.postgresql import postgresql
+
+    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+
+
+def open_store(url: str) -> Store:
+    """The tables that Backstay keeps in the database at *url*, not yet open: for commands, which have no app."""
+    database = open_database(url)
+    return Store(database, sql_dialect(database.name).compiler)

@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from backstay.crypt import Keyring
+
 #: The hash before the first row.
 ORIGIN: Final = bytes(32)
 
@@ -32,6 +34,11 @@ class AuditKeys:
         """HMAC-SHA256 of *text*; ``None`` when the key is not there."""
         key = self.keys.get(key_id)
         return None if key is None else hmac.digest(key, text, "sha256")
+
+
+def audit_keys(keyring: Keyring) -> AuditKeys:
+    """The keys of the log, one for each of the operator's; one that is dropped takes its rows' proof with it."""
+    return AuditKeys(keyring.newest.id, dict(zip(keyring.ids, keyring.derive_all("audit"), strict=True)))
 
 
 def canonical(

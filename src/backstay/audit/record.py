@@ -65,6 +65,12 @@ def _append(
     )
 
 
+async def hold(transaction: Transaction) -> tuple[int, bytes]:
+    """Let nobody else record until *transaction* ends; the number and hash of the last row."""
+    seq, hash = await transaction.one(_take_head(ORIGIN))
+    return seq, hash
+
+
 async def record(transaction: Transaction, keys: AuditKeys, *events: Event) -> None:
     """Append *events* to the log, as part of *transaction*.
 
@@ -73,7 +79,7 @@ async def record(transaction: Transaction, keys: AuditKeys, *events: Event) -> N
     """
     if not events:
         return
-    seq, previous = await transaction.one(_take_head(ORIGIN))
+    seq, previous = await hold(transaction)
     for event in events:
         seq += 1
         actor = event.actor

@@ -15,6 +15,8 @@ from backstay.errors import ConfigError
 
 #: Command → module and attribute.
 COMMANDS: Final = {
+    "audit": "backstay.cli.audit:audit",
+    "config": "backstay.cli.config:config",
     "serve": "backstay.cli.serve:serve",
     "token": "backstay.cli.token:token",
 }
