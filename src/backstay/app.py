@@ -34,11 +34,13 @@ from backstay.db.store import Store
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.auth import auth_problem
+from backstay.http.client import addressing
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
+from backstay.proxies import Proxies
 from backstay.settings import Settings
 
 _LOG: Final = logging.getLogger("backstay")
@@ -293,7 +295,7 @@ class Backstay:
         office = self._office = await self._opened_office(settings, database, verifier)
         beside: tuple[Beside, ...] = ()
         if office is not None:
-            beside = (Beside("/auth/v1/", office.plane(credentials), auth_problem),)
+            beside = (Beside("/auth/v1/", office.plane(credentials, addressing(Proxies())), auth_problem),)
             credentials = office.believing(credentials)
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),

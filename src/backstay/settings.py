@@ -113,9 +113,6 @@ _ORIGINS: Final = Kind(
 _KEYS: Final = Kind(
     "`ID:KEY`, newest first, separated by commas; a key is 32 bytes as hexadecimal or base64", Keyring.parse
 )
-_ON_OFF: Final = Kind(
-    "`on` or `off`", lambda text: {"on": True, "off": False}.get(text, text), lambda v: v in (True, False)
-)
 _JWKS: Final = Kind("a key set of ES256 public keys, each with its own kid", _parse_jwks, _are_es256_public_keys)
 
 

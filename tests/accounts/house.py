@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -20,6 +21,9 @@ from backstay import Backstay, Me, Settings, allow
 from backstay.crypt import Keyring
 from backstay.db.statement import Statement
 from backstay.db.store import Store
+from backstay.mail import Letter
+from backstay.mail.outbox import Outgoing, read_letter
+from backstay.sql.query import query
 from tests.http.api import Reply, database, quick_folder
 from tests.http.client import Client
 from tests.stores import TRUNCATE
@@ -75,6 +79,11 @@ def own_vaults(me: Me) -> Any:
 def editors_read_notices(me: Me) -> Any:
     """Editors read notices."""
     return me.has_role("editor")
+
+
+@query
+def _take_letters() -> Any:
+    return sa.delete(Outgoing).returning(Outgoing.made_at, Outgoing.sealed)
 
 
 class Clock:
@@ -173,6 +182,21 @@ class House:
         reply = self.post("token?grant_type=password", {"email": email, "password": password})
         assert 200 == reply.status, reply.body
         return dict(reply.json)
+
+    def letters(self, kind: str | None = None) -> list[Letter]:
+        """What waits in the outbox, the oldest first, and take it out."""
+
+        async def taken(tx: Any) -> list[Any]:
+            return list(await tx.all(_take_letters()))
+
+        rows = sorted(self.run(self.store.transact(taken)), key=lambda row: row.made_at)
+        found = [read_letter(KEYRING.open_sealed(row.sealed, purpose="mail", context="")) for row in rows]
+        return [letter for letter in found if kind in (None, letter.kind)]
+
+    def letter(self, kind: str) -> Letter:
+        """The one letter of this kind that waits; all others are dropped."""
+        (found,) = self.letters(kind)
+        return found
 
     def refresh(self, token: str) -> Reply:
         return self.post("token?grant_type=refresh_token", {"refresh_token": token})

@@ -11,11 +11,14 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.emailchange import ask_change
+from backstay.auth.mailing import use_nonce
+from backstay.auth.newcomer import checked_metadata
+from backstay.auth.otp import discard_all
 from backstay.auth.password import is_password, refuse_weak, set_password
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, is_recent
-from backstay.auth.signup import checked_metadata
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_id
 from backstay.db.store import Transaction
@@ -74,6 +77,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)
+    if body.email is not None:
+        await ask_change(asked, accounts, user, now)
 
     async def change(tx: Transaction) -> None:
         if body.data is not None:
@@ -97,6 +102,7 @@ async def replace_password(
 ) -> None:
     """Set a new password, with all that PW8 asks for: other sessions and codes end, and the owner is told."""
     await tx.run(set_password(user.id, password_hash, now))
+    await discard_all(tx, user.id)
     keep = None if asked.session is None else asked.session.id
     ended = await end_all(tx, user.id, now, but=keep)
     if user.email is not None:
@@ -110,6 +116,9 @@ async def _prove(asked: AuthRequest, accounts: Accounts, user: Any, body: Change
     if body.current_password is not None:
         if not await is_password(accounts, user, body.current_password):
             raise AuthError("current_password_mismatch", "Current password required when setting new password.")
+        return
+    if body.nonce is not None:
+        await use_nonce(accounts, asked, user, body.nonce)
         return
     if not is_recent(asked.session, accounts.options, now):
         raise AuthError("reauthentication_needed", "Password update requires reauthentication")

@@ -8,11 +8,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from backstay.auth.access import issue_access_token
 from backstay.auth.hashers import HashPool
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
 from backstay.auth.session import Opened
+from backstay.auth.throttle import Throttle
 from backstay.auth.trust import Trust
 from backstay.auth.user import identities_of, roles_of, user_by_id, user_json
 from backstay.crypt import Keyring
@@ -24,8 +27,8 @@ from backstay.mail import Letter
 class Accounts:
     """The room's surroundings, as arguments.
 
-    *send* puts a letter into the outbox and *audit* an event into the log, both in the transaction of what they are
-    about; *posted* wakes the delivery after a commit.
+    *send* puts a letter into the outbox, *unsend* takes as long and sends nothing, and *audit* puts an event into the
+    log: each in the transaction of what it is about; *posted* wakes the delivery after a commit.
     """
 
     store: Store
@@ -34,9 +37,11 @@ class Accounts:
     trust: Trust
     passwords: HashPool
     send: Callable[[Transaction, Letter], Awaitable[None]]
+    unsend: Callable[[Transaction, Letter], Awaitable[None]]
     audit: Callable[..., Coroutine[Any, Any, None]]
     posted: Callable[[], None]
     now: Callable[[], datetime]
+    throttle: Throttle
     #: Role → permissions of accounts that hold it (``users:read``, ``users:write``, …).
     permissions: dict[str, frozenset[str]]
 
@@ -44,6 +49,19 @@ class Accounts:
         """Whether one of the account's roles, as assigned in the database, has *permission* (RB1)."""
         held = await roles_of(self.store, user_id)
         return any(permission in self.permissions.get(role, frozenset()) for role in held)
+
+    async def spend(self, asked: Any, *names: str, identifier: str = "") -> None:
+        """Count the request for each of the limits *names*.
+
+        Raises:
+            BackstayError: 429, over_request_rate_limit or over_email_send_rate_limit.
+        """
+        await self.throttle.guard(self.store, *names, now=self.now(), ip=asked.device.bucket, identifier=identifier)
+
+    @property
+    def otp_key(self) -> bytes:
+        """The key of what is stored of links and codes."""
+        return self.keyring.derive("one-time-token")
 
     def refresh_keys(self) -> tuple[bytes, ...]:
         """Keys that derive successors of refresh tokens, newest first."""
@@ -61,6 +79,14 @@ class Accounts:
         if user.banned_until is not None and user.banned_until > self.now():
             raise AuthError("user_banned", "User is banned")
         return user
+
+    def opened_extra(self, flow: Any) -> dict[str, Any]:
+        """What a flow's session answers with besides: the third party's tokens (OA9)."""
+        if flow.extra is None:
+            return {}
+        raw = self.keyring.open_sealed(flow.extra, purpose="flow", context=str(flow.id))
+        found: dict[str, Any] = msgspec.json.decode(raw)
+        return found
 
     async def user_json(self, user: Any) -> dict[str, Any]:
         """The User object of an account's row."""

@@ -6,19 +6,22 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Self
 
-from backstay.audit import AuditKeys, Event, record
+from backstay.audit import Event, audit_keys, record
 from backstay.auth.accounts import Accounts
 from backstay.auth.hashers import HashPool
+from backstay.auth.limits import RateLimits
 from backstay.auth.moment import utc_now
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
+from backstay.auth.throttle import Throttle
 from backstay.auth.token import TokenVerifier
 from backstay.auth.trust import Trust
 from backstay.crypt import Keyring
 from backstay.db.store import Store, Transaction
 from backstay.mail import Letter, enqueue
+from backstay.mail.outbox import forget
 from backstay.policy.principal import Principal
 
 
@@ -40,13 +43,14 @@ class Office:
         keyring: Keyring,
         verifier: TokenVerifier,
         *,
+        rates: RateLimits | None = None,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
         """Make the signing keys where there are none, and load what is needed to believe a token."""
         trust = Trust(store, keyring, lambda jwks: verifier.adopt(jwks, options.issuer), now=now)
         await store.transact(lambda tx: ensure_keys(tx, keyring, now()))
         await trust.refresh()
-        audit_keys = AuditKeys(keyring.newest.id, dict(zip(keyring.ids, keyring.derive_all("audit"), strict=True)))
+        keys = audit_keys(keyring)
 
         def sealed(letter: bytes) -> bytes:
             return keyring.seal(letter, purpose="mail", context="")
@@ -56,8 +60,12 @@ class Office:
                 transaction, letter, now=now(), seal=lambda raw: keyring.seal(raw, purpose="mail", context="")
             )
 
+        async def unsend(transaction: Transaction, letter: Letter) -> None:
+            id = await enqueue(transaction, letter, now=now(), seal=sealed)
+            await transaction.run(forget(id))
+
         async def audit(transaction: Transaction, *events: Event) -> None:
-            await record(transaction, audit_keys, *events)
+            await record(transaction, keys, *events)
 
         passwords = HashPool()
         await passwords.prepare()
@@ -68,6 +76,8 @@ class Office:
             trust=trust,
             passwords=passwords,
             send=send,
+            unsend=unsend,
+            throttle=Throttle(keyring.derive("throttle"), rates),
             audit=audit,
             posted=lambda: None,
             now=now,
@@ -82,9 +92,13 @@ class Office:
         admit = self.trust.admit
         return lambda headers: admit(credentials(headers))
 
-    def plane(self, authenticate: Callable[[Mapping[bytes, bytes]], Principal]) -> AuthPlane:
-        """The accounts API."""
-        return AuthPlane(self.accounts, ROUTES, authenticate, lambda peer, headers: peer or "unknown")
+    def plane(
+        self,
+        authenticate: Callable[[Mapping[bytes, bytes]], Principal],
+        address: Callable[[str, Mapping[bytes, bytes]], tuple[str, str]],
+    ) -> AuthPlane:
+        """The accounts API; see `AuthPlane`."""
+        return AuthPlane(self.accounts, ROUTES, authenticate, address)
 
     async def close(self) -> None:
         self.accounts.passwords.close()

@@ -37,7 +37,7 @@ class AuthPlane:
     Args:
         routes: all of them.
         authenticate: headers to principal; raises `TokenError`.
-        address: whose request it is, by peer and headers: an IP address (TH7).
+        address: whose request it is, by peer and headers: an IP address, and what limits count it as (TH7).
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class AuthPlane:
         accounts: Accounts,
         routes: Sequence[Route],
         authenticate: Callable[[Mapping[bytes, bytes]], Principal],
-        address: Callable[[str, Mapping[bytes, bytes]], str],
+        address: Callable[[str, Mapping[bytes, bytes]], tuple[str, str]],
     ) -> None:
         self._accounts = accounts
         self._authenticate = authenticate
@@ -79,6 +79,7 @@ class AuthPlane:
             refusal.headers = (("Allow", allow),)
             raise refusal
         principal, session = await self._caller(route, request.headers)
+        ip, bucket = self._address(request.peer, request.headers)
         asked = AuthRequest(
             request.method,
             named,
@@ -86,10 +87,7 @@ class AuthPlane:
             request.headers,
             None if route.body is None else _body(route.body, request),
             principal,
-            Device(
-                self._address(request.peer, request.headers),
-                (request.header(b"user-agent") or "").encode("ascii", "replace").decode(),
-            ),
+            Device(ip, (request.header(b"user-agent") or "").encode("ascii", "replace").decode(), bucket),
             session,
         )
         return await route.handle(asked, self._accounts)

@@ -51,6 +51,8 @@ class Device:
 
     ip: str
     user_agent: str
+    #: What limits count it as: IPv6 addresses by their network (TH1).
+    bucket: str = "unknown"
 
 
 @query

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.flow import fits, take_flow
 from backstay.auth.password import upgrade_hash
 from backstay.auth.refusal import AuthError, invalid, invalid_credentials
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -52,6 +53,7 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         raise invalid("missing email or phone")
     email = normal_email(body.email)
     now = accounts.now()
+    attempt = await accounts.throttle.attempt(accounts.store, now=now, ip=asked.device.bucket, identifier=email)
     user = await accounts.store.one(user_by_email(email))
     verified = await accounts.passwords.verify(None if user is None else user.password_hash, body.password)
     if user is None or not verified.ok:
@@ -69,6 +71,7 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         opened = await open_session(
             tx, accounts.options, user_id=user.id, method="password", device=asked.device, now=now
         )
+        await accounts.throttle.succeeded(tx, attempt, now=now)
         await accounts.audit(tx, login_event(asked, opened, now))
         return opened
 
@@ -101,6 +104,7 @@ async def refresh(asked: AuthRequest, accounts: Accounts, body: RefreshGrant) ->
     """
     if not body.refresh_token:
         raise invalid("refresh_token required")
+    await accounts.spend(asked, "refresh")
     now = accounts.now()
     keys = accounts.refresh_keys()
 
@@ -128,6 +132,46 @@ async def refresh(asked: AuthRequest, accounts: Accounts, body: RefreshGrant) ->
     return json_reply(await accounts.session_json(opened))
 
 
+async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: str) -> Reply:
+    """A code that came back through the browser, and the verifier that never left the app, for a session (RFC 7636).
+
+    Raises:
+        AuthError: validation_failed, flow_state_not_found, flow_state_expired, bad_code_verifier, user_banned.
+    """
+    if not code or not verifier:
+        raise invalid("both auth code and code verifier should be non-empty")
+    await accounts.spend(asked, "verify")
+    now = accounts.now()
+
+    async def end(tx: Transaction) -> tuple[Any, Opened | None]:
+        # The code is gone whatever comes next (ID4), so what is wrong is an outcome.
+        flow = await take_flow(tx, code)
+        if flow is None or flow.expires_at <= now or not fits(flow, verifier):
+            return flow, None
+        await accounts.living(tx, flow.user_id)
+        await tx.run(signed_in(flow.user_id, now))
+        opened = await open_session(
+            tx,
+            accounts.options,
+            user_id=flow.user_id,
+            method=flow.method,
+            provider=flow.provider,
+            device=asked.device,
+            now=now,
+        )
+        await accounts.audit(tx, login_event(asked, opened, now))
+        return flow, opened
+
+    flow, opened = await accounts.store.transact(end)
+    if flow is None:
+        raise AuthError("flow_state_not_found", "invalid flow state, no valid flow state found")
+    if opened is not None:
+        return json_reply(await accounts.session_json(opened, **accounts.opened_extra(flow)))
+    if flow.expires_at <= now:
+        raise AuthError("flow_state_expired", "invalid flow state, flow state has expired")
+    raise AuthError("bad_code_verifier", "code challenge does not match previously saved code verifier")
+
+
 class TokenBody(msgspec.Struct, frozen=True):
     """Every grant's fields; ``grant_type`` in the query string says which are meant."""
 
@@ -151,8 +195,10 @@ async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
             return await sign_in(asked, accounts, PasswordGrant(body.email, body.phone, body.password))
         case "refresh_token":
             return await refresh(asked, accounts, RefreshGrant(body.refresh_token))
+        case "pkce":
+            return await exchange(asked, accounts, body.auth_code, body.code_verifier)
         case _:
-            raise invalid("unsupported_grant_type", hint="Use password or refresh_token.")
+            raise invalid("unsupported_grant_type", hint="Use password, refresh_token or pkce.")
 
 
 ROUTES: Final = (

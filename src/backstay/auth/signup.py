@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Final
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.confirm import sign_up_confirmed
+from backstay.auth.newcomer import checked_metadata, create_account
 from backstay.auth.password import refuse_weak
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, open_session
 from backstay.auth.signin import login_event, signed_in
-from backstay.auth.user import add_identity, add_user, email_identity, user_by_email
+from backstay.auth.user import add_user, user_by_email
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
-
-#: Bytes of what an account may say of itself.
-MAX_METADATA_BYTES: Final = 16 * 1024
 
 
 class SignUp(msgspec.Struct, frozen=True):
@@ -49,6 +48,7 @@ async def sign_up(asked: AuthRequest, accounts: Accounts) -> Reply:
     """
     body: SignUp = asked.body
     options, now = accounts.options, accounts.now()
+    await accounts.spend(asked, "signup")
     if not options.signup:
         raise AuthError("signup_disabled", "Signups not allowed for this instance")
     data = checked_metadata(body.data)
@@ -63,6 +63,8 @@ async def sign_up(asked: AuthRequest, accounts: Accounts) -> Reply:
         raise invalid("Signup requires a valid password")
     refuse_weak(accounts, body.password, email)
     password_hash = await accounts.passwords.hash(body.password)
+    if not options.autoconfirm:
+        return await sign_up_confirmed(asked, accounts, email, password_hash, data, now)
 
     async def make(tx: Transaction) -> Opened:
         if await tx.one(user_by_email(email)) is not None:
@@ -82,33 +84,11 @@ async def sign_up(asked: AuthRequest, accounts: Accounts) -> Reply:
     return json_reply(await accounts.session_json(opened))
 
 
-async def create_account(
-    tx: Transaction,
-    asked: AuthRequest,
-    email: str,
-    password_hash: str | None,
-    data: dict[str, Any],
-    now: datetime,
-    *,
-    confirmed: bool,
-) -> UUID:
-    """The rows of a new account with an e-mail address, and its id.
-
-    Raises:
-        DatabaseError: 23505, when the address has an account.
-    """
-    user_id = uuid4()
-    metadata = email_identity(user_id, email, data, verified=confirmed)
-    provider = {"provider": "email", "providers": ["email"]}
-    at = now if confirmed else None
-    await tx.run(add_user(user_id, email, password_hash, at, provider, metadata, False, asked.locale, now))
-    await tx.run(add_identity(uuid4(), user_id, "email", str(user_id), metadata, email, now))
-    return user_id
-
-
 async def _anonymous(asked: AuthRequest, accounts: Accounts, data: dict[str, Any], now: datetime) -> Reply:
     if not accounts.options.anonymous_sign_ins:
         raise AuthError("anonymous_provider_disabled", "Anonymous sign-ins are disabled")
+
+    await accounts.spend(asked, "anonymous")
 
     async def make(tx: Transaction) -> Opened:
         user_id = uuid4()
@@ -122,19 +102,6 @@ async def _anonymous(asked: AuthRequest, accounts: Accounts, data: dict[str, Any
         return opened
 
     return json_reply(await accounts.session_json(await accounts.store.transact(make)))
-
-
-def checked_metadata(data: dict[str, Any] | None) -> dict[str, Any]:
-    """What an account says of itself, bounded.
-
-    Raises:
-        AuthError: validation_failed, for more than 16 KiB.
-    """
-    if data is None:
-        return {}
-    if len(msgspec.json.encode(data)) > MAX_METADATA_BYTES:
-        raise invalid(f"user metadata is larger than {MAX_METADATA_BYTES} bytes")
-    return data
 
 
 def _exists() -> AuthError:

@@ -13,6 +13,7 @@ Rules of this file:
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
@@ -84,3 +85,14 @@ def _read(text: str) -> Address | None:
         return None
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return mapped or address
+
+
+def addressing(proxies: Proxies) -> Callable[[str, Mapping[bytes, bytes]], tuple[str, str]]:
+    """A function from a socket's peer and the request's headers to the client's address, and its `bucket`."""
+
+    def address(peer: str, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
+        forwarded = headers.get(b"x-forwarded-for")
+        found = client_address(peer or None, None if forwarded is None else forwarded.decode("latin-1"), proxies)
+        return UNKNOWN if found is None else str(found), bucket(found)
+
+    return address
