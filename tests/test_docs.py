@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 
+from backstay.auth.limits import LIMITS
 from backstay.auth.refusal import AUTH_STATUS
 from backstay.cli.main import COMMANDS, main
 from backstay.errors import SQLSTATE_STATUS, STATUS
@@ -82,3 +83,13 @@ def test_each_line_holds_one_sentence(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     prose = [line for line in text.splitlines() if not line.startswith("|")]
     assert [] == [line for line in prose if re.search(r"[a-z`)]\. [A-Z`]", line)]
+
+
+def test_each_limit_of_accounts_is_documented() -> None:
+    """docs/reference/limits.md and limits.LIMITS name the same limits, with their numbers, scopes and codes."""
+    text = (REFERENCE / "limits.md").read_text(encoding="utf-8").partition("\n## Accounts\n")[2]
+    found = {
+        row[0]: row[1:] for row in re.findall(r"^\| `(\w+)` \| (\d+) .* \| (.*) \| `(\w+)` \|$", text, re.MULTILINE)
+    }
+    scopes = {"ip": "address", "project": "project", "identifier": "mail address"}
+    assert {name: (str(limit.count), scopes[limit.scope], limit.code) for name, limit in LIMITS.items()} == found

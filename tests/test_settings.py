@@ -10,6 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from backstay.errors import ConfigError
+from backstay.proxies import Proxies
 from backstay.settings import Settings, redact_url, settings_reference
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -100,6 +101,13 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("HOST", "  ", "BST-E402"),
         ("PROFILE", "production", "BST-E403"),
         ("LOG_LEVEL", "trace", "BST-E403"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0", "BST-E403"),
+        ("TRUSTED_PROXIES", "loopback", "BST-E403"),
+        ("RATE_LIMITS", "on", "BST-E403"),
+        ("RATE_LIMITS", '{"mails": "1/60"}', "BST-E403"),
+        ("PASSWORD_MIN_LENGTH", "7", "BST-E403"),
+        ("PASSWORD_COMPAT", "6", "BST-E403"),
+        ("PASSWORD_HASH", "19456", "BST-E403"),
         ("JWT_SECRET", SECRET[:31], "BST-E406"),
         ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
         ("JWKS", "/nonexistent/keys.json", "BST-E403"),
@@ -294,3 +302,39 @@ def test_secrets_are_known_by_value(tmp_path: Path) -> None:
     ).secrets()
     assert {"p%40ss", "p@ss", SECRET, hex} <= set(found)
     assert {"ann", "db", "k1"}.isdisjoint(found)
+
+
+def test_passwords_may_be_as_short_as_gotrue_s_only_by_name(tmp_path: Path) -> None:
+    """PW4: 8 by default, more by a number, 6 by a word that says what it is."""
+    assert [8, 15, 6, 6] == [
+        load(tmp_path).password_minimum,
+        load(tmp_path, PASSWORD_MIN_LENGTH="15").password_minimum,
+        load(tmp_path, PASSWORD_COMPAT="gotrue").password_minimum,
+        load(tmp_path, PASSWORD_COMPAT="gotrue", PASSWORD_MIN_LENGTH="15").password_minimum,
+    ]
+
+
+@pytest.mark.parametrize("value", ["m=19455,t=2,p=1", "m=9999999,t=2,p=1"])
+def test_a_hash_below_the_floor_stops_the_start(tmp_path: Path, value: str) -> None:
+    """PW1: enforced before anything is served."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, PASSWORD_HASH=value)
+    assert "BST-E221" == caught.value.code
+    assert "m=47104,t=1,p=1" == load(tmp_path, PASSWORD_HASH="m=47104,t=1,p=1").password_hash
+
+
+def test_production_does_not_go_without_limits(tmp_path: Path) -> None:
+    """TH2: a desk may."""
+    assert "off" == load(tmp_path, RATE_LIMITS="off").rate_limits
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, RATE_LIMITS=" off", PROFILE="prod", JWT_SECRET=SECRET)
+    assert "BST-E223" == caught.value.code
+    changed = load(tmp_path, RATE_LIMITS='{"mail": "500/3600"}', PROFILE="prod", JWT_SECRET=SECRET)
+    assert '{"mail": "500/3600"}' == changed.rate_limits
+
+
+def test_proxies_are_a_count_or_networks(tmp_path: Path) -> None:
+    """TH7: none by default."""
+    assert Proxies() == load(tmp_path).trusted_proxies
+    assert Proxies(count=1) == load(tmp_path, TRUSTED_PROXIES="1").trusted_proxies
+    assert load(tmp_path, TRUSTED_PROXIES="10.0.0.0/8,unix").trusted_proxies.unix

@@ -73,10 +73,6 @@ STATUS: Final[Mapping[str, int]] = {
     "BST500": 500,  # a bug: generic body with an id
     "BST503": 503,  # busy: try again
     "BST507": 507,  # the disk is full
-    # accounts, with GoTrue's names
-    "over_email_send_rate_limit": 429,
-    "over_request_rate_limit": 429,
-    "weak_password": 422,
 }
 
 #: HTTP status by SQLSTATE, longest prefix first; PostgREST's table (errors page, "HTTP Status Codes").

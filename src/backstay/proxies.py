@@ -14,6 +14,8 @@ Network: TypeAlias = IPv4Network | IPv6Network
 MAX_HOPS: Final = 32
 #: A proxy on the same machine that connects by a Unix socket has no address to name it by.
 UNIX: Final = "unix"
+#: What all clients are counted as whose address is not known: one bucket, never none.
+UNKNOWN: Final = "unknown"
 
 _COUNT: Final = re.compile(r"[0-9]{1,2}")
 

@@ -21,11 +21,13 @@ from urllib.parse import unquote
 
 from backstay.crypt import Keyring, own_keyring
 from backstay.errors import ConfigError
+from backstay.proxies import Proxies
 from backstay.secret import own_secret, read_secret, secret_fault
 
 Server: TypeAlias = Literal["granian", "uvicorn"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
+PasswordCompat: TypeAlias = Literal["off", "gotrue"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX: Final = "BACKSTAY_"
@@ -97,7 +99,30 @@ def _are_es256_public_keys(jwks: Any) -> bool:
     )
 
 
+def _is_hash_cost(text: str) -> bool:
+    from backstay.auth.hashing import HashCost  # here, as in `_parse_jwks`: who leaves it alone does not load argon2
+
+    try:
+        HashCost.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_limits(text: str) -> bool:
+    from backstay.auth.limits import parse_limits
+
+    try:
+        parse_limits(text)
+    except ValueError:
+        return False
+    return True
+
+
 _TEXT: Final = Kind("text", str)
+_HASH_COST: Final = Kind("like m=19456,t=2,p=1", str, _is_hash_cost)
+_LIMITS: Final = Kind('`off`, or JSON like {"mail": "500/3600", "anonymous": "off"}', str, _are_limits)
+_PROXIES: Final = Kind("a count, or addresses and networks separated by commas", Proxies.parse)
 _DATABASE_URL: Final = Kind(
     "a URL like sqlite:///app.db or postgresql://user@host/name", str, lambda url: bool(_DATABASE.fullmatch(url))
 )
@@ -135,7 +160,7 @@ class Settings:
 
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
-            BST-E408 for several workers on SQLite.
+            BST-E408 for several workers on SQLite, BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -199,6 +224,36 @@ class Settings:
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
     )
+    trusted_proxies: Proxies = _setting(
+        _PROXIES,
+        Proxies(),
+        "Proxies in front whose `X-Forwarded-For` names the client: how many, or which; `unix` is one at a socket.",
+        shown="`0`: none",
+    )
+    rate_limits: str | None = _setting(
+        _LIMITS,
+        None,
+        "Changes single [limits](limits.md) of accounts; `off` switches all off, in the profile `dev` only.",
+        shown="none",
+    )
+    password_min_length: int = _setting(_between(8, 128), 8, "Least characters of a password.")
+    password_compat: PasswordCompat = _setting(
+        _one_of("off", "gotrue"),
+        "off",
+        "`gotrue` takes passwords of 6 characters, which is too few, as GoTrue does by default.",
+    )
+    password_hash: str | None = _setting(
+        _HASH_COST,
+        None,
+        "What one argon2id hash costs: memory in KiB, passes and lanes; there is a floor.",
+        shown="`m=19456,t=2,p=1`",
+    )
+    password_blocklist: str | None = _setting(
+        _TEXT,
+        None,
+        "A list of leaked passwords, made by `backstay passwords import-hibp`.",
+        shown="none: the 30,000 most common ones",
+    )
     profile: Profile = _setting(_one_of("dev", "prod"), "dev", "`prod` refuses what is only good enough on a desk.")
     log_level: LogLevel = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "The least severe message logged."
@@ -224,6 +279,12 @@ class Settings:
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
             raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+        if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
+            raise ConfigError(
+                "BST-E223",
+                "BACKSTAY_RATE_LIMITS is off, and passwords could be tried without end",
+                hint="Change single limits, or unset it.",
+            )
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(
                 "BST-E408",
@@ -236,6 +297,11 @@ class Settings:
         """Where the API is reached: *public_url*, else *host* and *port*."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def password_minimum(self) -> int:
+        """Least characters of a password that is in force."""
+        return 6 if self.password_compat == "gotrue" else self.password_min_length  # noqa: S105 - a word, no password
 
     @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:

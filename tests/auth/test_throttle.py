@@ -17,6 +17,7 @@ from backstay.auth.throttle import FREE_FAILURES, LOCKS, MAX_FAILURES, Attempt, 
 from backstay.db.own import Own
 from backstay.db.store import Store
 from backstay.errors import BackstayError
+from backstay.proxies import UNKNOWN
 from backstay.sql.query import query
 
 KEY = b"t" * 32
@@ -159,7 +160,7 @@ async def test_the_unknown_share_one_bucket(store: Store) -> None:
     """TH7: a caller without an address is counted, not let through."""
     throttle = Throttle(KEY, RateLimits({"verify": Limit(2, 60, "ip")}))
     await throttle.guard(store, "verify", now=NOW)
-    await throttle.guard(store, "verify", now=NOW, ip=throttles.UNKNOWN_IP)
+    await throttle.guard(store, "verify", now=NOW, ip=UNKNOWN)
     with pytest.raises(BackstayError):
         await throttle.guard(store, "verify", now=NOW)
 
@@ -222,6 +223,25 @@ async def test_a_hundred_guesses_at_once_are_five(store: Store) -> None:
         return True
 
     assert FREE_FAILURES == sum(await asyncio.gather(*(one(n) for n in range(100))))
+
+
+async def test_a_hundred_guesses_at_once_from_a_known_place_are_five(store: Store) -> None:
+    """TH1, TH2, T-RACE: its own counter is as strict."""
+    await signs_in(NAMES, store, ip=HOME)
+
+    async def one() -> bool:
+        try:
+            return (await fails(NAMES, store, ip=HOME)).known
+        except BackstayError:
+            return False
+
+    assert FREE_FAILURES == sum(await asyncio.gather(*(one() for _ in range(100))))
+
+
+async def test_nowhere_is_no_known_place(store: Store) -> None:
+    """TH7: where addresses are not known, a sign-in makes no place that an attacker shares."""
+    await signs_in(NAMES, store, ip=UNKNOWN)
+    assert not (await fails(NAMES, store, ip=UNKNOWN)).known
 
 
 async def test_a_hundred_failures_in_a_row_need_a_mail(store: Store) -> None:
@@ -380,6 +400,7 @@ def test_an_operator_changes_what_needs_to_change() -> None:
     assert LIMITS["signin"] == rates.limits["signin"]
     assert (True, False) == (rates.locks, rates.off)
     assert not parse_limits('{"account": "off"}').locks
+    assert 1 == parse_limits('{"refresh": "9999999/1"}').limits["refresh"].step_micros
     assert parse_limits(" off ").off
 
 

@@ -30,6 +30,11 @@ class Limit:
     #: The error code past it.
     code: str = REQUESTS
 
+    @property
+    def step_micros(self) -> int:
+        """Microseconds in which room for one more comes."""
+        return max(1, self.seconds * 1_000_000 // self.count)
+
 
 #: Every limit by name; ``docs/reference/limits.md`` has a row for each.
 LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(

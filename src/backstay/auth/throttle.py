@@ -29,10 +29,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from backstay.auth.limits import REQUESTS, Limit, RateLimits
+from backstay.auth.limits import MAILS, REQUESTS, Limit, RateLimits
+from backstay.auth.refusal import AuthError
 from backstay.db.own import Own
 from backstay.db.store import Store, Transaction
-from backstay.errors import BackstayError
+from backstay.proxies import UNKNOWN
 from backstay.sql.query import query
 
 #: Failures that are free, and those after which only a mail helps.
@@ -47,9 +48,6 @@ FEW_KEPT_FOR: Final = timedelta(days=7)
 MANY_KEPT_FOR: Final = timedelta(days=365)
 #: Rows that the sweep leaves; beyond it those go first that would expire first.
 MAX_ROWS: Final = 1_000_000
-
-#: Where a caller's address is not known, all such callers share one bucket: never none (TH7).
-UNKNOWN_IP: Final = "unknown"
 
 
 class Counter(Own):
@@ -72,20 +70,15 @@ class Refusal:
     code: str
     seconds: int
 
-    def error(self) -> BackstayError:
+    def error(self) -> AuthError:
         """The 429 of this refusal, the same for everybody."""
-        if self.code == REQUESTS:
-            return BackstayError(
-                self.code,
-                "Request rate limit reached",
-                hint=f"Try again in {self.seconds} seconds, or reset the password by mail.",
-                headers=(("Retry-After", str(self.seconds)),),
-            )
-        return BackstayError(
+        if self.code == MAILS:
+            return AuthError(self.code, "Email rate limit exceeded", retry_seconds=self.seconds)
+        return AuthError(
             self.code,
-            "Email rate limit exceeded",
-            hint=f"Try again in {self.seconds} seconds.",
-            headers=(("Retry-After", str(self.seconds)),),
+            "Request rate limit reached",
+            hint="Wait as long as Retry-After says, or reset the password by mail.",
+            retry_seconds=self.seconds,
         )
 
 
@@ -117,7 +110,7 @@ class Throttle:
 
     # -- with a store: count, commit, then refuse ---------------------------------------------------------------------
 
-    async def guard(self, store: Store, *names: str, now: datetime, ip: str = UNKNOWN_IP, identifier: str = "") -> None:
+    async def guard(self, store: Store, *names: str, now: datetime, ip: str = UNKNOWN, identifier: str = "") -> None:
         """Count one for each of the limits *names*; nothing is left to do afterwards.
 
         Args:
@@ -125,7 +118,7 @@ class Throttle:
             identifier: the address or name that is acted upon, as the client wrote it.
 
         Raises:
-            BackstayError: 429 ``over_request_rate_limit`` or ``over_email_send_rate_limit`` with ``Retry-After``.
+            AuthError: 429 ``over_request_rate_limit`` or ``over_email_send_rate_limit`` with ``Retry-After``.
         """
         refusal = await store.transact(
             lambda transaction: self.spend(transaction, *names, now=now, ip=ip, identifier=identifier)
@@ -144,7 +137,7 @@ class Throttle:
             limit: the limit of the address that it counts for.
 
         Raises:
-            BackstayError: 429 ``over_request_rate_limit`` with ``Retry-After``.
+            AuthError: 429 ``over_request_rate_limit`` with ``Retry-After``.
         """
         outcome = await store.transact(
             lambda transaction: self.begin(
@@ -158,7 +151,7 @@ class Throttle:
     # -- inside of a transaction, which must commit -------------------------------------------------------------------
 
     async def spend(
-        self, transaction: Transaction, *names: str, now: datetime, ip: str = UNKNOWN_IP, identifier: str = ""
+        self, transaction: Transaction, *names: str, now: datetime, ip: str = UNKNOWN, identifier: str = ""
     ) -> Refusal | None:
         """As `guard`, with the refusal as an outcome.
 
@@ -169,7 +162,7 @@ class Throttle:
             if limit is None:
                 continue
             key = self._bucket(name, limit, ip, identifier)
-            at, step = _micros(now), limit.seconds * 1_000_000 // limit.count
+            at, step = _micros(now), limit.step_micros
             # The bucket may be this far from full and still have room for one.
             latest = at + step * (limit.count - 1)
             if await transaction.one(_fill(key=key, full=at + step, now=at, latest=latest, step=step)) is None:
@@ -206,13 +199,16 @@ class Throttle:
         limit = self._rates.limits.get(attempt.limit)
         if limit is not None:
             # What has run out of the bucket since is not taken back: it would be the count of somebody else.
-            rest = limit.seconds * 1_000_000 // limit.count - (_micros(now) - _micros(attempt.at))
+            rest = limit.step_micros - (_micros(now) - _micros(attempt.at))
             if rest > 0:
                 await transaction.run(_drain(key=self._bucket(attempt.limit, limit, attempt.ip, ""), rest=rest))
         if not self._rates.locks:
             return
         if not attempt.known:
             await transaction.run(_forget(key=self._name(attempt.purpose, attempt.identifier)))
+        if attempt.ip == UNKNOWN:
+            # It would be everybody's.
+            return
         at, place = _micros(now), self._place(attempt.purpose, attempt.identifier, attempt.ip)
         await transaction.run(_know(key=place, now=at, kept=at + _span(KNOWN_FOR)))
 

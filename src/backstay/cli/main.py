@@ -17,6 +17,7 @@ from backstay.errors import ConfigError
 COMMANDS: Final = {
     "audit": "backstay.cli.audit:audit",
     "config": "backstay.cli.config:config",
+    "passwords": "backstay.cli.passwords:passwords",
     "serve": "backstay.cli.serve:serve",
     "token": "backstay.cli.token:token",
 }

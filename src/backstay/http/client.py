@@ -18,10 +18,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Final
 
-from backstay.proxies import MAX_HOPS, Address, Proxies
+from backstay.proxies import MAX_HOPS, UNKNOWN, Address, Proxies
 
-#: The bucket of all whose address is not known.
-UNKNOWN: Final = "unknown"
 #: Who has one IPv6 address has the 2⁶⁴ beside it as well.
 BUCKET_BITS: Final = 64
 #: An address as proxies write it: bare, or with a port, IPv6 then in brackets.
