@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
@@ -21,9 +22,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.adapters.load import open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
+from backstay.auth.hashing import HashCost
+from backstay.auth.limits import parse_limits
 from backstay.auth.moment import utc_now
 from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
+from backstay.auth.pwned import PwnedFile
 from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
@@ -40,7 +44,6 @@ from backstay.http.lifespan import MountedLifespan
 from backstay.http.root import welcome
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
-from backstay.proxies import Proxies
 from backstay.settings import Settings
 
 _LOG: Final = logging.getLogger("backstay")
@@ -267,7 +270,14 @@ class Backstay:
         await database.create_tables(Own.metadata)
         store = Store(database, sql_dialect(database.name).compiler)
         return await Office.open(
-            store, auth_options(settings, self.title), settings.encryption_keys, verifier, now=self._now
+            store,
+            auth_options(settings, self.title),
+            settings.encryption_keys,
+            verifier,
+            rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
+            cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
+            pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
+            now=self._now,
         )
 
     async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
@@ -295,7 +305,9 @@ class Backstay:
         office = self._office = await self._opened_office(settings, database, verifier)
         beside: tuple[Beside, ...] = ()
         if office is not None:
-            beside = (Beside("/auth/v1/", office.plane(credentials, addressing(Proxies())), auth_problem),)
+            beside = (
+                Beside("/auth/v1/", office.plane(credentials, addressing(settings.trusted_proxies)), auth_problem),
+            )
             credentials = office.believing(credentials)
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
@@ -369,6 +381,7 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         signup=settings.signup,
         autoconfirm=not confirmed,
         anonymous_sign_ins=settings.anonymous_sign_ins,
+        min_password_chars=settings.password_minimum,
         access_seconds=settings.access_token_seconds,
         session_idle=timedelta(days=settings.session_idle_days),
         session_lifetime=timedelta(days=settings.session_days),

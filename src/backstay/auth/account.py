@@ -15,7 +15,7 @@ from backstay.auth.emailchange import ask_change
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
-from backstay.auth.password import is_password, refuse_weak, set_password
+from backstay.auth.password import check_new_password, is_password, set_password
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, is_recent
@@ -73,7 +73,7 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     password_hash = None
     if body.password is not None:
         await _prove(asked, accounts, user, body, now)
-        refuse_weak(accounts, body.password, user.email)
+        check_new_password(accounts, body.password, user.email)
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)

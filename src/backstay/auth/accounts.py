@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -42,6 +42,8 @@ class Accounts:
     posted: Callable[[], None]
     now: Callable[[], datetime]
     throttle: Throttle
+    #: SHA-1 hashes of passwords that were leaked.
+    pwned: Container[bytes]
     #: Role → permissions of accounts that hold it (``users:read``, ``users:write``, …).
     permissions: dict[str, frozenset[str]]
 

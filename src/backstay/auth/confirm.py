@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from collections import namedtuple
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import sqlalchemy as sa
@@ -34,7 +34,7 @@ from backstay.sql.query import query
 
 def _row_of(table: type[Own]) -> Any:
     """A row like the table's: used where the answer is made up."""
-    return namedtuple(table.__name__, [column.key for column in table.__table__.columns])  # type: ignore[misc]
+    return namedtuple(table.__name__, [column.key for column in table.__table__.columns])
 
 
 _User: Final = _row_of(User)

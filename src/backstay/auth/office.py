@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Self
 
 from backstay.audit import Event, audit_keys, record
 from backstay.auth.accounts import Accounts
 from backstay.auth.hashers import HashPool
+from backstay.auth.hashing import HashCost
 from backstay.auth.limits import RateLimits
 from backstay.auth.moment import utc_now
 from backstay.auth.options import AuthOptions
@@ -44,6 +45,8 @@ class Office:
         verifier: TokenVerifier,
         *,
         rates: RateLimits | None = None,
+        cost: HashCost | None = None,
+        pwned: Container[bytes] = (),
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
         """Make the signing keys where there are none, and load what is needed to believe a token."""
@@ -67,7 +70,7 @@ class Office:
         async def audit(transaction: Transaction, *events: Event) -> None:
             await record(transaction, keys, *events)
 
-        passwords = HashPool()
+        passwords = HashPool(cost)
         await passwords.prepare()
         accounts = Accounts(
             store=store,
@@ -77,6 +80,7 @@ class Office:
             passwords=passwords,
             send=send,
             unsend=unsend,
+            pwned=pwned,
             throttle=Throttle(keyring.derive("throttle"), rates),
             audit=audit,
             posted=lambda: None,

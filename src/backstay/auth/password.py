@@ -4,26 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from backstay.auth.accounts import Accounts
-from backstay.auth.refusal import AuthError
+from backstay.auth.blocklist import refuse_weak, surroundings, weaknesses
 from backstay.auth.tables import User
 from backstay.sql.query import query
 
 
-def refuse_weak(accounts: Accounts, password: str, email: str | None) -> None:
+def check_new_password(accounts: Accounts, password: str, email: str | None) -> None:
     """Refuse what is too short or known to attackers (PW4, PW5); nothing else is demanded (PW6).
 
     Raises:
         AuthError: weak_password, with its reasons.
     """
-    minimum = accounts.options.min_password_chars
-    if len(password) < minimum:
-        message = f"Password should be at least {minimum} characters."
-        raise AuthError("weak_password", message, reasons=("length",))
+    options = accounts.options
+    words = surroundings(options.site_name, urlsplit(options.site_url).hostname or "", email or "")
+    reasons = weaknesses(password, minimum=options.min_password_chars, context=words, pwned=accounts.pwned)
+    refuse_weak(reasons, minimum=options.min_password_chars)
 
 
 @query

@@ -13,7 +13,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.confirm import sign_up_confirmed
 from backstay.auth.newcomer import checked_metadata, create_account
-from backstay.auth.password import refuse_weak
+from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, open_session
@@ -61,7 +61,7 @@ async def sign_up(asked: AuthRequest, accounts: Accounts) -> Reply:
     email = normal_email(body.email)
     if not body.password:
         raise invalid("Signup requires a valid password")
-    refuse_weak(accounts, body.password, email)
+    check_new_password(accounts, body.password, email)
     password_hash = await accounts.passwords.hash(body.password)
     if not options.autoconfirm:
         return await sign_up_confirmed(asked, accounts, email, password_hash, data, now)
