@@ -38,6 +38,8 @@ class Proxies:
 
         >>> Proxies.parse("2").count, Proxies.parse("10.0.0.0/8, unix").unix
         (2, True)
+        >>> str(Proxies()), str(Proxies.parse("unix,10.0.0.0/8"))
+        ('0', '10.0.0.0/8, unix')
 
         Raises:
             ValueError: for anything else, a network with host bits, and one that is the whole Internet.
@@ -52,6 +54,10 @@ class Proxies:
         if any(network.prefixlen == 0 for network in networks):
             raise ValueError("everybody would be a proxy")
         return cls(networks=networks, unix=UNIX in parts)
+
+    def __str__(self) -> str:
+        """As it is written in the setting."""
+        return ", ".join([*map(str, self.networks), *([UNIX] if self.unix else [])]) or str(self.count)
 
     def trusts(self, hop: Address | None) -> bool:
         """Whether *hop* is one of *networks*; ``None`` is a peer without an address."""

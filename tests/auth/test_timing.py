@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Awaitable, Callable
-from itertools import count
 
 import pytest
 
@@ -49,17 +48,12 @@ def test_pauses_do_not_move_a_median() -> None:
 
 
 async def test_a_real_difference_fails() -> None:
-    """TH5: the assertion is one."""
-    numbers = count()
-
-    async def slow() -> None:
-        sum(range(100_000))
-
-    async def fast() -> None:
-        next(numbers)
-
+    """TH5: the assertion is one, and noise alone does not fail it."""
+    clock = Clock()
+    first = clock.takes(0.030, 0.034, 1)
+    await assert_alike(first, clock.takes(0.030, 0.034, 2), samples=50, clock=clock)
     with pytest.raises(AssertionError, match="told apart: medians"):
-        await assert_alike(slow, fast, samples=20, allowed=0.0001)
+        await assert_alike(first, clock.takes(0.034, 0.038, 2), samples=50, clock=clock)
 
 
 async def test_an_account_takes_as_long_as_none() -> None:

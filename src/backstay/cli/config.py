@@ -36,7 +36,9 @@ def show(as_json: bool) -> None:
 
 
 def _plain(value: object) -> object:
-    return value if value is None or isinstance(value, str | int | float | dict | list) else list(value)  # type: ignore[call-overload]
+    if value is None or isinstance(value, str | int | float | dict | list):
+        return value
+    return list(value) if isinstance(value, tuple) else str(value)
 
 
 def _words(value: object) -> str:
