@@ -302,6 +302,7 @@ class Backstay:
             cors=CorsPolicy(settings.cors_origins),
             guard=None if office is None else office.trust,
             beside=beside,
+            access_log=settings.access_log,
         )
 
 

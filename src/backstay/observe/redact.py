@@ -25,7 +25,7 @@ MAX_CHARACTERS: Final = 65_536
 _SHORTEST: Final = 6
 
 _KEY: Final = (
-    r"(?:[\w-]*(?:password|passwd|passphrase|secret|token|apikey|api[_-]key|private[_-]key|encryption[_-]keys?|cookie"
+    r"(?:[\w-]*(?:password|passwd|passphrase|secret|token(?:_hash)?|apikey|api[_-]key|private[_-]key|encryption[_-]keys?|cookie"
     r"|nonce|verifier|credential|recovery[_-]codes?|service[_-]key)|authorization|pwd|salt|signature)"
 )
 #: Keys under which a number is a one-time code.
