@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
@@ -20,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backstay.adapters.load import open_database, sql_dialect
 from backstay.adapters.reflect import reflect
+from backstay.audit import Anchors, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
 from backstay.auth.office import Office
@@ -103,6 +105,7 @@ class Backstay:
         self._kernel: Kernel | None = None
         self._database: Database | None = None
         self._office: Office | None = None
+        self._anchoring: asyncio.Task[None] | None = None
         #: The time of day, which tests turn.
         self._now: Callable[[], datetime] = utc_now
 
@@ -231,6 +234,7 @@ class Backstay:
                 self._database = self._kernel = None
                 if office is not None:
                     await office.close()
+                await self._end_anchoring()
                 await database.close()
                 raise
 
@@ -254,6 +258,7 @@ class Backstay:
             office, self._office = self._office, None
             if office is not None:
                 await office.close()
+            await self._end_anchoring()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
@@ -264,9 +269,19 @@ class Backstay:
             return None
         await database.create_tables(Own.metadata)
         store = Store(database, sql_dialect(database.name).compiler)
+        keys = audit_keys(settings.encryption_keys)
+        await note_policy(store, keys, self._rules, self._now())
+        if settings.audit_anchor is not None:
+            self._anchoring = asyncio.create_task(Anchors(Path(settings.audit_anchor), keys).run(store))
         return await Office.open(
             store, auth_options(settings, self.title), settings.encryption_keys, verifier, now=self._now
         )
+
+    async def _end_anchoring(self) -> None:
+        anchoring, self._anchoring = self._anchoring, None
+        if anchoring is not None:
+            anchoring.cancel()
+            await asyncio.gather(anchoring, return_exceptions=True)
 
     async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
