@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backstay.adapters.load import open_database, sql_dialect
 from backstay.adapters.reflect import reflect
+from backstay.audit import Anchors, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import parse_limits
@@ -108,6 +109,7 @@ class Backstay:
         self._kernel: Kernel | None = None
         self._database: Database | None = None
         self._office: Office | None = None
+        self._anchoring: asyncio.Task[None] | None = None
         #: The time of day, which tests turn.
         self._now: Callable[[], datetime] = utc_now
 
@@ -236,6 +238,7 @@ class Backstay:
                 self._database = self._kernel = None
                 if office is not None:
                     await office.close()
+                await self._end_anchoring()
                 await database.close()
                 raise
 
@@ -259,6 +262,7 @@ class Backstay:
             office, self._office = self._office, None
             if office is not None:
                 await office.close()
+            await self._end_anchoring()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
@@ -269,6 +273,10 @@ class Backstay:
             return None
         await database.create_tables(Own.metadata)
         store = Store(database, sql_dialect(database.name).compiler)
+        keys = audit_keys(settings.encryption_keys)
+        await note_policy(store, keys, self._rules, self._now())
+        if settings.audit_anchor is not None:
+            self._anchoring = asyncio.create_task(Anchors(Path(settings.audit_anchor), keys).run(store))
         return await Office.open(
             store,
             auth_options(settings, self.title),
@@ -279,6 +287,12 @@ class Backstay:
             pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
             now=self._now,
         )
+
+    async def _end_anchoring(self) -> None:
+        anchoring, self._anchoring = self._anchoring, None
+        if anchoring is not None:
+            anchoring.cancel()
+            await asyncio.gather(anchoring, return_exceptions=True)
 
     async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
@@ -316,6 +330,7 @@ class Backstay:
             cors=CorsPolicy(settings.cors_origins),
             guard=None if office is None else office.trust,
             beside=beside,
+            access_log=settings.access_log,
         )
 
 

@@ -267,8 +267,11 @@ class Settings:
     access_log: bool = _setting(
         _ON_OFF, False, "A line of the log for each request, with its status and time.", shown="`off`"
     )
-    audit_anchor: str = _setting(
-        _TEXT, ".backstay/audit-anchor", "The file that keeps anchors of the audit log, best on another disk."
+    audit_anchor: str | None = _setting(
+        _TEXT,
+        None,
+        "The file that keeps anchors of the audit log, best on another disk.",
+        shown="`.backstay/audit-anchor`",
     )
 
     def __post_init__(self) -> None:
@@ -347,6 +350,8 @@ class Settings:
         if "encryption_keys" not in values and values.get("profile", "dev") != "prod":
             # Production needs them only where something is encrypted, which the models tell and not the environment.
             values["encryption_keys"] = own_keyring((folder or Path.cwd()) / ".backstay")
+        # Only here: settings made in code, as those of tests, write no file that they do not name.
+        values.setdefault("audit_anchor", str((folder or Path.cwd()) / ".backstay" / "audit-anchor"))
         return cls(**values)
 
     def redacted(self) -> dict[str, Any]:

@@ -103,6 +103,7 @@ def _with_log(use: Callable[[Store, Anchors], Awaitable[T]]) -> T:
             "The audit log needs BACKSTAY_ENCRYPTION_KEYS",
             hint="Set it to the keys that the app was started with.",
         )
+    assert settings.audit_anchor is not None  # noqa: S101 - load has given it its default
     anchors = Anchors(Path(settings.audit_anchor), audit_keys(settings.encryption_keys))
     if settings.dialect == "sqlite" and not Path(sqlite_path(settings.database)).exists():
         raise _no_log(settings)  # opening would make the file

@@ -25,8 +25,8 @@ MAX_CHARACTERS: Final = 65_536
 _SHORTEST: Final = 6
 
 _KEY: Final = (
-    r"(?:[\w-]*(?:password|passwd|passphrase|secret|token|apikey|api[_-]key|private[_-]key|encryption[_-]keys?|cookie"
-    r"|nonce|verifier|credential|recovery[_-]codes?|service[_-]key)|authorization|pwd|salt|signature)"
+    r"(?:[\w-]*(?:password|passwd|passphrase|secret|token(?:_hash)?|apikey|api[_-]key|private[_-]key"
+    r"|encryption[_-]keys?|cookie|nonce|verifier|credential|recovery[_-]codes?|service[_-]key)|authorization|pwd|salt|signature)"
 )
 #: Keys under which a number is a one-time code.
 _CODE: Final = r"(?:[\w-]*_)?(?:code|otp|totp|pin)"
