@@ -6,10 +6,12 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
@@ -18,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import open_database, sql_dialect
+from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
@@ -28,6 +30,7 @@ from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
+from backstay.crypt import Keyring
 from backstay.db.own import Own
 from backstay.db.statement import Database
 from backstay.db.store import Store
@@ -35,9 +38,12 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.auth import auth_problem
 from backstay.http.client import addressing
+from backstay.http.health import health_of
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
+from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
+from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.proxies import Proxies
@@ -105,6 +111,9 @@ class Backstay:
         self._kernel: Kernel | None = None
         self._database: Database | None = None
         self._office: Office | None = None
+        self._deliverer: Deliverer | None = None
+        #: Mails that were not sent: only on a desk without a mail server.
+        self._catcher: Catcher | None = None
         #: The time of day, which tests turn.
         self._now: Callable[[], datetime] = utc_now
 
@@ -229,10 +238,8 @@ class Backstay:
                 for lifespan in self._lifespans:
                     await lifespan.start()
             except BaseException:
-                office, self._office = self._office, None
+                await self._close_office()
                 self._database = self._kernel = None
-                if office is not None:
-                    await office.close()
                 await database.close()
                 raise
 
@@ -253,12 +260,42 @@ class Backstay:
         async with self._starting:
             for lifespan in reversed(self._lifespans):
                 await lifespan.stop()
-            office, self._office = self._office, None
-            if office is not None:
-                await office.close()
+            await self._close_office()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
+
+    async def _close_office(self) -> None:
+        deliverer, self._deliverer, self._catcher = self._deliverer, None, None
+        office, self._office = self._office, None
+        if deliverer is not None:
+            await deliverer.stop()
+        if office is not None:
+            await office.close()
+
+    def _opened_mail(self, settings: Settings, store: Store, keyring: Keyring) -> Callable[[], None]:
+        """Begin to send what is in the outbox, or on a desk to keep it; what to call after letters were put there."""
+        words = Words(self.title, folder=Path(settings.mail_templates) if settings.mail_templates else None)
+        if settings.smtp_url is not None and settings.mail_from is not None:
+            transport = mail_transport(settings.smtp_url, settings.mail_from, now=self._now)
+        elif settings.profile == "dev":
+            transport = self._catcher = Catcher(f"{settings.address}/_mail/", now=self._now)
+        else:
+            _LOG.warning("BACKSTAY_SMTP_URL is not set: mails wait in the outbox, and nobody gets them")
+            return lambda: None
+        self._deliverer = Deliverer(
+            store,
+            transport,
+            words.render,
+            open_sealed=lambda sealed: keyring.open_sealed(sealed, purpose="mail", context=""),
+            now=self._now,
+            chance=secrets.SystemRandom().random,
+        )
+        self._deliverer.start()
+        return self._deliverer.wake
+
+    def _mail_fault(self) -> str | None:
+        return None if self._deliverer is None else self._deliverer.failing
 
     async def _opened_office(self, settings: Settings, database: Database, verifier: TokenVerifier) -> Office | None:
         """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
@@ -266,9 +303,10 @@ class Backstay:
             return None
         await database.create_tables(Own.metadata)
         store = Store(database, sql_dialect(database.name).compiler)
-        return await Office.open(
-            store, auth_options(settings, self.title), settings.encryption_keys, verifier, now=self._now
-        )
+        keyring = settings.encryption_keys
+        posted = self._opened_mail(settings, store, keyring)
+        options = auth_options(settings, self.title)
+        return await Office.open(store, options, keyring, verifier, posted=posted, now=self._now)
 
     async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
@@ -278,7 +316,6 @@ class Backstay:
             roles=_roles(rules, self._functions.values()),
             clock=lambda: self._now().timestamp(),
         )
-        behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
             surface.catalog.schema: Plane(
                 surface,
@@ -297,6 +334,8 @@ class Backstay:
         if office is not None:
             beside = (Beside("/auth/v1/", office.plane(credentials, addressing(Proxies())), auth_problem),)
             credentials = office.believing(credentials)
+        shown = () if self._catcher is None else mail_routes(self._catcher, open_to_all=settings.mail_page == "open")
+        behind = Starlette(routes=[Route("/", welcome(self.title)), *shown, *self._mounts])
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,
@@ -304,6 +343,7 @@ class Backstay:
             cors=CorsPolicy(settings.cors_origins),
             guard=None if office is None else office.trust,
             beside=beside,
+            health=health_of({"mail": self._mail_fault}),
         )
 
 

@@ -44,16 +44,17 @@ class Office:
         verifier: TokenVerifier,
         *,
         rates: RateLimits | None = None,
+        posted: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
-        """Make the signing keys where there are none, and load what is needed to believe a token."""
+        """Make the signing keys where there are none, and load what is needed to believe a token.
+
+        *posted* is called after letters were put into the outbox.
+        """
         trust = Trust(store, keyring, lambda jwks: verifier.adopt(jwks, options.issuer), now=now)
         await store.transact(lambda tx: ensure_keys(tx, keyring, now()))
         await trust.refresh()
         keys = audit_keys(keyring)
-
-        def sealed(letter: bytes) -> bytes:
-            return keyring.seal(letter, purpose="mail", context="")
 
         async def send(transaction: Transaction, letter: Letter) -> None:
             await enqueue(
@@ -79,7 +80,7 @@ class Office:
             unsend=unsend,
             throttle=Throttle(keyring.derive("throttle"), rates),
             audit=audit,
-            posted=lambda: None,
+            posted=posted,
             now=now,
             permissions={"admin": frozenset({"users:read", "users:write", "audit:read", "keys:write"})},
         )

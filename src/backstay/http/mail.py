@@ -28,7 +28,8 @@ _PAGE_POLICY: Final = (
 )
 # A mail brings its style along; nothing else of it works.  `sandbox` takes its origin, scripts, forms and pop-ups.
 _MAIL_POLICY: Final = (
-    "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
+    "sandbox; default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'self'"
 )
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
