@@ -150,7 +150,7 @@ _SMTP_URL: Final = Kind(
     "a URL like smtp://user:password@host:587 or smtps://host", str, lambda url: _is_read(url, "smtp_url")
 )
 _SENDER: Final = Kind(
-    "an address like post@example.org or Shop <post@example.org>", str, lambda text: _is_read(text, "mail_from")
+    "an address like `post@example.org` or `Shop <post@example.org>`", str, lambda text: _is_read(text, "mail_from")
 )
 _ORIGINS: Final = Kind(
     "`*`, or origins like https://app.example.org separated by commas",
