@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import open_database, sql_dialect
+from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
@@ -33,6 +34,7 @@ from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
+from backstay.crypt import Keyring
 from backstay.db.own import Own
 from backstay.db.statement import Database
 from backstay.db.store import Store
@@ -40,9 +42,12 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.auth import auth_problem
 from backstay.http.client import addressing
+from backstay.http.health import health_of
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
+from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
+from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
@@ -110,6 +115,9 @@ class Backstay:
         self._database: Database | None = None
         self._office: Office | None = None
         self._anchoring: asyncio.Task[None] | None = None
+        self._deliverer: Deliverer | None = None
+        #: Mails that were not sent: only on a desk without a mail server.
+        self._catcher: Catcher | None = None
         #: The time of day, which tests turn.
         self._now: Callable[[], datetime] = utc_now
 
@@ -234,10 +242,8 @@ class Backstay:
                 for lifespan in self._lifespans:
                     await lifespan.start()
             except BaseException:
-                office, self._office = self._office, None
+                await self._close_office()
                 self._database = self._kernel = None
-                if office is not None:
-                    await office.close()
                 await self._end_anchoring()
                 await database.close()
                 raise
@@ -259,13 +265,43 @@ class Backstay:
         async with self._starting:
             for lifespan in reversed(self._lifespans):
                 await lifespan.stop()
-            office, self._office = self._office, None
-            if office is not None:
-                await office.close()
+            await self._close_office()
             await self._end_anchoring()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
+
+    async def _close_office(self) -> None:
+        deliverer, self._deliverer, self._catcher = self._deliverer, None, None
+        office, self._office = self._office, None
+        if deliverer is not None:
+            await deliverer.stop()
+        if office is not None:
+            await office.close()
+
+    def _opened_mail(self, settings: Settings, store: Store, keyring: Keyring) -> Callable[[], None]:
+        """Begin to send what is in the outbox, or on a desk to keep it; what to call after letters were put there."""
+        words = Words(self.title, folder=Path(settings.mail_templates) if settings.mail_templates else None)
+        if settings.smtp_url is not None and settings.mail_from is not None:
+            transport = mail_transport(settings.smtp_url, settings.mail_from, now=self._now)
+        elif settings.profile == "dev":
+            transport = self._catcher = Catcher(f"{settings.address}/_mail/", now=self._now)
+        else:
+            _LOG.warning("BACKSTAY_SMTP_URL is not set: mails wait in the outbox, and nobody gets them")
+            return lambda: None
+        self._deliverer = Deliverer(
+            store,
+            transport,
+            words.render,
+            open_sealed=lambda sealed: keyring.open_sealed(sealed, purpose="mail", context=""),
+            now=self._now,
+            chance=secrets.SystemRandom().random,
+        )
+        self._deliverer.start()
+        return self._deliverer.wake
+
+    def _mail_fault(self) -> str | None:
+        return None if self._deliverer is None else self._deliverer.failing
 
     async def _opened_office(self, settings: Settings, database: Database, verifier: TokenVerifier) -> Office | None:
         """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
@@ -277,11 +313,13 @@ class Backstay:
         await note_policy(store, keys, self._rules, self._now())
         if settings.audit_anchor is not None:
             self._anchoring = asyncio.create_task(Anchors(Path(settings.audit_anchor), keys).run(store))
+        keyring = settings.encryption_keys
         return await Office.open(
             store,
             auth_options(settings, self.title),
-            settings.encryption_keys,
+            keyring,
             verifier,
+            posted=self._opened_mail(settings, store, keyring),
             rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
             cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
             pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
@@ -302,7 +340,6 @@ class Backstay:
             roles=_roles(rules, self._functions.values()),
             clock=lambda: self._now().timestamp(),
         )
-        behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
             surface.catalog.schema: Plane(
                 surface,
@@ -323,6 +360,8 @@ class Backstay:
                 Beside("/auth/v1/", office.plane(credentials, addressing(settings.trusted_proxies)), auth_problem),
             )
             credentials = office.believing(credentials)
+        shown = () if self._catcher is None else mail_routes(self._catcher, open_to_all=settings.mail_page == "open")
+        behind = Starlette(routes=[Route("/", welcome(self.title)), *shown, *self._mounts])
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,
@@ -331,6 +370,7 @@ class Backstay:
             guard=None if office is None else office.trust,
             beside=beside,
             access_log=settings.access_log,
+            health=health_of({"mail": self._mail_fault}),
         )
 
 

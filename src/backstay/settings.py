@@ -28,6 +28,7 @@ Server: TypeAlias = Literal["granian", "uvicorn"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
 PasswordCompat: TypeAlias = Literal["off", "gotrue"]
+MailPage: TypeAlias = Literal["local", "open"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX: Final = "BACKSTAY_"
@@ -84,6 +85,22 @@ def _parse_jwks(text: str) -> Mapping[str, Any]:
     return found
 
 
+def _is_read(text: str, name: str) -> bool:
+    """Whether the mail adapter understands *text*; it is imported only where mail is sent."""
+    from backstay.adapters.smtp.url import parse_smtp_url
+
+    try:
+        if name == "smtp_url":
+            parse_smtp_url(text)
+        else:
+            from backstay.adapters.smtp.message import parse_sender
+
+            parse_sender(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _are_es256_public_keys(jwks: Any) -> bool:
     """ES256 public keys with distinct ``kid``: a private part (``d``) has no place at a verifier."""
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
@@ -129,6 +146,12 @@ _DATABASE_URL: Final = Kind(
 _WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
 _PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
 _ON_OFF: Final = Kind("`on` or `off`", _parse_on_off, lambda value: isinstance(value, bool))
+_SMTP_URL: Final = Kind(
+    "a URL like smtp://user:password@host:587 or smtps://host", str, lambda url: _is_read(url, "smtp_url")
+)
+_SENDER: Final = Kind(
+    "an address like `post@example.org` or `Shop <post@example.org>`", str, lambda text: _is_read(text, "mail_from")
+)
 _ORIGINS: Final = Kind(
     "`*`, or origins like https://app.example.org separated by commas",
     _parse_origins,
@@ -221,6 +244,20 @@ class Settings:
     )
     session_idle_days: int = _setting(_between(1, 30), 7, "Days after which an unused session ends.")
     session_days: int = _setting(_between(1, 365), 30, "Days after which a session ends, however it is used.")
+    smtp_url: str | None = _setting(
+        _SMTP_URL,
+        None,
+        "The server that sends mails; encrypted unless the URL ends in `?starttls=off`.",
+        secret=True,
+        shown="none: mails are kept at `/_mail/` (profile `dev`), or wait (profile `prod`)",
+    )
+    mail_from: str | None = _setting(_SENDER, None, "Whom mails are from.", shown="none; needed with a mail server")
+    mail_templates: str | None = _setting(
+        _TEXT, None, "A folder with mail templates of your own.", shown="those that come along"
+    )
+    mail_page: MailPage = _setting(
+        _one_of("local", "open"), "local", "Who sees `/_mail/`: this machine only, or everybody who reaches the app."
+    )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
     )
@@ -287,6 +324,12 @@ class Settings:
                 "BST-E223",
                 "BACKSTAY_RATE_LIMITS is off, and passwords could be tried without end",
                 hint="Change single limits, or unset it.",
+            )
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ConfigError(
+                "BST-E601",
+                "BACKSTAY_SMTP_URL is set, but not whom mails are from",
+                hint="Set BACKSTAY_MAIL_FROM to an address that the mail server sends for.",
             )
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(

@@ -61,6 +61,8 @@ REFUSED = [
     "ann@" + ".".join(["a" * 60] * 5),
     "a" * 64 + "@" + ".".join(["b" * 47] * 4),
     "ann%0d%0a@",
+    "=?utf-8?q?=0d=0aBcc=3aeve=40example.org?=@example.org",
+    "=?@example.org",
 ]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,6 +12,7 @@ from sqlalchemy import MetaData
 from backstay.db.statement import Database
 from backstay.db.store import Store
 from backstay.errors import ConfigError
+from backstay.mail.transport import Transport
 from backstay.sql.dialect import SqlDialect
 
 
@@ -52,6 +55,20 @@ def open_database(url: str, *, metadata: MetaData | None = None, schema: str | N
         f"no database adapter for {scheme}://",
         hint="e.g. sqlite:///app.db or postgresql://user@host/database",
     )
+
+
+def mail_transport(url: str, sender: str, *, now: Callable[[], datetime]) -> Transport:
+    """Who sends mails: the server at *url* (`parse_smtp_url`), as *sender* (`parse_sender`).
+
+    Raises:
+        ConfigError: BST-E603, when the file of certificates that *url* names cannot be read.
+        ValueError: *url* or *sender* are none; `Settings` has looked before.
+    """
+    from backstay.adapters.smtp.message import parse_sender
+    from backstay.adapters.smtp.transport import SmtpTransport
+    from backstay.adapters.smtp.url import parse_smtp_url
+
+    return SmtpTransport(parse_smtp_url(url), parse_sender(sender), now=now)
 
 
 def sqlite_path(url: str) -> str:

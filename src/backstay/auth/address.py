@@ -7,6 +7,7 @@ import unicodedata
 from typing import Final
 
 from backstay.auth.refusal import AuthError
+from backstay.mail import parse_address
 
 #: RFC 5321 §4.5.3.1.
 _MAX_CHARS: Final = 254
@@ -37,6 +38,12 @@ def normal_email(text: str) -> str:
         and all(_LABEL.fullmatch(label) for label in labels)
         and not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in address)
     )
+    if good:
+        try:
+            # What mail could not be written to, `Letter` refuses, in the middle of a flow.
+            parse_address(address)
+        except ValueError:
+            good = False
     if not good:
         raise AuthError("email_address_invalid", "Unable to validate email address: invalid format")
     return address

@@ -2,7 +2,9 @@
 
 1. What passes here can stand in a header and on an SMTP command line as it is: no space, control, bracket or quote.
 2. That is less than RFC 5322 allows: quoted local parts, comments and IP literals are refused, as everybody does.
-3. Domains are compared and sent as ASCII (IDNA 2008, UTS 46); the part before the ``@`` belongs to the other side and
+3. A name with ``=?`` in it is refused too: that begins an encoded word (RFC 2047), and Python's email package decodes
+   one even here, line breaks and all.
+4. Domains are compared and sent as ASCII (IDNA 2008, UTS 46); the part before the ``@`` belongs to the other side and
    is left alone, case included (RFC 5321 §2.4).
 """
 
@@ -56,7 +58,7 @@ def parse_address(text: str) -> Address:
     local, at, domain = text.rpartition("@")
     if not at or not local or not domain:
         raise ValueError("it does not have the form name@domain")
-    if not _LOCAL.fullmatch(local) or not _is_plain(local):
+    if not _LOCAL.fullmatch(local) or not _is_plain(local) or "=?" in local:
         raise ValueError("the part before the @ has a character that no address may have")
     ascii_domain = domain.lower()
     if not domain.isascii():

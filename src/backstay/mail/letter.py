@@ -107,7 +107,7 @@ class Mail:
         language: of both twins, as a tag.
 
     Raises:
-        ValueError: for a line break or another control character in the subject or in a header.
+        ValueError: for a line break, another control character or an encoded word in the subject or in a header.
     """
 
     id: str
@@ -123,6 +123,10 @@ class Mail:
         for line in (self.id, self.to, self.subject, *self.headers, *self.headers.values()):
             if _CONTROL.search(line):
                 raise ValueError("a header line cannot have a line break or a control character")
+            if "=?" in line:
+                # The beginning of an encoded word (RFC 2047).  Python's email package decodes what others wrote, and
+                # what it finds may be a line break and another header.
+                raise ValueError("a header line cannot have an encoded word")
 
     def __repr__(self) -> str:
         return f"Mail({self.id!r}, {self.kind!r}, ***)"

@@ -88,7 +88,8 @@ class Words:
         return Mail(
             id=id,
             to=letter.to,
-            subject=_one_line(made(self._text, "subject.txt")),
+            # ``=?`` would begin an encoded word, which a `Mail` refuses.
+            subject=_one_line(made(self._text, "subject.txt")).replace("=?", "= ?"),
             text=re.sub(r"\n{3,}", "\n\n", made(self._text, "layout.txt")).strip("\n") + "\n",
             html=made(self._html, "layout.html"),
             kind=letter.kind,
