@@ -237,6 +237,9 @@ def house(accounts_url: tuple[str, str, asyncio.AbstractEventLoop], request: pyt
     clock = Clock()
     app._now = clock
     loop.run_until_complete(app._start())
+    if app._deliverer is not None:
+        # What was sent is read in the outbox: `House.letters`.
+        loop.run_until_complete(app._deliverer.stop())
     try:
         yield House(app, loop, clock, kind)
         if kind == "postgresql":
