@@ -136,7 +136,8 @@ class House:
         **scope: Any,
     ) -> Reply:
         """Send one request.  *as_* is an access token, or the session that has one."""
-        given = [(b"x-supabase-api-version", VERSION.encode())]
+        # Of its own choice, so that answers can be compared.
+        given = [(b"x-supabase-api-version", VERSION.encode()), (b"x-request-id", b"of-the-tests")]
         if as_ is not None:
             token = as_ if isinstance(as_, str) else as_["access_token"]
             given.append((b"authorization", b"Bearer " + token.encode()))
