@@ -369,6 +369,7 @@ class Backstay:
             cors=CorsPolicy(settings.cors_origins),
             guard=None if office is None else office.trust,
             beside=beside,
+            tls=settings.address.startswith("https://"),
             access_log=settings.access_log,
             health=health_of({"mail": self._mail_fault}),
         )
