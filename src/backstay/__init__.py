@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, Searchable, function
+    from backstay.catalog.html import Html
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
@@ -22,6 +23,7 @@ __all__ = [
     "ConfigError",
     "Forbidden",
     "Function",
+    "Html",
     "Me",
     "Model",
     "Policy",
@@ -43,6 +45,7 @@ _HOMES = {
     "ConfigError": "backstay.errors",
     "Forbidden": "backstay.errors",
     "Function": "backstay.catalog",
+    "Html": "backstay.catalog.html",
     "Me": "backstay.policy",
     "Model": "backstay.catalog.model",
     "Policy": "backstay.policy",

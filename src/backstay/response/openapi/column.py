@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.html import Html
 from backstay.plan.coerce import type_name
 from backstay.response.openapi.name import Json
 
@@ -46,6 +47,8 @@ def value_schema(type_: sa.types.TypeEngine[Any]) -> Json:
     >>> value_schema(sa.String(30)), value_schema(sa.BigInteger())
     ({'type': 'string', 'maxLength': 30}, {'type': 'integer', 'format': 'int64'})
     """
+    if isinstance(type_, Html):
+        return {**value_schema(sa.String(type_.length)), "contentMediaType": "text/html"}
     while isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
     family = family_of(type_)
