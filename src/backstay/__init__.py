@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, Searchable, function
+    from backstay.catalog.encrypted import Encrypted
     from backstay.catalog.html import Html
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
@@ -21,6 +22,7 @@ __all__ = [
     "Backstay",
     "BackstayError",
     "ConfigError",
+    "Encrypted",
     "Forbidden",
     "Function",
     "Html",
@@ -43,6 +45,7 @@ _HOMES = {
     "Backstay": "backstay.app",
     "BackstayError": "backstay.errors",
     "ConfigError": "backstay.errors",
+    "Encrypted": "backstay.catalog.encrypted",
     "Forbidden": "backstay.errors",
     "Function": "backstay.catalog",
     "Html": "backstay.catalog.html",

@@ -32,6 +32,7 @@ from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
 from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
+from backstay.catalog.instances import KEYRING
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
 from backstay.crypt import Keyring
@@ -49,6 +50,7 @@ from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
+from backstay.pipeline.keysinuse import note_keys
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 
@@ -237,6 +239,8 @@ class Backstay:
                 if self._reflection is None:
                     await database.create_tables(self.metadata)
                     await database.create_tables(idempotency.TABLES)
+                    if self._catalog.seals and settings.encryption_keys is not None:
+                        await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
                 self._database = database
                 self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
@@ -249,6 +253,14 @@ class Backstay:
                 raise
 
     def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
+        if self._catalog.seals:
+            if settings.encryption_keys is None:
+                raise ConfigError(
+                    "BST-E502",
+                    "There are encrypted columns, and no BACKSTAY_ENCRYPTION_KEYS",
+                    hint='Make a key with: echo "$(date +%Y-%m):$(openssl rand -hex 32)"',
+                )
+            self.metadata.info[KEYRING] = settings.encryption_keys
         budget = settings.statement_timeout
         database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
         dialect = sql_dialect(database.name)
@@ -258,6 +270,7 @@ class Backstay:
             dialect,
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
+            keyring=settings.encryption_keys,
         )
         return database, [surface]
 

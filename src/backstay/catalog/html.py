@@ -17,11 +17,16 @@ import sqlalchemy as sa
 from backstay.catalog.onwrite import OnWrite
 from backstay.errors import ConfigError
 
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 #: Elements that are kept; of any other the text stays, and of `_EMPTIED` not even that.
-HTML_TAGS: Final = frozenset(
-    "a abbr b blockquote br caption cite code dd del details dfn div dl dt em figcaption figure h1 h2 h3 h4 h5 h6 hr i "
-    "img ins kbd li mark ol p pre q rp rt ruby s samp small span strong sub summary sup table tbody td tfoot th thead "
-    "time tr u ul var wbr".split()
+HTML_TAGS: Final = _words(
+    "a abbr b blockquote br caption cite code dd del details dfn div dl dt em figcaption figure h1 h2 h3 h4 h5 "
+    "h6 hr i img ins kbd li mark ol p pre q rp rt ruby s samp small span strong sub summary sup table tbody td "
+    "tfoot th thead time tr u ul var wbr"
 )
 #: Attributes that are kept, by element.  Links get ``rel="noopener noreferrer"`` besides.
 HTML_ATTRIBUTES: Final[Mapping[str, frozenset[str]]] = {
@@ -41,13 +46,14 @@ HTML_URL_SCHEMES: Final = frozenset(("http", "https", "mailto", "tel"))
 #: Elements that go with all that is in them.
 _EMPTIED: Final = frozenset(("script", "style"))
 #: Elements that run code, load documents, draw over the page, or change how the parser reads what follows.
-_NEVER_TAGS: Final = frozenset(
-    "applet base body button embed form frame frameset head html iframe input link listing math meta noembed noframes "
-    "noscript object option param plaintext portal script select slot style svg template textarea title xmp".split()
+_NEVER_TAGS: Final = _words(
+    "applet base body button embed form frame frameset head html iframe input link listing math meta noembed "
+    "noframes noscript object option param plaintext portal script select slot style svg template textarea title "
+    "xmp"
 )
-_NEVER_ATTRIBUTES: Final = frozenset(
+_NEVER_ATTRIBUTES: Final = _words(
     "action background class data formaction http-equiv id is manifest name ping poster slot srcdoc srcset style "
-    "target xlink:href xmlns".split()
+    "target xlink:href xmlns"
 )
 _NEVER_SCHEMES: Final = frozenset(("blob", "data", "file", "filesystem", "javascript", "vbscript", "view-source"))
 
@@ -70,7 +76,7 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
         ConfigError: BST-E506, for an element, an attribute or a scheme that is never safe.
     """
 
-    impl = sa.Text
+    impl = sa.String
     cache_ok = True
 
     def __init__(
@@ -108,7 +114,7 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
         >>> Html().written('<b onclick="x()">a</b><script>b</script> <a href="javascript:c">c</a>')
         '<b>a</b> <a rel="noopener noreferrer">c</a>'
         """
-        return self._cleaner.clean(text)
+        return str(self._cleaner.clean(text))
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:
         """What a session writes is cleaned too."""

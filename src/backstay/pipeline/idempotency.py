@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backstay.crypt import Keyring, context_of
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
@@ -71,10 +72,18 @@ def parse_key(text: str) -> str:
 
 
 class Keys:
-    """The keys of one database.  *now* gives seconds since 1970."""
+    """The keys of one database.  *now* gives seconds since 1970.
 
-    def __init__(self, dialect: SqlDialect, *, now: Callable[[], float] = time.time) -> None:
+    With *keyring* the answers are kept sealed: they may show what a column encrypts.
+    """
+
+    def __init__(
+        self, dialect: SqlDialect, *, now: Callable[[], float] = time.time, keyring: Keyring | None = None
+    ) -> None:
         self._now = now
+        self._keyring = keyring
+        # Without a key, the digest of a body would let whoever reads the database try out what was in it.
+        self._printing = (b"",) if keyring is None else keyring.derive_all("idempotency")
         self._swept = 0.0
         self._running: set[tuple[str, str]] = set()
         names = ("scope", "key", "fingerprint", "status", "headers", "body", "made_at")
@@ -122,7 +131,8 @@ class Keys:
             DatabaseError: BST409 (the first one still runs), BST4221 (the key came with another request).
         """
         now = int(self._now())
-        scope, print_ = _scope(request), _fingerprint(request)
+        scope, prints = _scope(request), [_fingerprint(request, key) for key in self._printing]
+        print_ = prints[0]
         old = now - _KEPT_SECONDS
         values = [scope, key, print_, None, None, None, old, _number(scope, key)]
 
@@ -138,24 +148,29 @@ class Keys:
             await ask(self._sweep)
         await ask(self._forget)
         if not await ask(self._claim, made_at=now):
-            return _replayed((await ask(self._find))[0], print_)
+            return self._replayed((await ask(self._find))[0], prints, context_of(scope, key))
         reply = await answer()
         headers = json.dumps([[name.decode("latin-1"), value.decode("latin-1")] for name, value in reply.headers])
-        await ask(self._store, status=reply.status, headers=headers, body=reply.body)
+        body = reply.body
+        if self._keyring is not None:
+            body = self._keyring.seal(body, purpose="idempotency", context=context_of(scope, key))
+        await ask(self._store, status=reply.status, headers=headers, body=body)
         return reply
 
-
-def _replayed(row: Any, fingerprint: str) -> Reply:
-    if row[0] != fingerprint:
-        raise DatabaseError(
-            "BST4221",
-            "The Idempotency-Key was used with another request",
-            hint="Take a new key for each request; send the same body and parameters when one is repeated.",
-        )
-    if row[1] is None:
-        raise _in_flight()
-    headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
-    return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), bytes(row[3]))
+    def _replayed(self, row: Any, prints: Sequence[str], context: str) -> Reply:
+        if row[0] not in prints:
+            raise DatabaseError(
+                "BST4221",
+                "The Idempotency-Key was used with another request",
+                hint="Take a new key for each request; send the same body and parameters when one is repeated.",
+            )
+        if row[1] is None:
+            raise _in_flight()
+        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
+        body = bytes(row[3])
+        if self._keyring is not None:
+            body = self._keyring.open_sealed(body, purpose="idempotency", context=context)
+        return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), body)
 
 
 def _in_flight() -> DatabaseError:
@@ -172,12 +187,12 @@ def _scope(request: DataRequest) -> str:
     return _digest(json.dumps([who.role, sorted(who.roles), who.id, request.method, request.path]).encode())
 
 
-def _fingerprint(request: DataRequest) -> str:
-    return _digest(b"\0".join((request.query, request.headers.get(b"content-type", b""), request.body)))
+def _fingerprint(request: DataRequest, key: bytes) -> str:
+    return _digest(b"\0".join((request.query, request.headers.get(b"content-type", b""), request.body)), key)
 
 
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
+def _digest(data: bytes, key: bytes = b"") -> str:
+    return blake2b(data, digest_size=16, key=key).hexdigest()
 
 
 def _number(scope: str, key: str) -> int:

@@ -94,6 +94,9 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     Raises:
         PlanError: 22P02, 22003, 22007, 22008, or 22001 when the text is longer than the column.
     """
+    if column.sealing is not None:
+        # What clients send is read as what they see; `sealed_rows` makes ciphertext of it.
+        column = column.sealing.inner
     text = text_of(value, column.type)
     if text is None:
         return None, None

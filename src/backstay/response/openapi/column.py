@@ -41,6 +41,13 @@ _INTEGERS: Final[dict[str, Json]] = {
 }
 
 
+#: What to know of an encrypted column, without a blind index and with one.
+_SEALED: Final = (
+    "Encrypted at rest: no filter but `is.null`, and no order.",
+    "Encrypted at rest: filters are `eq`, `neq`, `in` and `is.null`, and there is no order.",
+)
+
+
 def value_schema(type_: sa.types.TypeEngine[Any]) -> Json:
     """The schema of a value of *type_* that is not null.
 
@@ -71,6 +78,8 @@ def column_schema(column: Column) -> Json:
     >>> column_schema(Column("age", sa.Column("age", sa.Integer), "integer", True, False, False, False))
     {'type': ['integer', 'null'], 'format': 'int32'}
     """
+    if column.sealing is not None:
+        return {**column_schema(column.sealing.inner), "description": _SEALED[column.sealing.blind is not None]}
     schema = value_schema(column.type)
     return nullable(schema) if column.nullable else schema
 
