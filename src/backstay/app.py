@@ -53,6 +53,7 @@ from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Te
 from backstay.pipeline.keysinuse import note_keys
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
+from backstay.upkeep import Rotation, reclean, rotate
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -189,6 +190,26 @@ class Backstay:
         """An ``AsyncSession`` in one transaction: for the app's own code, past all policies."""
         async with self.started(), self.database.session(read_only=read_only) as session:
             yield session
+
+    async def rotate_encryption(self) -> Rotation:
+        """Encrypt every value with the newest key, so that older ones may be dropped; see `Rotation`.
+
+        It works in batches beside the app's other writers, and may be stopped and begun again.  Run it when every
+        process of the app has the newest key.
+        """
+        async with self.started():
+            keyring = self.metadata.info.get(KEYRING)
+            if keyring is None or not self._catalog.seals:
+                return Rotation(0)
+            return await rotate(self.database, sql_dialect(self.database.name), self._catalog, keyring)
+
+    async def reclean_html(self) -> int:
+        """Clean every text of HTML again, after the list of what is kept has changed; the number of rows that did.
+
+        It works in batches beside the app's other writers, and may be stopped and begun again.
+        """
+        async with self.started():
+            return await reclean(self.database, self._catalog)
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Backstay]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backstay.crypt import Keyring, context_of
+from backstay.crypt import Keyring, Unsealable, context_of
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
@@ -31,7 +31,8 @@ from backstay.sql.prepared import Prepared, prepare
 
 #: The table of ours beside the app's: created when the app starts.
 TABLES: Final = sa.MetaData()
-_KEYS: Final = sa.Table(
+#: A row for each key.
+KEPT: Final = sa.Table(
     "backstay_idempotency",
     TABLES,
     sa.Column("scope", sa.String(32), primary_key=True),
@@ -87,26 +88,26 @@ class Keys:
         self._swept = 0.0
         self._running: set[tuple[str, str]] = set()
         names = ("scope", "key", "fingerprint", "status", "headers", "body", "made_at")
-        slot = {name: _slot(index, _KEYS.c[name].type) for index, name in enumerate(names)}
-        mine = sa.and_(_KEYS.c.scope == slot["scope"], _KEYS.c.key == slot["key"])
+        slot = {name: _slot(index, KEPT.c[name].type) for index, name in enumerate(names)}
+        mine = sa.and_(KEPT.c.scope == slot["scope"], KEPT.c.key == slot["key"])
 
         def ready(statement: Any) -> Prepared:
             return prepare(statement, dialect.compiler)
 
         lock = dialect.try_lock(_slot(7, sa.BigInteger()))
         self._lock = None if lock is None else ready(lock)
-        self._forget = ready(sa.delete(_KEYS).where(mine, _KEYS.c.made_at < slot["made_at"]))
-        self._sweep = ready(sa.delete(_KEYS).where(_KEYS.c.made_at < slot["made_at"]))
+        self._forget = ready(sa.delete(KEPT).where(mine, KEPT.c.made_at < slot["made_at"]))
+        self._sweep = ready(sa.delete(KEPT).where(KEPT.c.made_at < slot["made_at"]))
         claimed = {name: slot[name] for name in ("scope", "key", "fingerprint", "made_at")}
         self._claim = ready(
-            dialect.insert(_KEYS)
+            dialect.insert(KEPT)
             .values(claimed)
-            .on_conflict_do_nothing(index_elements=[_KEYS.c.scope, _KEYS.c.key])
+            .on_conflict_do_nothing(index_elements=[KEPT.c.scope, KEPT.c.key])
             .returning(sa.literal_column("1"))
         )
-        self._find = ready(sa.select(_KEYS.c.fingerprint, _KEYS.c.status, _KEYS.c.headers, _KEYS.c.body).where(mine))
+        self._find = ready(sa.select(KEPT.c.fingerprint, KEPT.c.status, KEPT.c.headers, KEPT.c.body).where(mine))
         stored = {name: slot[name] for name in ("status", "headers", "body")}
-        self._store = ready(sa.update(_KEYS).where(mine).values(stored))
+        self._store = ready(sa.update(KEPT).where(mine).values(stored))
 
     async def alone(self, request: DataRequest, answer: Callable[[str], Awaitable[Reply]]) -> Reply:
         """*answer* with the key of *request*, unless the same key is at work in this process.
@@ -169,7 +170,15 @@ class Keys:
         headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
         body = bytes(row[3])
         if self._keyring is not None:
-            body = self._keyring.open_sealed(body, purpose="idempotency", context=context)
+            try:
+                body = self._keyring.open_sealed(body, purpose="idempotency", context=context)
+            except Unsealable:
+                # Kept before anything was encrypted, or with a key that has been dropped.
+                raise DatabaseError(
+                    "BST4221",
+                    "The answer that was kept for this Idempotency-Key cannot be read any more",
+                    hint="The request had its effect; look at it, and take a new key for another.",
+                ) from None
         return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), body)
 
 

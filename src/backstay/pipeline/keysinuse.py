@@ -38,9 +38,7 @@ async def note_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -
     """
     await database.create_tables(TABLES)
     proofs = _proofs(keyring)
-    slots = {
-        name: SlotParameter.of(at, lambda value: value, _KEYS.c[name].type) for at, name in enumerate(("id", "proof"))
-    }
+    slots = {c.name: SlotParameter.of(at, lambda value: value, c.type) for at, c in enumerate(_KEYS.columns)}
     insert = dialect.insert(_KEYS).values(slots).on_conflict_do_nothing(index_elements=[_KEYS.c.id])
     note = prepare(insert, dialect.compiler)
     newest = keyring.newest.id
@@ -52,7 +50,7 @@ async def note_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -
                 raise ConfigError(
                     "BST-E503",
                     f"The database has values that were encrypted with the key {key_id}, which is not on the keyring",
-                    hint=f"Put {key_id} back behind the others; `backstay encryption rotate` makes it superfluous.",
+                    hint=f"Put {key_id} back behind the others; `backstay rotate-encryption` makes it superfluous.",
                 )
             if proof != proofs[key_id]:
                 raise ConfigError(

@@ -1,0 +1,195 @@
+"""A rotation: every value sealed anew, in batches that may be interrupted, and then a key may go (EN2)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from backstay import Backstay, ConfigError
+from backstay.app import sql_dialect
+from backstay.crypt import Key, Keyring, key_id_of
+from backstay.upkeep import rotate
+from tests.http.api import Api, database, quick_folder
+from tests.http.clinic_app import clinic
+
+OLD, NEW = Key("old", bytes(range(32))), Key("new", bytes(range(50, 82)))
+FEW = 250
+
+T = TypeVar("T")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, asyncio.AbstractEventLoop]]:
+    """(kind, URL, loop) of an empty database."""
+    loop = asyncio.new_event_loop()
+    try:
+        with quick_folder() as folder, database(request.param, folder, loop, "rotation") as url:
+            yield request.param, url, loop
+    finally:
+        loop.close()
+
+
+def with_keys(place: tuple[str, str, asyncio.AbstractEventLoop], keys: tuple[Key, ...], work: Callable[[Api], T]) -> T:
+    """What *work* gives with the app that has these *keys*."""
+    kind, url, loop = place
+    app = clinic(url, Keyring(keys))
+    started = app.started()
+    loop.run_until_complete(started.__aenter__())
+    try:
+        return work(Api(kind, app, loop, lambda: None))
+    finally:
+        loop.run_until_complete(started.__aexit__(None, None, None))
+
+
+def plant(number: int, first: int = 0) -> Callable[[Api], None]:
+    def work(api: Api) -> None:
+        rows = [
+            {"id": str(UUID(int=i)), "name": f"p{i}", "ssn": str(i), "notes": f"note {i}"}
+            for i in range(first, first + number)
+        ]
+        reply = api.post("people", rows, as_="dee")
+        assert 201 == reply.status, reply.body
+
+    return work
+
+
+def ran(api: Api, work: Awaitable[T]) -> T:
+    async def run() -> T:
+        return await work
+
+    return api.loop.run_until_complete(run())
+
+
+def sql(api: Api, text: str) -> list[Any]:
+    async def run() -> list[Any]:
+        async with api.app.session() as session:
+            result = await session.execute(sa.text(text))
+            return list(result) if result.returns_rows else []
+
+    return api.loop.run_until_complete(run())
+
+
+def keys_of(api: Api) -> set[str]:
+    return {key_id_of(bytes(row[0])) for row in sql(api, "SELECT ssn FROM people")}
+
+
+def test_a_rotation_from_one_key_to_the_next(place: Any) -> None:
+    """EN2: both keys read while both are there; afterwards the old one may be dropped, and nothing else has changed."""
+    with_keys(place, (OLD,), plant(FEW))
+
+    def both(api: Api) -> None:
+        plant(1, FEW)(api)
+        assert {"old", "new"} == keys_of(api)
+        # The index is looked up under every key (EN3).
+        found = api.get(f"people?select=name,notes,version&ssn=in.(3,{FEW})&order=name").json
+        assert [(f"note {FEW}", 1), ("note 3", 1)] == [(row["notes"], row["version"]) for row in found]
+        rotation = ran(api, api.app.rotate_encryption())
+        assert (FEW, (), ("old",)) == (rotation.rows, rotation.unreadable, rotation.dropped)
+        assert {"new"} == keys_of(api)
+        assert (0, ()) == ((again := ran(api, api.app.rotate_encryption())).rows, again.dropped)
+
+    def after(api: Api) -> None:
+        found = api.get(f"people?select=name,notes,version&ssn=in.(3,{FEW})&order=name").json
+        assert [(f"note {FEW}", 1), ("note 3", 1)] == [(row["notes"], row["version"]) for row in found]
+
+    with_keys(place, (NEW, OLD), both)
+    with_keys(place, (NEW,), after)
+
+
+def test_a_key_in_use_cannot_be_dropped(place: Any) -> None:
+    """EN2: the start is refused, whether the key is gone or another one stands under its id."""
+    with_keys(place, (OLD,), plant(1))
+    for keys in ((NEW,), (Key("old", NEW.material),), (NEW, Key("old", bytes(range(9, 41))))):
+        with pytest.raises(ConfigError) as caught:
+            with_keys(place, keys, plant(1, 5))
+        assert ("BST-E503", True) == (caught.value.code, "old" in caught.value.message)
+    # Nothing was noted by a start that was refused.
+    with_keys(place, (OLD,), plant(1, 5))
+
+
+class Stopping:
+    """A database that is gone after some batches."""
+
+    def __init__(self, inner: Any, batches: int) -> None:
+        self.inner, self.left = inner, batches
+
+    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        self.left -= 1
+        if self.left < 0:
+            raise ConnectionError("gone")
+        found: AbstractAsyncContextManager[AsyncSession] = self.inner.session(read_only=read_only)
+        return found
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+
+def test_a_rotation_that_was_stopped_goes_on(place: Any) -> None:
+    """EN2: what was done stays done, and the rest is done by the next run."""
+    with_keys(place, (OLD,), plant(FEW))
+
+    def work(api: Api) -> None:
+        app, ring = api.app, Keyring((NEW, OLD))
+        stopping: Any = Stopping(app.database, 2)  # one for the empty table of visits or wards, or two of people
+        with pytest.raises(ConnectionError):
+            ran(api, rotate(stopping, sql_dialect(app.database.name), app._catalog, ring))
+        done = sum(key_id_of(bytes(row[0])) == "new" for row in sql(api, "SELECT ssn FROM people"))
+        assert 200 <= done <= FEW
+        rest = ran(api, app.rotate_encryption())
+        assert (FEW - done, ("old",)) == (rest.rows, rest.dropped)
+
+    with_keys(place, (NEW, OLD), work)
+
+
+def test_an_unreadable_value_keeps_its_key(place: Any) -> None:
+    """EN2: a value that was moved is named, everything else is done, and no key is given up."""
+    with_keys(place, (OLD,), plant(3))
+
+    def work(api: Api) -> None:
+        sql(api, "UPDATE people SET ssn = (SELECT ssn FROM people WHERE name = 'p0') WHERE name = 'p1'")
+        rotation = ran(api, api.app.rotate_encryption())
+        assert (3, ()) == (rotation.rows, rotation.dropped)
+        assert 1 == len(rotation.unreadable)
+        assert "people.ssn of the row 00000000-0000-0000-0000-000000000001" in rotation.unreadable[0]
+
+    with_keys(place, (NEW, OLD), work)
+    with pytest.raises(ConfigError, match="old"):
+        with_keys(place, (NEW,), plant(1, 9))
+
+
+def test_kept_answers_are_sealed_anew(place: Any) -> None:
+    """EN2: a request that is repeated after the rotation, with the old key gone, is told that it cannot be replayed or is."""
+    body = {"name": "x", "ssn": "1"}
+
+    def ask(api: Api) -> int:
+        return api.post("people", body, as_="dee", idempotency_key="k").status
+
+    assert 201 == with_keys(place, (OLD,), ask)
+    assert 201 == with_keys(place, (NEW, OLD), ask)
+    with_keys(place, (NEW, OLD), lambda api: ran(api, api.app.rotate_encryption()))
+    assert 201 == with_keys(place, (NEW, OLD), ask)
+    # The fingerprint of the request was made with the old key: never a second effect, but no answer either.
+    assert 422 == with_keys(place, (NEW,), ask)
+    assert [(1,)] == with_keys(place, (NEW,), lambda api: [tuple(r) for r in sql(api, "SELECT count(*) FROM people")])
+
+
+def test_there_must_be_keys(tmp_path: Path) -> None:
+    """EN2: an app with encrypted columns does not start without a keyring."""
+    app = clinic(f"sqlite:///{tmp_path / 'x.db'}", None)
+
+    async def start() -> None:
+        async with app.started():
+            pass
+
+    with pytest.raises(ConfigError) as caught:
+        asyncio.run(start())
+    assert "BST-E502" == caught.value.code
+    assert isinstance(app, Backstay)
