@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Final
 from uuid import UUID
+from weakref import WeakSet
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -131,16 +132,31 @@ def python_value(text: str, family: Family) -> Any:
             return value
 
 
-@event.listens_for(sa.Column, "after_parent_attach", propagate=True)
-def _add_blind_index(column: sa.Column[Any], parent: Any) -> None:
+#: Tables that have all the columns they were made with: a copy brings the indexes of the original itself.
+_MADE: Final[WeakSet[sa.Table]] = WeakSet()
+
+
+@event.listens_for(sa.Table, "after_parent_attach", propagate=True)
+def _table_made(table: sa.Table, metadata: Any) -> None:
     """The index stands beside its column in the table itself, so that migrations see it."""
-    if not isinstance(column.type, Encrypted) or not column.type.blind_index or not isinstance(parent, sa.Table):
-        return
+    _MADE.add(table)
+    for column in list(table.columns):
+        _add_blind_index(column, table)
+
+
+@event.listens_for(sa.Column, "after_parent_attach", propagate=True)
+def _column_added(column: sa.Column[Any], parent: Any) -> None:
+    """A table may get more columns afterwards: those of a class that shares it."""
+    if parent in _MADE:
+        _add_blind_index(column, parent)
+
+
+def _add_blind_index(column: sa.Column[Any], table: sa.Table) -> None:
     name = f"{column.name}_blind"
-    if name not in parent.columns:
+    if isinstance(column.type, Encrypted) and column.type.blind_index and name not in table.columns:
         # 64 hexadecimal digits: text compares alike on every database.
         info = {"backstay": BLIND, "of": column.name}
-        parent.append_column(sa.Column(name, sa.String(64), index=True, nullable=True, info=info))
+        table.append_column(sa.Column(name, sa.String(64), index=True, nullable=True, info=info))
 
 
 def sealed_columns(table: sa.Table, columns: dict[str, Column]) -> dict[str, Column]:
