@@ -31,6 +31,7 @@ from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
 from backstay.auth.token import TokenVerifier
+from backstay.auth.vaults import VAULTS
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.instances import KEYRING
 from backstay.catalog.reflect import reflect_catalog
@@ -116,6 +117,8 @@ class Backstay:
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
+        #: What values are sealed with, where there is anything to seal.
+        self._keyring: Keyring | None = None
         self._office: Office | None = None
         self._anchoring: asyncio.Task[None] | None = None
         self._deliverer: Deliverer | None = None
@@ -198,10 +201,17 @@ class Backstay:
         process of the app has the newest key.
         """
         async with self.started():
-            keyring = self.metadata.info.get(KEYRING)
-            if keyring is None or not self._catalog.seals:
+            keyring, accounts = self._keyring, self._office is not None
+            if keyring is None:
                 return Rotation(0)
-            return await rotate(self.database, sql_dialect(self.database.name), self._catalog, keyring)
+            return await rotate(
+                self.database,
+                sql_dialect(self.database.name),
+                self._catalog,
+                keyring,
+                vaults=VAULTS if accounts else (),
+                audited=accounts,
+            )
 
     async def reclean_html(self) -> int:
         """Clean every text of HTML again, after the list of what is kept has changed; the number of rows that did.
@@ -260,7 +270,8 @@ class Backstay:
                 if self._reflection is None:
                     await database.create_tables(self.metadata)
                     await database.create_tables(idempotency.TABLES)
-                    if self._catalog.seals and settings.encryption_keys is not None:
+                    if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
+                        self._keyring = settings.encryption_keys
                         await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
                 self._database = database
                 self._kernel = await self._wired(settings, surfaces, database)

@@ -39,6 +39,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of an app, with nothing of it left behind in this process."""
     (tmp_path / "upkeep_app.py").write_text(APP)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BACKSTAY_ACCOUNTS", "off")
     before = list(sys.path)
     yield tmp_path
     sys.path[:] = before
@@ -74,9 +75,9 @@ def test_a_rotation_says_what_may_be_dropped(folder: Path) -> None:
     """EN2: one line for the rows, one for the keys; a second run has nothing to do."""
     plant(folder, OLD)
     first = run("rotate-encryption", "upkeep_app:app", f"{NEW},{OLD}")
-    assert (0, "1 rows were encrypted anew.\nKeys that may be dropped now: old\n") == (first.exit_code, first.stdout)
+    assert (0, "Rows encrypted anew: 1\nKeys that may be dropped now: old\n") == (first.exit_code, first.stdout)
     second = run("rotate-encryption", "upkeep_app:app", NEW)
-    assert (0, "0 rows were encrypted anew.\n") == (second.exit_code, second.stdout)
+    assert (0, "Rows encrypted anew: 0\n") == (second.exit_code, second.stdout)
     assert (2, True) == (
         (refused := run("rotate-encryption", "upkeep_app:app", OLD)).exit_code,
         "BST-E503" in refused.output,
@@ -87,7 +88,7 @@ def test_cleaning_again_says_how_many_changed(folder: Path) -> None:
     """HT1: nothing, where the list has not changed."""
     plant(folder, OLD)
     result = run("reclean-html", "upkeep_app:app", OLD)
-    assert (0, "0 rows have changed.\n") == (result.exit_code, result.stdout)
+    assert (0, "Rows that have changed: 0\n") == (result.exit_code, result.stdout)
 
 
 def test_another_asgi_app_is_refused(folder: Path) -> None:

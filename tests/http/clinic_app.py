@@ -114,12 +114,12 @@ async def correct(db: AsyncSession, id: UUID, ssn: str) -> Person:
     return person
 
 
-def clinic(url: str, keys: Keyring | None = KEYS) -> Backstay:
+def clinic(url: str, keys: Keyring | None = KEYS, *, accounts: bool = False) -> Backstay:
     return Backstay(
         models=Model,
         policies=[everyone, people],
         functions=[find, read_ssn, admit, correct],
-        settings=Settings(database=url, jwt_secret=SECRET, encryption_keys=keys),
+        settings=Settings(database=url, jwt_secret=SECRET, encryption_keys=keys, accounts=accounts),
     )
 
 

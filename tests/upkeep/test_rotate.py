@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -14,8 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backstay import Backstay, ConfigError
-from backstay.app import sql_dialect
+from backstay.adapters.load import sql_dialect
+from backstay.audit.tables import Entry
+from backstay.auth.vaults import VAULTS
 from backstay.crypt import Key, Keyring, key_id_of
+from backstay.db.own import Own
 from backstay.upkeep import rotate
 from tests.http.api import Api, database, quick_folder
 from tests.http.clinic_app import clinic
@@ -37,10 +41,16 @@ def place(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, asyncio.Ab
         loop.close()
 
 
-def with_keys(place: tuple[str, str, asyncio.AbstractEventLoop], keys: tuple[Key, ...], work: Callable[[Api], T]) -> T:
+def with_keys(
+    place: tuple[str, str, asyncio.AbstractEventLoop],
+    keys: tuple[Key, ...],
+    work: Callable[[Api], T],
+    *,
+    accounts: bool = False,
+) -> T:
     """What *work* gives with the app that has these *keys*."""
     kind, url, loop = place
-    app = clinic(url, Keyring(keys))
+    app = clinic(url, Keyring(keys), accounts=accounts)
     started = app.started()
     loop.run_until_complete(started.__aenter__())
     try:
@@ -193,3 +203,56 @@ def test_there_must_be_keys(tmp_path: Path) -> None:
         asyncio.run(start())
     assert "BST-E502" == caught.value.code
     assert isinstance(app, Backstay)
+
+
+def test_what_accounts_seal_is_sealed_anew(place: Any) -> None:
+    """EN2: signing keys and letters go along; the audit log keeps the key of its rows, which then cannot be dropped."""
+
+    async def entry(app: Backstay) -> None:
+        async with app.session() as session:
+            row = {"seq": 1, "at": datetime.now(UTC), "event": "e", "actor_kind": "k", "details": {}, "key_id": "old"}
+            await session.execute(sa.insert(Entry).values(**row, previous=b"", hash=b""))
+
+    def first(api: Api) -> list[str]:
+        rotation = ran(api, api.app.rotate_encryption())
+        assert ((), ("old",), ()) == (rotation.unreadable, rotation.dropped, rotation.proving)
+        assert rotation.rows >= 2
+        return [key_id_of(bytes(row[0])) for row in sql(api, "SELECT private FROM backstay_signing_keys")]
+
+    def audited(api: Api) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        ran(api, entry(api.app))
+        rotation = ran(api, api.app.rotate_encryption())
+        return rotation.dropped, rotation.proving
+
+    with_keys(place, (OLD,), lambda api: None, accounts=True)
+    assert ["new", "new"] == with_keys(place, (NEW, OLD), first, accounts=True)
+    with_keys(place, (NEW,), lambda api: None, accounts=True)
+    # Back to front: now the other key is the old one of a log.
+    with_keys(place, (OLD, NEW), lambda api: None, accounts=True)
+    assert ((), ("old",)) == with_keys(place, (NEW, OLD), audited, accounts=True)
+    with pytest.raises(ConfigError, match="old"):
+        with_keys(place, (NEW,), lambda api: None, accounts=True)
+
+
+#: Columns of bytes in our own tables that hold no sealed value: hashes, digests and public parts.
+PLAIN = {
+    "backstay_audit.previous",
+    "backstay_audit.hash",
+    "backstay_audit_head.hash",
+    "backstay_refresh_tokens.hash",
+    "backstay_refresh_tokens.parent_hash",
+}
+
+
+def test_every_sealed_column_of_ours_is_known() -> None:
+    """EN2: a column of bytes is a vault, or it is said here that it is none: else a rotation would lose its values."""
+    known = {f"{vault.table.name}.{vault.column}" for vault in VAULTS}
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in Own.metadata.tables.values()
+        for column in table.columns
+        if isinstance(column.type, sa.LargeBinary)
+    }
+    hashes = {name for name in columns if name.endswith("_hash") or name.startswith("backstay_throttle")}
+    assert set() == columns - known - PLAIN - hashes
+    assert known <= columns

@@ -18,11 +18,13 @@ def rotate_encryption(target: str) -> None:
 
     app = _app(target)
     rotation = asyncio.run(app.rotate_encryption())
-    click.echo(f"{rotation.rows} rows were encrypted anew.")
+    click.echo(f"Rows encrypted anew: {rotation.rows}")
     for what in rotation.unreadable:
         click.echo(f"unreadable: {what}", err=True)
     if rotation.unreadable:
         raise click.ClickException("Some values do not open; no key may be dropped.")
+    if rotation.proving:
+        click.echo(f"Keys that the audit log is verified with, to be kept behind: {', '.join(rotation.proving)}")
     if rotation.dropped:
         click.echo(f"Keys that may be dropped now: {', '.join(rotation.dropped)}")
 
@@ -36,7 +38,7 @@ def reclean_html(target: str) -> None:
     """
     import asyncio
 
-    click.echo(f"{asyncio.run(_app(target).reclean_html())} rows have changed.")
+    click.echo(f"Rows that have changed: {asyncio.run(_app(target).reclean_html())}")
 
 
 def _app(target: str) -> Any:

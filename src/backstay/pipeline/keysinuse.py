@@ -7,7 +7,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Collection
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -38,7 +39,7 @@ async def note_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -
     """
     await database.create_tables(TABLES)
     proofs = _proofs(keyring)
-    slots = {c.name: SlotParameter.of(at, lambda value: value, c.type) for at, c in enumerate(_KEYS.columns)}
+    slots = {column.name: _slot(at, column.type) for at, column in enumerate(_KEYS.columns)}
     insert = dialect.insert(_KEYS).values(slots).on_conflict_do_nothing(index_elements=[_KEYS.c.id])
     note = prepare(insert, dialect.compiler)
     newest = keyring.newest.id
@@ -64,18 +65,24 @@ async def note_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -
     await database.transact(steps)
 
 
-async def forget_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -> tuple[str, ...]:
-    """Note that no value needs any key but the newest; the ids that may be dropped now."""
-    old = _KEYS.c.id != SlotParameter.of(0, lambda value: value, sa.String())
-    forget = prepare(sa.delete(_KEYS).where(old), dialect.compiler)
-    newest = keyring.newest.id
+async def forget_keys(
+    database: Database, dialect: SqlDialect, keyring: Keyring, needed: Collection[str] = ()
+) -> tuple[str, ...]:
+    """Note that nothing needs any key but the newest and those *needed*; the ids that may be dropped now."""
+    forget = prepare(sa.delete(_KEYS).where(_KEYS.c.id == _slot(0, sa.String())), dialect.compiler)
+    kept = {keyring.newest.id, *needed}
 
     def steps() -> Steps[tuple[str, ...]]:
-        noted = tuple(row[0] for row in (yield _all(dialect)) if row[0] != newest)
-        yield forget.bind((newest,), ANONYMOUS)
-        return noted
+        free = tuple(row[0] for row in (yield _all(dialect)) if row[0] not in kept)
+        for key_id in free:
+            yield forget.bind((key_id,), ANONYMOUS)
+        return free
 
     return await database.transact(steps)
+
+
+def _slot(at: int, type_: sa.types.TypeEngine[Any]) -> SlotParameter:
+    return SlotParameter.of(at, lambda value: value, type_)
 
 
 def _all(dialect: SqlDialect) -> Statement:
