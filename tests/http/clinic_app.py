@@ -49,6 +49,8 @@ class Person(Versioned, Model):
     born: Mapped[date | None] = mapped_column(Encrypted(sa.Date))
     score: Mapped[int | None] = mapped_column(Encrypted(sa.Integer, blind_index=True), default=5)
     data: Mapped[dict[str, Any] | None] = mapped_column(Encrypted(sa.JSON))
+    #: Not for everybody.
+    pin: Mapped[str | None] = mapped_column(Encrypted(blind_index=True))
     ward: Mapped[Ward | None] = relationship(back_populates="people")
     visits: Mapped[list[Visit]] = relationship(back_populates="person")
 
@@ -77,6 +79,12 @@ def everyone(me: Me) -> Any:
 )
 def people(me: Me) -> Any:
     """So are the people."""
+    return True
+
+
+@allow("read", Person, to="staff")
+def staff(me: Me) -> Any:
+    """The staff sees all."""
     return True
 
 
@@ -117,7 +125,7 @@ async def correct(db: AsyncSession, id: UUID, ssn: str) -> Person:
 def clinic(url: str, keys: Keyring | None = KEYS, *, accounts: bool = False) -> Backstay:
     return Backstay(
         models=Model,
-        policies=[everyone, people],
+        policies=[everyone, people, staff],
         functions=[find, read_ssn, admit, correct],
         settings=Settings(database=url, jwt_secret=SECRET, encryption_keys=keys, accounts=accounts),
     )

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from backstay.catalog.computed import Computed, computed_fields
-from backstay.catalog.encrypted import sealed_columns
 from backstay.catalog.family import family_of
 from backstay.catalog.instances import watch
+from backstay.catalog.sealable import sealed_columns
 from backstay.catalog.search import declared_search
 from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
 from backstay.errors import ConfigError

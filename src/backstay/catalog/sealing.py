@@ -66,6 +66,7 @@ class Sealing:
 def key_text(value: Any) -> str:
     """One value of a primary key as it stands in a context: as JSON would show it, without quotes.
 
+    >>> from uuid import UUID
     >>> key_text(7), key_text("7"), key_text(UUID(int=7)), key_text(date(2026, 2, 1))
     ('7', '7', '00000000-0000-0000-0000-000000000007', '2026-02-01')
     """

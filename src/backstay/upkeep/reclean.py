@@ -11,11 +11,11 @@ from backstay.catalog import Catalog, Table
 from backstay.catalog.onwrite import OnWrite
 from backstay.db.statement import Database
 from backstay.errors import ConfigError
-from backstay.upkeep.rewrite import Change, rewrite
+from backstay.upkeep.rewrite import BATCH, Change, rewrite
 
 
-async def reclean(database: Database, catalog: Catalog) -> int:
-    """Write every text of *catalog* as it would be written now; the number of rows that changed.
+async def reclean(database: Database, catalog: Catalog, *, batch: int = BATCH) -> int:
+    """Write every text of *catalog* as it would be written now, *batch* rows at a time; how many have changed.
 
     It may be stopped at any time, and begun again.
 
@@ -29,7 +29,7 @@ async def reclean(database: Database, catalog: Catalog) -> int:
     changed = 0
     for table, names in found:
         if isinstance(table.sql, sa.Table):
-            changed += await rewrite(database, table.sql, names, sa.Text(), _cleaned(table))
+            changed += await rewrite(database, table.sql, names, sa.Text(), _cleaned(table), batch=batch)
     return changed
 
 

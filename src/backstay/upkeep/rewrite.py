@@ -15,14 +15,21 @@ import sqlalchemy as sa
 
 from backstay.db.statement import Database
 
-_BATCH: Final = 200
+#: Rows in one transaction: a few tens of milliseconds, in which SQLite's other writers wait.
+BATCH: Final = 200
 
 #: From a row's key and its stored values to those that are to be others; both by column name.
 Change: TypeAlias = Callable[[tuple[Any, ...], Mapping[str, Any]], Mapping[str, Any]]
 
 
 async def rewrite(
-    database: Database, table: sa.Table, names: tuple[str, ...], type_: sa.types.TypeEngine[Any], change: Change
+    database: Database,
+    table: sa.Table,
+    names: tuple[str, ...],
+    type_: sa.types.TypeEngine[Any],
+    change: Change,
+    *,
+    batch: int = BATCH,
 ) -> int:
     """Have *change* look at the columns *names* of every row of *table*; the number of rows that it changed.
 
@@ -37,14 +44,14 @@ async def rewrite(
         # By the key and never by what is to be done: each batch looks at a bounded number of rows.
         behind = sa.true() if last is None else sa.tuple_(*keys) > sa.tuple_(*_bound(keys, last))
         async with database.session() as session:
-            rows = (await session.execute(page.where(behind).order_by(*keys).limit(_BATCH))).all()
+            rows = (await session.execute(page.where(behind).order_by(*keys).limit(batch))).all()
             for row in rows:
                 key, stored = tuple(row[: len(keys)]), dict(zip(names, row[len(keys) :], strict=True))
                 new = change(key, stored)
                 if new:
                     await session.execute(_update(table, keys, key, stored, new, type_))
                     changed += 1
-        if len(rows) < _BATCH:
+        if len(rows) < batch:
             return changed
         last = tuple(rows[-1][: len(keys)])
 

@@ -18,7 +18,7 @@ from backstay.db.vault import Vault
 from backstay.pipeline.idempotency import KEPT
 from backstay.pipeline.keysinuse import forget_keys
 from backstay.sql.dialect import SqlDialect
-from backstay.upkeep.rewrite import Change, rewrite
+from backstay.upkeep.rewrite import BATCH, Change, rewrite
 
 _LOG: Final = logging.getLogger("backstay.upkeep")
 
@@ -46,6 +46,7 @@ async def rotate(
     *,
     vaults: Sequence[Vault] = (),
     audited: bool = False,
+    batch: int = BATCH,
 ) -> Rotation:
     """Seal every value with the newest key of *keyring* that was sealed with another.
 
@@ -55,18 +56,20 @@ async def rotate(
         catalog: whose encrypted columns are meant.
         vaults: sealed columns of our own tables.
         audited: whether there is an audit log, whose rows keep the keys that they were made with.
+        batch: rows in one transaction.
     """
     unreadable: list[str] = []
     rows = 0
     for table in catalog.tables.values():
         if table.seals and isinstance(table.sql, sa.Table):
             names = tuple(name for name, column in table.columns.items() if column.sealing is not None)
-            rows += await rewrite(database, table.sql, names, sa.LargeBinary(), _resealed(table, keyring, unreadable))
+            change = _resealed(table, keyring, unreadable)
+            rows += await rewrite(database, table.sql, names, sa.LargeBinary(), change, batch=batch)
     for vault in vaults:
         change = _moved(vault, keyring, unreadable)
-        rows += await rewrite(database, vault.table, (vault.column,), sa.LargeBinary(), change)
+        rows += await rewrite(database, vault.table, (vault.column,), sa.LargeBinary(), change, batch=batch)
     if catalog.seals:
-        await rewrite(database, KEPT, ("body",), sa.LargeBinary(), _kept(keyring))
+        await rewrite(database, KEPT, ("body",), sa.LargeBinary(), _kept(keyring), batch=batch)
     for what in unreadable:
         _LOG.error("%s", what)
     proving = await _proving(database, keyring) if audited else ()
