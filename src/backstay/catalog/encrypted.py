@@ -52,8 +52,8 @@ class Encrypted(sa.types.TypeDecorator[Any]):
             column has been renamed.
     """
 
-    impl = sa.LargeBinary
-    cache_ok = True
+    impl: type[sa.types.TypeEngine[Any]] | sa.types.TypeEngine[Any] = sa.LargeBinary
+    cache_ok: bool | None = True
 
     def __init__(
         self,

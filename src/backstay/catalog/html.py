@@ -76,8 +76,8 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
         ConfigError: BST-E506, for an element, an attribute or a scheme that is never safe.
     """
 
-    impl = sa.String
-    cache_ok = True
+    impl: type[sa.types.TypeEngine[Any]] | sa.types.TypeEngine[Any] = sa.String
+    cache_ok: bool | None = True
 
     def __init__(
         self,
@@ -89,13 +89,13 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
         # All by position too: SQLAlchemy's cache key leaves out what is by keyword only.
         super().__init__(length)
         chosen = HTML_ATTRIBUTES if attributes is None else attributes
-        self.tags = tuple(sorted(tags))
-        self.attributes = tuple(
+        self.tags: tuple[str, ...] = tuple(sorted(tags))
+        self.attributes: tuple[tuple[str, tuple[str, ...]], ...] = tuple(
             (tag, tuple(sorted(names)))
             for tag, names in sorted(chosen.items())
             if attributes is not None or tag in tags
         )
-        self.url_schemes = tuple(sorted(url_schemes))
+        self.url_schemes: tuple[str, ...] = tuple(sorted(url_schemes))
         self.length = length
         named = {name for _, names in self.attributes for name in names}
         wrong = {tag for tag in self.tags if tag.lower() in _NEVER_TAGS}
