@@ -48,7 +48,8 @@ class Plane:
         keeps_keys: bool = True,
     ) -> None:
         self._functions = functions
-        self._keys = Keys(surface.dialect) if keeps_keys else None
+        keyring = surface.keyring if surface.seals else None
+        self._keys = Keys(surface.dialect, keyring=keyring) if keeps_keys else None
         self._surface = surface
         self._database = database
         self._data = Data(surface, database, functions, described)

@@ -16,8 +16,10 @@ from backstay.errors import RequestError
 from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone, rows_of
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.shape import shape_of
 from backstay.request import narrow, negotiate, parse_query, parse_range
@@ -48,6 +50,8 @@ class KnownRead:
     zone: str | None = None
     #: Rows go out one by one, as NDJSON.
     streamed: bool = False
+    #: Opens encrypted values, where there are any.
+    opener: Opener | None = None
 
 
 class Reads:
@@ -60,7 +64,7 @@ class Reads:
         self._transact = database.transact
         self._offered: frozenset[MediaKind] = surface.offered | _STREAMED
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
-        self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
+        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form]] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one read.  The only ``await`` is the database."""
@@ -83,13 +87,15 @@ class Reads:
         if known.streamed:
             if request.method == "HEAD":
                 return Reply(200, known.frame.headers)
-            return await export(self._database, statement, known.frame.headers)
+            change = None if known.opener is None else known.opener.body
+            return await export(self._database, statement, known.frame.headers, change)
         if known.zone is None:
             row = await self._fetch(statement)
         else:
             zone = known.zone
             row = (await self._transact(lambda: in_zone(zone, rows_of(statement))))[0]
-        return render_read(known.frame, row[0], row[1], row[2], known.offset)
+        body = row[0] if known.opener is None else known.opener.body(row[0])
+        return render_read(known.frame, body, row[1], row[2], known.offset)
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
@@ -105,17 +111,20 @@ class Reads:
         shape, values = shape_of(query)
         if media.kind == "ndjson":
             preferences = replace(preferences, count=None, timezone=None)
-            prepared = self._prepared(request.path, shape, preferences, request, "lines")
+            prepared, opens, _ = self._prepared(request.path, shape, preferences, request, "lines")
             frame = frame_read(request.path, text, media, preferences, profile)
-            return KnownRead(prepared, values, 0, frame, streamed=True)
+            values = values if opens is None else opens.values(values)
+            return KnownRead(prepared, values, 0, frame, streamed=True, opener=opens)
         form = surface.dialect.form(media.form)
-        prepared = self._prepared(request.path, shape, preferences, request, form)
+        prepared, opens, form = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
-        return KnownRead(prepared, values, _offset(query), frame, preferences.timezone)
+        values = values if opens is None else opens.values(values)
+        return KnownRead(prepared, values, _offset(query), frame, preferences.timezone, opener=opens)
 
     def _prepared(
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
-    ) -> Prepared:
+    ) -> tuple[Prepared, Opener | None, Form]:
+        """The statement, what opens its encrypted values, and the form that its body has."""
         count = preferences.count is not None
         key = (table, shape, count, form, request.principal.kind)
         found = self._shapes.get(key)
@@ -123,11 +132,13 @@ class Reads:
             return found
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal), count=count)
+        found_opener = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
+        made: Form = "json" if form == "lines" or (found_opener is not None and found_opener.renders) else form
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
         else:
-            statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
-        return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
+            statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=made)
+        return self._shapes.put(key, (prepare(statement, surface.dialect.compiler), found_opener, made))
 
 
 def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:

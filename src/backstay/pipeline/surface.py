@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from backstay.catalog import Catalog
 from backstay.catalog.routine import Routine
+from backstay.crypt import Keyring
 from backstay.errors import RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
@@ -42,7 +43,14 @@ class Surface:
     tells_nulls: bool = False
     #: Functions of the database that may be called.
     routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
+    #: What encrypted columns are sealed with; there is one wherever there are such columns.
+    keyring: Keyring | None = None
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
+
+    @property
+    def seals(self) -> bool:
+        """Whether any column is encrypted."""
+        return self.catalog.seals
 
     def scope(self, principal: Principal) -> Scope:
         """What may be planned for *principal*: the same value for every principal of its kind."""

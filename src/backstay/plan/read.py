@@ -76,6 +76,8 @@ class _Draft:
         known = asked.name in self.table.columns
         hinting = not known and self.scope.sees_everything()
         found = find_field(self.scope, self.table, self.grant, asked.name, self.shown, hinting=hinting)
+        if asked.path and _is_sealed(Operand(found)):
+            raise _sealed(Operand(found), "there is no path into it")
         check_path(found, asked.path)
         self.mentioned |= {found.name} if isinstance(found, Column) else found.uses
         return Operand(found, asked.path)
@@ -177,6 +179,8 @@ def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
             "Feature not implemented",
             details=f"The search field {operand.column.name} filters and orders; it has no value to select.",
         )
+    if _is_sealed(operand) and (item.aggregate is not None or item.cast is not None):
+        raise _sealed(operand, "it is neither aggregated nor cast")
     key = item.alias or (item.aggregate if item.aggregate else _key_of(item.field))
     return ColumnOutput(key, operand, item.cast, item.aggregate, item.aggregate_cast)
 
@@ -210,9 +214,34 @@ def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
     if embed is not None:
         return _presence(embed, asked)
     operand = draft.operand(asked.field)
+    if _is_sealed(operand) and asked.op != "is":
+        return _blind(operand, asked)
     check_operator(draft.table, operand, asked)
     searchable = _searchable(draft.table, operand) if asked.op in SEARCH else None
     return Compare(operand, asked.op, asked.value, asked.negated, asked.quantifier, asked.language, searchable)
+
+
+def _is_sealed(operand: Operand) -> bool:
+    return isinstance(operand.column, Column) and operand.column.sealing is not None
+
+
+def _sealed(operand: Operand, why: str) -> PlanError:
+    name = operand.column.name
+    return PlanError(
+        "PGRST127",
+        "Feature not implemented",
+        details=f"The column {name} is encrypted, and the database cannot read it: {why}.",
+    )
+
+
+def _blind(operand: Operand, asked: Filter) -> Compare:
+    """A comparison with an encrypted column, by its blind index: equal to one of what each key may have made."""
+    sealing = operand.column.sealing if isinstance(operand.column, Column) else None
+    if sealing is None or sealing.blind is None:
+        raise _sealed(operand, "without a blind index it takes no filter but is.null")
+    if asked.op not in ("eq", "neq", "in") or asked.quantifier is not None:
+        raise _sealed(operand, "its blind index takes eq, neq, in and is.null")
+    return Compare(Operand(sealing.blind), "in", asked.value, asked.negated != (asked.op == "neq"))
 
 
 def _searchable(table: Table, operand: Operand) -> Searchable | None:
@@ -264,6 +293,8 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
     nulls_first = term.descending if term.nulls is None else term.nulls == "first"
     if term.relation is None:
         operand = draft.operand(term.field)
+        if _is_sealed(operand):
+            raise _sealed(operand, "rows have no order by it")
         search = _relevance(draft, operand.column) if isinstance(operand.column, Search) else None
         return SortTerm(operand, term.descending, nulls_first, search=search)
     embed = _named(draft, term.relation)
@@ -280,6 +311,8 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
         )
     column = find_field(draft.scope, embed.node.table, embed.node.grant, term.field.name)
     check_path(column, term.field.path)
+    if _is_sealed(Operand(column)):
+        raise _sealed(Operand(column), "rows have no order by it")
     if isinstance(column, Search):
         raise PlanError(
             "PGRST127", "Feature not implemented", details="Relevance orders the rows of its own table only."

@@ -335,6 +335,8 @@ class Layer:
         typed: Typed | None = None
         if output.operand is not None:
             typed = self.column(output.operand, source)
+            if isinstance(output.operand.column, Column) and output.operand.column.sealing is not None:
+                return self.sealed(output.operand.column, source)
             if output.operand.path:
                 typed = dialect.path(typed, output.operand.path)
             if output.cast is not None:
@@ -347,6 +349,17 @@ class Layer:
             raise PlanError("PGRST100", "a select item without a column must be count()")
         label, type_ = self.carry(typed.expression, aggregate=output.aggregate is not None), typed.type
         return lambda page: dialect.json_value(Typed(page.c[label], type_))
+
+    def sealed(self, column: Column, source: sa.FromClause) -> Render:
+        """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it."""
+        dialect, label = self.build.dialect, self.carry(source.c[column.name])
+        keys = [(self.carry(source.c[str(c.name)]), c.type) for c in column.sql.table.primary_key.columns]
+
+        def render(page: sa.FromClause) -> Expression:
+            shown = [dialect.json_value(Typed(page.c[name], type_)) for name, type_ in keys]
+            return dialect.sealed(page.c[label], shown)
+
+        return render
 
     def to_one(self, embed: EmbedPlan, child: list[tuple[str, Render]]) -> list[tuple[str, Render]]:
         if not child:
