@@ -43,7 +43,7 @@ def _query(text: str) -> Query:
     [
         ("", Query()),
         ("&&", Query()),
-        ("select=", Query(items=())),
+        ("select=", Query()),
         ("select=*", Query()),
         ("a=eq.1", Query(conditions=(((), Filter(Field("a"), "eq", "1")),))),
         ("a=eq.b=c", Query(conditions=(((), Filter(Field("a"), "eq", "b=c")),))),
@@ -379,5 +379,5 @@ def test_canonical_query(text: str, expected: str) -> None:
 
 
 def test_default_items_are_every_column() -> None:
-    """No select means all columns, an empty one means none."""
-    assert ((Star(),), ()) == (_query("").items, _query("select=").items)
+    """No select means all columns, and so does an empty one."""
+    assert ((Star(),), (Star(),)) == (_query("").items, _query("select=").items)

@@ -72,6 +72,7 @@ _ELEMENT = re.compile(rf"(?:{QUOTED}(?=[,)])|([^,)]*+))", re.DOTALL)
 _LOGIC_VALUE = re.compile(rf"(?:{QUOTED}(?=[,)])|(\{{[^{{}}]*+\}}(?=[,)])|[^,)]*+))", re.DOTALL)
 
 _EXPECTED_OPERATOR = "operator (eq, gt, ...)"
+_EXPECTED_OPERATION = f'"not" or {_EXPECTED_OPERATOR}'
 _HINT_OPERATOR = "A filter is column=operator.value, e.g. age=gte.18, name=not.is.null, id=in.(1,2)."
 
 
@@ -99,7 +100,7 @@ def parse_filter(field: Field, text: str, limits: QueryLimits = DEFAULT_QUERY_LI
     if head is None:
         # ``?password=…`` is a mistake about the API, and its value has no place in an answer that others may log (LG3).
         shown = HIDDEN if is_secret_key(field.name) else text
-        raise malformed("filter", shown, 0, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        raise malformed("filter", shown, 0, _EXPECTED_OPERATION, hint=_HINT_OPERATOR)
     negation, op, option = head.groups()
     at = head.end()
     if option is None and op in SIMPLE:
@@ -125,7 +126,7 @@ def scan_operation(field: Field, text: str, at: int, limits: QueryLimits) -> tup
     """
     head = _HEAD.match(text, at)
     if head is None:
-        raise malformed("logic tree", text, at, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        raise malformed("logic tree", text, at, _EXPECTED_OPERATION, hint=_HINT_OPERATOR)
     negation, op, option = head.groups()
     at = head.end()
     if option is None:

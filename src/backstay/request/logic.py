@@ -33,6 +33,8 @@ _GROUP = re.compile(r"[ \t]*+(not\.)?(and|or)[ \t]*+\(")
 _OPEN = re.compile(r"[ \t]*+\(")
 _SPACES = re.compile(r"[ \t]*+")
 
+_EXPECTED_TERM = "field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"
+
 
 def parse_logic(
     kind: Kind, text: str, *, negated: bool = False, limits: QueryLimits = DEFAULT_QUERY_LIMITS
@@ -60,6 +62,8 @@ def parse_logic(
             stack.append((cast(Kind, group[2]), group[1] is not None, []))
             at = group.end()
             continue
+        if text.startswith(("(", ")", ","), at):
+            raise malformed("logic tree", text, at, _EXPECTED_TERM, before=len(kind))
         field, at = scan_field(text, at, "logic tree", limits)
         if not text.startswith(".", at):
             raise malformed("logic tree", text, at, "delimiter (.)", hint="A term is column.operator.value.")
@@ -79,7 +83,8 @@ def parse_logic(
             condition = Logic(closed, tuple(terms), was_negated)
             at = cast("re.Match[str]", _SPACES.match(text, at + 1)).end()
             if not stack:
-                if at != len(text):
+                # PostgREST reads no further; of what it ignores, only brackets too many cannot mean anything else.
+                if text[at:].strip(" \t)"):
                     raise malformed("logic tree", text, at, "end of input")
                 return condition, filters
 
