@@ -392,6 +392,24 @@ REFUSALS = [
         400,
     ),
     Case(
+        "ships?id=is.nil",
+        problem(
+            "PGRST100",
+            '"failed to parse filter (is.nil)" (line 1, column 4)',
+            'unexpected "n" expecting isVal: (null, not_null, true, false, unknown)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?id=foo.1",
+        problem(
+            "PGRST100",
+            '"failed to parse filter (foo.1)" (line 1, column 1)',
+            'unexpected "f" expecting "not" or operator (eq, gt, ...)',
+        ),
+        400,
+    ),
+    Case(
         "ships?order=id.desc.nullslaststs",
         problem(
             "PGRST100",
@@ -415,6 +433,15 @@ REFUSALS = [
             "PGRST100",
             '"failed to parse logic tree ((id.eq.1,))" (line 1, column 12)',
             'unexpected ")" expecting field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?and=(id.eq.1,or(name.foo.x,id.eq.2))",
+        problem(
+            "PGRST100",
+            '"failed to parse logic tree ((id.eq.1,or(name.foo.x,id.eq.2)))" (line 1, column 21)',
+            'unexpected "f" expecting "not" or operator (eq, gt, ...)',
         ),
         400,
     ),

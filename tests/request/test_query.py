@@ -180,7 +180,7 @@ def test_error_text_is_like_the_original() -> None:
     with pytest.raises(RequestError) as caught:
         parse_query("id=noop.0")
     assert '"failed to parse filter (noop.0)" (line 1, column 1)' == caught.value.message
-    assert 'unexpected "n" expecting operator (eq, gt, ...)' == caught.value.details
+    assert 'unexpected "n" expecting "not" or operator (eq, gt, ...)' == caught.value.details
 
 
 @pytest.mark.parametrize(

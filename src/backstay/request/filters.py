@@ -154,7 +154,8 @@ def _with_option(field: Field, head: re.Match[str], value: str, what: str, text:
             return Filter(field, op, value, negation is not None, None, option.strip(" "))
         raise malformed(what, text, head.start(3), "a text search configuration, e.g. fts(english)")
     if op not in OPERATORS:
-        raise malformed(what, text, head.start(2), _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        expected = _EXPECTED_OPERATION if negation is None else _EXPECTED_OPERATOR
+        raise malformed(what, text, head.start(2), expected, hint=_HINT_OPERATOR)
     if op not in QUANTIFIABLE or option not in ("any", "all"):
         taken = ", ".join(sorted(QUANTIFIABLE))
         raise malformed(what, text, head.start(3), _EXPECTED_OPERATOR, hint=f"(any) and (all) go with: {taken}.")

@@ -48,9 +48,10 @@ def parse_logic(
     Raises:
         RequestError: PGRST100, when it is malformed, empty, or over *limits*.
     """
-    opened = _OPEN.match(text)
+    text = kind + text
+    opened = _OPEN.match(text, len(kind))
     if opened is None:
-        raise malformed("logic tree", text, 0, '"("', hint=f"Write {kind}=(a.eq.1,b.eq.2).")
+        raise malformed("logic tree", text, len(kind), '"("', hint=f"Write {kind}=(a.eq.1,b.eq.2).")
     at = opened.end()
     filters = 0
     stack: list[tuple[Kind, bool, list[Condition]]] = [(kind, negated, [])]
@@ -63,7 +64,7 @@ def parse_logic(
             at = group.end()
             continue
         if text.startswith(("(", ")", ","), at):
-            raise malformed("logic tree", text, at, _EXPECTED_TERM, before=len(kind))
+            raise malformed("logic tree", text, at, _EXPECTED_TERM)
         field, at = scan_field(text, at, "logic tree", limits)
         if not text.startswith(".", at):
             raise malformed("logic tree", text, at, "delimiter (.)", hint="A term is column.operator.value.")

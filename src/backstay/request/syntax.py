@@ -13,21 +13,22 @@ _SHOWN = 200
 
 
 def malformed(
-    what: str, text: str, at: int, expecting: str, *, hint: str | None = None, before: int = 0, mark: str = '"'
+    what: str, text: str, at: int, expecting: str, *, hint: str | None = None, mark: str = '"'
 ) -> RequestError:
     """The error for *text*, a *what* (``filter``, ``order``…), that stops making sense at index *at*.
 
-    *before* is how many characters PostgREST counts before *text*: of ``or=(…)`` it reads ``or(…)``.  *mark* stands
-    around the character that was not expected.
+    *mark* stands around the character that was not expected.  Of a logic tree, *text* begins with ``and`` or ``or``,
+    which PostgREST counts and does not show.
 
     >>> malformed("filter", "noop.0", 0, "operator (eq, gt, ...)").message
     '"failed to parse filter (noop.0)" (line 1, column 1)'
     """
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    shown = text.removeprefix("and").removeprefix("or") if what == "logic tree" else text
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
     found = f"unexpected {mark}{text[at]}{mark}" if at < len(text) else "unexpected end of input"
     return RequestError(
         "PGRST100",
-        f'"failed to parse {what} ({shown})" (line 1, column {before + at + 1})',
+        f'"failed to parse {what} ({shown})" (line 1, column {at + 1})',
         details=f"{found} expecting {expecting}",
         hint=hint,
     )
