@@ -448,6 +448,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             exposed=schemas,
             timezones=facts.timezones,
             tells_nulls=not is_file,
+            stands_in=True,
             routines=routines_of(facts, catalog),
         )
         for catalog in catalogs

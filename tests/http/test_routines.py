@@ -29,7 +29,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename"]
+        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all"]
         settings = Settings(jwt_secret=SECRET)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
@@ -63,6 +63,26 @@ def test_calls(port: Api, method: str, path: str, body: Any, status: int, expect
     """Values, sets, tables and nothing come back, and rows take a query."""
     reply = port._write(method, path, body, {}) if method == "POST" else port.get(path)
     assert (status, expected) == (reply.status, json.loads(reply.body) if reply.body else None)
+
+
+def test_pages_of_calls(port: Api) -> None:
+    """A reading call takes a ``Range``, and says which rows these are."""
+    one = port.get("rpc/ships_of?owner=1&select=id&order=id", range="1-1")
+    assert (200, [{"id": 2}], "1-1/*") == (one.status, one.json, one.range)
+    far = port.get("rpc/ships_of?owner=1", range="5-9", prefer="count=exact")
+    assert (416, "PGRST103", "*/2") == (far.status, far.code, far.range)
+    assert (416, "PGRST103") == ((reply := port.get("rpc/ships_of?owner=1", range="3-1")).status, reply.code)
+
+
+def test_one_row_of_a_call(port: Api) -> None:
+    """A call that was to give one row and gives another number has done nothing."""
+    single = {"accept": "application/vnd.pgrst.object+json"}
+    before = port.rows("ports")
+    reply = port.post("rpc/rename_all", {"name": "x"}, headers=single)
+    assert (406, "PGRST116", "The result contains 2 rows") == (reply.status, reply.code, reply.json["details"])
+    assert before == port.rows("ports")
+    assert {"id": 1} == port.post("rpc/ships_of?id=eq.1&select=id", {"owner": 1}, headers=single).json
+    assert 3 == port.post("rpc/add", {"a": 1}, headers=single).json
 
 
 def test_refused_calls(port: Api) -> None:

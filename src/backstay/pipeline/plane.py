@@ -74,7 +74,7 @@ class Plane:
         return await self._any(request)
 
     async def _any(self, request: DataRequest) -> Reply:
-        if "/" in request.path and not request.path.startswith("rpc/"):
+        if "/" in request.path and not request.path.startswith("rpc/") and not self._surface.stands_in:
             return await self._item(request)
         return await self._rows(request)
 
@@ -144,12 +144,14 @@ class Plane:
 
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
-        if request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
+        # In PostgREST's place, a path, a parameter or a body alone means what it means there.
+        own, paged = not self._surface.stands_in, b"page=keyset" in headers.get(b"prefer", b"")
+        if own and request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
             return await self._batch(request)
         match request.method:
-            case "GET" | "HEAD" if b"cursor=" in request.query or b"page=keyset" in headers.get(b"prefer", b""):
+            case "GET" | "HEAD" if paged or (own and b"cursor=" in request.query):
                 query, token = split_cursor(request.query)
-                if token is None and b"page=keyset" not in headers.get(b"prefer", b""):
+                if token is None and not paged:
                     return self._with_tag(request, await self._data.answer(request))
                 return await self._keysets.answer(request._replace(query=query), token)
             case "GET" | "HEAD":
@@ -160,7 +162,7 @@ class Plane:
                 return self._with_tag(request, reply)
             case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
-            case "POST" if not request.path.startswith("rpc/"):
+            case "POST" if own and not request.path.startswith("rpc/"):
                 return await self._insert(request)
             case "PATCH" | "PUT":
                 return self._with_tag(request, await self._data.answer(request))

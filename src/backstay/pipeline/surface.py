@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from backstay.catalog import Catalog
 from backstay.catalog.routine import Routine
@@ -16,6 +17,9 @@ from backstay.request import QueryLimits, check_strict, parse_prefer
 from backstay.request.media import MediaKind
 from backstay.request.prefer import Preferences
 from backstay.sql.dialect import SqlDialect
+
+#: The names of the only time zone that can be had where the database has no other.
+_UTC: Final = frozenset(("UTC", "Etc/UTC", "GMT", "Z"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,6 +45,8 @@ class Surface:
     timezones: frozenset[str] | None = None
     #: Whether a NULL that may not be is left to the database, which says which row it stands in.
     tells_nulls: bool = False
+    #: Whether it stands in PostgREST's place: what only we have is off where PostgREST has an answer of its own.
+    stands_in: bool = False
     #: Functions of the database that may be called.
     routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
     #: What encrypted columns are sealed with; there is one wherever there are such columns.
@@ -67,12 +73,14 @@ class Surface:
     def preferences(self, request: DataRequest) -> Preferences:
         """What *request* prefers, as far as it can be had.
 
-        No transaction is rolled back on demand, and where only one time zone can be had it is not reported as applied.
+        No transaction is rolled back on demand.  Where only one time zone can be had, none is reported as applied, and
+        a strict request for another is refused.
 
         Raises:
             RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
         """
-        preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
+        known = _UTC if self.timezones is None else self.timezones
+        preferences = parse_prefer(request.header(b"prefer"), timezones=known)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
         return replace(preferences, tx=None, timezone=zone, page=None)

@@ -36,6 +36,7 @@ from backstay.plan.intent import (
 )
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
+from backstay.request.page import Page
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
@@ -242,7 +243,18 @@ class Layer:
         """The rows of *child* that belong to a row of *source*, are visible, and satisfy the embed's own conditions."""
         pairs = [source.c[here] == child.c[there] for here, there in embed.relation.pairs]
         visible = self.visible(embed.node.grant, embed.node, child)
-        return sa.and_(*pairs, *visible, *self.conditions(embed.node, child))
+        return sa.and_(*pairs, *visible, *self.conditions(embed.node, child), *self.within(embed.node.page))
+
+    def within(self, page: Page) -> Where:
+        """Whether the only row of a to-one embed lies on its page."""
+        integer, held = self.build.dialect.integer, list[ColumnElement[bool]]()
+        if isinstance(page.limit, Slot):
+            held.append(integer(page.limit.index, _bounded(None)) > sa.literal_column("0"))
+        elif page.limit == 0:
+            held.append(sa.false())
+        if isinstance(page.offset, Slot):
+            held.append(integer(page.offset.index, _not_negative) < sa.literal_column("1"))
+        return held
 
     # -- conditions --------------------------------------------------------------------------------------------------
 
@@ -379,7 +391,7 @@ class Layer:
         if embed.spread:
             keys = [key for key, _ in self.build.layer(embed.node).outputs]
             return [(key, self._array(embed, local, key)) for key in keys]
-        if not embed.node.outputs:
+        if not _shows(embed.node):
             return []
         return [(embed.key, self._array(embed, local, None))]
 
@@ -403,6 +415,11 @@ class Layer:
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:
     rows = grant.rows(mentioned)
     return [] if isinstance(rows, True_) else [adapted(rows, table, source)]
+
+
+def _shows(node: Node) -> bool:
+    """Whether an object of *node* has any key: an embed that holds nothing but empty embeds has none, and no key."""
+    return any(isinstance(output, ColumnOutput) or _shows(output.embed.node) for output in node.outputs)
 
 
 def _is_joined(embed: EmbedPlan) -> bool:
