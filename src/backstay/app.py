@@ -231,6 +231,7 @@ class Backstay:
             dialect,
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
+            tx_end=settings.tx_end,
         )
         return database, [surface]
 
@@ -294,6 +295,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_rows=reflection.max_rows,
             max_export_rows=settings.max_export_rows,
             max_offset=None,
+            tx_end=settings.tx_end,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,

@@ -22,6 +22,7 @@ from backstay.secret import own_secret, read_secret, secret_fault
 
 Server: TypeAlias = Literal["granian", "uvicorn"]
 Profile: TypeAlias = Literal["dev", "prod"]
+TxEnd: TypeAlias = Literal["commit", "commit-allow-override", "rollback", "rollback-allow-override"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX: Final = "BACKSTAY_"
@@ -106,7 +107,7 @@ class Settings:
 
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
-            BST-E408 for several workers on SQLite.
+            BST-E408 for several workers on SQLite, BST-E414 for writes that are rolled back in the profile prod.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -133,6 +134,11 @@ class Settings:
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )
+    tx_end: TxEnd = _setting(
+        _one_of("commit", "commit-allow-override", "rollback", "rollback-allow-override"),
+        "commit",
+        "How transactions end, and whether `Prefer: tx=` may choose otherwise; the profile `prod` takes `commit` only.",
+    )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
     )
@@ -149,6 +155,12 @@ class Settings:
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
             raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+        if self.profile == "prod" and self.tx_end != "commit":
+            raise ConfigError(
+                "BST-E414",
+                f"BACKSTAY_TX_END is {self.tx_end}, but the profile prod keeps what it says it has written",
+                hint="Leave it out, or use the profile dev.",
+            )
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(
                 "BST-E408",

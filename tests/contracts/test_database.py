@@ -302,6 +302,29 @@ async def test_a_deferred_constraint_fails_its_own_job_only(case: Case) -> None:
     assert (await case.count("authors"), await case.count("posts")) == (10, 0)
 
 
+async def test_rollback_refuses_what_a_commit_would(case: Case) -> None:
+    """A deferred constraint is checked in transactions and sessions that are rolled back, and fails no neighbour."""
+    bad = case.steps(("INSERT INTO posts VALUES (1, NULL, 'x', 1, 77)",))
+    good = case.steps(("INSERT INTO authors VALUES (1)",))
+    outcomes = await asyncio.gather(
+        case.database.transact(bad, rollback=True), case.database.transact(good), return_exceptions=True
+    )
+    assert [ConstraintError, int] == [type(outcome) for outcome in outcomes]
+    with pytest.raises(ConstraintError) as caught:
+        async with case.database.session(rollback=True) as session:
+            await session.execute(insert(posts).values(id=1, slug="x", late_id=77))
+    assert "23503" == caught.value.code
+    assert (1, 0) == (await case.count("authors"), await case.count("posts"))
+
+
+async def test_a_session_can_be_rolled_back(case: Case) -> None:
+    """What the block has done is undone, though it ends well."""
+    async with case.database.session(rollback=True) as session:
+        await session.execute(insert(authors).values(id=1))
+        assert [1] == list(await session.scalars(select(authors.c.id)))
+    assert 0 == await case.count()
+
+
 async def test_one_failure_among_many(case: Case) -> None:
     """Two hundred at once: each gets its own answer, and everything acknowledged is there."""
 

@@ -30,7 +30,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
         loop.run_until_complete(run())
         names = ["add", "ships_of", "tides", "words", "hush", "rename"]
-        settings = Settings(jwt_secret=SECRET)
+        settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override")
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
         loop.run_until_complete(started.__aenter__())
@@ -63,6 +63,17 @@ def test_calls(port: Api, method: str, path: str, body: Any, status: int, expect
     """Values, sets, tables and nothing come back, and rows take a query."""
     reply = port._write(method, path, body, {}) if method == "POST" else port.get(path)
     assert (status, expected) == (reply.status, json.loads(reply.body) if reply.body else None)
+
+
+def test_a_call_is_rolled_back_on_demand(port: Api) -> None:
+    """Prefer: tx=rollback, on functions and tables of a reflected database, which takes it from the settings too."""
+    for reply in (
+        port.post("rpc/rename", {"id": 2, "name": "x"}, prefer="tx=rollback"),
+        port.patch("ports?id=eq.2", {"name": "x"}, prefer="tx=rollback, return=representation"),
+    ):
+        assert (200, True) == (reply.status, b'"x"' in reply.body)
+        assert "tx=rollback" in (reply.one("preference-applied") or "")
+    assert [] == port.get("ports?name=eq.x").json
 
 
 def test_refused_calls(port: Api) -> None:

@@ -48,12 +48,16 @@ class Database(Protocol):
         *alone* promises that the first statement is the whole write: nothing after it can refuse it, and what else is
         asked only reads.  A database may then commit that statement by itself, and save a transaction's round trips.
 
-        With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.
+        With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.  What its
+        commit would have refused (a deferred constraint) is refused.
         """
         ...
 
-    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises."""
+    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises.
+
+        With *rollback* it is rolled back in any case, after everything that a commit would have refused is refused.
+        """
         ...
 
     async def create_tables(self, metadata: MetaData) -> None:

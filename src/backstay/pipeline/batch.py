@@ -115,6 +115,8 @@ def _operation(number: int, value: Any) -> Operation:
     if not path or path.startswith("rpc/") or path == "batch":
         _refuse(number, "path is a table, or a row of one; functions cannot be called in a batch.")
     headers = _headers(number, value.get("headers"))
+    if b"tx=" in headers.get(b"prefer", b""):
+        _refuse(number, "tx is for the batch as a whole: it stands or falls together.")
     if method == "DELETE" and b"count=" not in headers.get(b"prefer", b""):
         # So that the rows it deletes are counted.
         headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -24,7 +23,7 @@ from backstay.plan.fill import fill_rows
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
-from backstay.request import check_strict, negotiate, parse_arguments, parse_prefer, parse_query
+from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.media import Media, media_type
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
@@ -64,15 +63,14 @@ class Calls:
         """
         if "/" in name:
             raise RequestError("PGRST125", "Invalid path specified in request URL")
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = self._surface.preferences(request)
         profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         counted = preferences.count is not None
         try:
-            answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+            answer = await self._run(function, arguments, query, request, media, counted=counted)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -106,17 +104,20 @@ class Calls:
         function: Function,
         arguments: dict[str, Any],
         query: Query,
-        principal: Principal,
+        request: DataRequest,
         media: Media,
         *,
         counted: bool,
     ) -> Answered:
         """Run *function* in its transaction."""
-        injected = set(function.injected.values())
+        injected, principal = set(function.injected.values()), request.principal
+        undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
             if injected & {"db", "sync_db"} or function.model is not None:
-                session = await stack.enter_async_context(self._database.session(read_only=function.read_only))
+                session = await stack.enter_async_context(
+                    self._database.session(read_only=function.read_only, rollback=undone)
+                )
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
                 answer = await self._rows(function, result, session, query, principal, counted=counted)
@@ -196,7 +197,7 @@ async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncS
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
-    told = applied(Preferences(count=preferences.count, handling=preferences.handling))
+    told = applied(Preferences(count=preferences.count, tx=preferences.tx, handling=preferences.handling))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

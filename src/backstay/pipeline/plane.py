@@ -28,6 +28,7 @@ from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
+from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
@@ -91,14 +92,15 @@ class Plane:
 
         async def answer(key: str) -> Reply:
             return await self._database.transact(
-                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside))
+                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside)),
+                rollback=self._surface.undoes(request),
             )
 
         return await keys.alone(request, answer)
 
     async def _called_once(self, keys: Keys, request: DataRequest, key: str) -> Reply:
         """A function waits for more than the database, so its transaction is a session."""
-        async with self._database.session() as session:
+        async with self._database.session(rollback=self._surface.undoes(request)) as session:
             connection = await session.connection()
             calls = Calls(self._surface, InSession(self._database.name, session), self._functions)
 
@@ -138,7 +140,14 @@ class Plane:
 
     async def _batch(self, request: DataRequest) -> Reply:
         operations, inside = parse_batch(request.body), self._inside
-        return await self._database.transact(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
+        told = applied(Preferences(tx=self._surface.preferences(request).tx))
+        reply = await self._database.transact(
+            lambda: steps_of(lambda: run_batch(request, operations, inside._any)),
+            rollback=self._surface.undoes(request),
+        )
+        return (
+            reply if told is None else reply._replace(headers=(*reply.headers, (b"preference-applied", told.encode())))
+        )
 
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
@@ -154,7 +163,9 @@ class Plane:
                 return self._with_tag(request, await self._data.answer(request))
             case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
                 inside = self._inside._conditional
-                reply = await self._database.transact(lambda: steps_of(lambda: inside.answer(request)))
+                reply = await self._database.transact(
+                    lambda: steps_of(lambda: inside.answer(request)), rollback=self._surface.undoes(request)
+                )
                 return self._with_tag(request, reply)
             case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
@@ -174,7 +185,9 @@ class Plane:
             if tree is None:
                 raise
         inside = self._inside._nested
-        return await self._database.transact(lambda: steps_of(lambda: inside.insert(tree)))
+        return await self._database.transact(
+            lambda: steps_of(lambda: inside.insert(tree)), rollback=self._surface.undoes(request)
+        )
 
     def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
         """*reply* with an entity tag where it is one object of a table."""

@@ -78,7 +78,7 @@ class Routines:
             own = rows_of(statement_bound) if not reads else _reading(statement_bound)
             return own if zone is None else in_zone(zone, own)
 
-        body, rows, total = (await self._database.transact(steps))[0]
+        body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
         frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form)
         if routine.facts.gives == "void":
             told = tuple(pair for pair in frame.headers if pair[0] == b"preference-applied")

@@ -13,7 +13,7 @@ from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
 from backstay.request import QueryLimits, check_strict, parse_prefer
 from backstay.request.media import MediaKind
-from backstay.request.prefer import Preferences
+from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
 from backstay.sql.dialect import SqlDialect
 
 
@@ -38,6 +38,8 @@ class Surface:
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
     timezones: frozenset[str] | None = None
+    #: How transactions end.
+    tx_end: TxEnd = "commit"
     #: Whether a NULL that may not be is left to the database, which says which row it stands in.
     tells_nulls: bool = False
     #: Functions of the database that may be called.
@@ -59,15 +61,19 @@ class Surface:
     def preferences(self, request: DataRequest) -> Preferences:
         """What *request* prefers, as far as it can be had.
 
-        No transaction is rolled back on demand, and where only one time zone can be had it is not reported as applied.
+        Where only one time zone can be had it is not reported as applied, nor is an end that nobody may choose.
 
         Raises:
-            RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
+            RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows or that cannot be had.
         """
         preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
-        return replace(preferences, tx=None, timezone=zone, page=None)
+        return replace(settle_end(preferences, self.tx_end), timezone=zone, page=None)
+
+    def undoes(self, request: DataRequest) -> bool:
+        """Whether everything that *request* does is rolled back at its end."""
+        return self.tx_end != "commit" and undoes(parse_prefer(request.header(b"prefer")), self.tx_end)
 
     def require_table(self, scope: Scope, name: str) -> None:
         """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""

@@ -73,7 +73,7 @@ class Joined:
         """
         raise PlanError("PGRST127", "Feature not implemented", details="An export cannot be a part of a batch.")
 
-    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """There is none: a function waits for more than the database.
 
         Raises:
@@ -96,6 +96,6 @@ class InSession(Joined):
         self._session = session
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
         """The session around; it is not closed here."""
         yield self._session

@@ -311,11 +311,11 @@ class Writes:
         *,
         alone: bool = False,
     ) -> Written:
-        zone = ask.preferences.timezone
+        zone, undone = ask.preferences.timezone, self._surface.undoes(ask.request)
         try:
             if zone is not None:
-                return await self._database.transact(lambda: in_zone(zone, steps()))
-            return await self._database.transact(steps, alone=alone)
+                return await self._database.transact(lambda: in_zone(zone, steps()), rollback=undone)
+            return await self._database.transact(steps, rollback=undone, alone=alone)
         except PlanError:
             raise
         except Exception as error:

@@ -26,6 +26,9 @@ T = TypeVar("T")
 #: Key of the advisory lock under which tables are created: processes that start together must not race.
 _CREATE_LOCK = 0x6261636B
 
+#: Has what COMMIT would refuse refused now.
+_ALL_CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
+
 
 class PostgresDatabase:
     """One PostgreSQL database.
@@ -213,6 +216,8 @@ class PostgresDatabase:
             await connection.execute("BEGIN")
         try:
             outcome = await drive_async(steps(), run)
+            if end == "ROLLBACK":
+                await connection.execute(_ALL_CHECKED)
             if end is not None:
                 await connection.execute(end)
         except Exception as error:
@@ -225,7 +230,7 @@ class PostgresDatabase:
         return outcome
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
         """See `Database.session`."""
         if self._engine is None:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
@@ -234,6 +239,10 @@ class PostgresDatabase:
                 if read_only:
                     await session.connection(execution_options={"postgresql_readonly": True})
                 yield session
+                if rollback:
+                    await session.flush()
+                    await session.execute(text(_ALL_CHECKED))
+                    await session.rollback()
         except DBAPIError as error:
             orig = error.orig
             raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error

@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
 from backstay.adapters.sqlite.connection import Location, check_version
+from backstay.adapters.sqlite.diagnosis import refuse_deferred
 from backstay.adapters.sqlite.export import Export
 from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.search import create_searches
@@ -179,7 +180,7 @@ class SqliteDatabase:
         return await self.writer.write(steps, rollback=rollback)
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
         """See `Database.session`.  A writing session holds the right to write from beginning to end: keep it short."""
         try:
             if read_only and not self._location.memory:
@@ -188,6 +189,8 @@ class SqliteDatabase:
             else:
                 async with self.writer.lend(), self._session(read_only=read_only) as session:
                     yield session
+                    if rollback:
+                        await _undo(session)
         except DBAPIError as error:
             raise from_sqlite(error.orig or error, self._metadata) from error
         except PoolTimeout as error:
@@ -228,6 +231,14 @@ class SqliteDatabase:
                 create_searches(connection, metadata)
         except DBAPIError as error:
             raise from_sqlite(error.orig or error, self._metadata) from error
+
+
+async def _undo(session: AsyncSession) -> None:
+    """Roll *session* back, after what its commit would have refused is refused."""
+    await session.flush()
+    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    refuse_deferred(driver.sync.apsw)
+    await session.rollback()
 
 
 def _first(statement: Statement) -> Generator[Statement, Rows, Row]:
