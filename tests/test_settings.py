@@ -59,6 +59,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         CORS_ORIGINS="https://a.example, http://localhost:3000",
         PROFILE="prod",
         LOG_LEVEL="error",
+        PLAN_ENABLED="True",
     )
     assert ("postgresql", SECRET, "::1", 9000, "uvicorn", 3, 50, 0.5, "prod", "error") == (
         settings.dialect,
@@ -73,6 +74,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         settings.log_level,
     )
     assert ("https://a.example", "http://localhost:3000") == settings.cors_origins
+    assert settings.plan_enabled
     assert settings.jwks is not None
     assert ["a"] == [key["kid"] for key in settings.jwks["keys"]]
 
@@ -101,6 +103,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("PROFILE", "production", "BST-E403"),
         ("LOG_LEVEL", "trace", "BST-E403"),
         ("TX_END", "maybe", "BST-E403"),
+        ("PLAN_ENABLED", "1", "BST-E403"),
         ("JWT_SECRET", SECRET[:31], "BST-E406"),
         ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
         ("JWKS", "/nonexistent/keys.json", "BST-E403"),

@@ -232,6 +232,7 @@ class Backstay:
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
             tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
         )
         return database, [surface]
 
@@ -296,6 +297,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_export_rows=settings.max_export_rows,
             max_offset=None,
             tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,

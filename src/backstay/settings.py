@@ -53,6 +53,12 @@ def _one_of(*names: str) -> Kind:
     return Kind(f"one of {', '.join(names)}", str, lambda value: value in names)
 
 
+def _parse_yes_or_no(text: str) -> bool:
+    if text.lower() not in ("true", "false"):
+        raise ValueError(text)
+    return text.lower() == "true"
+
+
 def _parse_origins(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
@@ -85,6 +91,7 @@ def _are_es256_public_keys(jwks: Any) -> bool:
 
 
 _TEXT: Final = Kind("text", str)
+_YES_OR_NO: Final = Kind("true or false", _parse_yes_or_no)
 _DATABASE_URL: Final = Kind(
     "a URL like sqlite:///app.db or postgresql://user@host/name", str, lambda url: bool(_DATABASE.fullmatch(url))
 )
@@ -138,6 +145,12 @@ class Settings:
         _one_of("commit", "commit-allow-override", "rollback", "rollback-allow-override"),
         "commit",
         "How transactions end, and whether `Prefer: tx=` may choose otherwise; the profile `prod` takes `commit` only.",
+    )
+    plan_enabled: bool = _setting(
+        _YES_OR_NO,
+        False,
+        "Whether the service role may ask for the database's plan of a request.",
+        shown="`false`",
     )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"

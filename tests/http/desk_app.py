@@ -117,13 +117,13 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
-def desk(url: str) -> Backstay:
-    """The desk on the database at *url*."""
+def desk(url: str, **options: Any) -> Backstay:
+    """The desk on the database at *url*; *options* are settings."""
     return Backstay(
         models=Model,
         policies=[own_folders, own_notes, marks_of_own_notes, clean_marks, counters],
         functions=[count_up, clash, add],
-        settings=Settings(database=url, jwt_secret=SECRET),
+        settings=Settings(database=url, jwt_secret=SECRET, **options),
     )
 
 

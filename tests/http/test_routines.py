@@ -30,7 +30,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
         loop.run_until_complete(run())
         names = ["add", "ships_of", "tides", "words", "hush", "rename"]
-        settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override")
+        settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
         loop.run_until_complete(started.__aenter__())
@@ -73,6 +73,16 @@ def test_a_call_is_rolled_back_on_demand(port: Api) -> None:
     ):
         assert (200, True) == (reply.status, b'"x"' in reply.body)
         assert "tx=rollback" in (reply.one("preference-applied") or "")
+    assert [] == port.get("ports?name=eq.x").json
+
+
+def test_a_call_has_a_plan(port: Api) -> None:
+    """For the service role; analysed, it is rolled back, and a reading call cannot write."""
+    accept = "application/vnd.pgrst.plan+json; options=analyze"
+    assert "Plan" in port.get("rpc/ships_of?owner=1", accept=accept, as_="svc").json[0]
+    assert "Plan" in port.post("rpc/rename", {"id": 2, "name": "x"}, accept=accept, as_="svc").json[0]
+    assert "25006" == port.get("rpc/rename?id=2&name=x", accept=accept, as_="svc").code
+    assert "PGRST107" == port.get("rpc/ships_of?owner=1", accept=accept).code
     assert [] == port.get("ports?name=eq.x").json
 
 

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
 
-from backstay import Backstay, Settings
 from backstay.pipeline import idempotency
 from tests.http.api import Api, Reply, opened, quick_folder
 from tests.http.desk_app import DESK, desk
-from tests.http.shop_app import SECRET
 
 NOTE = {"owner_id": 1, "title": "new"}
 UNDONE = "tx=rollback"
 BACK = {"prefer": "tx=rollback, return=representation"}
 
 
-def desk_that(end: str) -> Any:
-    def make(url: str) -> Backstay:
-        app = desk(url)
-        app._given = Settings(database=url, jwt_secret=SECRET, tx_end=end)  # type: ignore[arg-type]
-        return app
-
-    return make
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def opened_undoing(request: pytest.FixtureRequest) -> Iterator[Api]:
-    make = desk_that("commit-allow-override")
+    make = partial(desk, tx_end="commit-allow-override")
     with quick_folder() as folder, opened(request.param, folder, make, DESK, "undoing") as api:
         yield api
 
@@ -43,7 +33,10 @@ def undoing(opened_undoing: Api) -> Api:
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def never_keeping(request: pytest.FixtureRequest) -> Iterator[Api]:
     """The desk, which keeps nothing whatever is preferred."""
-    with quick_folder() as folder, opened(request.param, folder, desk_that("rollback"), DESK, "never") as api:
+    with (
+        quick_folder() as folder,
+        opened(request.param, folder, partial(desk, tx_end="rollback"), DESK, "never") as api,
+    ):
         yield api
 
 

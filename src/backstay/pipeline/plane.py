@@ -8,6 +8,7 @@ through a second plane that works inside of it (``pipeline/unit.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.orm.exc import StaleDataError
@@ -52,11 +53,11 @@ class Plane:
         self._surface = surface
         self._database = database
         self._data = Data(surface, database, functions, described)
-        #: The same plane, in a transaction that this one runs.
+        #: The same plane, in a transaction that this one runs.  It explains nothing: what it analyses would stay.
         self._inside: Plane = (
             self
             if isinstance(database, Joined)
-            else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
+            else Plane(replace(surface, plans=False), Joined(database.name), functions, described, keeps_keys=False)
         )
         self._nested = Nested(surface, database, self._data.answer)
         self._keysets = Keysets(surface, database)

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from backstay.db.statement import Database
 from backstay.errors import RequestError
+from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
@@ -48,6 +49,9 @@ class KnownRead:
     zone: str | None = None
     #: Rows go out one by one, as NDJSON.
     streamed: bool = False
+    #: How the database answers is asked, not the answer.
+    explained: bool = False
+    profile: str | None = None
 
 
 class Reads:
@@ -58,7 +62,6 @@ class Reads:
         self._database = database
         self._fetch = database.fetch
         self._transact = database.transact
-        self._offered: frozenset[MediaKind] = surface.offered | _STREAMED
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
         self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
 
@@ -80,6 +83,9 @@ class Reads:
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
+        if known.explained:
+            dialect, media = self._surface.dialect, known.frame.media
+            return await explained(self._database, dialect, media, statement, known.profile)
         if known.streamed:
             if request.method == "HEAD":
                 return Reply(200, known.frame.headers)
@@ -100,7 +106,7 @@ class Reads:
         # Names are looked up before the representation is chosen: an unknown table is 404 whatever is accepted.
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
-        media = negotiate(request.header(b"accept"), self._offered)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal) | _STREAMED)
         query = _paged(query, request, surface)
         shape, values = shape_of(query)
         if media.kind == "ndjson":
@@ -111,7 +117,10 @@ class Reads:
         form = surface.dialect.form(media.form)
         prepared = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
-        return KnownRead(prepared, values, _offset(query), frame, preferences.timezone)
+        asks_how = media.kind == "plan"
+        return KnownRead(
+            prepared, values, _offset(query), frame, preferences.timezone, explained=asks_how, profile=profile
+        )
 
     def _prepared(
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]

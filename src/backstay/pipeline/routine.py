@@ -11,6 +11,7 @@ from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.explain import explained
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -60,7 +61,7 @@ class Routines:
         routine = self._chosen(name, given, posted=request.method == "POST")
         arguments = [argument for argument in routine.facts.arguments if argument.name in given]
         texts = tuple(_text(given[argument.name], argument) for argument in arguments)
-        media = negotiate(request.header(b"accept"), surface.offered)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal))
         shape, values = shape_of(query)
         form = surface.dialect.form(media.form) if routine.rows is not None else "json"
         names = tuple(argument.name for argument in arguments)
@@ -72,6 +73,8 @@ class Routines:
             )
             prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
         statement_bound = prepared.bind((*values, *texts), request.principal)
+        if media.kind == "plan":
+            return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
         zone = preferences.timezone
 
         def steps() -> Steps[Rows]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from backstay.catalog import Catalog
 from backstay.catalog.routine import Routine
@@ -15,6 +16,8 @@ from backstay.request import QueryLimits, check_strict, parse_prefer
 from backstay.request.media import MediaKind
 from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
 from backstay.sql.dialect import SqlDialect
+
+_PLAN: Final[frozenset[MediaKind]] = frozenset(("plan",))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +37,8 @@ class Surface:
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
     offered: frozenset[MediaKind] = frozenset(("array", "object", "csv"))
+    #: Whether the service role may ask how the database answers.
+    plans: bool = False
     #: All schemas that are served, this one's among them; with several, answers say which one they are about.
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
@@ -70,6 +75,10 @@ class Surface:
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
         return replace(settle_end(preferences, self.tx_end), timezone=zone, page=None)
+
+    def offers(self, principal: Principal) -> frozenset[MediaKind]:
+        """The representations that *principal* may ask of a table or a function of the database."""
+        return self.offered | _PLAN if self.plans and principal.is_service else self.offered
 
     def undoes(self, request: DataRequest) -> bool:
         """Whether everything that *request* does is rolled back at its end."""
