@@ -89,6 +89,7 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         primary_key=tuple(str(column.name) for column in table.primary_key.columns),
         relations=relations,
         read_only=read_only,
+        is_view=read_only,
         title=mapper.class_.__name__ if mapper is not None else None,
         description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,

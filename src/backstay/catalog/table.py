@@ -99,6 +99,8 @@ class Table:
     relations: tuple[Relation, ...]
     #: A view, or another thing that cannot be written.
     read_only: bool = False
+    #: A view: it may show fewer rows than its tables hold.
+    is_view: bool = False
     title: str | None = None
     description: str | None = None
     #: The mapped class, where there is one.

@@ -13,6 +13,7 @@ from typing import Any, Final, Literal
 
 from backstay.db.statement import Database
 from backstay.errors import RequestError
+from backstay.pipeline.count import Estimate, counting
 from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
@@ -30,7 +31,7 @@ from backstay.response.reply import Reply
 from backstay.response.rows import Frame, frame_read, render_read
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.select import select_lines, select_rows
+from backstay.sql.select import select_counted, select_lines, select_rows
 
 _STREAMED: Final[frozenset[MediaKind]] = frozenset(("ndjson",))
 
@@ -46,6 +47,9 @@ class KnownRead:
     values: tuple[Any, ...]
     offset: int
     frame: Frame
+    #: The number of rows may be no more than *about* right; *estimate* asks the planner for it.
+    about: bool = False
+    estimate: Estimate | None = None
     zone: str | None = None
     #: Rows go out one by one, as NDJSON.
     streamed: bool = False
@@ -63,7 +67,7 @@ class Reads:
         self._fetch = database.fetch
         self._transact = database.transact
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
-        self._shapes: Remembered[Hashable, Prepared] = Remembered(2048)
+        self._shapes: Remembered[Hashable, tuple[Prepared, Estimate | None]] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one read.  The only ``await`` is the database."""
@@ -95,7 +99,13 @@ class Reads:
         else:
             zone = known.zone
             row = (await self._transact(lambda: in_zone(zone, rows_of(statement))))[0]
-        return render_read(known.frame, row[0], row[1], row[2], known.offset)
+        body, rows, total = row
+        if known.estimate is not None:
+            total = await known.estimate.total(total, known.values, principal, self._fetch)
+        if known.about and rows:
+            # An estimate must not deny rows that are on this very page.
+            total = max(total, known.offset + rows)
+        return render_read(known.frame, body, rows, total, known.offset)
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
@@ -111,32 +121,45 @@ class Reads:
         shape, values = shape_of(query)
         if media.kind == "ndjson":
             preferences = replace(preferences, count=None, timezone=None)
-            prepared = self._prepared(request.path, shape, preferences, request, "lines")
+            prepared, _ = self._prepared(request.path, shape, preferences, request, "lines")
             frame = frame_read(request.path, text, media, preferences, profile)
             return KnownRead(prepared, values, 0, frame, streamed=True)
         form = surface.dialect.form(media.form)
-        prepared = self._prepared(request.path, shape, preferences, request, form)
+        prepared, estimate = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
         asks_how = media.kind == "plan"
         return KnownRead(
-            prepared, values, _offset(query), frame, preferences.timezone, explained=asks_how, profile=profile
+            prepared,
+            values,
+            _offset(query),
+            frame,
+            preferences.count in ("planned", "estimated"),
+            estimate,
+            preferences.timezone,
+            explained=asks_how,
+            profile=profile,
         )
 
     def _prepared(
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
-    ) -> Prepared:
-        count = preferences.count is not None
-        key = (table, shape, count, form, request.principal.kind)
+    ) -> tuple[Prepared, Estimate | None]:
+        key = (table, shape, preferences.count, form, request.principal.kind)
         found = self._shapes.get(key)
         if found is not None:
             return found
         surface = self._surface
-        plan = plan_read(table, shape, surface.scope(request.principal), count=count)
+        plan = plan_read(table, shape, surface.scope(request.principal))
+        how = counting(preferences.count, plan.node, surface, request.principal)
+        plan = replace(plan, count=how.here, count_most=how.most)
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
         else:
             statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
-        return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
+        prepared, estimate, explain = prepare(statement, surface.dialect.compiler), None, surface.dialect.explain
+        if how.asks and explain.expects is not None:
+            counted = prepare(select_counted(plan, surface.dialect), surface.dialect.compiler)
+            estimate = Estimate(counted, how.most, explain.ask, explain.expects)
+        return self._shapes.put(key, (prepared, estimate))
 
 
 def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from backstay.sql.statement import Rows, Statement
+from backstay.sql.statement import Row, Rows, Statement
 
 PlanFormat: TypeAlias = Literal["text", "json"]
 
@@ -21,6 +21,8 @@ class Explain:
     ask: Callable[[Statement, PlanFormat, Sequence[str]], Statement]
     #: The plan in its rows, as text or JSON.
     read: Callable[[Rows, PlanFormat], str]
+    #: How many rows the JSON plan in a row expects; ``None`` where plans do not say.
+    expects: Callable[[Row], int] | None = None
 
 
 def _ask_postgresql(statement: Statement, form: PlanFormat, options: Sequence[str]) -> Statement:
@@ -30,6 +32,10 @@ def _ask_postgresql(statement: Statement, form: PlanFormat, options: Sequence[st
 
 def _read_postgresql(rows: Rows, form: PlanFormat) -> str:
     return "\n".join(str(row[0]) for row in rows)
+
+
+def _expects_postgresql(row: Row) -> int:
+    return int(json.loads(row[0])[0]["Plan"]["Plan Rows"])
 
 
 def _ask_sqlite(statement: Statement, form: PlanFormat, options: Sequence[str]) -> Statement:
@@ -49,6 +55,9 @@ def _read_sqlite(rows: Rows, form: PlanFormat) -> str:
 
 
 POSTGRESQL: Final = Explain(
-    frozenset(("analyze", "verbose", "settings", "buffers", "wal")), _ask_postgresql, _read_postgresql
+    frozenset(("analyze", "verbose", "settings", "buffers", "wal")),
+    _ask_postgresql,
+    _read_postgresql,
+    _expects_postgresql,
 )
 SQLITE: Final = Explain(frozenset(), _ask_sqlite, _read_sqlite)

@@ -53,8 +53,14 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     layer = build.layer(plan.node)
     page = layer.page()
     body = layer.body(page)
-    total: Any = layer.total() if plan.count else sa.null()
+    total: Any = layer.total(plan.count_most) if plan.count else sa.null()
     return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
+
+
+def select_counted(plan: ReadPlan, dialect: SqlDialect) -> sa.Select[Any]:
+    """The rows that a count of *plan* counts, without any value: for the planner to say how many it expects."""
+    build = Build(dialect, None)
+    return build.layer(plan.node).counted().where(*build.guards)
 
 
 def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, most: int) -> sa.Select[Any]:
@@ -181,11 +187,20 @@ class Layer:
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
 
-    def total(self) -> Expression:
-        if self.node.aggregated:
-            return sa.select(sa.func.count()).select_from(self.select().subquery()).correlate(None).scalar_subquery()
-        counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+    def total(self, most: int | None = None) -> Expression:
+        """How many rows there are without the page; with *most*, one more than that stands for any greater number."""
+        if most is None and not self.node.aggregated:
+            counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+        else:
+            rows = self.counted() if most is None else self.counted().limit(sa.literal_column(str(most + 1)))
+            counted = sa.select(sa.func.count()).select_from(rows.subquery())
         return counted.correlate(None).scalar_subquery()
+
+    def counted(self) -> sa.Select[Any]:
+        """What `total` counts."""
+        if self.node.aggregated:
+            return self.select()
+        return sa.select(sa.literal_column("1")).select_from(self.from_).where(*self.where)
 
     def carry(self, expression: Expression, *, aggregate: bool = False) -> str:
         """Take *expression* through the page, and return its label there."""
