@@ -112,10 +112,14 @@ def _choose(accept: str | None, offered: frozenset[MediaKind]) -> Media:
         found = _media(name, parameters, offered) if q > 0 else None
         if found is not None:
             return found
+    wants_geometry = any(name == "application/geo+json" for name, _, _ in entries)
     named = ", ".join(_spell(name, parameters) for name, parameters, _ in entries)
     raise RequestError(
         "PGRST107",
         f"None of these media types are available: {named[:500]}",
+        details="GeoJSON is made of a geometry column, and columns of PostGIS are not supported."
+        if wants_geometry and "array" in offered
+        else None,
         hint="Available: " + ", ".join(sorted(_CONTENT_TYPES[kind].partition(";")[0] for kind in offered - {"plan"})),
     )
 
