@@ -76,6 +76,17 @@ def test_a_call_is_rolled_back_on_demand(port: Api) -> None:
     assert [] == port.get("ports?name=eq.x").json
 
 
+def test_a_batch_calls_them(port: Api) -> None:
+    """In its transaction; a call by GET cannot write, and what follows it can."""
+    rename = {"method": "POST", "path": "rpc/rename", "body": {"id": 2, "name": "x"}}
+    read = {"path": "rpc/ships_of?owner=1&select=id&order=id"}
+    reply = port.post("batch", [rename, read, rename], prefer="tx=rollback")
+    assert [{"id": 2, "name": "x"}, [{"id": 1}, {"id": 2}], {"id": 2, "name": "x"}] == [r["body"] for r in reply.json]
+    reply = port.post("batch", [rename, {"path": "rpc/rename?id=2&name=y"}])
+    assert ("25006", 1) == (reply.code, reply.json["details"]["operation"])
+    assert [] == port.get("ports?name=eq.x").json
+
+
 def test_a_call_has_a_plan(port: Api) -> None:
     """For the service role; analysed, it is rolled back, and a reading call cannot write."""
     accept = "application/vnd.pgrst.plan+json; options=analyze"

@@ -64,6 +64,7 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("DELETE", "notes/1", None, 200),
     ("POST", "rpc/count_up", {"name": "hits"}, 200),
     ("POST", "batch", [{"method": "POST", "path": "notes", "body": NOTE}], 200),
+    ("POST", "batch", [{"method": "POST", "path": "rpc/count_up", "body": {"name": "hits"}}], 200),
 ]
 
 

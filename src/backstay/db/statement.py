@@ -60,6 +60,18 @@ class Database(Protocol):
         """
         ...
 
+    def no_writes(self, session: AsyncSession) -> AbstractAsyncContextManager[None]:
+        """A part of a transaction, that of *session*, in which nothing may be written.
+
+        Raises:
+            DatabaseError: 25006, at the latest when the block ends; the transaction cannot be committed then.
+        """
+        ...
+
+    def failure(self, error: Exception) -> Exception:
+        """What an *error* of a session stands for, while the session is open: when it ends it says so by itself."""
+        ...
+
     async def create_tables(self, metadata: MetaData) -> None:
         """Create what does not exist yet."""
         ...

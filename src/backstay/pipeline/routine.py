@@ -15,6 +15,7 @@ from backstay.pipeline.explain import explained
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.call import no_function
 from backstay.plan.near import nearest
@@ -75,10 +76,10 @@ class Routines:
         statement_bound = prepared.bind((*values, *texts), request.principal)
         if media.kind == "plan":
             return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
-        zone = preferences.timezone
+        zone, nested = preferences.timezone, isinstance(self._database, Joined)
 
         def steps() -> Steps[Rows]:
-            own = rows_of(statement_bound) if not reads else _reading(statement_bound)
+            own = rows_of(statement_bound) if not reads else _reading(statement_bound, nested=nested)
             return own if zone is None else in_zone(zone, own)
 
         body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
@@ -155,9 +156,15 @@ class Routines:
         return call_rows(routine, arguments, node, dialect, slots, max_rows=most, form=form, count=count)
 
 
-def _reading(statement: Statement) -> Steps[Rows]:
+def _reading(statement: Statement, *, nested: bool) -> Steps[Rows]:
+    """*statement*, which must not write; *nested* in a transaction that goes on to write, behind a savepoint."""
+    if nested:
+        yield Statement("SAVEPOINT backstay_reading")
     yield Statement("SET TRANSACTION READ ONLY")
-    return (yield statement)
+    rows = yield statement
+    if nested:
+        yield Statement("RELEASE SAVEPOINT backstay_reading")
+    return rows
 
 
 def _text(value: Any, argument: ArgumentFacts) -> str | None:

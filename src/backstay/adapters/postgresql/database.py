@@ -244,14 +244,28 @@ class PostgresDatabase:
                     await session.execute(text(_ALL_CHECKED))
                     await session.rollback()
         except DBAPIError as error:
-            orig = error.orig
-            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+            raise self.failure(error) from error
         except PoolTimeout as error:
             raise DatabaseError(
                 "PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY
             ) from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise from_postgresql(error) from error
+
+    @asynccontextmanager
+    async def no_writes(self, session: AsyncSession) -> AsyncIterator[None]:
+        """See `Database.no_writes`: what a savepoint sets ends with it."""
+        await session.flush()
+        async with session.begin_nested():
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield
+
+    def failure(self, error: Exception) -> Exception:
+        """See `Database.failure`."""
+        if not isinstance(error, DBAPIError):
+            return error
+        orig = error.orig
+        return from_postgresql((orig.__cause__ if orig is not None else None) or orig or error)
 
     async def create_tables(self, metadata: MetaData) -> None:
         if self._engine is None:
@@ -264,8 +278,7 @@ class PostgresDatabase:
                 await connection.run_sync(metadata.create_all)
                 await connection.run_sync(create_searches, metadata)
         except DBAPIError as error:
-            orig = error.orig
-            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+            raise self.failure(error) from error
 
 
 def _translated(error: Exception) -> Exception:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, Final, Literal, TypeVar
 
+import apsw
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -192,7 +193,7 @@ class SqliteDatabase:
                     if rollback:
                         await _undo(session)
         except DBAPIError as error:
-            raise from_sqlite(error.orig or error, self._metadata) from error
+            raise self.failure(error) from error
         except PoolTimeout as error:
             raise DatabaseError("BST503", "the database is busy: too many sessions", headers=RETRY) from error
 
@@ -219,6 +220,21 @@ class SqliteDatabase:
             )
         return engine
 
+    @asynccontextmanager
+    async def no_writes(self, session: AsyncSession) -> AsyncIterator[None]:
+        """See `Database.no_writes`: SQLite cannot forbid it for a while, so rows are counted that were changed."""
+        await session.flush()
+        connection = await _driver(session)
+        before = connection.total_changes()
+        yield
+        await session.flush()
+        if connection.total_changes() != before:
+            raise DatabaseError("25006", "cannot write in a read-only transaction")
+
+    def failure(self, error: Exception) -> Exception:
+        """See `Database.failure`."""
+        return from_sqlite(error.orig or error, self._metadata) if isinstance(error, DBAPIError) else error
+
     async def create_tables(self, metadata: MetaData) -> None:
         async with self.writer.lend():
             await asyncio.to_thread(self._create, metadata)
@@ -230,15 +246,21 @@ class SqliteDatabase:
             with engine.begin() as connection:
                 create_searches(connection, metadata)
         except DBAPIError as error:
-            raise from_sqlite(error.orig or error, self._metadata) from error
+            raise self.failure(error) from error
 
 
 async def _undo(session: AsyncSession) -> None:
     """Roll *session* back, after what its commit would have refused is refused."""
     await session.flush()
-    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
-    refuse_deferred(driver.sync.apsw)
+    refuse_deferred(await _driver(session))
     await session.rollback()
+
+
+async def _driver(session: AsyncSession) -> apsw.Connection:
+    """The connection under *session*; between two statements it may be asked from here."""
+    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    found: apsw.Connection = driver.sync.apsw
+    return found
 
 
 def _first(statement: Statement) -> Generator[Statement, Rows, Row]:
