@@ -86,6 +86,8 @@ class Backstay:
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
+        for finding in self._catalog.findings:
+            _LOG.warning("%s", finding)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)
         self._reflection: _Reflection | None = None

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import util as sql_util
 from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
-from backstay.catalog import Column, Computed
+from backstay.catalog import Column, Computed, Relation
 from backstay.errors import PlanError
 from backstay.plan.intent import (
     ColumnOutput,
@@ -255,7 +255,7 @@ class Layer:
 
     def matched(self, embed: EmbedPlan, source: sa.FromClause, child: sa.FromClause) -> ColumnElement[bool]:
         """The rows of *child* that belong to a row of *source*, are visible, and satisfy the embed's own conditions."""
-        pairs = [source.c[here] == child.c[there] for here, there in embed.relation.pairs]
+        pairs = _joined_on(embed.relation, lambda name: source.c[name], child)
         visible = self.visible(embed.node.grant, embed.node, child)
         return sa.and_(*pairs, *visible, *self.conditions(embed.node, child))
 
@@ -306,7 +306,7 @@ class Layer:
         """Ties this layer to a row above it, whose columns *local* gives; joins the junction where there is one."""
         relation = embed.relation
         if relation.junction is None or embed.junction is None or embed.junction_grant is None:
-            return [self.source.c[there] == local(here) for here, there in relation.pairs]
+            return _joined_on(relation, local, self.source)
         middle = self.build.alias(embed.junction.sql)
         keys = frozenset(b for _, b in relation.junction.local) | frozenset(a for a, _ in relation.junction.remote)
         on = [middle.c[a] == self.source.c[b] for a, b in relation.junction.remote]
@@ -377,7 +377,7 @@ class Layer:
         return [(embed.key, render)]
 
     def to_many(self, embed: EmbedPlan, source: sa.FromClause) -> list[tuple[str, Render]]:
-        local = {name: self.carry(source.c[name]) for name in _local_columns(embed)}
+        local = {name: self.carry(source.c[name]) for name in sorted(embed.relation.local_columns)}
         if embed.spread:
             keys = [key for key, _ in self.build.layer(embed.node).outputs]
             return [(key, self._array(embed, local, key)) for key in keys]
@@ -422,9 +422,10 @@ def _mentions_embed(conditions: Sequence[Condition]) -> bool:
     return any(isinstance(c, Present) or (isinstance(c, Group) and _mentions_embed(c.terms)) for c in conditions)
 
 
-def _local_columns(embed: EmbedPlan) -> list[str]:
-    junction = embed.relation.junction
-    return [here for here, _ in (junction.local if junction is not None else embed.relation.pairs)]
+def _joined_on(relation: Relation, local: Callable[[str], Expression], remote: sa.FromClause) -> Where:
+    """What ties a row of *remote* to the row whose columns *local* gives."""
+    found: Where = [remote.c[there] == local(here) for here, there in relation.pairs]
+    return found if relation.join is None else [*found, relation.join.on(local, lambda name: remote.c[name])]
 
 
 def _bounded(most: int | None) -> Callable[[Any], int]:
