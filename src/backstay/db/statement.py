@@ -23,10 +23,9 @@ class Database(Protocol):
     #: Which SQL it speaks.
     name: Literal["sqlite", "postgresql"]
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """Run one reading statement outside any transaction and return its first row, ``()`` when there is none.
 
-        *bounded* says that the plan is known to be short (indexed, limited): SQLite then runs it on the event loop.
         Raises `DatabaseError` 57014 when the statement budget is over.
         """
         ...

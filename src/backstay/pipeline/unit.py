@@ -78,7 +78,7 @@ class Joined:
     def __init__(self, name: Literal["sqlite", "postgresql"]) -> None:
         self.name: Literal["sqlite", "postgresql"] = name
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()``."""
         rows = await run_inside(statement)
         return rows[0] if rows else ()

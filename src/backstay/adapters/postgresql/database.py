@@ -119,7 +119,7 @@ class PostgresDatabase:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
         return self.pool
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
         pool = self.pool or self._open_pool()
         held = pool.pop() or await pool.acquire()

@@ -119,7 +119,7 @@ class SqliteDatabase:
         # Last, so that its closing moves the log into the file.
         await asyncio.to_thread(self.writer.close)
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
         readers = self._readers
         if readers is None:
@@ -127,7 +127,7 @@ class SqliteDatabase:
         if self._location.memory and self.writer.loans:
             # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
             return await self.writer.write(lambda: _first(statement))
-        if bounded and statement.sql not in self._heavy:
+        if statement.sql not in self._heavy:
             try:
                 return readers.reader.first(statement, _INLINE_SECONDS)
             except DatabaseError as error:
