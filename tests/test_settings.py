@@ -105,6 +105,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("TX_END", "maybe", "BST-E403"),
         ("PLAN_ENABLED", "1", "BST-E403"),
         ("JWT_SECRET", SECRET[:31], "BST-E406"),
+        ("JWT_SECRET", "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZI", "BST-E406"),
+        ("JWT_SECRET", '{"kty": "EC", "crv": "P-256", "x": "AAAA"}', "BST-E406"),
         ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
         ("JWKS", "/nonexistent/keys.json", "BST-E403"),
         ("JWKS", '{"keys": []}', "BST-E403"),
