@@ -29,7 +29,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename"]
+        names = ["add", "ships_of", "tides", "words", "hush", "rename", "either"]
         settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
@@ -76,6 +76,22 @@ def test_a_call_is_rolled_back_on_demand(port: Api) -> None:
     assert [] == port.get("ports?name=eq.x").json
 
 
+def test_several_that_fit_are_told(port: Api) -> None:
+    """300 with both, since neither is the better one."""
+    reply = port.post("rpc/either", {"a": 1})
+    assert (300, "PGRST203") == (reply.status, reply.code)
+    assert "harbour.either(a => integer), harbour.either(a => text)" in reply.json["message"]
+
+
+def test_max_affected_limits_what_is_given(port: Api) -> None:
+    """With handling=strict: more rows are PGRST124, no set at all is PGRST128."""
+    for most, code in ((1, "PGRST124"), (2, None)):
+        reply = port.post("rpc/ships_of", {"owner": 1}, prefer=f"handling=strict, max-affected={most}")
+        assert code == reply.code
+    assert "handling=strict, max-affected=2" == reply.one("preference-applied")
+    assert "PGRST128" == port.post("rpc/add", {"a": 1}, prefer="handling=strict, max-affected=1").code
+
+
 def test_a_batch_calls_them(port: Api) -> None:
     """In its transaction; a call by GET cannot write, and what follows it can."""
     rename = {"method": "POST", "path": "rpc/rename", "body": {"id": 2, "name": "x"}}
@@ -98,7 +114,7 @@ def test_a_call_has_a_plan(port: Api) -> None:
 
 
 def test_refused_calls(port: Api) -> None:
-    """What is not listed is not there; reading calls cannot write; arguments are checked."""
+    """SQ6: what is not listed is not there; reading calls cannot write; arguments are checked."""
     assert (404, "PGRST202") == ((reply := port.post("rpc/unlisted", {})).status, reply.code)
     wrong = port.post("rpc/add", {"a": 1, "c": 1}).json
     assert "Could not find the function harbour.add(a, c) in the schema cache" == wrong["message"]

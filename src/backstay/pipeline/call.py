@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,6 +18,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
 from backstay.plan.fill import fill_rows
@@ -69,8 +71,9 @@ class Calls:
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         counted = preferences.count is not None
+        demands = demands_of_call(preferences, gives_set=function.gives_set)
         try:
-            answer = await self._run(function, arguments, query, request, media, counted=counted)
+            answer = await self._run(function, arguments, query, request, media, demands, counted=counted)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -106,6 +109,7 @@ class Calls:
         query: Query,
         request: DataRequest,
         media: Media,
+        demands: Demands,
         *,
         counted: bool,
     ) -> Answered:
@@ -126,6 +130,7 @@ class Calls:
                 answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
             else:
                 answer = Answered(encode_value(result), 1)
+            check_number(answer.rows, demands)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
         return answer
@@ -197,7 +202,7 @@ async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncS
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
-    told = applied(Preferences(count=preferences.count, tx=preferences.tx, handling=preferences.handling))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, timezone=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

@@ -14,6 +14,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.explain import explained
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone, rows_of
@@ -77,13 +78,16 @@ class Routines:
         if media.kind == "plan":
             return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
         zone, nested = preferences.timezone, isinstance(self._database, Joined)
+        demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
 
         def steps() -> Steps[Rows]:
             own = rows_of(statement_bound) if not reads else _reading(statement_bound, nested=nested)
-            return own if zone is None else in_zone(zone, own)
+            found = yield from own if zone is None else in_zone(zone, own)
+            check_number(found[0][1], demands)
+            return found
 
         body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
-        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form)
+        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form, called=True)
         if routine.facts.gives == "void":
             told = tuple(pair for pair in frame.headers if pair[0] == b"preference-applied")
             return Reply(204, told)
