@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backstay.catalog import Function
 from backstay.db.statement import Database
+from backstay.db.transaction import run_inside, steps_of
 from backstay.errors import PlanError
 from backstay.pipeline.batch import parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
@@ -25,7 +26,7 @@ from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import InSession, Joined, run_inside, run_mixed, steps_of
+from backstay.pipeline.unit import InSession, Joined, run_mixed
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
