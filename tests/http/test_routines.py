@@ -29,7 +29,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename", "either"]
+        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either"]
         settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
@@ -92,17 +92,6 @@ def test_max_affected_limits_what_is_given(port: Api) -> None:
     assert "PGRST128" == port.post("rpc/add", {"a": 1}, prefer="handling=strict, max-affected=1").code
 
 
-def test_a_batch_calls_them(port: Api) -> None:
-    """In its transaction; a call by GET cannot write, and what follows it can."""
-    rename = {"method": "POST", "path": "rpc/rename", "body": {"id": 2, "name": "x"}}
-    read = {"path": "rpc/ships_of?owner=1&select=id&order=id"}
-    reply = port.post("batch", [rename, read, rename], prefer="tx=rollback")
-    assert [{"id": 2, "name": "x"}, [{"id": 1}, {"id": 2}], {"id": 2, "name": "x"}] == [r["body"] for r in reply.json]
-    reply = port.post("batch", [rename, {"path": "rpc/rename?id=2&name=y"}])
-    assert ("25006", 1) == (reply.code, reply.json["details"]["operation"])
-    assert [] == port.get("ports?name=eq.x").json
-
-
 def test_a_call_has_a_plan(port: Api) -> None:
     """For the service role; analysed, it is rolled back, and a reading call cannot write."""
     accept = "application/vnd.pgrst.plan+json; options=analyze"
@@ -111,6 +100,26 @@ def test_a_call_has_a_plan(port: Api) -> None:
     assert "25006" == port.get("rpc/rename?id=2&name=x", accept=accept, as_="svc").code
     assert "PGRST107" == port.get("rpc/ships_of?owner=1", accept=accept).code
     assert [] == port.get("ports?name=eq.x").json
+
+
+def test_pages_of_calls(port: Api) -> None:
+    """A reading call takes a ``Range``, and says which rows these are."""
+    one = port.get("rpc/ships_of?owner=1&select=id&order=id", range="1-1")
+    assert (200, [{"id": 2}], "1-1/*") == (one.status, one.json, one.range)
+    far = port.get("rpc/ships_of?owner=1", range="5-9", prefer="count=exact")
+    assert (416, "PGRST103", "*/2") == (far.status, far.code, far.range)
+    assert (416, "PGRST103") == ((reply := port.get("rpc/ships_of?owner=1", range="3-1")).status, reply.code)
+
+
+def test_one_row_of_a_call(port: Api) -> None:
+    """A call that was to give one row and gives another number has done nothing."""
+    single = {"accept": "application/vnd.pgrst.object+json"}
+    before = port.rows("ports")
+    reply = port.post("rpc/rename_all", {"name": "x"}, headers=single)
+    assert (406, "PGRST116", "The result contains 2 rows") == (reply.status, reply.code, reply.json["details"])
+    assert before == port.rows("ports")
+    assert {"id": 1} == port.post("rpc/ships_of?id=eq.1&select=id", {"owner": 1}, headers=single).json
+    assert 3 == port.post("rpc/add", {"a": 1}, headers=single).json
 
 
 def test_refused_calls(port: Api) -> None:

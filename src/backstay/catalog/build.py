@@ -10,9 +10,11 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
-from backstay.catalog.computed import computed_fields
+from backstay.catalog.computed import Computed, computed_fields
 from backstay.catalog.declared import declared_relation, is_plain
 from backstay.catalog.family import family_of
+from backstay.catalog.instances import watch
+from backstay.catalog.sealable import sealed_columns
 from backstay.catalog.search import declared_search
 from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
 from backstay.errors import ConfigError
@@ -84,6 +86,13 @@ def _listed(table: sa.Table, mappers: list[Mapper[Any]], models: Any) -> bool:
 
 def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relation, ...], read_only: bool) -> Table:
     columns = {str(column.name): _column(column, mapper) for column in table.columns}
+    columns = sealed_columns(table, columns)
+    seals = any(column.sealing is not None for column in columns.values())
+    computed = computed_fields(table, mapper)
+    if seals:
+        _refuse_computing(table, columns, computed)
+        if mapper is not None:
+            watch(mapper)
     return Table(
         name=str(table.name),
         sql=table,
@@ -95,9 +104,20 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         title=mapper.class_.__name__ if mapper is not None else None,
         description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,
-        computed=computed_fields(table, mapper),
+        computed=computed,
         search=declared_search(table, mapper.class_ if mapper is not None else None),
+        seals=seals,
     )
+
+
+def _refuse_computing(table: sa.Table, columns: Mapping[str, Column], computed: Mapping[str, Computed]) -> None:
+    for field in computed.values():
+        if any(columns[name].sealing is not None for name in field.uses if name in columns):
+            raise ConfigError(
+                "BST-E504",
+                f"{table.name}.{field.name} is computed by the database, from a column that it cannot read",
+                hint="Compute it in Python, or do not encrypt what it needs.",
+            )
 
 
 def _class_doc(mapper: Mapper[Any] | None) -> str | None:

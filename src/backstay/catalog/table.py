@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from backstay.catalog.computed import Computed
 from backstay.catalog.facts import WRITINGS, Writing
 from backstay.catalog.family import Family
+from backstay.catalog.sealing import Sealing
 from backstay.catalog.search import Search
 
 #: What a column of a mixin is for (``catalog/mixin.py``): the server keeps it, clients cannot write it.
@@ -37,6 +38,10 @@ class Column:
     duty: Duty | None = None
     #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
     identity: bool = False
+    #: Set where the database holds ciphertext.
+    sealing: Sealing | None = None
+    #: Set where the column is the blind index of such a one.
+    blind_for: Sealing | None = None
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
@@ -141,6 +146,8 @@ class Table:
     writes: frozenset[Writing] = WRITINGS
     #: A column that tells rows apart where no key does, and that no client ever sees (SQLite's ``_rowid_``).
     row_number: Column | None = None
+    #: Some column holds ciphertext.
+    seals: bool = False
 
     def column_for(self, duty: Duty) -> Column | None:
         """The column that the server keeps for *duty*."""
@@ -159,3 +166,8 @@ class Catalog:
     metadata: sa.MetaData | None = None
     #: What the models declare and the API does not have: a sentence each.
     findings: tuple[str, ...] = ()
+
+    @property
+    def seals(self) -> bool:
+        """Whether any table has an encrypted column."""
+        return any(table.seals for table in self.tables.values())

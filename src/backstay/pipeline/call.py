@@ -19,9 +19,11 @@ from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
 from backstay.plan.fill import fill_rows
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
@@ -54,7 +56,7 @@ class Calls:
         self._database = database
         self._functions = functions
         self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
-        self._reads: Remembered[Any, Prepared] = Remembered(512)
+        self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(512)
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -156,19 +158,22 @@ class Calls:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         shape, values = shape_of(query)
-        prepared = self._prepared(table, shape, len(values), principal, counted=counted)
+        prepared, opens = self._prepared(table, shape, len(values), principal, counted=counted)
+        values = values if opens is None else opens.values(values)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         statement = prepared.bind((*values, *packed), principal)
         connection = await session.connection()
         answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
-        body, rows = str(answer[0]), int(answer[1])
+        body, rows = str(answer[0]) if opens is None else opens.body(answer[0]), int(answer[1])
         if function.result == "row":
             return Answered(body[1:-1], rows) if rows else Answered("null", 0)
         page = next((page for path, page in query.pages if not path), Page())
         return Answered(body, rows, answer[2], page.offset if isinstance(page.offset, int) else 0)
 
-    def _prepared(self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool) -> Prepared:
+    def _prepared(
+        self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool
+    ) -> tuple[Prepared, Opener | None]:
         key = (table.name, shape, slots, counted, principal.kind)
         found = self._reads.get(key)
         if found is not None:
@@ -176,7 +181,8 @@ class Calls:
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
         statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, count=counted)
-        return self._reads.put(key, prepare(statement, self._surface.dialect.compiler))
+        opens = opener(opening_of(node), self._surface.keyring) if self._surface.seals else None
+        return self._reads.put(key, (prepare(statement, self._surface.dialect.compiler), opens))
 
     def _table(self, function: Function) -> Table:
         for table in self._surface.catalog.tables.values():

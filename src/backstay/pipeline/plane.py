@@ -47,7 +47,8 @@ class Plane:
         keeps_keys: bool = True,
     ) -> None:
         self._functions = functions
-        self._keys = Keys(surface.dialect) if keeps_keys else None
+        keyring = surface.keyring if surface.seals else None
+        self._keys = Keys(surface.dialect, keyring=keyring) if keeps_keys else None
         self._surface = surface
         self._database = database
         self._data = Data(surface, database, functions, described)
@@ -72,7 +73,7 @@ class Plane:
         return await self._any(request)
 
     async def _any(self, request: DataRequest) -> Reply:
-        if "/" in request.path and not request.path.startswith("rpc/"):
+        if "/" in request.path and not request.path.startswith("rpc/") and not self._surface.stands_in:
             return await self._item(request)
         return await self._rows(request)
 
@@ -155,16 +156,20 @@ class Plane:
         )
 
     def _is_batch(self, request: DataRequest) -> bool:
+        if self._surface.stands_in:
+            return False
         return request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables
 
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
+        # In PostgREST's place, a path, a parameter or a body alone means what it means there.
+        own, paged = not self._surface.stands_in, b"page=keyset" in headers.get(b"prefer", b"")
         if self._is_batch(request):
             return await self._batch(request)
         match request.method:
-            case "GET" | "HEAD" if b"cursor=" in request.query or b"page=keyset" in headers.get(b"prefer", b""):
+            case "GET" | "HEAD" if paged or (own and b"cursor=" in request.query):
                 query, token = split_cursor(request.query)
-                if token is None and b"page=keyset" not in headers.get(b"prefer", b""):
+                if token is None and not paged:
                     return self._with_tag(request, await self._data.answer(request))
                 return await self._keysets.answer(request._replace(query=query), token)
             case "GET" | "HEAD":
@@ -177,7 +182,7 @@ class Plane:
                 return self._with_tag(request, reply)
             case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
-            case "POST" if not request.path.startswith("rpc/"):
+            case "POST" if own and not request.path.startswith("rpc/"):
                 return await self._insert(request)
             case "PATCH" | "PUT":
                 return self._with_tag(request, await self._data.answer(request))

@@ -18,8 +18,10 @@ from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone, rows_of
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.shape import shape_of
 from backstay.request import narrow, negotiate, parse_query, parse_range
@@ -56,6 +58,8 @@ class KnownRead:
     #: How the database answers is asked, not the answer.
     explained: bool = False
     profile: str | None = None
+    #: Opens encrypted values, where there are any.
+    opener: Opener | None = None
 
 
 class Reads:
@@ -67,7 +71,7 @@ class Reads:
         self._fetch = database.fetch
         self._transact = database.transact
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
-        self._shapes: Remembered[Hashable, tuple[Prepared, Estimate | None]] = Remembered(2048)
+        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one read.  The only ``await`` is the database."""
@@ -93,7 +97,8 @@ class Reads:
         if known.streamed:
             if request.method == "HEAD":
                 return Reply(200, known.frame.headers)
-            return await export(self._database, statement, known.frame.headers)
+            change = None if known.opener is None else known.opener.body
+            return await export(self._database, statement, known.frame.headers, change)
         if known.zone is None:
             row = await self._fetch(statement)
         else:
@@ -105,6 +110,7 @@ class Reads:
         if known.about and rows:
             # An estimate must not deny rows that are on this very page.
             total = max(total, known.offset + rows)
+        body = body if known.opener is None else known.opener.body(body)
         return render_read(known.frame, body, rows, total, known.offset)
 
     def _read(self, request: DataRequest) -> KnownRead:
@@ -117,32 +123,34 @@ class Reads:
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
         media = negotiate(request.header(b"accept"), surface.offers(request.principal) | _STREAMED)
-        query = _paged(query, request, surface)
+        query = paged(query, request, surface)
         shape, values = shape_of(query)
         if media.kind == "ndjson":
             preferences = replace(preferences, count=None, timezone=None)
-            prepared, _ = self._prepared(request.path, shape, preferences, request, "lines")
+            prepared, opens, _, _ = self._prepared(request.path, shape, preferences, request, "lines")
             frame = frame_read(request.path, text, media, preferences, profile)
-            return KnownRead(prepared, values, 0, frame, streamed=True)
+            values = values if opens is None else opens.values(values)
+            return KnownRead(prepared, values, 0, frame, streamed=True, opener=opens)
         form = surface.dialect.form(media.form)
-        prepared, estimate = self._prepared(request.path, shape, preferences, request, form)
+        prepared, opens, form, estimate = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
-        asks_how = media.kind == "plan"
         return KnownRead(
             prepared,
-            values,
+            values if opens is None else opens.values(values),
             _offset(query),
             frame,
             preferences.count in ("planned", "estimated"),
             estimate,
             preferences.timezone,
-            explained=asks_how,
+            explained=media.kind == "plan",
             profile=profile,
+            opener=opens,
         )
 
     def _prepared(
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
-    ) -> tuple[Prepared, Estimate | None]:
+    ) -> tuple[Prepared, Opener | None, Form, Estimate | None]:
+        """The statement, what opens its encrypted values, the form that its body has, and what estimates its rows."""
         key = (table, shape, preferences.count, form, request.principal.kind)
         found = self._shapes.get(key)
         if found is not None:
@@ -151,18 +159,20 @@ class Reads:
         plan = plan_read(table, shape, surface.scope(request.principal))
         how = counting(preferences.count, plan.node, surface, request.principal)
         plan = replace(plan, count=how.here, count_most=how.most)
+        found_opener = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
+        made: Form = "json" if form == "lines" or (found_opener is not None and found_opener.renders) else form
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
         else:
-            statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=form)
+            statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=made)
         prepared, estimate, explain = prepare(statement, surface.dialect.compiler), None, surface.dialect.explain
         if how.asks and explain.expects is not None:
             counted = prepare(select_counted(plan, surface.dialect), surface.dialect.compiler)
             estimate = Estimate(counted, how.most, explain.ask, explain.expects)
-        return self._shapes.put(key, (prepared, estimate))
+        return self._shapes.put(key, (prepared, found_opener, made, estimate))
 
 
-def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:
+def paged(query: Query, request: DataRequest, surface: Surface) -> Query:
     """*query* with the ``Range`` header in its page, and the page within its bounds."""
     asked = next((page for path, page in query.pages if not path), Page())
     if request.method == "GET":

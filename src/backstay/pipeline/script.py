@@ -14,6 +14,7 @@ from typing import Any
 
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
 from backstay.errors import Forbidden, PlanError, RequestError
+from backstay.pipeline.sealed import Opener
 from backstay.plan.write import Parent
 from backstay.policy import Principal
 from backstay.request.prefer import Preferences
@@ -44,6 +45,12 @@ class Script:
     form: str = "json"
     #: Names of the primary key's columns, in the table's order; none where the table has no key.
     ordered_keys: tuple[str, ...] = ()
+    #: For encrypted columns in what is rendered (*form* is JSON then) or in what is filtered by.
+    opener: Opener | None = None
+
+    def values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The request's *values* as the statements take them."""
+        return values if self.opener is None else self.opener.values(values)
 
     @property
     def keyed(self) -> bool:
@@ -155,7 +162,13 @@ def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> 
             first = tuple(zip(script.ordered_keys, json.loads(keys), strict=True))
     check_number(rows, demands)
     script = batches[0].script
-    return Written(rows, _glued(bodies, script.form), first, inserted=rows > collisions, form=script.form)
+    body = _glued(bodies, script.form)
+    return Written(rows, _opened(script, body), first, inserted=rows > collisions, form=script.form)
+
+
+def _opened(script: Script, body: str | None) -> str | None:
+    """*body* as the client sees it; within the transaction, so that a value that does not open undoes the write."""
+    return body if script.opener is None or body is None else script.opener.body(body)
 
 
 def _glued(bodies: Sequence[str], form: str) -> str:
@@ -198,7 +211,7 @@ def _settle(
     if rows != len(keys):
         # A representation that its writer may not read is a refusal, as PostgreSQL's RETURNING is.
         raise _refused(script.table)
-    return str(body)
+    return _opened(script, str(body))
 
 
 def _find_parents(

@@ -8,6 +8,7 @@ from typing import Final
 
 from backstay.catalog import Catalog
 from backstay.catalog.routine import Routine
+from backstay.crypt import Keyring
 from backstay.errors import RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
@@ -18,6 +19,8 @@ from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
 from backstay.sql.dialect import SqlDialect
 
 _PLAN: Final[frozenset[MediaKind]] = frozenset(("plan",))
+#: The names of the only time zone that can be had where the database has no other.
+_UTC: Final = frozenset(("UTC", "Etc/UTC", "GMT", "Z"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,9 +50,18 @@ class Surface:
     tx_end: TxEnd = "commit"
     #: Whether a NULL that may not be is left to the database, which says which row it stands in.
     tells_nulls: bool = False
+    #: Whether it stands in PostgREST's place: what only we have is off where PostgREST has an answer of its own.
+    stands_in: bool = False
     #: Functions of the database that may be called.
     routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
+    #: What encrypted columns are sealed with; there is one wherever there are such columns.
+    keyring: Keyring | None = None
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
+
+    @property
+    def seals(self) -> bool:
+        """Whether any column is encrypted."""
+        return self.catalog.seals
 
     def scope(self, principal: Principal) -> Scope:
         """What may be planned for *principal*: the same value for every principal of its kind."""
@@ -66,12 +78,14 @@ class Surface:
     def preferences(self, request: DataRequest) -> Preferences:
         """What *request* prefers, as far as it can be had.
 
-        Where only one time zone can be had it is not reported as applied, nor is an end that nobody may choose.
+        Where only one time zone can be had, none is reported as applied, and a strict request for another is refused;
+        so it is with an end that nobody may choose.
 
         Raises:
             RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows or that cannot be had.
         """
-        preferences = parse_prefer(request.header(b"prefer"), timezones=self.timezones)
+        known = _UTC if self.timezones is None else self.timezones
+        preferences = parse_prefer(request.header(b"prefer"), timezones=known)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
         return replace(settle_end(preferences, self.tx_end), timezone=zone, page=None)

@@ -10,9 +10,13 @@ from backstay.errors import PlanError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
+from backstay.pipeline.sealed import keys as sealing_keys
+from backstay.pipeline.sealed import opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Pair, fill_rows
+from backstay.plan.opening import opening_of
 from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.seal import named_key, sealed_rows
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
 from backstay.policy import Grant
 from backstay.request import parse_body
@@ -75,8 +79,10 @@ class Works:
         if len(groups) > 1:
             order = [number for rows in groups.values() for number, _ in rows]
 
+        values = flat[0].script.values(ask.values)
+
         def steps() -> Steps[Written]:
-            return write_steps(flat, order, ask.values, ask.request.principal, ask.demands)
+            return write_steps(flat, order, values, ask.request.principal, ask.demands)
 
         rows = [row for _, row in next(iter(groups.values()))]
         alone = is_one_statement(flat, ask.demands)
@@ -96,15 +102,18 @@ class Works:
         key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.tells_nulls)
+        brought = plan.brought if plan.table.seals else plan.packed
+        filled = fill_rows(rows, brought, plan.written, nulls_refused=not self._surface.tells_nulls)
+        if plan.table.seals:
+            filled = sealed_rows(plan.table, plan.packed, filled, sealing_keys(self._surface.keyring))
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
-            return [Batch(script, ask.values, 1 if counted else None) for _ in rows]
+            return [Batch(script, script.values(ask.values), 1 if counted else None) for _ in rows]
         if plan.conflict is not None and plan.conflict.merge:
             _refuse_twins(plan, filled)
         packed = self._surface.dialect.pack(filled, len(plan.packed))
-        return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
+        return [Batch(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
 
     def _insert_script(self, ask: Ask, keys: tuple[str, ...], merge: bool | None) -> tuple[InsertPlan, Script]:
         scope = self._surface.scope(ask.request.principal)
@@ -139,12 +148,18 @@ class Works:
             return None
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
+        brought = plan.brought if plan.table.seals else plan.packed
+        (filled,) = fill_rows([row], brought, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
+        if plan.table.seals and any(column.sealing is not None or column.primary for column in brought):
+            named = named_key(plan.table, ask.shape, ask.values, keys, row)
+            keyring = sealing_keys(self._surface.keyring)
+            (filled,) = sealed_rows(plan.table, plan.packed, [filled], keyring, named)
         pick = self._surface.dialect.pick
-        batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
+        values = script.values(ask.values)
+        batch = Batch(script, (*values, *(pick(pair) for pair in filled)))
 
         def steps() -> Steps[Written]:
-            return write_steps([batch], None, ask.values, ask.request.principal, ask.demands)
+            return write_steps([batch], None, values, ask.request.principal, ask.demands)
 
         return Work(steps, [row], frozenset(keys), statement=_statement([batch], ask))
 
@@ -162,15 +177,15 @@ class Works:
         _refuse_page(ask)
         key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
         (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
-        principal = ask.request.principal
+        principal, values = ask.request.principal, script.values(ask.values)
 
         def steps() -> Steps[Written]:
             if lock is None or script.alone is not None:
-                return write_steps([Batch(script, ask.values)], None, ask.values, principal, ask.demands)
-            return delete_steps(lock.bind(ask.values, principal), script, ask.values, principal, ask.demands)
+                return write_steps([Batch(script, values)], None, values, principal, ask.demands)
+            return delete_steps(lock.bind(values, principal), script, values, principal, ask.demands)
 
         one = lock is None or script.alone is not None
-        return Work(steps, [], frozenset(), statement=_statement([Batch(script, ask.values)] if one else [], ask))
+        return Work(steps, [], frozenset(), statement=_statement([Batch(script, values)] if one else [], ask))
 
     def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
         scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
@@ -194,8 +209,10 @@ class Works:
         merge = None if ask.request.header(b"if-none-match") == "*" else True
         batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=merge)
 
+        values = batches[0].script.values(ask.values)
+
         def steps() -> Steps[Written]:
-            return write_steps(batches, None, ask.values, ask.request.principal, ask.demands)
+            return write_steps(batches, None, values, ask.request.principal, ask.demands)
 
         return Work(steps, rows, frozenset(keys), statement=_statement(batches, ask))
 
@@ -226,7 +243,11 @@ class Works:
         written = frozenset() if isinstance(plan, DeletePlan) else plan.written
         parents = () if isinstance(plan, DeletePlan) else plan.parents
         check = check_sql(table, grants, written, dialect, slots)
-        form = dialect.form(asked)
+        opens = None
+        if self._surface.seals:
+            rows = None if isinstance(plan, InsertPlan) else plan.rows
+            opens = opener(opening_of(plan.returning, rows), self._surface.keyring)
+        form = "json" if opens is not None and opens.renders else dialect.form(asked)
         alone = None
         if stands_alone(plan, dialect, checked=check is not None):
             alone = self._prepare(alone_sql(plan, dialect, slots, form))
@@ -243,6 +264,7 @@ class Works:
             alone=alone,
             form=form,
             ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
+            opener=opens,
         )
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
+from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
 from backstay.plan.coerce import coerce, trimmed
@@ -93,13 +94,19 @@ def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
     Raises:
         PlanError: 22P02, 22003, 22007, 22008, or 22001 when the text is longer than the column.
     """
+    if column.sealing is not None:
+        # What clients send is read as what they see; `sealed_rows` makes ciphertext of it.
+        column = column.sealing.inner
     text = text_of(value, column.type)
     if text is None:
         return None, None
     stored = text if isinstance(column.type, Native) else coerce(text, column.type)
-    length = getattr(column.type, "length", None)
-    if column.family == "text" and isinstance(length, int) and len(text) > length:
-        raise PlanError("22001", f"value too long for type character varying({length})")
+    if column.family == "text":
+        if isinstance(column.type, OnWrite):
+            text = stored = column.type.written(text)
+        length = getattr(column.type, "length", None)
+        if isinstance(length, int) and len(text) > length:
+            raise PlanError("22001", f"value too long for type character varying({length})")
     precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
     if column.family == "numeric" and precision is not None:
         # PostgreSQL rounds halves away from zero.

@@ -70,6 +70,8 @@ class SqlDialect:
     json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.
     json_value: Callable[[Typed], Expression]
+    #: Ciphertext and the JSON-ready key of its row, as a JSON array; null where there is none.
+    sealed: Callable[[Expression, Sequence[Expression]], Expression]
     #: A JSON path into a column.
     path: Callable[[Typed, tuple[Step, ...]], Typed]
     #: A sort key: the expression whose order is that of PostgreSQL.

@@ -57,6 +57,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         explain=POSTGRESQL,
         json_texts=_json_texts,
         json_value=_json_value,
+        sealed=_sealed,
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
@@ -117,6 +118,11 @@ def _joined(parts: Sequence[Expression]) -> list[Expression]:
 
 def _json_value(typed: Typed) -> Expression:
     return typed.expression
+
+
+def _sealed(stored: Expression, key: Sequence[Expression]) -> Expression:
+    hexadecimal = sa.func.encode(stored, sa.literal_column("'hex'"))
+    return sa.case((stored.is_not(None), sa.func.json_build_array(hexadecimal, *key, type_=sa.JSON())))
 
 
 def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:

@@ -36,6 +36,7 @@ from backstay.plan.intent import (
 )
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
+from backstay.request.page import Page
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
@@ -257,7 +258,18 @@ class Layer:
         """The rows of *child* that belong to a row of *source*, are visible, and satisfy the embed's own conditions."""
         pairs = _joined_on(embed.relation, lambda name: source.c[name], child)
         visible = self.visible(embed.node.grant, embed.node, child)
-        return sa.and_(*pairs, *visible, *self.conditions(embed.node, child))
+        return sa.and_(*pairs, *visible, *self.conditions(embed.node, child), *self.within(embed.node.page))
+
+    def within(self, page: Page) -> Where:
+        """Whether the only row of a to-one embed lies on its page."""
+        integer, held = self.build.dialect.integer, list[ColumnElement[bool]]()
+        if isinstance(page.limit, Slot):
+            held.append(integer(page.limit.index, _bounded(None)) > sa.literal_column("0"))
+        elif page.limit == 0:
+            held.append(sa.false())
+        if isinstance(page.offset, Slot):
+            held.append(integer(page.offset.index, _not_negative) < sa.literal_column("1"))
+        return held
 
     # -- conditions --------------------------------------------------------------------------------------------------
 
@@ -350,6 +362,8 @@ class Layer:
         typed: Typed | None = None
         if output.operand is not None:
             typed = self.column(output.operand, source)
+            if isinstance(output.operand.column, Column) and output.operand.column.sealing is not None:
+                return self.sealed(output.operand.column, source)
             if output.operand.path:
                 typed = dialect.path(typed, output.operand.path)
             if output.cast is not None:
@@ -362,6 +376,17 @@ class Layer:
             raise PlanError("PGRST100", "a select item without a column must be count()")
         label, type_ = self.carry(typed.expression, aggregate=output.aggregate is not None), typed.type
         return lambda page: dialect.json_value(Typed(page.c[label], type_))
+
+    def sealed(self, column: Column, source: sa.FromClause) -> Render:
+        """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it."""
+        dialect, label = self.build.dialect, self.carry(source.c[column.name])
+        keys = [(self.carry(source.c[str(c.name)]), c.type) for c in column.sql.table.primary_key.columns]
+
+        def render(page: sa.FromClause) -> Expression:
+            shown = [dialect.json_value(Typed(page.c[name], type_)) for name, type_ in keys]
+            return dialect.sealed(page.c[label], shown)
+
+        return render
 
     def to_one(self, embed: EmbedPlan, child: list[tuple[str, Render]]) -> list[tuple[str, Render]]:
         if not child:
@@ -381,7 +406,7 @@ class Layer:
         if embed.spread:
             keys = [key for key, _ in self.build.layer(embed.node).outputs]
             return [(key, self._array(embed, local, key)) for key in keys]
-        if not embed.node.outputs:
+        if not _shows(embed.node):
             return []
         return [(embed.key, self._array(embed, local, None))]
 
@@ -405,6 +430,11 @@ class Layer:
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:
     rows = grant.rows(mentioned)
     return [] if isinstance(rows, True_) else [adapted(rows, table, source)]
+
+
+def _shows(node: Node) -> bool:
+    """Whether an object of *node* has any key: an embed that holds nothing but empty embeds has none, and no key."""
+    return any(isinstance(output, ColumnOutput) or _shows(output.embed.node) for output in node.outputs)
 
 
 def _is_joined(embed: EmbedPlan) -> bool:

@@ -18,7 +18,7 @@ from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.condition import compare, guard
 from backstay.sql.sqlite.path import json_path, sort_key
 from backstay.sql.sqlite.rows import finite, key_out, listed, packed
-from backstay.sql.sqlite.value import json_object, json_value
+from backstay.sql.sqlite.value import json_object, json_value, sealed
 
 
 def sqlite(dialect: SaDialect) -> SqlDialect:
@@ -36,6 +36,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         explain=SQLITE,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=json_value,
+        sealed=sealed,
         path=json_path,
         sort_key=sort_key,
         compare=compare,
