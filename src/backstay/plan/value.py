@@ -16,8 +16,8 @@ from backstay.catalog import Column, family_of
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
-from backstay.plan.array import render_array
 from backstay.plan.coerce import coerce, trimmed
+from backstay.request.array import render_array
 
 #: Room for every digit that `coerce` lets through.
 _EXACT: Final = Context(prec=2100)
