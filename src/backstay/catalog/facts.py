@@ -29,6 +29,8 @@ class ColumnFacts:
     computed: bool = False
     identity: bool = False
     comment: str | None = None
+    #: The SQL of its default, where a statement cannot say DEFAULT (SQLite).
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,4 +106,5 @@ def _column(facts: ColumnFacts, sql: sa.Column[Any], primary: bool) -> Column:
         primary=primary,
         description=facts.comment,
         identity=facts.identity,
+        default_sql=facts.default,
     )

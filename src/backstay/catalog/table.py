@@ -37,6 +37,8 @@ class Column:
     duty: Duty | None = None
     #: A *generated* number (``GENERATED ALWAYS AS IDENTITY``), not an expression.
     identity: bool = False
+    #: The SQL of its default, where a statement cannot say DEFAULT (SQLite).
+    default_sql: str | None = None
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:
