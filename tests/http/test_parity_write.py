@@ -14,7 +14,7 @@ import pytest
 from backstay import Backstay, Settings
 from tests.http.api import Api, database
 from tests.http.shop_app import SECRET
-from tests.http.test_parity import FULL, OBJECT, problem
+from tests.http.test_parity import problem
 
 TABLES: Final = """
 CREATE TABLE kettles (
@@ -111,3 +111,19 @@ def test_a_view_that_cannot_be_read(whole: Api) -> None:
     assert (500, "21000") == (reply.status, reply.code)
     twice = whole.post("kettles", [{"id": 5}, {"id": 5}], headers={"prefer": "resolution=merge-duplicates"})
     assert (400, "21000") == (twice.status, twice.code)
+
+
+def test_pages_of_other_origins(pantry: Api) -> None:
+    """Preflights, exposed headers and OPTIONS are PostgREST's."""
+    page = {"origin": "https://a.example"}
+    asked = {**page, "access-control-request-method": "PATCH", "access-control-request-headers": "X-Spoon,X-Fork"}
+    reply = pantry.options("kettles", headers=asked)
+    assert (200, b"") == (reply.status, reply.body)
+    assert "Authorization, X-Spoon, X-Fork, Accept, Accept-Language, Content-Language" == reply.one(
+        "access-control-allow-headers"
+    )
+    exposed = pantry.get("kettles", headers=page).one("access-control-expose-headers")
+    assert exposed is not None
+    assert "Content-Range, Content-Type, Date" in exposed
+    for headers in ({}, page):
+        assert "*" == pantry.options("kettles", headers=headers).one("access-control-allow-origin")

@@ -1,7 +1,7 @@
 """``RAISE SQLSTATE 'PGRST'``: an error whose whole answer a function or a trigger of the database writes itself.
 
-Its MESSAGE is a JSON object with ``code`` and ``message``, and may have ``details`` and ``hint``; its DETAIL is one with
-``status`` and ``headers`` (PostgREST, "Errors", "RAISE errors with HTTP status codes").
+Its MESSAGE is a JSON object with ``code`` and ``message``, and may have ``details`` and ``hint``; its DETAIL is one
+with ``status`` and ``headers`` (PostgREST, "Errors", "RAISE errors with HTTP status codes").
 """
 
 from __future__ import annotations
