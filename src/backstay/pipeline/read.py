@@ -101,7 +101,7 @@ class Reads:
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
         media = negotiate(request.header(b"accept"), self._offered)
-        query = _paged(query, request, surface)
+        query = paged(query, request, surface)
         shape, values = shape_of(query)
         if media.kind == "ndjson":
             preferences = replace(preferences, count=None, timezone=None)
@@ -130,7 +130,7 @@ class Reads:
         return self._shapes.put(key, prepare(statement, surface.dialect.compiler))
 
 
-def _paged(query: Query, request: DataRequest, surface: Surface) -> Query:
+def paged(query: Query, request: DataRequest, surface: Surface) -> Query:
     """*query* with the ``Range`` header in its page, and the page within its bounds."""
     asked = next((page for path, page in query.pages if not path), Page())
     if request.method == "GET":

@@ -199,13 +199,18 @@ def _find_parents(
 
 def _check_number(rows: int, demands: Demands) -> None:
     if demands.max_affected is not None and rows > demands.max_affected:
-        raise PlanError(
-            "PGRST124",
-            "Query result exceeds max-affected preference constraint",
-            details=f"The query affects {rows} rows",
-        )
+        raise too_many(rows)
     if demands.single and rows != 1:
         raise not_single(rows)
+
+
+def too_many(rows: int) -> PlanError:
+    """PGRST124: more rows than ``max-affected`` lets a request change."""
+    return PlanError(
+        "PGRST124",
+        "Query result exceeds max-affected preference constraint",
+        details=f"The query affects {rows} rows",
+    )
 
 
 def _refused(table: str) -> Forbidden:

@@ -40,8 +40,8 @@ class Surface:
     timezones: frozenset[str] | None = None
     #: Whether a NULL that may not be is left to the database, which says which row it stands in.
     tells_nulls: bool = False
-    #: Functions of the database that may be called.
-    routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
+    #: Functions of the database that may be called; ``None`` where the database is not served as it is.
+    routines: Mapping[str, tuple[Routine, ...]] | None = None
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     def scope(self, principal: Principal) -> Scope:

@@ -52,6 +52,17 @@ def frame_read(
     return Frame(media, tuple(headers), preferences.count is not None, converter(media, form))
 
 
+def frame_call(media: Media, preferences: Preferences, profile: str | None, form: str = "json") -> Frame:
+    """The frame of a call: ``Content-Type`` first, ``Preference-Applied``."""
+    headers = [(b"content-type", media_type(media).encode())]
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None))
+    if told is not None:
+        headers.append((b"preference-applied", told.encode()))
+    if profile is not None:
+        headers.append((b"content-profile", profile.encode()))
+    return Frame(media, tuple(headers), preferences.count is not None, converter(media, form))
+
+
 def content_location(path: str, query: str) -> str:
     """Where exactly this representation lives: the path with its parameters sorted (RFC 9110 §8.7).
 
