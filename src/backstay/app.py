@@ -415,7 +415,7 @@ class Backstay:
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,
             behind,
-            cors=CorsPolicy(settings.cors_origins),
+            cors=CorsPolicy(settings.cors_origins, plain=self._reflection is not None),
             guard=None if office is None else office.trust,
             beside=beside,
             tls=settings.address.startswith("https://"),

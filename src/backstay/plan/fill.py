@@ -52,7 +52,7 @@ def _row(
 ) -> tuple[Pair, ...]:
     found: list[Pair] = []
     for column in columns:
-        value = row.get(column.name) if column.name in written else _default(column, which, row)
+        value = row.get(column.name) if column.name in written else default_value(column, row, which)
         try:
             pair = canonical(value, column)
             if pair[0] is None and not column.nullable and column.name in written:
@@ -73,7 +73,8 @@ def broken_null(column: Column) -> PlanError:
     )
 
 
-def _default(column: Column, which: Literal["default", "onupdate"], row: Mapping[str, Any]) -> Any:
+def default_value(column: Column, row: Mapping[str, Any], which: Literal["default", "onupdate"] = "default") -> Any:
+    """What the model fills *column* of *row* with; only where that is a value of ours and no SQL expression."""
     default: Any = getattr(column.sql, which)
     return default.arg(_Context(row)) if default.is_callable else default.arg
 
