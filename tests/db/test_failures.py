@@ -103,10 +103,9 @@ def test_sqlite_codes(extended: int, text: str, code: str, status: int) -> None:
 
 def test_a_value_that_cannot_be_bound_keeps_its_reason() -> None:
     """The class of PEP 249 in between does not hide that it was a number out of range."""
-    try:
-        raise Sqlite(0, "too big") from OverflowError("too big")
-    except Sqlite as error:
-        assert ("22003", 400) == (from_sqlite(error).code, from_sqlite(error).status)
+    wrapped = Sqlite(0, "too big")
+    wrapped.__cause__ = OverflowError("too big")
+    assert ("22003", 400) == (from_sqlite(wrapped).code, from_sqlite(wrapped).status)
     assert "XX000" == from_sqlite(Sqlite(0, "something else")).code
 
 

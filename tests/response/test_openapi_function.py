@@ -11,10 +11,11 @@ import pydantic
 import pytest
 
 from backstay.catalog import Function, function
+from backstay.response.openapi import About
 from backstay.response.openapi.function import function_path
 from tests.http import zoo
 
-OFFERED: Any = frozenset(("array", "object"))
+ABOUT = About()
 
 
 class Side(pydantic.BaseModel):
@@ -37,7 +38,7 @@ class Pair:
 
 
 def described(item: Function) -> tuple[dict[str, Any], dict[str, Any]]:
-    return function_path(item, None, OFFERED)
+    return function_path(item, None, ABOUT)
 
 
 def body(item: Function) -> dict[str, Any]:

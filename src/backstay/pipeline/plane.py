@@ -8,6 +8,7 @@ through a second plane that works inside of it (``pipeline/unit.py``).
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.orm.exc import StaleDataError
@@ -50,7 +51,7 @@ class Plane:
         self._keys = Keys(surface.dialect) if keeps_keys else None
         self._surface = surface
         self._database = database
-        self._data = Data(surface, database, functions, described)
+        self._data = Data(surface, database, functions, replace(described or Described(), keeps_keys=keeps_keys))
         #: The same plane, in a transaction that this one runs.
         self._inside: Plane = (
             self
