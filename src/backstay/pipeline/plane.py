@@ -28,6 +28,7 @@ from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.trial import as_trial, is_trial
 from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
 from backstay.response.reply import Reply
 
@@ -68,6 +69,8 @@ class Plane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if is_trial(request):
+            return as_trial(await self._tried(request))
         if b"idempotency-key" in request.headers and request.method in _UNSAFE:
             return await self._once(request)
         return await self._any(request)
@@ -76,6 +79,18 @@ class Plane:
         if "/" in request.path and not request.path.startswith("rpc/"):
             return await self._item(request)
         return await self._rows(request)
+
+    async def _tried(self, request: DataRequest) -> Reply:
+        """*request* in a transaction that is rolled back."""
+        inside = self._inside
+        if request.path.startswith("rpc/") and request.path[4:] not in self._surface.routines:
+            async with self._database.session() as session:
+                calls = Calls(self._surface, InSession(self._database.name, session), self._functions)
+                reply = await calls.answer(request, request.path[4:])
+                await session.flush()
+                await session.rollback()
+            return reply
+        return await self._database.transact(lambda: steps_of(lambda: inside._any(request)), rollback=True)
 
     async def _once(self, request: DataRequest) -> Reply:
         """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""

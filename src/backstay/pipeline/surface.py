@@ -59,7 +59,8 @@ class Surface:
     def preferences(self, request: DataRequest) -> Preferences:
         """What *request* prefers, as far as it can be had.
 
-        No transaction is rolled back on demand, and where only one time zone can be had it is not reported as applied.
+        A rollback is the whole request's (``pipeline/trial.py``), and where only one time zone can be had it is not
+        reported as applied.
 
         Raises:
             RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.

@@ -11,8 +11,8 @@ _RETURN: Final = ("minimal", "headers-only", "representation")
 
 #: Component name → the preferences that it offers, and the values of ``resolution`` among them.
 KINDS: Final[Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {
-    "preferRead": (("count", "page", "handling", "tx", "timezone"), ()),
-    "preferItem": (("handling", "tx", "timezone"), ()),
+    "preferRead": (("count", "page", "handling", "timezone"), ()),
+    "preferItem": (("handling", "timezone"), ()),
     "preferCreate": (
         ("return", "resolution", "missing", "count", "handling", "tx", "timezone"),
         ("ignore-duplicates",),
@@ -35,7 +35,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "page": "pages by key: the next one is in `Link`",
     "handling": "whether a preference that nobody knows is an error (`PGRST122`)",
     "max-affected": "the most rows to write, else `PGRST124`; only with `handling=strict`",
-    "tx": "understood, and never applied: what succeeds is committed",
+    "tx": "whether the write is kept, or only tried: then it is answered, and undone",
     "timezone": "the zone in which times are shown",
 }
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
