@@ -161,7 +161,7 @@ def test_preferences_are_those_that_the_parser_knows(kind: str) -> None:
     told = re.findall(r"`([a-z-]+)=([^`]+)`:", parameter["description"])
     free = {"timezone": "Europe/Oslo", "max-affected": "3"}
     texts = [f"{name}={value}" for name, values in told for value in (free.get(name) or values).split("|")]
-    assert len(texts) > 3
+    assert len(texts) >= 3
     for text in texts:
         assert pattern.search(text)
         assert () == parse_prefer(text).unknown
