@@ -161,7 +161,7 @@ async def one_more_each(arr: list[int]) -> list[int]:
     return [number + 1 for number in arr]
 
 
-@function
+@function(read_only=True)
 async def charted_islands(db: AsyncSession) -> list[Island]:
     """Islands that are on the chart."""
     return list(await db.scalars(sa.select(Island).where(Island.id < 100).order_by(Island.id)))
