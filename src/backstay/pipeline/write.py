@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from backstay.catalog import Table
 from backstay.db.statement import Database
@@ -16,8 +16,9 @@ from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Batch, Demands, Script, delete_steps, is_one_statement, write_steps
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone
-from backstay.plan.fill import Pair, fill_rows
+from backstay.plan.fill import Filler
 from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.quick import Pair
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
@@ -54,6 +55,13 @@ from backstay.sql.write import (
 Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 
 
+#: All of an `Ask` but the request itself.
+Asked: TypeAlias = tuple[Table, Query, tuple[Any, ...], Preferences, Media, str | None]
+
+#: Texts longer than this are read anew each time, so that nobody fills the memory with them.
+_MAX_REMEMBERED_TEXT: Final = 2048
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """A write as asked: everything parsed, nothing resolved."""
@@ -87,6 +95,7 @@ class Writes:
         self._surface = surface
         self._database = database
         self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048)
+        self._asked: Remembered[Hashable, Asked] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
@@ -108,6 +117,25 @@ class Writes:
         return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
     def _ask(self, request: DataRequest) -> Ask:
+        """What *request* asks for besides its body, remembered under its text as reads are."""
+        headers = request.headers
+        key = (
+            request.method,
+            request.path,
+            request.query,
+            headers.get(b"accept"),
+            headers.get(b"prefer"),
+            headers.get(b"content-profile"),
+            request.principal.kind,
+        )
+        known = self._asked.get(key)
+        if known is None:
+            known = self._read(request)
+            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+                self._asked.put(key, known)
+        return Ask(*known, request)
+
+    def _read(self, request: DataRequest) -> Asked:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
@@ -120,7 +148,7 @@ class Writes:
         if request.method != "POST" or not (table.primary_key or query.on_conflict):
             # There is nothing to resolve, so nothing is said to be resolved.
             preferences = replace(preferences, resolution=None)
-        return Ask(table, shape, values, preferences, media, profile, request)
+        return table, shape, values, preferences, media, profile
 
     # -- insert ------------------------------------------------------------------------------------------------------
 
@@ -154,9 +182,9 @@ class Writes:
             merge = ask.preferences.resolution == "merge-duplicates"
         shape = (ask.shape, len(ask.values), ask.representation, ask.form)
         key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
-        plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
+        (plan, filler), script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        filled = fill_rows(rows, plan.packed, plan.written, nulls_refused=not self._surface.tells_nulls)
+        filled = filler.fill(rows, nulls_refused=not self._surface.tells_nulls)
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
@@ -166,7 +194,9 @@ class Writes:
         packed = self._surface.dialect.pack(filled, len(plan.packed))
         return [Batch(script, (*ask.values, *packed), len(rows) if counted else None)]
 
-    def _insert_script(self, ask: Ask, keys: tuple[str, ...], merge: bool | None) -> tuple[InsertPlan, Script]:
+    def _insert_script(
+        self, ask: Ask, keys: tuple[str, ...], merge: bool | None
+    ) -> tuple[tuple[InsertPlan, Filler], Script]:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
         dialect, slots = self._surface.dialect, len(ask.values)
@@ -179,7 +209,7 @@ class Writes:
             ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, replace(script, judged_first=first)
+        return (plan, Filler(plan.packed, plan.written)), replace(script, judged_first=first)
 
     # -- update ------------------------------------------------------------------------------------------------------
 
@@ -197,8 +227,8 @@ class Writes:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return _nothing(ask)
         key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
-        plan, script = self._remembered(key, lambda: self._update_script(ask, keys))
-        (filled,) = fill_rows([row], plan.packed, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
+        filler, script = self._remembered(key, lambda: self._update_script(ask, keys))
+        (filled,) = filler.fill([row], nulls_refused=not self._surface.tells_nulls)
         pick = self._surface.dialect.pick
         batch = Batch(script, (*ask.values, *(pick(pair) for pair in filled)))
 
@@ -207,12 +237,13 @@ class Writes:
 
         return await self._run(ask, steps, [row], frozenset(keys))
 
-    def _update_script(self, ask: Ask, keys: tuple[str, ...]) -> tuple[UpdatePlan, Script]:
+    def _update_script(self, ask: Ask, keys: tuple[str, ...]) -> tuple[Filler, Script]:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
         slots = len(ask.values)
         write = self._prepare(update_sql(plan, self._surface.dialect, slots))
-        return plan, self._script(plan, (plan.grant,), write, slots, ask.form)
+        filler = Filler(plan.packed, plan.written, "onupdate")
+        return filler, self._script(plan, (plan.grant,), write, slots, ask.form)
 
     # -- delete ------------------------------------------------------------------------------------------------------
 
