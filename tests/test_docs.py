@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import pytest
 
+from backstay.auth.limits import LIMITS
+from backstay.auth.refusal import AUTH_STATUS
 from backstay.cli.main import COMMANDS, main
 from backstay.errors import SQLSTATE_STATUS, STATUS
 from backstay.settings import Settings, variable
@@ -34,6 +36,11 @@ def test_each_error_code_has_its_row() -> None:
     assert dict(STATUS) == {code: int(status) for code, (status, _, _) in rows("Of a request").items()}
 
 
+def test_each_code_of_accounts_has_its_row() -> None:
+    """docs/reference/errors.md and auth.refusal.AUTH_STATUS are one table."""
+    assert dict(AUTH_STATUS) == {code: int(status) for code, (status, _, _) in rows("Of accounts").items()}
+
+
 def test_each_sqlstate_has_its_row() -> None:
     """docs/reference/errors.md and errors.SQLSTATE_STATUS are one table."""
     assert dict(SQLSTATE_STATUS) == {code: int(status) for code, (status, _) in rows("Of the database").items()}
@@ -47,7 +54,7 @@ def test_each_fault_of_a_start_has_its_row() -> None:
 
 def test_rows_say_what_to_do() -> None:
     """Meaning and advice are sentences."""
-    for section in ("Of a request", "Of a start"):
+    for section in ("Of a request", "Of accounts", "Of a start"):
         for code, cells in rows(section).items():
             assert all(cell.endswith(".") for cell in cells[-2:]), code
 
@@ -76,3 +83,13 @@ def test_each_line_holds_one_sentence(page: Path) -> None:
     text = re.sub(r"```.*?```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL)
     prose = [line for line in text.splitlines() if not line.startswith("|")]
     assert [] == [line for line in prose if re.search(r"[a-z`)]\. [A-Z`]", line)]
+
+
+def test_each_limit_of_accounts_is_documented() -> None:
+    """docs/reference/limits.md and limits.LIMITS name the same limits, with their numbers, scopes and codes."""
+    text = (REFERENCE / "limits.md").read_text(encoding="utf-8").partition("\n## Accounts\n")[2]
+    found = {
+        row[0]: row[1:] for row in re.findall(r"^\| `(\w+)` \| (\d+) .* \| (.*) \| `(\w+)` \|$", text, re.MULTILINE)
+    }
+    scopes = {"ip": "address", "project": "project", "identifier": "mail address"}
+    assert {name: (str(limit.count), scopes[limit.scope], limit.code) for name, limit in LIMITS.items()} == found

@@ -10,6 +10,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from backstay.errors import ConfigError
+from backstay.proxies import Proxies
 from backstay.settings import Settings, redact_url, settings_reference
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -100,6 +101,13 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("HOST", "  ", "BST-E402"),
         ("PROFILE", "production", "BST-E403"),
         ("LOG_LEVEL", "trace", "BST-E403"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0", "BST-E403"),
+        ("TRUSTED_PROXIES", "loopback", "BST-E403"),
+        ("RATE_LIMITS", "on", "BST-E403"),
+        ("RATE_LIMITS", '{"mails": "1/60"}', "BST-E403"),
+        ("PASSWORD_MIN_LENGTH", "7", "BST-E403"),
+        ("PASSWORD_COMPAT", "6", "BST-E403"),
+        ("PASSWORD_HASH", "19456", "BST-E403"),
         ("JWT_SECRET", SECRET[:31], "BST-E406"),
         ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
         ("JWKS", "/nonexistent/keys.json", "BST-E403"),
@@ -208,6 +216,40 @@ def test_production_refuses_secrets_that_everybody_knows(tmp_path: Path, secret:
     assert secret == load(tmp_path, JWT_SECRET=secret).jwt_secret
 
 
+KEYS = "new:" + "0123456789abcdef" * 4 + ",old:" + "fedcba9876543210" * 4
+
+
+def test_encryption_keys_stand_in_a_variable_or_a_file(tmp_path: Path) -> None:
+    """EN2: newest first, and SE4: shown by their ids only."""
+    path = tmp_path / "keys"
+    path.write_text(KEYS.replace(",", "\n") + "\n")
+    path.chmod(0o640)
+    given, read = load(tmp_path, ENCRYPTION_KEYS=KEYS), load(tmp_path, ENCRYPTION_KEYS_FILE=str(path))
+    assert given.encryption_keys is not None
+    assert ("new", "old") == given.encryption_keys.ids
+    assert given.encryption_keys == read.encryption_keys
+    assert "new:***, old:***" == given.redacted()["encryption_keys"]
+    assert "0123456789abcdef" not in repr(given)
+
+
+def test_a_desk_makes_its_own_encryption_key_and_production_does_not(tmp_path: Path) -> None:
+    """SE1: two installations never share one; production needs one only where a model encrypts."""
+    made = load(tmp_path).encryption_keys
+    assert made is not None
+    assert made == load(tmp_path).encryption_keys
+    other = tmp_path / "other"
+    other.mkdir()
+    assert made != load(other).encryption_keys
+    assert load(tmp_path, PROFILE="prod", JWT_SECRET=SECRET).encryption_keys is None
+
+
+def test_a_malformed_encryption_key_stops_the_start(tmp_path: Path) -> None:
+    """The message says which entry, and shows nothing of it."""
+    with pytest.raises(ConfigError, match="bytes for the key new") as caught:
+        load(tmp_path, ENCRYPTION_KEYS="new:0123456789abcdef")
+    assert ("BST-E501", False) == (caught.value.code, "0123456789abcdef" in str(caught.value))
+
+
 def test_no_secret_is_ever_shown(tmp_path: Path) -> None:
     """SE4: neither the dump of the settings nor an error repeats a secret."""
     settings = load(tmp_path, DATABASE="postgresql://ann:hunter2@db/shop", JWT_SECRET=SECRET)
@@ -250,3 +292,49 @@ def test_the_reference_page_has_the_table_of_the_code() -> None:
 def test_a_url_may_name_the_driver(tmp_path: Path, url: str, dialect: str) -> None:
     """URLs as SQLAlchemy writes them are taken too; the driver is ours either way."""
     assert dialect == load(tmp_path, DATABASE=url, JWT_SECRET=SECRET).dialect
+
+
+def test_secrets_are_known_by_value(tmp_path: Path) -> None:
+    """LG2: what the log must not show wherever it turns up, in each form that it may have."""
+    hex = "fedcba9876543210" * 4
+    found = load(
+        tmp_path, DATABASE="postgresql://ann:p%40ss@db/shop", JWT_SECRET=SECRET, ENCRYPTION_KEYS=f"k1:{hex}"
+    ).secrets()
+    assert {"p%40ss", "p@ss", SECRET, hex} <= set(found)
+    assert {"ann", "db", "k1"}.isdisjoint(found)
+
+
+def test_passwords_may_be_as_short_as_gotrue_s_only_by_name(tmp_path: Path) -> None:
+    """PW4: 8 by default, more by a number, 6 by a word that says what it is."""
+    assert [8, 15, 6, 6] == [
+        load(tmp_path).password_minimum,
+        load(tmp_path, PASSWORD_MIN_LENGTH="15").password_minimum,
+        load(tmp_path, PASSWORD_COMPAT="gotrue").password_minimum,
+        load(tmp_path, PASSWORD_COMPAT="gotrue", PASSWORD_MIN_LENGTH="15").password_minimum,
+    ]
+
+
+@pytest.mark.parametrize("value", ["m=19455,t=2,p=1", "m=9999999,t=2,p=1"])
+def test_a_hash_below_the_floor_stops_the_start(tmp_path: Path, value: str) -> None:
+    """PW1: enforced before anything is served."""
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, PASSWORD_HASH=value)
+    assert "BST-E221" == caught.value.code
+    assert "m=47104,t=1,p=1" == load(tmp_path, PASSWORD_HASH="m=47104,t=1,p=1").password_hash
+
+
+def test_production_does_not_go_without_limits(tmp_path: Path) -> None:
+    """TH2: a desk may."""
+    assert "off" == load(tmp_path, RATE_LIMITS="off").rate_limits
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, RATE_LIMITS=" off", PROFILE="prod", JWT_SECRET=SECRET)
+    assert "BST-E223" == caught.value.code
+    changed = load(tmp_path, RATE_LIMITS='{"mail": "500/3600"}', PROFILE="prod", JWT_SECRET=SECRET)
+    assert '{"mail": "500/3600"}' == changed.rate_limits
+
+
+def test_proxies_are_a_count_or_networks(tmp_path: Path) -> None:
+    """TH7: none by default."""
+    assert Proxies() == load(tmp_path).trusted_proxies
+    assert Proxies(count=1) == load(tmp_path, TRUSTED_PROXIES="1").trusted_proxies
+    assert load(tmp_path, TRUSTED_PROXIES="10.0.0.0/8,unix").trusted_proxies.unix

@@ -6,9 +6,12 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, Self
 
 from sqlalchemy import MetaData
@@ -17,22 +20,37 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import open_database
+from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
+from backstay.audit import Anchors, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
+from backstay.auth.hashing import HashCost
+from backstay.auth.limits import parse_limits
+from backstay.auth.moment import utc_now
+from backstay.auth.office import Office
+from backstay.auth.options import AuthOptions
+from backstay.auth.pwned import PwnedFile
 from backstay.auth.token import TokenVerifier
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
+from backstay.crypt import Keyring
+from backstay.db.own import Own
 from backstay.db.statement import Database
+from backstay.db.store import Store
 from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
+from backstay.http.auth import auth_problem
+from backstay.http.client import addressing
+from backstay.http.health import health_of
+from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
+from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
+from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
-from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Rule, compile_rules, open_rules
+from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
-from backstay.sql.dialect import SqlDialect
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -95,6 +113,13 @@ class Backstay:
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
+        self._office: Office | None = None
+        self._anchoring: asyncio.Task[None] | None = None
+        self._deliverer: Deliverer | None = None
+        #: Mails that were not sent: only on a desk without a mail server.
+        self._catcher: Catcher | None = None
+        #: The time of day, which tests turn.
+        self._now: Callable[[], datetime] = utc_now
 
     @classmethod
     def reflect(
@@ -213,11 +238,13 @@ class Backstay:
                     await database.create_tables(self.metadata)
                     await database.create_tables(idempotency.TABLES)
                 self._database = database
-                self._kernel = self._wired(settings, surfaces, database)
+                self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
                     await lifespan.start()
             except BaseException:
+                await self._close_office()
                 self._database = self._kernel = None
+                await self._end_anchoring()
                 await database.close()
                 raise
 
@@ -238,18 +265,81 @@ class Backstay:
         async with self._starting:
             for lifespan in reversed(self._lifespans):
                 await lifespan.stop()
+            await self._close_office()
+            await self._end_anchoring()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
 
-    def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
+    async def _close_office(self) -> None:
+        deliverer, self._deliverer, self._catcher = self._deliverer, None, None
+        office, self._office = self._office, None
+        if deliverer is not None:
+            await deliverer.stop()
+        if office is not None:
+            await office.close()
+
+    def _opened_mail(self, settings: Settings, store: Store, keyring: Keyring) -> Callable[[], None]:
+        """Begin to send what is in the outbox, or on a desk to keep it; what to call after letters were put there."""
+        words = Words(self.title, folder=Path(settings.mail_templates) if settings.mail_templates else None)
+        if settings.smtp_url is not None and settings.mail_from is not None:
+            transport = mail_transport(settings.smtp_url, settings.mail_from, now=self._now)
+        elif settings.profile == "dev":
+            transport = self._catcher = Catcher(f"{settings.address}/_mail/", now=self._now)
+        else:
+            _LOG.warning("BACKSTAY_SMTP_URL is not set: mails wait in the outbox, and nobody gets them")
+            return lambda: None
+        self._deliverer = Deliverer(
+            store,
+            transport,
+            words.render,
+            open_sealed=lambda sealed: keyring.open_sealed(sealed, purpose="mail", context=""),
+            now=self._now,
+            chance=secrets.SystemRandom().random,
+        )
+        self._deliverer.start()
+        return self._deliverer.wake
+
+    def _mail_fault(self) -> str | None:
+        return None if self._deliverer is None else self._deliverer.failing
+
+    async def _opened_office(self, settings: Settings, database: Database, verifier: TokenVerifier) -> Office | None:
+        """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
+        if self._reflection is not None or not settings.accounts or settings.encryption_keys is None:
+            return None
+        await database.create_tables(Own.metadata)
+        store = Store(database, sql_dialect(database.name).compiler)
+        keys = audit_keys(settings.encryption_keys)
+        await note_policy(store, keys, self._rules, self._now())
+        if settings.audit_anchor is not None:
+            self._anchoring = asyncio.create_task(Anchors(Path(settings.audit_anchor), keys).run(store))
+        keyring = settings.encryption_keys
+        return await Office.open(
+            store,
+            auth_options(settings, self.title),
+            keyring,
+            verifier,
+            posted=self._opened_mail(settings, store, keyring),
+            rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
+            cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
+            pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
+            now=self._now,
+        )
+
+    async def _end_anchoring(self) -> None:
+        anchoring, self._anchoring = self._anchoring, None
+        if anchoring is not None:
+            anchoring.cancel()
+            await asyncio.gather(anchoring, return_exceptions=True)
+
+    async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
             roles=_roles(rules, self._functions.values()),
+            clock=lambda: self._now().timestamp(),
         )
-        behind = Starlette(routes=[Route("/", welcome(self.title)), *self._mounts])
         planes: dict[str, DataPlane] = {
             surface.catalog.schema: Plane(
                 surface,
@@ -262,11 +352,25 @@ class Backstay:
         }
         if self._reflection is not None:
             planes = {name: Terse(plane) for name, plane in planes.items()}
+        credentials: Callable[[Mapping[bytes, bytes]], Principal] = Credentials(verifier.verify)
+        office = self._office = await self._opened_office(settings, database, verifier)
+        beside: tuple[Beside, ...] = ()
+        if office is not None:
+            beside = (
+                Beside("/auth/v1/", office.plane(credentials, addressing(settings.trusted_proxies)), auth_problem),
+            )
+            credentials = office.believing(credentials)
+        shown = () if self._catcher is None else mail_routes(self._catcher, open_to_all=settings.mail_page == "open")
+        behind = Starlette(routes=[Route("/", welcome(self.title)), *shown, *self._mounts])
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
-            Credentials(verifier.verify),
+            credentials,
             behind,
             cors=CorsPolicy(settings.cors_origins),
+            guard=None if office is None else office.trust,
+            beside=beside,
+            access_log=settings.access_log,
+            health=health_of({"mail": self._mail_fault}),
         )
 
 
@@ -321,18 +425,22 @@ def reflected_app() -> Backstay:
     )
 
 
-def sql_dialect(name: str) -> SqlDialect:
-    """How the database called *name* speaks."""
-    if name == "sqlite":
-        from backstay.adapters.sqlite.dialect import ApswDialect
-        from backstay.sql.sqlite import sqlite
-
-        return sqlite(ApswDialect())
-    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-
-    from backstay.sql.postgresql import postgresql
-
-    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+def auth_options(settings: Settings, title: str) -> AuthOptions:
+    """What *settings* say of accounts."""
+    confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
+    return AuthOptions(
+        public_url=settings.address,
+        site_url=settings.site_url or settings.address,
+        redirect_urls=settings.redirect_urls,
+        site_name=title,
+        signup=settings.signup,
+        autoconfirm=not confirmed,
+        anonymous_sign_ins=settings.anonymous_sign_ins,
+        min_password_chars=settings.password_minimum,
+        access_seconds=settings.access_token_seconds,
+        session_idle=timedelta(days=settings.session_idle_days),
+        session_lifetime=timedelta(days=settings.session_days),
+    )
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

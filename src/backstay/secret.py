@@ -1,4 +1,4 @@
-"""The signing secret of an app that was given none: made once, readable by its owner only.
+"""The secrets of an app that was given none: made once, readable by their owner only.
 
 1. There is no default secret: two installations never share one.
 2. The file appears whole or not at all, so that workers starting together all read the same secret.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -77,16 +78,26 @@ def own_secret(folder: Path) -> str:
     Raises:
         ConfigError: BST-E404 when it can be neither read nor written, BST-E407 when others can read it.
     """
-    path = folder / "secret"
+    return own_text(folder / "secret", lambda: secrets.token_hex(MIN_SECRET_BYTES), setting="BACKSTAY_JWT_SECRET")
+
+
+def own_text(path: Path, make: Callable[[], str], *, setting: str) -> str:
+    """The text of *path*, which is what *make* gives if nothing is there yet.
+
+    *setting* is what the error says may be set instead.
+
+    Raises:
+        ConfigError: BST-E404 when it can be neither read nor written, BST-E407 when others can read it.
+    """
     if not path.exists():
         try:
-            folder.mkdir(mode=0o700, exist_ok=True)
-            _write_once(path, secrets.token_hex(MIN_SECRET_BYTES) + "\n")
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            _write_once(path, make() + "\n")
         except OSError as fault:
             raise ConfigError(
                 "BST-E404",
                 f"The secret file {path} cannot be written: {fault}",
-                hint="Make the folder writable, or set BACKSTAY_JWT_SECRET.",
+                hint=f"Make the folder writable, or set {setting}.",
             ) from None
     return read_secret(path)
 

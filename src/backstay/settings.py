@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import base64
 import difflib
 import re
 import stat
@@ -16,12 +17,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
+from urllib.parse import unquote
 
+from backstay.crypt import Keyring, own_keyring
 from backstay.errors import ConfigError
+from backstay.proxies import Proxies
 from backstay.secret import own_secret, read_secret, secret_fault
 
 Server: TypeAlias = Literal["granian", "uvicorn"]
+LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
+PasswordCompat: TypeAlias = Literal["off", "gotrue"]
+MailPage: TypeAlias = Literal["local", "open"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 PREFIX: Final = "BACKSTAY_"
@@ -56,6 +63,16 @@ def _parse_origins(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
 
 
+def _parse_web_url(text: str) -> str:
+    return text.strip().rstrip("/")
+
+
+def _parse_on_off(text: str) -> bool:
+    if text not in ("on", "off"):
+        raise ValueError(text)
+    return text == "on"
+
+
 def _parse_jwks(text: str) -> Mapping[str, Any]:
     """A JSON Web Key Set (RFC 7517), or the path of a file that holds one."""
     import msgspec  # here, because most apps have no key set and `backstay --help` is fast without it
@@ -66,6 +83,22 @@ def _parse_jwks(text: str) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as fault:
         raise ValueError(str(fault)) from None
     return found
+
+
+def _is_read(text: str, name: str) -> bool:
+    """Whether the mail adapter understands *text*; it is imported only where mail is sent."""
+    from backstay.adapters.smtp.url import parse_smtp_url
+
+    try:
+        if name == "smtp_url":
+            parse_smtp_url(text)
+        else:
+            from backstay.adapters.smtp.message import parse_sender
+
+            parse_sender(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _are_es256_public_keys(jwks: Any) -> bool:
@@ -83,21 +116,65 @@ def _are_es256_public_keys(jwks: Any) -> bool:
     )
 
 
+def _is_hash_cost(text: str) -> bool:
+    from backstay.auth.hashing import HashCost  # here, as in `_parse_jwks`: who leaves it alone does not load argon2
+
+    try:
+        HashCost.parse(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _are_limits(text: str) -> bool:
+    from backstay.auth.limits import parse_limits
+
+    try:
+        parse_limits(text)
+    except ValueError:
+        return False
+    return True
+
+
 _TEXT: Final = Kind("text", str)
+_HASH_COST: Final = Kind("like m=19456,t=2,p=1", str, _is_hash_cost)
+_LIMITS: Final = Kind('`off`, or JSON like {"mail": "500/3600", "anonymous": "off"}', str, _are_limits)
+_PROXIES: Final = Kind("a count, or addresses and networks separated by commas", Proxies.parse)
 _DATABASE_URL: Final = Kind(
     "a URL like sqlite:///app.db or postgresql://user@host/name", str, lambda url: bool(_DATABASE.fullmatch(url))
+)
+_WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
+_PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
+_ON_OFF: Final = Kind("`on` or `off`", _parse_on_off, lambda value: isinstance(value, bool))
+_SMTP_URL: Final = Kind(
+    "a URL like smtp://user:password@host:587 or smtps://host", str, lambda url: _is_read(url, "smtp_url")
+)
+_SENDER: Final = Kind(
+    "an address like `post@example.org` or `Shop <post@example.org>`", str, lambda text: _is_read(text, "mail_from")
 )
 _ORIGINS: Final = Kind(
     "`*`, or origins like https://app.example.org separated by commas",
     _parse_origins,
     lambda origins: origins == ("*",) or all(_ORIGIN.fullmatch(origin) for origin in origins),
 )
+#: `Keyring.parse` says itself what is wrong, without the keys.
+_KEYS: Final = Kind(
+    "`ID:KEY`, newest first, separated by commas; a key is 32 bytes as hexadecimal or base64", Keyring.parse
+)
 _JWKS: Final = Kind("a key set of ES256 public keys, each with its own kid", _parse_jwks, _are_es256_public_keys)
 
 
-def _setting(kind: Kind, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None) -> Any:
-    """*shown* stands in the reference where the default is not a plain value."""
-    return field(default=default, metadata={"kind": kind, "meaning": meaning, "secret": secret, "shown": shown})
+def _setting(
+    kind: Kind, default: Any, meaning: str, *, secret: bool = False, shown: str | None = None, own_file: bool = False
+) -> Any:
+    """*shown* stands in the reference where the default is not a plain value.
+
+    *own_file* says that in development the value stands in a file which is made where it is missing.
+    """
+    return field(
+        default=default,
+        metadata={"kind": kind, "meaning": meaning, "secret": secret, "shown": shown, "own_file": own_file},
+    )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -106,7 +183,7 @@ class Settings:
 
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
-            BST-E408 for several workers on SQLite.
+            BST-E408 for several workers on SQLite, BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -116,9 +193,18 @@ class Settings:
         "Signs and verifies HS256 tokens; at least 32 bytes.",
         secret=True,
         shown="made on the first start in `.backstay/secret` (profile `dev` only)",
+        own_file=True,
     )
     jwks: Mapping[str, Any] | None = _setting(
         _JWKS, None, "Public keys that verify ES256 tokens of another issuer: a path, or the JSON itself.", shown="none"
+    )
+    encryption_keys: Keyring | None = _setting(
+        _KEYS,
+        None,
+        "Encrypt what the database must not show; the first one writes, all read.",
+        secret=True,
+        shown="made on the first start in `.backstay/encryption_keys` (profile `dev` only)",
+        own_file=True,
     )
     host: str = _setting(_TEXT, "127.0.0.1", "The address to listen on.")
     port: int = _setting(_between(1, 65535), 8000, "The port to listen on.")
@@ -133,12 +219,96 @@ class Settings:
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )
+    accounts: bool = _setting(_ON_OFF, True, "Whether the app has accounts, at `/auth/v1`.", shown="`on`")
+    public_url: str | None = _setting(
+        _WEB_URL, None, "Where the API is reached; links in mails begin with it.", shown="`http://` host and port"
+    )
+    site_url: str | None = _setting(
+        _WEB_URL, None, "Where the app is reached; people are sent back there.", shown="the public URL"
+    )
+    redirect_urls: tuple[str, ...] = _setting(
+        _PATTERNS, (), "Where people may be sent back to besides the site; `*` stands for a part.", shown="none"
+    )
+    signup: bool = _setting(_ON_OFF, True, "Whether people may make accounts themselves.", shown="`on`")
+    email_confirmation: bool | None = _setting(
+        _ON_OFF,
+        None,
+        "Whether an account's address must be confirmed by mail before it can sign in.",
+        shown="`on` in the profile `prod`, else `off`",
+    )
+    anonymous_sign_ins: bool = _setting(
+        _ON_OFF, False, "Whether people may have accounts without address and password.", shown="`off`"
+    )
+    access_token_seconds: int = _setting(
+        _between(600, 3600), 3600, "Seconds that an access token is good for; a session is carried on past them."
+    )
+    session_idle_days: int = _setting(_between(1, 30), 7, "Days after which an unused session ends.")
+    session_days: int = _setting(_between(1, 365), 30, "Days after which a session ends, however it is used.")
+    smtp_url: str | None = _setting(
+        _SMTP_URL,
+        None,
+        "The server that sends mails; encrypted unless the URL ends in `?starttls=off`.",
+        secret=True,
+        shown="none: mails are kept at `/_mail/` (profile `dev`), or wait (profile `prod`)",
+    )
+    mail_from: str | None = _setting(_SENDER, None, "Whom mails are from.", shown="none; needed with a mail server")
+    mail_templates: str | None = _setting(
+        _TEXT, None, "A folder with mail templates of your own.", shown="those that come along"
+    )
+    mail_page: MailPage = _setting(
+        _one_of("local", "open"), "local", "Who sees `/_mail/`: this machine only, or everybody who reaches the app."
+    )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
+    )
+    trusted_proxies: Proxies = _setting(
+        _PROXIES,
+        Proxies(),
+        "Proxies in front whose `X-Forwarded-For` names the client: how many, or which; `unix` is one at a socket.",
+        shown="`0`: none",
+    )
+    rate_limits: str | None = _setting(
+        _LIMITS,
+        None,
+        "Changes single [limits](limits.md) of accounts; `off` switches all off, in the profile `dev` only.",
+        shown="none",
+    )
+    password_min_length: int = _setting(_between(8, 128), 8, "Least characters of a password.")
+    password_compat: PasswordCompat = _setting(
+        _one_of("off", "gotrue"),
+        "off",
+        "`gotrue` takes passwords of 6 characters, which is too few, as GoTrue does by default.",
+    )
+    password_hash: str | None = _setting(
+        _HASH_COST,
+        None,
+        "What one argon2id hash costs: memory in KiB, passes and lanes; there is a floor.",
+        shown="`m=19456,t=2,p=1`",
+    )
+    password_blocklist: str | None = _setting(
+        _TEXT,
+        None,
+        "A list of leaked passwords, made by `backstay passwords import-hibp`.",
+        shown="none: the 30,000 most common ones",
     )
     profile: Profile = _setting(_one_of("dev", "prod"), "dev", "`prod` refuses what is only good enough on a desk.")
     log_level: LogLevel = _setting(
         _one_of("debug", "info", "warning", "error"), "info", "The least severe message logged."
+    )
+    log_format: LogFormat | None = _setting(
+        _one_of("text", "json"),
+        None,
+        "How a line of the log is written.",
+        shown="`text`, and `json` in the profile `prod`",
+    )
+    access_log: bool = _setting(
+        _ON_OFF, False, "A line of the log for each request, with its status and time.", shown="`off`"
+    )
+    audit_anchor: str | None = _setting(
+        _TEXT,
+        None,
+        "The file that keeps anchors of the audit log, best on another disk.",
+        shown="`.backstay/audit-anchor`",
     )
 
     def __post_init__(self) -> None:
@@ -149,6 +319,18 @@ class Settings:
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
             raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+        if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
+            raise ConfigError(
+                "BST-E223",
+                "BACKSTAY_RATE_LIMITS is off, and passwords could be tried without end",
+                hint="Change single limits, or unset it.",
+            )
+        if self.smtp_url is not None and self.mail_from is None:
+            raise ConfigError(
+                "BST-E601",
+                "BACKSTAY_SMTP_URL is set, but not whom mails are from",
+                hint="Set BACKSTAY_MAIL_FROM to an address that the mail server sends for.",
+            )
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(
                 "BST-E408",
@@ -157,16 +339,45 @@ class Settings:
             )
 
     @property
+    def address(self) -> str:
+        """Where the API is reached: *public_url*, else *host* and *port*."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def password_minimum(self) -> int:
+        """Least characters of a password that is in force."""
+        return 6 if self.password_compat == "gotrue" else self.password_min_length  # noqa: S105 - a word, no password
+
+    @property
     def dialect(self) -> Literal["sqlite", "postgresql"]:
         """The kind of database that *database* names."""
         return "sqlite" if self.database.startswith("sqlite") else "postgresql"
+
+    @property
+    def logs_json(self) -> bool:
+        """Whether lines of the log are JSON: as *log_format* says, else in production."""
+        return (self.log_format or ("json" if self.profile == "prod" else "text")) == "json"
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret among the values, as it may turn up in a text: for `Redactor`, and for nothing else."""
+        found: list[str] = []
+        for spec in fields(self):
+            value = getattr(self, spec.name) if spec.metadata["secret"] else None
+            if isinstance(value, Keyring):
+                for key in value.keys:
+                    codes = (base64.b64encode(key.material), base64.urlsafe_b64encode(key.material))
+                    found += [key.material.hex(), *(code.decode().rstrip("=") for code in codes)]
+            elif isinstance(value, str):
+                found += [value] if "://" not in value else _passwords_of(value)
+        return tuple(found)
 
     @classmethod
     def load(cls, environ: Mapping[str, str], *, folder: Path | None = None) -> Settings:
         """Settings from *environ*; *folder* is where ``.backstay/secret`` lives, by default the current one.
 
         Raises:
-            ConfigError: BST-E401 to BST-E408; ``docs/reference/errors.md`` has a row for each.
+            ConfigError: BST-E401 to BST-E408, BST-E501; ``docs/reference/errors.md`` has a row for each.
         """
         refuse_unknown(environ)
         values = {spec.name: value for spec in fields(cls) if (value := _read(spec, environ)) is not None}
@@ -179,12 +390,26 @@ class Settings:
                     "The profile prod needs BACKSTAY_JWT_SECRET, BACKSTAY_JWT_SECRET_FILE or BACKSTAY_JWKS",
                     hint="Make a secret with: openssl rand -hex 32",
                 )
+        if "encryption_keys" not in values and values.get("profile", "dev") != "prod":
+            # Production needs them only where something is encrypted, which the models tell and not the environment.
+            values["encryption_keys"] = own_keyring((folder or Path.cwd()) / ".backstay")
+        # Only here: settings made in code, as those of tests, write no file that they do not name.
+        values.setdefault("audit_anchor", str((folder or Path.cwd()) / ".backstay" / "audit-anchor"))
         return cls(**values)
 
     def redacted(self) -> dict[str, Any]:
         """Every setting by name, with passwords and secrets replaced by ``***``."""
-        shown = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return shown | {"database": redact_url(self.database), "jwt_secret": "***" if self.jwt_secret else None}
+        return {spec.name: self._shown(spec) for spec in fields(self)}
+
+    def _shown(self, spec: Field[Any]) -> Any:
+        value = getattr(self, spec.name)
+        if spec.name == "log_format":
+            return "json" if self.logs_json else "text"
+        if value is None or not spec.metadata["secret"]:
+            return value
+        if isinstance(value, Keyring):
+            return ", ".join(f"{name}:***" for name in value.ids)
+        return redact_url(value) if "://" in value else "***"
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.redacted().items())})"
@@ -200,9 +425,30 @@ def redact_url(url: str) -> str:
     return re.sub(r"([?&]\w*password=)[^&#]*", r"\1***", url)
 
 
+def _passwords_of(url: str) -> list[str]:
+    """The passwords in *url*, as they are written there and as they are meant.
+
+    >>> _passwords_of("postgresql://ann:p%40ss@db/app?password=x"), _passwords_of("sqlite:///app.db")
+    (['p%40ss', 'x', 'p@ss'], [])
+    """
+    found = re.findall(r"://[^:/@?#]*:(.*)@", url) + re.findall(r"[?&]\w*password=([^&#]*)", url)
+    return found + [unquote(text) for text in found if unquote(text) != text]
+
+
 def variable(name: str) -> str:
     """The environment variable of the setting *name*."""
     return PREFIX + name.upper()
+
+
+def sources(environ: Mapping[str, str]) -> dict[str, str]:
+    """Where `Settings.load` takes each setting from: ``environment``, ``file`` or ``default``."""
+    found = {}
+    for spec in fields(Settings):
+        name = variable(spec.name)
+        made = spec.metadata["own_file"] and environ.get(variable("profile"), "dev") != "prod"
+        file = spec.metadata["secret"] and f"{name}_FILE" in environ
+        found[spec.name] = "environment" if name in environ else "file" if file or made else "default"
+    return found
 
 
 def refuse_unknown(environ: Mapping[str, str]) -> None:

@@ -2,6 +2,10 @@
 
 import pytest
 
+from tests.stores import store, store_url
+
+__all__ = ["store", "store_url"]
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from backstay.db.statement import Rows, Statement, Steps
-from backstay.db.transaction import drive
+from backstay.db.transaction import drive, run_inside, steps_of
 from backstay.errors import BackstayError, DatabaseError, PlanError
-from backstay.pipeline.unit import Joined, run_inside, steps_of
+from backstay.pipeline.unit import Joined
 
 JOINED = Joined("sqlite")
 

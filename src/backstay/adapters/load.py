@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import MetaData
 
 from backstay.db.statement import Database
+from backstay.db.store import Store
 from backstay.errors import ConfigError
+from backstay.mail.transport import Transport
+from backstay.sql.dialect import SqlDialect
 
 
 def open_database(url: str, *, metadata: MetaData | None = None, schema: str | None = None, **options: Any) -> Database:
@@ -52,6 +57,20 @@ def open_database(url: str, *, metadata: MetaData | None = None, schema: str | N
     )
 
 
+def mail_transport(url: str, sender: str, *, now: Callable[[], datetime]) -> Transport:
+    """Who sends mails: the server at *url* (`parse_smtp_url`), as *sender* (`parse_sender`).
+
+    Raises:
+        ConfigError: BST-E603, when the file of certificates that *url* names cannot be read.
+        ValueError: *url* or *sender* are none; `Settings` has looked before.
+    """
+    from backstay.adapters.smtp.message import parse_sender
+    from backstay.adapters.smtp.transport import SmtpTransport
+    from backstay.adapters.smtp.url import parse_smtp_url
+
+    return SmtpTransport(parse_smtp_url(url), parse_sender(sender), now=now)
+
+
 def sqlite_path(url: str) -> str:
     """The path in *url*; ``""`` for memory.  Three slashes: relative; four: absolute.  A path means itself.
 
@@ -67,3 +86,23 @@ def sqlite_path(url: str) -> str:
         )
     path = unquote(parts.path.removeprefix("/"))
     return "" if path == ":memory:" else path
+
+
+def sql_dialect(name: str) -> SqlDialect:
+    """How the database called *name* speaks."""
+    if name == "sqlite":
+        from backstay.adapters.sqlite.dialect import ApswDialect
+        from backstay.sql.sqlite import sqlite
+
+        return sqlite(ApswDialect())
+    from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+
+    from backstay.sql.postgresql import postgresql
+
+    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+
+
+def open_store(url: str) -> Store:
+    """The tables that Backstay keeps in the database at *url*, not yet open: for commands, which have no app."""
+    database = open_database(url)
+    return Store(database, sql_dialect(database.name).compiler)

@@ -77,6 +77,8 @@ class TokenVerifier:
     ) -> None:
         self._shared = None if secret is None else shared_key(secret)
         self._public = public_keys(jwks)
+        self._own: Mapping[str, Key] = {}
+        self._own_issuer = ""
         self._roles = roles
         self._audience = audience
         self._issuer = issuer
@@ -86,6 +88,16 @@ class TokenVerifier:
         # less than a SHA-256 of it (0.1 against 0.5 µs), and a look-up compares bytes only after a 64-bit keyed hash
         # of all of them agreed, so its time says nothing about any remembered token.
         self._good: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+
+    def adopt(self, jwks: Iterable[Mapping[str, Any]], issuer: str) -> None:
+        """Take *jwks* as the app's own signing keys from now on; those given at the start stay beside them (TK7).
+
+        What they sign must name *issuer*, an account, a session and the audience ``authenticated``.  Whatever was
+        remembered is verified again: its key may have been revoked.
+        """
+        self._own = public_keys(jwks)
+        self._own_issuer = issuer
+        self._good.clear()
 
     def verify(self, token: bytes | str) -> Principal:
         """Return whom *token* speaks for.
@@ -121,7 +133,10 @@ class TokenVerifier:
         try:
             algorithm, key = self._key(_object(urlsafe_b64decode(parts[0])))
             payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
-            return _object(payload)
+            claims = _object(payload)
+            if any(key is own for own in self._own.values()):
+                self._check_own(claims)
+            return claims
         except (JoseError, ValueError, TypeError, RecursionError):
             # No cause attached: its text may quote the token.
             raise _invalid() from None
@@ -139,9 +154,17 @@ class TokenVerifier:
         algorithm = header.get("alg")
         if algorithm == "HS256" and self._shared is not None:
             return "HS256", self._shared
+        if algorithm == "ES256" and kid is not None and kid in self._own:
+            return "ES256", self._own[kid]
         if algorithm == "ES256" and kid in self._public:
             return "ES256", self._public[kid]
         raise ValueError("no key")
+
+    def _check_own(self, claims: Mapping[str, Any]) -> None:
+        """Of what our own keys sign only access tokens of a session are access tokens (TK6)."""
+        named = (claims.get("iss") == self._own_issuer, claims.get("aud") == AUTHENTICATED)
+        if not all(named) or not all(isinstance(claims.get(name), str) for name in ("sub", "session_id")):
+            raise ValueError("not an access token of ours")
 
     def _check_times(self, claims: Mapping[str, Any]) -> float:
         """Check exp, nbf and iat; return the second at which the token is no longer good."""

@@ -15,6 +15,9 @@ from backstay.errors import ConfigError
 
 #: Command → module and attribute.
 COMMANDS: Final = {
+    "audit": "backstay.cli.audit:audit",
+    "config": "backstay.cli.config:config",
+    "passwords": "backstay.cli.passwords:passwords",
     "serve": "backstay.cli.serve:serve",
     "token": "backstay.cli.token:token",
 }

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import errno
+import os
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -13,6 +15,7 @@ import click
 
 from backstay.cli.target import load_app
 from backstay.errors import ConfigError
+from backstay.observe.log import configure
 from backstay.settings import Settings
 
 
@@ -66,6 +69,17 @@ def stop_means_success() -> None:
         signal.signal(number, lambda *_: sys.exit(0))
 
 
+def log_lines(settings: Settings) -> None:
+    """Log to stderr from now on as *settings* say, without the secrets among them."""
+    configure(settings.log_level, as_json=settings.logs_json, secrets=settings.secrets())
+
+
+def load_logged(target: str) -> Callable[..., Any]:
+    """The app, in the process that will serve it: a worker logs like the process that started it."""
+    log_lines(Settings.load(os.environ))
+    return load_app(target)
+
+
 def run(target: str, settings: Settings) -> None:
     """Serve *target* until SIGINT or SIGTERM; then finish what is under way and return.
 
@@ -86,26 +100,34 @@ def _run_granian(target: str, settings: Settings) -> None:
         interface=Interfaces.ASGI,
         workers=settings.workers,
         log_level=LogLevels(_level(settings)),
+        # Its lines go where ours go, and through the same redaction.
+        log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}},
     )
+    log_lines(settings)
     # Our loader and not Granian's: MODULE:ATTR means the same under both servers.  Its loop is uvloop where installed.
-    granian.serve(target_loader=load_app)
+    granian.serve(target_loader=load_logged)
 
 
 def _run_uvicorn(target: str, settings: Settings) -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
+    log_lines(settings)
     # A factory that can be pickled serves one process and several alike.
     config = Config(
-        partial(load_app, target),
+        partial(load_logged, target),
         factory=True,
         interface="asgi3",
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
+        log_config=None,
         log_level=_level(settings),
         access_log=False,
         server_header=False,
+        # Who the client is, http/client.py finds out, from the proxies that the operator trusts.  uvicorn would believe
+        # whatever comes from this machine (TH7).
+        proxy_headers=False,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[config.bind_socket()]).run()

@@ -31,6 +31,10 @@ class Database(Protocol):
         """
         ...
 
+    async def fetch_all(self, statement: Statement) -> Rows:
+        """As `fetch`, with every row: for statements whose rows are known to be few."""
+        ...
+
     def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
         """Run one reading statement and give its rows in chunks, all from one state of the data.
 

@@ -37,6 +37,7 @@ ALLOW_HEADERS: Final = (
     "traceparent",
     "tracestate",
     "x-client-info",
+    "x-request-id",
     "x-retry-count",
     "x-supabase-api-version",
     "x-upsert",
@@ -54,6 +55,7 @@ EXPOSE_HEADERS: Final = (
     "Proxy-Status",
     "Retry-After",
     "WWW-Authenticate",
+    "X-Request-Id",
 )
 
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")

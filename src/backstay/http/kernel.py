@@ -12,9 +12,10 @@ Rules of this file:
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -26,11 +27,13 @@ from backstay.http.limits import HttpLimits
 from backstay.http.problem import crash, problem
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
+from backstay.observe import RequestIds
 from backstay.pipeline import DataPlane, DataRequest
-from backstay.policy.principal import Principal
+from backstay.policy.principal import ANONYMOUS, Principal
 from backstay.response.reply import Headers, Reply
 
 _LOG: Final = logging.getLogger("backstay.http")
+_ACCESS: Final = logging.getLogger("backstay.access")
 
 _ROOT: Final = "/rest/v1"
 _PREFIX: Final = "/rest/v1/"
@@ -45,6 +48,23 @@ _HEALTHY: Final = Reply(200, ((b"content-type", b"application/json"),), b'{"stat
 _HEALTH_METHODS: Final = Reply(405, ((b"allow", b"GET, HEAD"),))
 
 
+class Guard(Protocol):
+    """What is known of revoked sessions and keys, and must not be old: `backstay.auth.Trust`."""
+
+    @property
+    def is_stale(self) -> bool: ...
+
+    async def refresh(self) -> None: ...
+
+
+class Beside(NamedTuple):
+    """Another API beside the data plane: it authenticates by itself, and says its errors its own way."""
+
+    prefix: str
+    plane: DataPlane
+    problem: Callable[[BackstayError, Mapping[bytes, bytes]], Reply]
+
+
 class Kernel:
     """Backstay as an ASGI app.
 
@@ -56,6 +76,9 @@ class Kernel:
         cors: see `CorsPolicy`; for the data plane and ``/health`` only.
         hosts: names that a Host header may carry, ``.suffix`` for all under it; ``None``: any well-formed one (WB6).
         health: answers ``/health``; must be O(1) and without I/O (LM11).
+        guard: is made fresh before *authenticate* is asked (TK5).
+        beside: the APIs that are not the data plane's.
+        access_log: log a line for each request.
     """
 
     def __init__(
@@ -68,6 +91,9 @@ class Kernel:
         cors: CorsPolicy | None = None,
         hosts: frozenset[str] | None = None,
         health: Callable[[], Reply] = lambda: _HEALTHY,
+        guard: Guard | None = None,
+        beside: tuple[Beside, ...] = (),
+        access_log: bool = False,
     ) -> None:
         self._data = data
         self._authenticate = authenticate
@@ -76,8 +102,12 @@ class Kernel:
         self._cors = cors or CorsPolicy()
         self._hosts = None if hosts is None else frozenset(host.lower() for host in hosts)
         self._health = health
+        self._guard = guard
+        self._beside = beside
         self._body = BodyReader(self._limits)
         self._running = 0
+        self._ids = RequestIds()
+        self._access_log = access_log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -93,20 +123,30 @@ class Kernel:
             elif path == _HEALTH:
                 await self._serve(scope, receive, send, None)
             else:
+                for one in self._beside:
+                    if path.startswith(one.prefix):
+                        await self._serve(scope, receive, send, path[len(one.prefix) :], one)
+                        return
                 await self._pass_on(scope, receive, send)
         elif scope["type"] == "websocket":
             await self._pass_on_socket(scope, receive, send)
         else:
             await self._behind(scope, receive, send)
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, path: str | None) -> None:
-        """Answer a data request for *path*, or for ``/health`` when it is ``None``."""
+    async def _serve(
+        self, scope: Scope, receive: Receive, send: Send, path: str | None, beside: Beside | None = None
+    ) -> None:
+        """Answer a request for *path* to the data plane or to *beside* it; ``/health`` when *path* is ``None``."""
         method: str = scope["method"]
         principal: Principal | None = None
         cors: Headers = ()
+        headers: Mapping[bytes, bytes] = {}
+        began = time.perf_counter() if self._access_log else 0.0
+        id: bytes | None = None
         self._running += 1
         try:
             headers = read_headers(scope["headers"], self._limits)
+            id = self._ids.begin(headers.get(b"x-request-id"))
             origin = headers.get(b"origin")
             cors = self._cors.headers(origin)
             self._check_head(scope, headers)
@@ -122,35 +162,43 @@ class Kernel:
                     body = b""
                 else:
                     body = await self._body.read(receive, headers)
-                principal = self._authenticate(headers)
-                reply = await self._data.answer(
-                    DataRequest(
-                        method,
-                        path,
-                        scope["query_string"],
-                        headers,
-                        body,
-                        principal,
-                        scope.get("root_path", ""),
-                        scope.get("raw_path") or b"",
-                    )
+                if self._guard is not None and self._guard.is_stale:
+                    await self._guard.refresh()
+                principal = ANONYMOUS if beside is not None else self._authenticate(headers)
+                client = scope.get("client")
+                request = DataRequest(
+                    method,
+                    path,
+                    scope["query_string"],
+                    headers,
+                    body,
+                    principal,
+                    scope.get("root_path", ""),
+                    scope.get("raw_path") or b"",
+                    client[0] if client else "",
                 )
+                reply = await (self._data if beside is None else beside.plane).answer(request)
             _refuse_line_breaks(reply)
         except BackstayError as error:
-            reply = problem(error, principal)
+            id = id or self._ids.begin(None)
+            reply = problem(error, principal) if beside is None else beside.problem(error, headers)
             if reply.status >= 500 and reply.status != 503:
                 # The client cannot mend it, so the operator must see it.  503 is load: a line for each adds to it.
                 _LOG.warning("%s %.200r was answered %s", method, scope["path"], error.code, exc_info=error)
         except ClientGone:
             return
         except Exception as error:
-            reply = crash(error, method, scope["path"])
+            id = id or self._ids.begin(None)
+            fault = crash(error, method, scope["path"])
+            reply = problem(fault, None) if beside is None else beside.problem(fault, headers)
         finally:
             self._running -= 1
         if reply.stream is None:
-            await _respond(scope, send, reply, cors)
+            await _respond(scope, send, reply, cors, id)
         else:
-            await stream(scope, receive, send, reply, _all_headers(scope, reply, cors))
+            await stream(scope, receive, send, reply, _all_headers(scope, reply, cors, id))
+        if self._access_log:
+            _log_access(scope, reply.status, began)
 
     def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         check_host(headers.get(b"host"), scope.get("http_version", "1.1"), self._hosts)
@@ -166,20 +214,27 @@ class Kernel:
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app behind answer, within the head limits and under the security headers."""
+        began = time.perf_counter() if self._access_log else 0.0
         shield = Shield(send, tls=scope["scheme"] == "https")
         try:
-            self._check_head(scope, read_headers(scope["headers"], self._limits))
+            headers = read_headers(scope["headers"], self._limits)
+            shield.request_id = self._ids.begin(headers.get(b"x-request-id"))
+            self._check_head(scope, headers)
             await self._behind(scope, receive, shield)
+            if self._access_log:
+                _log_access(scope, shield.status, began)
             return
         except BackstayError as error:
             reply = problem(error, None)
         except Exception as error:
-            reply = crash(error, scope["method"], scope["path"])
+            reply = problem(crash(error, scope["method"], scope["path"]), None)
             if shield.started and not shield.ended:
                 # Half an answer is out: only an abort tells the client that it is not a whole one.
                 raise
         if not shield.started:
-            await _respond(scope, send, reply, ())
+            await _respond(scope, send, reply, (), shield.request_id or self._ids.begin(None))
+        if self._access_log:
+            _log_access(scope, shield.status or reply.status, began)
 
     async def _pass_on_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -199,9 +254,14 @@ def _refuse_line_breaks(reply: Reply) -> None:
         raise ValueError("a header value of the reply has a line break")
 
 
-def _all_headers(scope: Scope, reply: Reply, cors: Headers) -> Headers:
+def _log_access(scope: Scope, status: int, began: float) -> None:
+    """One line: method, path, status, milliseconds.  No query string, which holds keys and values of rows."""
+    _ACCESS.info("%s %.200r %s %.1f ms", scope["method"], scope["path"], status, (time.perf_counter() - began) * 1000)
+
+
+def _all_headers(scope: Scope, reply: Reply, cors: Headers, id: bytes) -> Headers:
     fixed = API_TLS if scope["scheme"] == "https" else API
-    headers = reply.headers + cors + fixed
+    headers = (*reply.headers, *cors, *fixed, (b"x-request-id", id))
     names = dict(reply.headers)
     if b"cache-control" not in names:
         headers += NO_STORE
@@ -210,9 +270,9 @@ def _all_headers(scope: Scope, reply: Reply, cors: Headers) -> Headers:
     return headers
 
 
-async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers) -> None:
+async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes) -> None:
     """Send *reply* in two messages; Content-Length is made here and nowhere else."""
-    headers = _all_headers(scope, reply, cors)
+    headers = _all_headers(scope, reply, cors, id)
     body = reply.body
     if scope["method"] == "HEAD" or reply.status in _EMPTY_STATUSES:
         body = b""

@@ -42,21 +42,18 @@ def problem(error: BackstayError, principal: Principal | None) -> Reply:
     return Reply(status, headers, _body(error.code, error.message, error.details, error.hint))
 
 
-def crash(error: Exception, method: str, path: str) -> Reply:
-    """Log *error* whole under a new id, and answer with that id and nothing else (ER2).
+def crash(error: Exception, method: str, path: str) -> BackstayError:
+    """Log *error* whole under a new id; what is answered has that id and nothing else (ER2).
 
     The log line names method and path only: query strings and headers carry personal data and keys.
     """
     id = secrets.token_hex(8)
     _LOG.error("request %s failed: %s %.200r", id, method, path, exc_info=error)
-    return problem(
-        BackstayError(
-            "BST500",
-            "Something went wrong on our side",
-            details=f"Error id {id}",
-            hint="Try again; if it stays, tell the operator the error id.",
-        ),
-        None,
+    return BackstayError(
+        "BST500",
+        "Something went wrong on our side",
+        details=f"Error id {id}",
+        hint="Try again; if it stays, tell the operator the error id.",
     )
 
 

@@ -38,6 +38,10 @@ class Shield:
     def __init__(self, send: Send, *, tls: bool) -> None:
         self._send = send
         self._headers = _BEHIND_TLS if tls else _BEHIND
+        #: Added to the answer as ``X-Request-Id``, where one is known.
+        self.request_id: bytes | None = None
+        #: Of the response, once it has begun.
+        self.status = 0
         #: The response has begun, and what goes out can no longer be changed.
         self.started = False
         #: The response is complete.
@@ -47,9 +51,11 @@ class Shield:
         kind = message["type"]
         if kind == "http.response.start":
             self.started = True
+            self.status = message["status"]
             own = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
             names = {name.lower() for name, _ in own}
-            message = {**message, "headers": [*own, *(pair for pair in self._headers if pair[0] not in names)]}
+            ours = self._headers if self.request_id is None else (*self._headers, (b"x-request-id", self.request_id))
+            message = {**message, "headers": [*own, *(pair for pair in ours if pair[0] not in names)]}
         elif kind == "http.response.body":
             self.ended = not message.get("more_body", False)
         elif kind == "http.response.pathsend":

@@ -15,6 +15,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function
 from backstay.db.statement import Database, Rows, Statement
+from backstay.db.transaction import run_inside, steps_of
 from backstay.errors import PlanError
 from backstay.pipeline.batch import parse_batch, run_batch
 from backstay.pipeline.call import Calls
@@ -29,7 +30,7 @@ from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.trial import as_trial, is_trial
-from backstay.pipeline.unit import InSession, Joined, run_inside, steps_of
+from backstay.pipeline.unit import InSession, Joined
 from backstay.response.reply import Reply
 
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))

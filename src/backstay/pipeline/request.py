@@ -26,6 +26,8 @@ class DataRequest(NamedTuple):
     principal: Principal
     root: str = ""
     raw_path: bytes = b""
+    #: The address of the socket's other end; empty where there is none.
+    peer: str = ""
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""

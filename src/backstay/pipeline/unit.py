@@ -7,47 +7,18 @@ whole request, answered by a data plane over `Joined`, is a part of a larger tra
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from types import coroutine
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backstay.db.statement import Row, Rows, Statement, Steps
-from backstay.db.transaction import drive_async
-from backstay.errors import DatabaseError, PlanError
+from backstay.db.transaction import drive_async, run_inside
+from backstay.errors import PlanError
 
 T = TypeVar("T")
-
-
-@coroutine
-def run_inside(statement: Statement) -> Generator[Statement, Rows, Rows]:
-    """Have the transaction around this coroutine run *statement*; only inside of `steps_of`."""
-    return (yield statement)
-
-
-def steps_of(make: Callable[[], Coroutine[Any, Any, T]]) -> Steps[T]:
-    """The coroutine that *make* makes, as the steps of a transaction.  It may wait for nothing but `Joined`.
-
-    After a statement has failed it may find a better error, but no statement of its own succeeds any more: 25P02.
-    """
-    waiting = make()
-    try:
-        statement = waiting.send(None)
-        while True:
-            try:
-                rows = yield statement
-            except Exception as error:
-                waiting.throw(error)
-                while True:
-                    waiting.throw(DatabaseError("25P02", "current transaction is aborted"))
-            statement = waiting.send(rows)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    finally:
-        waiting.close()
 
 
 class Joined:
@@ -60,6 +31,9 @@ class Joined:
         """The first row, or ``()``."""
         rows = await run_inside(statement)
         return rows[0] if rows else ()
+
+    async def fetch_all(self, statement: Statement) -> Rows:
+        return await run_inside(statement)
 
     async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""

@@ -14,6 +14,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
+from backstay.observe.redact import HIDDEN, is_secret_key
 from backstay.request.array import parse_array, render_array
 from backstay.request.field import Field
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
@@ -96,7 +97,9 @@ def parse_filter(field: Field, text: str, limits: QueryLimits = DEFAULT_QUERY_LI
     """
     head = _HEAD.match(text)
     if head is None:
-        raise malformed("filter", text, 0, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        # ``?password=…`` is a mistake about the API, and its value has no place in an answer that others may log (LG3).
+        shown = HIDDEN if is_secret_key(field.name) else text
+        raise malformed("filter", shown, 0, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
     negation, op, option = head.groups()
     at = head.end()
     if option is None and op in SIMPLE:

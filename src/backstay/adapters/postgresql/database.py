@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
@@ -118,13 +118,22 @@ class PostgresDatabase:
 
     async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
+        row = await self._read(statement, _first)
+        return () if row is None else row
+
+    async def fetch_all(self, statement: Statement) -> Rows:
+        """See `Database.fetch_all`."""
+        rows: Rows = await self._read(statement, _all)
+        return rows
+
+    async def _read(self, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]]) -> Any:
         pool = self.pool or self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
             prepared = held.find(statement.sql) or await held.prepare(statement.sql)
-            row = await prepared.fetchrow(*statement.args)
+            rows = await ask(prepared, statement.args)
         except asyncpg.InvalidCachedStatementError:
-            row = await self._fetch_anew(held, statement)
+            rows = await self._read_anew(held, statement, ask)
         except TimeoutError as error:
             pool.abandon(held)
             raise from_postgresql(error) from error
@@ -135,15 +144,17 @@ class PostgresDatabase:
             pool.abandon(held)
             raise
         pool.release(held)
-        return () if row is None else row
+        return rows
 
-    async def _fetch_anew(self, held: Held, statement: Statement) -> Any:
+    async def _read_anew(
+        self, held: Held, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]]
+    ) -> Any:
         """The tables changed since *statement* was prepared: prepare and run it once more."""
         pool = self._open_pool()
         held.prepared.clear()
         try:
             await held.connection.reload_schema_state()
-            return await (await held.prepare(statement.sql)).fetchrow(*statement.args)
+            return await ask(await held.prepare(statement.sql), statement.args)
         except Exception as error:
             pool.release(held)
             raise from_postgresql(error) from error
@@ -268,3 +279,13 @@ def _translated(error: Exception) -> Exception:
 
 def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
+
+
+def _first(prepared: Any, args: tuple[Any, ...]) -> Awaitable[Any]:
+    row: Awaitable[Any] = prepared.fetchrow(*args)
+    return row
+
+
+def _all(prepared: Any, args: tuple[Any, ...]) -> Awaitable[Any]:
+    rows: Awaitable[Any] = prepared.fetch(*args)
+    return rows

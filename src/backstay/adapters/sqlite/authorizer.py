@@ -46,11 +46,17 @@ _ASKED: Final = frozenset({"read_uncommitted", "foreign_keys", "query_only", "jo
 
 _DENIED_FUNCTIONS: Final = frozenset({"load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"})
 
+#: Tables that only grow (AU1); their triggers refuse the same to connections that have no authorizer.
+_APPEND_ONLY: Final = frozenset({"backstay_audit"})
+_CHANGING: Final = frozenset({apsw.SQLITE_UPDATE, apsw.SQLITE_DELETE})
+
 
 def authorize(operation: int, one: str | None, two: str | None, database: str | None, inside: str | None) -> int:
     """SQLite's authorizer callback: ``SQLITE_OK`` or ``SQLITE_DENY``, by operation and its two arguments."""
     if operation in _ALLOWED:
         if operation == apsw.SQLITE_FUNCTION and two is not None and two.lower() in _DENIED_FUNCTIONS:
+            return apsw.SQLITE_DENY
+        if operation in _CHANGING and one in _APPEND_ONLY:
             return apsw.SQLITE_DENY
         return apsw.SQLITE_OK
     if operation == apsw.SQLITE_PRAGMA and one is not None:

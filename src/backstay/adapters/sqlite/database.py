@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, TypeVar
+from typing import Final, Literal, TypeVar
 
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.exc import DBAPIError
@@ -119,15 +119,23 @@ class SqliteDatabase:
 
     async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
+        rows = await self._read(statement, bounded)
+        return rows[0] if rows else ()
+
+    async def fetch_all(self, statement: Statement) -> Rows:
+        """See `Database.fetch_all`."""
+        return await self._read(statement)
+
+    async def _read(self, statement: Statement, bounded: bool = True) -> Rows:
         readers = self._readers
         if readers is None:
             raise DatabaseError("BST503", "the database is closed", headers=RETRY)
         if self._location.memory and self.writer.loans:
             # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
-            return await self.writer.write(lambda: _first(statement))
+            return await self.writer.write(lambda: _rows(statement))
         if bounded and statement.sql not in self._heavy:
             try:
-                return readers.reader.first(statement, _INLINE_SECONDS)
+                return readers.reader.all(statement, _INLINE_SECONDS)
             except DatabaseError as error:
                 if error.code != "57014" or self._budget_seconds <= _INLINE_SECONDS:
                     raise
@@ -138,7 +146,7 @@ class SqliteDatabase:
         self._slow += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, lambda: readers.reader.first(statement))
+            return await loop.run_in_executor(self._threads, lambda: readers.reader.all(statement))
         finally:
             self._slow -= 1
 
@@ -230,6 +238,5 @@ class SqliteDatabase:
             raise from_sqlite(error.orig or error, self._metadata) from error
 
 
-def _first(statement: Statement) -> Generator[Statement, Rows, Row]:
-    rows: Any = yield statement
-    return rows[0] if rows else ()
+def _rows(statement: Statement) -> Generator[Statement, Rows, Rows]:
+    return (yield statement)

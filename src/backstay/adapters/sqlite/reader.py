@@ -8,7 +8,7 @@ from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
 from backstay.db.failures import from_sqlite
-from backstay.db.statement import Row, Statement
+from backstay.db.statement import Row, Rows, Statement
 
 
 class Reader:
@@ -30,12 +30,16 @@ class Reader:
 
         All rows are fetched: a statement left half-way would hold its snapshot and keep the log from being reset.
         """
+        rows = self.all(statement, seconds)
+        return rows[0] if rows else ()
+
+    def all(self, statement: Statement, seconds: float | None = None) -> Rows:
+        """Every row."""
         self._budget.start(seconds)
         try:
-            rows = self._cursor.execute(statement.sql, statement.args).fetchall()
+            return self._cursor.execute(statement.sql, statement.args).fetchall()
         except Exception as error:
             raise from_sqlite(error, self._metadata) from error
-        return rows[0] if rows else ()
 
     def close(self) -> None:
         self._connection.close()

@@ -1,0 +1,128 @@
+"""Sign-up where addresses are confirmed: the answer is the same for a new address and for one that has an account.
+
+A new address gets a link to confirm it.  One with an account gets a letter that says so.  One that was never confirmed
+gets a new link, and the new password: whoever signed up before has not shown that the address is theirs.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections import namedtuple
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import sqlalchemy as sa
+
+from backstay.audit import Event
+from backstay.auth.accounts import Accounts
+from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.mailing import confirmation_sent
+from backstay.auth.newcomer import create_account
+from backstay.auth.postage import notice, post
+from backstay.auth.redirect import allowed_redirect
+from backstay.auth.route import AuthRequest, json_reply
+from backstay.auth.session import end_all
+from backstay.auth.tables import Identity, User
+from backstay.auth.user import email_identity, user_by_email, user_by_id, user_json
+from backstay.db.own import Own
+from backstay.db.store import Transaction
+from backstay.errors import DatabaseError
+from backstay.response.reply import Reply
+from backstay.sql.query import query
+
+
+def _row_of(table: type[Own]) -> Any:
+    """A row like the table's: used where the answer is made up."""
+    return namedtuple(table.__name__, [column.key for column in table.__table__.columns])
+
+
+_User: Final = _row_of(User)
+_Identity: Final = _row_of(Identity)
+
+
+@query
+def _again(
+    id: UUID, password_hash: str, user_metadata: dict[str, Any], locale: str | None, now: datetime
+) -> sa.Executable:
+    mine = sa.update(User).where(User.id == id, User.email_confirmed_at.is_(None))
+    return mine.values(
+        password_hash=password_hash, user_metadata=user_metadata, locale=locale, updated_at=now
+    ).returning(User.id)
+
+
+async def sign_up_confirmed(
+    asked: AuthRequest, accounts: Accounts, email: str, password_hash: str, data: dict[str, Any], now: datetime
+) -> Reply:
+    """Make the account, or not, and answer as if."""
+    challenge = checked_challenge(asked.body.code_challenge, asked.body.code_challenge_method)
+    redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
+    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=email)
+
+    async def make(tx: Transaction) -> UUID:
+        user = await tx.one(user_by_email(email))
+        flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
+        if user is not None and user.email_confirmed_at is not None:
+            await notice(tx, accounts, user, "account_exists", link=accounts.options.site_url)
+            event, shown = "user_repeated_signup", _alias(accounts, email)
+        else:
+            if user is None:
+                id = await create_account(tx, asked, email, password_hash, data, now, confirmed=False)
+            else:
+                id = user.id
+                metadata = email_identity(id, email, data, verified=False)
+                await tx.run(_again(id, password_hash, metadata, asked.locale, now))
+                await end_all(tx, id, now)
+            await tx.run(confirmation_sent(id, now))
+            user = await tx.one(user_by_id(id))
+            await post(tx, accounts, user, "signup", redirect_to, now, flow_id=flow_id)
+            event, shown = "user_signedup", user.id
+        await accounts.audit(tx, Event(event, now, asked.actor, str(user.id), {"provider": "email"}))
+        return shown
+
+    try:
+        id = await accounts.store.transact(make)
+    except DatabaseError as error:
+        if error.code != "23505":
+            raise
+        # Two sign-ups with one address at the same moment: the other one has sent the mail.
+        id = _alias(accounts, email)
+    accounts.posted()
+    return json_reply(_as_if(id, email, data, now))
+
+
+def _alias(accounts: Accounts, email: str) -> UUID:
+    """The id that a taken address is shown with: always the same one, as that of a new account would be."""
+    return UUID(bytes=hmac.digest(accounts.keyring.derive("alias"), email.encode(), "sha256")[:16], version=4)
+
+
+def _as_if(id: UUID, email: str, data: dict[str, Any], now: datetime) -> dict[str, Any]:
+    """The User of an address that was just signed up: but for its id made up in every case, so none differs (TH5)."""
+    metadata = email_identity(id, email, data, verified=False)
+    user = _User(
+        **{
+            **dict.fromkeys(_User._fields),
+            "id": id,
+            "aud": "authenticated",
+            "role": "authenticated",
+            "email": email,
+            "confirmation_sent_at": now,
+            "app_metadata": {"provider": "email", "providers": ["email"]},
+            "user_metadata": metadata,
+            "is_anonymous": False,
+            "created_at": now,
+            "updated_at": now,
+        }
+    )
+    identity = _Identity(
+        id=uuid4(),
+        user_id=id,
+        provider="email",
+        subject=str(id),
+        data=metadata,
+        email=email,
+        last_sign_in_at=now,
+        created_at=now,
+        updated_at=now,
+    )
+    return user_json(user, [identity])

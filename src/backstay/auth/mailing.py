@@ -1,0 +1,235 @@
+"""What an account asks to be sent: ``/recover``, ``/otp``, ``/magiclink``, ``/resend``, ``/reauthenticate``.
+
+Every answer is ``{}``, whether or not there is such an account (TH5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from backstay.audit import Event
+from backstay.auth.accounts import Accounts
+from backstay.auth.address import normal_email
+from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.newcomer import checked_metadata, create_account
+from backstay.auth.otp import use_code
+from backstay.auth.postage import post, post_nobody
+from backstay.auth.redirect import allowed_redirect
+from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.tables import User
+from backstay.auth.user import user_by_email, user_by_id
+from backstay.db.store import Transaction
+from backstay.response.reply import Reply
+from backstay.sql.query import query
+
+_EVENTS: Final = {
+    "recovery": "user_recovery_requested",
+    "magiclink": "user_recovery_requested",
+    "signup": "user_confirmation_requested",
+    "reauthentication": "user_reauthenticate_requested",
+}
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """Body of ``/recover``, ``/otp``, ``/magiclink`` and ``/resend``."""
+
+    email: str = ""
+    phone: str = ""
+    type: str = ""
+    create_user: bool = True
+    data: dict[str, Any] | None = None
+    channel: str | None = None
+    code_challenge: str | None = None
+    code_challenge_method: str | None = None
+
+
+@query
+def _recovery_sent(id: UUID, now: datetime) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(recovery_sent_at=now)
+
+
+@query
+def confirmation_sent(id: UUID, now: datetime) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(confirmation_sent_at=now)
+
+
+@query
+def _reauthentication_sent(id: UUID, now: datetime) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(reauthentication_sent_at=now)
+
+
+_SENT: Final = {
+    "recovery": _recovery_sent,
+    "magiclink": _recovery_sent,
+    "signup": confirmation_sent,
+    "invite": confirmation_sent,
+    "reauthentication": _reauthentication_sent,
+}
+
+
+async def recover(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Send a link and a code that sign in whoever has forgotten the password."""
+    return await _send(asked, accounts, lambda user: "recovery")
+
+
+async def otp(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Send a link and a code to sign in with; a new address gets an account, unless ``create_user`` is false.
+
+    Raises:
+        AuthError: phone_provider_disabled, validation_failed; over_email_send_rate_limit.
+    """
+    body: Ask = asked.body
+    if body.phone and not body.email:
+        raise AuthError("phone_provider_disabled", "Unsupported phone provider")
+    creates = body.create_user and accounts.options.signup
+    return await _send(asked, accounts, _sign_in_kind, creates=creates)
+
+
+async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Send the newest mail of a kind again, with a new link and code; the old ones are no longer good.
+
+    Raises:
+        AuthError: validation_failed; over_email_send_rate_limit.
+    """
+    body: Ask = asked.body
+    if body.type not in ("signup", "email_change"):
+        raise invalid("Missing one of these types: signup, email_change", hint="Phones are not supported.")
+    if body.type == "signup":
+        return await _send(asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None)
+    return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None)
+
+
+async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Send the code that a new password takes when the sign-in is too old (PW8).
+
+    Raises:
+        AuthError: validation_failed, for an account without an address.
+    """
+    now = accounts.now()
+    user = await accounts.living(accounts.store, asked.user_id)
+    if user.email is None:
+        raise invalid("Reauthentication requires the user to have an email or a phone number")
+    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=user.email)
+    await accounts.store.transact(lambda tx: _post(tx, asked, accounts, user, "reauthentication", "", None, now))
+    accounts.posted()
+    return json_reply({})
+
+
+async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: str) -> None:
+    """Use up the code of ``/reauthenticate``.
+
+    Raises:
+        AuthError: reauthentication_not_valid; the try is counted.
+    """
+    now = accounts.now()
+    await accounts.spend(asked, "verify")
+
+    async def use(tx: Transaction) -> Any:
+        return await use_code(
+            tx,
+            accounts.otp_key,
+            user_id=user.id,
+            kind="reauthentication",
+            address=user.email or "",
+            code=nonce,
+            now=now,
+        )
+
+    if await accounts.store.transact(use) is None:
+        raise AuthError("reauthentication_not_valid", "Nonce has expired or is invalid")
+
+
+def _sign_in_kind(user: Any) -> str:
+    return "magiclink" if user.email_confirmed_at is not None else "signup"
+
+
+async def _send(
+    asked: AuthRequest,
+    accounts: Accounts,
+    kind_of: Callable[[Any], str | None],
+    *,
+    creates: bool = False,
+) -> Reply:
+    """Send what *kind_of* the account says, to the address of the body; the same is done for an address without one."""
+    body: Ask = asked.body
+    if not body.email:
+        raise invalid("Password recovery requires an email" if not creates else "One of email or phone must be set")
+    email = normal_email(body.email)
+    challenge = checked_challenge(body.code_challenge, body.code_challenge_method)
+    data = checked_metadata(body.data)
+    await accounts.spend(asked, "otp", "mail_address", "mail_address_hour", "mail", identifier=email)
+    redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
+    now = accounts.now()
+
+    async def send(tx: Transaction) -> None:
+        user = await tx.one(user_by_email(email))
+        if user is None and creates:
+            id = await create_account(tx, asked, email, None, data, now, confirmed=False)
+            user = await tx.one(user_by_id(id))
+        banned = user is not None and user.banned_until is not None and user.banned_until > now
+        kind = None if user is None or banned else kind_of(user)
+        flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
+        if kind is None:
+            await tx.run(_recovery_sent(UUID(int=0), now))
+            await post_nobody(tx, accounts, "recovery", redirect_to, now)
+        else:
+            await _post(tx, asked, accounts, user, kind, redirect_to, flow_id, now)
+
+    await accounts.store.transact(send)
+    accounts.posted()
+    return json_reply({})
+
+
+async def _post(
+    tx: Transaction,
+    asked: AuthRequest,
+    accounts: Accounts,
+    user: Any,
+    kind: str,
+    redirect_to: str,
+    flow_id: UUID | None,
+    now: datetime,
+) -> None:
+    if kind == "email_change":
+        await post_change(tx, accounts, user, redirect_to, flow_id, now)
+        return
+    await tx.run(_SENT[kind](user.id, now))
+    await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
+    if kind in _EVENTS:
+        await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, str(user.id), {"method": "email"}))
+
+
+async def post_change(
+    tx: Transaction, accounts: Accounts, user: Any, redirect_to: str, flow_id: UUID | None, now: datetime
+) -> None:
+    """Ask both sides of a change of address; only the new one where there is no old one that was confirmed."""
+    both = {"new_email": user.new_email, "email": user.email or user.new_email}
+    if user.email is not None and user.email_confirmed_at is not None:
+        await post(tx, accounts, user, "email_change_current", redirect_to, now, flow_id=flow_id, **both)
+    await post(
+        tx,
+        accounts,
+        user,
+        "email_change_new",
+        redirect_to,
+        now,
+        address=user.new_email,
+        flow_id=flow_id,
+        **both,
+    )
+
+
+ROUTES: Final = (
+    Route("POST", "recover", "anyone", recover, "Have a way in sent, without the password", Ask, ("redirect_to",)),
+    Route("POST", "otp", "anyone", otp, "Have a link and a code sent", Ask, ("redirect_to",)),
+    Route("POST", "magiclink", "anyone", otp, "Have a link and a code sent", Ask, ("redirect_to",)),
+    Route("POST", "resend", "anyone", resend, "Have the newest mail sent again", Ask, ("redirect_to",)),
+    Route("GET", "reauthenticate", "user", reauthenticate, "Have a code sent that proves who one is"),
+)

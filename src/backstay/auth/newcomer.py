@@ -1,0 +1,54 @@
+"""The rows of a new account, and what it may say of itself."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID, uuid4
+
+import msgspec
+
+from backstay.auth.refusal import invalid
+from backstay.auth.route import AuthRequest
+from backstay.auth.user import add_identity, add_user, email_identity
+from backstay.db.store import Transaction
+
+#: Bytes of what an account may say of itself.
+MAX_METADATA_BYTES: Final = 16 * 1024
+
+
+async def create_account(
+    tx: Transaction,
+    asked: AuthRequest,
+    email: str,
+    password_hash: str | None,
+    data: dict[str, Any],
+    now: datetime,
+    *,
+    confirmed: bool,
+) -> UUID:
+    """The rows of a new account with an e-mail address, and its id.
+
+    Raises:
+        DatabaseError: 23505, when the address has an account.
+    """
+    user_id = uuid4()
+    metadata = email_identity(user_id, email, data, verified=confirmed)
+    provider = {"provider": "email", "providers": ["email"]}
+    at = now if confirmed else None
+    await tx.run(add_user(user_id, email, password_hash, at, provider, metadata, False, asked.locale, now))
+    await tx.run(add_identity(uuid4(), user_id, "email", str(user_id), metadata, email, now))
+    return user_id
+
+
+def checked_metadata(data: dict[str, Any] | None) -> dict[str, Any]:
+    """What an account says of itself, bounded.
+
+    Raises:
+        AuthError: validation_failed, for more than 16 KiB.
+    """
+    if data is None:
+        return {}
+    if len(msgspec.json.encode(data)) > MAX_METADATA_BYTES:
+        raise invalid(f"user metadata is larger than {MAX_METADATA_BYTES} bytes")
+    return data

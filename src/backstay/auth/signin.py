@@ -1,0 +1,206 @@
+"""``POST /token``: a password for a session, and a refresh token for its successor."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from backstay.audit import Detail, Event
+from backstay.auth.accounts import Accounts
+from backstay.auth.address import normal_email
+from backstay.auth.flow import fits, take_flow
+from backstay.auth.password import upgrade_hash
+from backstay.auth.refusal import AuthError, invalid, invalid_credentials
+from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.session import Opened, open_session, rotate
+from backstay.auth.tables import User
+from backstay.auth.user import user_by_email
+from backstay.db.store import Transaction
+from backstay.response.reply import Reply
+from backstay.sql.query import query
+
+
+class PasswordGrant(msgspec.Struct, frozen=True):
+    """``grant_type=password``."""
+
+    email: str = ""
+    phone: str = ""
+    password: str = ""
+
+
+@query
+def signed_in(id: UUID, now: datetime) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(last_sign_in_at=now, updated_at=now)
+
+
+async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -> Reply:
+    """Open a session for an e-mail address and its password.
+
+    An unknown address, one without a password and a wrong password are one case, in answer and in time (TH5); what
+    else is wrong with an account is said to whoever knows its password.
+
+    Raises:
+        AuthError: invalid_credentials, user_banned, email_not_confirmed, phone_provider_disabled;
+            over_request_rate_limit.
+    """
+    if body.phone and not body.email:
+        raise AuthError("phone_provider_disabled", "Phone logins are disabled")
+    if not body.email:
+        raise invalid("missing email or phone")
+    email = normal_email(body.email)
+    now = accounts.now()
+    attempt = await accounts.throttle.attempt(accounts.store, now=now, ip=asked.device.bucket, identifier=email)
+    user = await accounts.store.one(user_by_email(email))
+    verified = await accounts.passwords.verify(None if user is None else user.password_hash, body.password)
+    if user is None or not verified.ok:
+        await accounts.store.transact(lambda tx: accounts.audit(tx, _failed(asked, user, now)))
+        raise invalid_credentials()
+    if user.banned_until is not None and user.banned_until > now:
+        raise AuthError("user_banned", "User is banned")
+    if user.email_confirmed_at is None:
+        raise AuthError("email_not_confirmed", "Email not confirmed")
+
+    async def open_it(tx: Transaction) -> Opened:
+        if verified.upgraded_hash is not None:
+            await tx.run(upgrade_hash(user.id, user.password_hash, verified.upgraded_hash))
+        await tx.run(signed_in(user.id, now))
+        opened = await open_session(
+            tx, accounts.options, user_id=user.id, method="password", device=asked.device, now=now
+        )
+        await accounts.throttle.succeeded(tx, attempt, now=now)
+        await accounts.audit(tx, login_event(asked, opened, now))
+        return opened
+
+    opened = await accounts.store.transact(open_it)
+    return json_reply(await accounts.session_json(opened))
+
+
+def login_event(asked: AuthRequest, opened: Opened, now: datetime) -> Event:
+    """That *opened* was opened."""
+    details = {"session_id": str(opened.id), "method": opened.amr[0]["method"], "aal": opened.aal}
+    return Event("login", now, asked.actor, str(opened.user_id), details)
+
+
+def _failed(asked: AuthRequest, user: Any, now: datetime) -> Event:
+    return Event("login_failed", now, asked.actor, None if user is None else str(user.id), {"method": "password"})
+
+
+class RefreshGrant(msgspec.Struct, frozen=True):
+    """``grant_type=refresh_token``."""
+
+    refresh_token: str = ""
+
+
+async def refresh(asked: AuthRequest, accounts: Accounts, body: RefreshGrant) -> Reply:
+    """Carry a session on (TK2, TK3).
+
+    Raises:
+        AuthError: refresh_token_not_found, refresh_token_already_used (and the family of sessions has ended),
+            session_expired, user_banned; over_request_rate_limit.
+    """
+    if not body.refresh_token:
+        raise invalid("refresh_token required")
+    await accounts.spend(asked, "refresh")
+    now = accounts.now()
+    keys = accounts.refresh_keys()
+
+    async def carry_on(tx: Transaction) -> Any:
+        rotated = await rotate(tx, accounts.options, body.refresh_token, keys, asked.device, now)
+        if rotated.outcome == "reused":
+            details: dict[str, Detail] = {"session_id": str(rotated.session.id), "sessions": len(rotated.ended)}
+            event = Event("token_reuse_detected", now, asked.actor, str(rotated.session.user_id), details)
+            await accounts.audit(tx, event)
+        return rotated
+
+    rotated = await accounts.store.transact(carry_on)
+    match rotated.outcome:
+        case "unknown":
+            raise AuthError("refresh_token_not_found", "Invalid Refresh Token: Refresh Token Not Found")
+        case "expired":
+            accounts.trust.expire()
+            raise AuthError("session_expired", "Invalid Refresh Token: Session Expired")
+        case "reused":
+            accounts.trust.expire()
+            raise AuthError("refresh_token_already_used", "Invalid Refresh Token: Already Used")
+    session = rotated.session
+    await accounts.living(accounts.store, session.user_id)
+    opened = Opened(session.id, session.user_id, session.aal, tuple(session.amr), rotated.token)
+    return json_reply(await accounts.session_json(opened))
+
+
+async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: str) -> Reply:
+    """A code that came back through the browser, and the verifier that never left the app, for a session (RFC 7636).
+
+    Raises:
+        AuthError: validation_failed, flow_state_not_found, flow_state_expired, bad_code_verifier, user_banned.
+    """
+    if not code or not verifier:
+        raise invalid("both auth code and code verifier should be non-empty")
+    await accounts.spend(asked, "verify")
+    now = accounts.now()
+
+    async def end(tx: Transaction) -> tuple[Any, Opened | None]:
+        # The code is gone whatever comes next (ID4), so what is wrong is an outcome.
+        flow = await take_flow(tx, code)
+        if flow is None or flow.expires_at <= now or not fits(flow, verifier):
+            return flow, None
+        await accounts.living(tx, flow.user_id)
+        await tx.run(signed_in(flow.user_id, now))
+        opened = await open_session(
+            tx,
+            accounts.options,
+            user_id=flow.user_id,
+            method=flow.method,
+            provider=flow.provider,
+            device=asked.device,
+            now=now,
+        )
+        await accounts.audit(tx, login_event(asked, opened, now))
+        return flow, opened
+
+    flow, opened = await accounts.store.transact(end)
+    if flow is None:
+        raise AuthError("flow_state_not_found", "invalid flow state, no valid flow state found")
+    if opened is not None:
+        return json_reply(await accounts.session_json(opened, **accounts.opened_extra(flow)))
+    if flow.expires_at <= now:
+        raise AuthError("flow_state_expired", "invalid flow state, flow state has expired")
+    raise AuthError("bad_code_verifier", "code challenge does not match previously saved code verifier")
+
+
+class TokenBody(msgspec.Struct, frozen=True):
+    """Every grant's fields; ``grant_type`` in the query string says which are meant."""
+
+    email: str = ""
+    phone: str = ""
+    password: str = ""
+    refresh_token: str = ""
+    auth_code: str = ""
+    code_verifier: str = ""
+    provider: str = ""
+    id_token: str = ""
+    access_token: str = ""
+    nonce: str = ""
+
+
+async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Choose by ``grant_type``."""
+    body: TokenBody = asked.body
+    match asked.query.get("grant_type"):
+        case "password":
+            return await sign_in(asked, accounts, PasswordGrant(body.email, body.phone, body.password))
+        case "refresh_token":
+            return await refresh(asked, accounts, RefreshGrant(body.refresh_token))
+        case "pkce":
+            return await exchange(asked, accounts, body.auth_code, body.code_verifier)
+        case _:
+            raise invalid("unsupported_grant_type", hint="Use password, refresh_token or pkce.")
+
+
+ROUTES: Final = (
+    Route("POST", "token", "anyone", token, "Sign in, or carry a session on", TokenBody, query=("grant_type",)),
+)

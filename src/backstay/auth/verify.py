@@ -1,0 +1,274 @@
+"""``/verify``: whoever has a link or a code reads the mailbox that it was sent to.
+
+1. Each is good once, and a code is tried five times at most (TH6, ID4).
+2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
+   in, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very password.
+3. A link never lifts a session to aal2 (MF5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+from uuid import UUID, uuid4
+
+import msgspec
+import sqlalchemy as sa
+
+from backstay.audit import Event
+from backstay.auth.accounts import Accounts
+from backstay.auth.address import normal_email
+from backstay.auth.emailchange import confirm_change
+from backstay.auth.flow import prove_flow
+from backstay.auth.otp import Used, use_code, use_token
+from backstay.auth.redirect import allowed_redirect
+from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.session import Opened, end_all, open_session
+from backstay.auth.signin import login_event, signed_in
+from backstay.auth.tables import Identity, User
+from backstay.auth.user import user_by_email, user_by_id
+from backstay.db.store import Transaction
+from backstay.errors import BackstayError
+from backstay.response.reply import Reply
+from backstay.sql.query import query
+
+#: ``type`` of the request → the kinds of tokens that it may stand for.
+_KINDS: Final[dict[str, tuple[str, ...]]] = {
+    "signup": ("signup",),
+    "invite": ("invite",),
+    "magiclink": ("magiclink", "signup"),
+    "recovery": ("recovery",),
+    "email": ("magiclink", "signup", "recovery", "invite"),
+    "email_change": ("email_change_new", "email_change_current"),
+}
+
+_HALF: Final = "Confirmation link accepted. Please proceed to confirm link sent to the other email"
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """Body of ``POST /verify``: a code with its address, or a link's token."""
+
+    type: str = ""
+    token: str = ""
+    token_hash: str = ""
+    email: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a proof led to: a session, a code for the app that began it, or half of a change of address."""
+
+    used: Used | None = None
+    opened: Opened | None = None
+    code: str | None = None
+    half: bool = False
+
+
+@query
+def _confirm(id: UUID, now: datetime) -> sa.Executable:
+    mine = sa.update(User).where(User.id == id, User.email_confirmed_at.is_(None))
+    return mine.values(email_confirmed_at=now, updated_at=now).returning(User.id)
+
+
+@query
+def _drop_password(id: UUID) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(password_hash=None)
+
+
+@query
+def _drop_identities(user_id: UUID) -> sa.Executable:
+    return sa.delete(Identity).where(Identity.user_id == user_id, Identity.provider != "email")
+
+
+@query
+def set_metadata(id: UUID, user_metadata: dict[str, Any]) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(user_metadata=user_metadata)
+
+
+@query
+def _verify_identity(user_id: UUID, data: dict[str, Any], now: datetime) -> sa.Executable:
+    mine = sa.update(Identity).where(Identity.user_id == user_id, Identity.provider == "email")
+    return mine.values(data=data, updated_at=now, last_sign_in_at=now)
+
+
+async def verify_body(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Change a code, or a link's token, for a session.
+
+    Raises:
+        AuthError: otp_expired, for whatever is not good; validation_failed, user_banned; over_request_rate_limit.
+    """
+    outcome = await _verify(asked, accounts, asked.body)
+    if outcome.half:
+        return json_reply({"msg": _HALF, "code": "200"})
+    if outcome.opened is None:
+        raise _expired()
+    return json_reply(await accounts.session_json(outcome.opened))
+
+
+async def verify_link(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """What a link in a mail leads to: back to the app with the session in the fragment, or with a code in the query."""
+    if asked.method == "HEAD":
+        # Mail scanners look before their readers do: only GET uses a link up.
+        return Reply(200)
+    back = allowed_redirect(accounts.options, asked.redirect_to)
+    proof = Proof(
+        type=asked.query.get("type", ""),
+        token_hash=asked.query.get("token") or asked.query.get("token_hash", ""),
+    )
+    try:
+        outcome = await _verify(asked, accounts, proof)
+        if outcome.opened is None and outcome.code is None and not outcome.half:
+            raise _expired()
+    except BackstayError as error:
+        if error.status >= 500:
+            raise
+        kind = "access_denied" if error.status == 403 else "invalid_request"
+        return _see(back, {"error": kind, "error_code": error.code, "error_description": error.message})
+    if outcome.used is not None and outcome.used.redirect_to:
+        back = allowed_redirect(accounts.options, outcome.used.redirect_to)
+    if outcome.half:
+        return _see(back, {"message": _HALF, "sb": ""})
+    if outcome.code is not None:
+        mark = "&" if "?" in back else "?"
+        base, hash_, fragment = back.partition("#")
+        return _found(f"{base}{mark}code={quote(outcome.code)}{hash_}{fragment}")
+    assert outcome.opened is not None  # noqa: S101 - one of the three, see above
+    session = await accounts.session_json(outcome.opened)
+    told = ("access_token", "expires_at", "expires_in", "refresh_token", "token_type")
+    return _see(back, {**{name: str(session[name]) for name in told}, "sb": "", "type": proof.type})
+
+
+async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outcome:
+    if proof.phone:
+        raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
+    kinds = _KINDS.get(proof.type)
+    if kinds is None:
+        raise invalid("Verify requires a verification type", hint=f"One of {', '.join(_KINDS)}.")
+    token = proof.token_hash
+    if not token and not (proof.token and proof.email):
+        raise invalid("Verify requires a token_hash, or a token and an email")
+    email = None if token else normal_email(proof.email)
+    await accounts.spend(asked, "verify")
+    now = accounts.now()
+    verifying = _Verifying(asked, accounts, proof, kinds, email, now)
+    outcome = await accounts.store.transact(verifying.run)
+    accounts.posted()
+    accounts.trust.expire()
+    return outcome
+
+
+@dataclass(frozen=True, slots=True)
+class _Verifying:
+    """One proof at work, in its transaction."""
+
+    asked: AuthRequest
+    accounts: Accounts
+    proof: Proof
+    kinds: tuple[str, ...]
+    email: str | None
+    now: datetime
+
+    async def run(self, tx: Transaction) -> Outcome:
+        used = await self._use(tx)
+        # A wrong code is a try that counts: the transaction commits, and the refusal comes after it.
+        if used is None:
+            return Outcome()
+        user = await tx.one(user_by_id(used.user_id))
+        if user is None or (user.banned_until is not None and user.banned_until > self.now):
+            return Outcome()
+        accounts, asked, now = self.accounts, self.asked, self.now
+        if used.kind in ("email_change_current", "email_change_new"):
+            if not await confirm_change(tx, accounts, asked, user, used, now):
+                return Outcome(used, half=True)
+        elif user.email != used.address:
+            # It was sent to an address that the account no longer has.
+            return Outcome()
+        else:
+            await self._confirmed(tx, user, used)
+        if used.flow_state_id is not None:
+            method = "recovery" if used.kind == "recovery" else "magiclink"
+            return Outcome(used, code=await prove_flow(tx, used.flow_state_id, user_id=user.id, method=method, now=now))
+        await tx.run(signed_in(user.id, now))
+        opened = await open_session(tx, accounts.options, user_id=user.id, method="otp", device=asked.device, now=now)
+        await accounts.audit(tx, login_event(asked, opened, now))
+        return Outcome(used, opened)
+
+    async def _use(self, tx: Transaction) -> Used | None:
+        key, now, proof = self.accounts.otp_key, self.now, self.proof
+        if proof.token_hash:
+            for kind in self.kinds:
+                used = await use_token(tx, key, token=proof.token_hash, kind=kind, now=now)
+                if used is not None:
+                    return used
+            return None
+        assert self.email is not None  # noqa: S101 - a code comes with its address
+        user = await tx.one(user_by_email(self.email))
+        if user is None and self.proof.type == "email_change":
+            user = await tx.one(user_by_new_email(self.email))
+        for kind in self.kinds:
+            used = await use_code(
+                tx,
+                key,
+                user_id=uuid4() if user is None else user.id,
+                kind=kind,
+                address=self.email,
+                code=proof.token,
+                now=now,
+            )
+            if used is not None:
+                return used
+        return None
+
+    async def _confirmed(self, tx: Transaction, user: Any, used: Used) -> None:
+        now = self.now
+        # The owner reads mail: whatever locked the account's sign-in is over.
+        await self.accounts.throttle.recovered(tx, used.address)
+        if await tx.one(_confirm(user.id, now)) is None:
+            return
+        if used.kind != "signup":
+            await tx.run(_drop_password(user.id))
+            await tx.run(_drop_identities(user.id))
+            await end_all(tx, user.id, now)
+        metadata = {**user.user_metadata, "email_verified": True}
+        await tx.run(set_metadata(user.id, metadata))
+        await tx.run(_verify_identity(user.id, metadata, now))
+        if used.kind == "invite":
+            await self.accounts.audit(tx, Event("invite_accepted", now, self.asked.actor, str(user.id)))
+
+
+@query
+def user_by_new_email(email: str) -> sa.Executable:
+    """Who wants to change to this address; of several the one who asked last."""
+    found = sa.select(User).where(User.new_email == email, User.deleted_at.is_(None))
+    return found.order_by(User.email_change_sent_at.desc()).limit(sa.literal_column("1"))
+
+
+def _expired() -> AuthError:
+    return AuthError("otp_expired", "Token has expired or is invalid")
+
+
+def _see(back: str, told: dict[str, str]) -> Reply:
+    """Back to the app, with *told* in the fragment, which no server's log ever sees."""
+    return _found(f"{back.partition('#')[0]}#{urlencode(told)}")
+
+
+def _found(url: str) -> Reply:
+    return Reply(303, ((b"location", url.encode("ascii")),))
+
+
+ROUTES: Final = (
+    Route("POST", "verify", "anyone", verify_body, "Sign in with what a mail brought", Proof),
+    Route(
+        "GET",
+        "verify",
+        "anyone",
+        verify_link,
+        "What a link in a mail leads to",
+        query=("token", "token_hash", "type", "redirect_to"),
+        status=303,
+    ),
+)

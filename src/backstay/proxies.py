@@ -1,0 +1,66 @@
+"""The proxies in front of a server whose word about a client counts (TH7): a value that an operator sets."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from typing import Final, TypeAlias
+
+Address: TypeAlias = IPv4Address | IPv6Address
+Network: TypeAlias = IPv4Network | IPv6Network
+
+#: A longer way through trusted proxies than anybody has.
+MAX_HOPS: Final = 32
+#: A proxy on the same machine that connects by a Unix socket has no address to name it by.
+UNIX: Final = "unix"
+#: What all clients are counted as whose address is not known: one bucket, never none.
+UNKNOWN: Final = "unknown"
+
+_COUNT: Final = re.compile(r"[0-9]{1,2}")
+
+
+@dataclass(frozen=True, slots=True)
+class Proxies:
+    """The proxies whose word counts: so many in a row, or those in *networks*.
+
+    A *count* is right only where nobody can reach the server but through that many proxies.
+    """
+
+    count: int = 0
+    networks: tuple[Network, ...] = ()
+    #: Whether a peer without an address, at a Unix socket, is one of them.
+    unix: bool = False
+
+    @classmethod
+    def parse(cls, text: str) -> Proxies:
+        """Read a count, or addresses, networks and ``unix`` separated by commas.
+
+        >>> Proxies.parse("2").count, Proxies.parse("10.0.0.0/8, unix").unix
+        (2, True)
+        >>> str(Proxies()), str(Proxies.parse("unix,10.0.0.0/8"))
+        ('0', '10.0.0.0/8, unix')
+
+        Raises:
+            ValueError: for anything else, a network with host bits, and one that is the whole Internet.
+        """
+        text = text.strip()
+        if _COUNT.fullmatch(text):
+            if int(text) > MAX_HOPS:
+                raise ValueError("more proxies than anybody has")
+            return cls(count=int(text))
+        parts = [part.strip() for part in text.split(",")]
+        networks = tuple(ip_network(part) for part in parts if part != UNIX)
+        if any(network.prefixlen == 0 for network in networks):
+            raise ValueError("everybody would be a proxy")
+        return cls(networks=networks, unix=UNIX in parts)
+
+    def __str__(self) -> str:
+        """As it is written in the setting."""
+        return ", ".join([*map(str, self.networks), *([UNIX] if self.unix else [])]) or str(self.count)
+
+    def trusts(self, hop: Address | None) -> bool:
+        """Whether *hop* is one of *networks*; ``None`` is a peer without an address."""
+        if hop is None:
+            return self.unix
+        return any(hop in network for network in self.networks)

@@ -1,0 +1,140 @@
+"""Sessions: carried on, copied, ended, and believed no longer than they should be."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from backstay.auth.signing import revoke_key, rotate_keys
+from tests.accounts.house import KEYRING, House
+
+
+def test_a_refresh_token_is_used_once(house: House) -> None:
+    """Each refresh gives a new pair; the session stays the same."""
+    first = house.sign_up()
+    second = house.refresh(first["refresh_token"]).json
+    third = house.refresh(second["refresh_token"]).json
+    assert 3 == len({session["refresh_token"] for session in (first, second, third)})
+    assert 200 == house.get("user", as_=third).status
+
+
+def test_parallel_refreshes_converge(house: House) -> None:
+    """Fifty tabs wake up at once: all get the same successor, and nobody is signed out (TK3)."""
+    session = house.sign_up()
+
+    async def all_at_once() -> list[Any]:
+        body = {"refresh_token": session["refresh_token"]}
+        path = "token?grant_type=refresh_token"
+        return await asyncio.gather(*(house.sending("POST", path, body) for _ in range(50)))
+
+    replies = house.run(all_at_once())
+    assert {200} == {reply.status for reply in replies}
+    successors = {reply.json["refresh_token"] for reply in replies}
+    assert 1 == len(successors)
+    assert 200 == house.refresh(successors.pop()).status
+
+
+def test_a_copied_token_ends_the_family(house: House) -> None:
+    """After the interval a superseded token means a thief: thief and owner are signed out, and it commits (TK2)."""
+    first = house.sign_up()
+    second = house.refresh(first["refresh_token"]).json
+    third = house.refresh(second["refresh_token"]).json
+    house.clock.turn(seconds=11)
+    replayed = house.refresh(first["refresh_token"])
+    assert (400, "refresh_token_already_used") == (replayed.status, replayed.json["code"])
+    assert (400, "refresh_token_not_found") == (
+        (dead := house.refresh(third["refresh_token"])).status,
+        dead.json["code"],
+    )
+    assert 401 == house.rest("GET", "secrets", as_=third).status
+    assert 403 == house.get("user", as_=third).status
+
+
+def test_a_lost_answer_is_forgiven(house: House) -> None:
+    """The parent of an unused token may come again within a minute (TK2)."""
+    first = house.sign_up()
+    second = house.refresh(first["refresh_token"]).json
+    house.clock.turn(seconds=50)
+    assert second["refresh_token"] == house.refresh(first["refresh_token"]).json["refresh_token"]
+    house.clock.turn(seconds=11)
+    assert 400 == house.refresh(first["refresh_token"]).status
+    assert 400 == house.refresh(second["refresh_token"]).status
+
+
+@pytest.mark.parametrize(("days", "status"), [({"days": 6}, 200), ({"days": 7, "seconds": 1}, 400)])
+def test_an_unused_session_ends(house: House, days: dict[str, float], status: int) -> None:
+    """After seven days without a refresh (TK1)."""
+    session = house.sign_up()
+    house.clock.turn(**days)
+    assert status == house.refresh(session["refresh_token"]).status
+
+
+def test_a_session_ends_in_the_end(house: House) -> None:
+    """After thirty days, however often it was refreshed (TK1)."""
+    session = house.sign_up()
+    for _ in range(5):
+        house.clock.turn(days=5, hours=23)
+        session = house.refresh(session["refresh_token"]).json
+    house.clock.turn(days=1)
+    over = house.refresh(session["refresh_token"])
+    assert (400, "session_expired") == (over.status, over.json["code"])
+
+
+@pytest.mark.parametrize(
+    ("scope", "here", "there"), [("global", 403, 403), ("local", 403, 200), ("others", 200, 403), ("", 400, 0)]
+)
+def test_sign_out(house: House, scope: str, here: int, there: int) -> None:
+    """This session, the others, or all; on the data plane from the next request on (TK4, TK5)."""
+    one, other = house.sign_up(), house.sign_in()
+    reply = house.post(f"logout?scope={scope}", as_=one)
+    if here == 400:
+        assert (400, "validation_failed") == (reply.status, reply.json["code"])
+        return
+    assert (204, b"") == (reply.status, reply.body)
+    for session, status in ((one, here), (other, there)):
+        assert status == house.get("user", as_=session).status
+        assert (200 if status == 200 else 401) == house.rest("GET", "secrets", as_=session).status
+        assert (200 if status == 200 else 400) == house.refresh(session["refresh_token"]).status
+
+
+def test_keys_rotate_without_losing_a_session(house: House) -> None:
+    """Old tokens stay good after a rotation; after their key's revocation they do not, and refreshing mends it (TK7)."""
+    old = house.sign_up()
+    kids = [key["kid"] for key in house.get(".well-known/jwks.json").json["keys"]]
+    now = house.clock()
+    house.run(house.store.transact(lambda tx: rotate_keys(tx, KEYRING, now)))
+    house.office.trust.expire()
+    assert 200 == house.rest("GET", "secrets", as_=old).status
+    new = house.refresh(old["refresh_token"]).json
+    listed = [key["kid"] for key in house.get(".well-known/jwks.json").json["keys"]]
+    assert (3, set(kids) <= set(listed)) == (len(listed), True)
+    current = house.office.trust.keys.kid
+    first = next(kid for kid in kids if kid != current)
+    assert house.run(house.store.transact(lambda tx: revoke_key(tx, first, now)))
+    house.office.trust.expire()
+    assert 401 == house.rest("GET", "secrets", as_=old).status
+    assert 200 == house.rest("GET", "secrets", as_=new).status
+    assert not house.run(house.store.transact(lambda tx: revoke_key(tx, current, now)))
+
+
+def test_another_worker_sees_a_revocation_within_a_second(house: House) -> None:
+    """Its own look at the epoch is never older (TK5)."""
+    from backstay.auth.trust import FRESH_SECONDS, Trust
+
+    session = house.sign_up()
+    elapsed = [0.0]
+    adopted: list[Any] = []
+    other = Trust(house.store, KEYRING, adopted.append, timer=lambda: elapsed[0], now=house.clock)
+    house.run(other.refresh())
+    principal = house.app._kernel._authenticate({b"authorization": b"Bearer " + session["access_token"].encode()})
+    assert principal == other.admit(principal)
+    house.post("logout", as_=session)
+    assert not other.is_stale
+    elapsed[0] = FRESH_SECONDS + 0.01
+    assert other.is_stale
+    house.run(other.refresh())
+    with pytest.raises(Exception, match="not valid"):
+        other.admit(principal)
+    assert 2 == len(adopted[-1])

@@ -1,0 +1,5 @@
+"""Async tests run on asyncio, the only loop that Backstay runs on."""
+
+from tests.adapters.smtp.server import certificate
+
+__all__ = ["certificate"]

@@ -1,0 +1,138 @@
+"""Anchors stand in a file beside the database, and nobody forges one."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from backstay.audit import Anchors, AuditKeys, Verdict, verify
+from backstay.audit.read import head
+from backstay.db.store import Store
+from backstay.errors import ConfigError
+from tests.audit.chains import AT, KEYS, event, filled, write
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = AT
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def anchors(folder: Path, clock: Clock | None = None, keys: AuditKeys = KEYS) -> Anchors:
+    return Anchors(folder / ".backstay" / "audit-anchor", keys, now=clock or Clock())
+
+
+def test_no_file_is_no_anchor(tmp_path: Path) -> None:
+    """A log begins without one."""
+    assert [] == anchors(tmp_path).read()
+
+
+async def test_an_anchor_is_the_end_of_the_chain(store: Store, tmp_path: Path) -> None:
+    """AU2: what `verify` is given later; the file is its owner's only."""
+    kept = anchors(tmp_path)
+    assert None is await kept.drop(store)
+    await filled(store, 3)
+    dropped = await kept.drop(store)
+    end = await store.one(head())
+    assert dropped is not None
+    assert (3, end.hash, AT) == (dropped.seq, dropped.hash, dropped.at)
+    await write(store, event())
+    await kept.drop(store)
+    assert [3, 4] == [anchor.seq for anchor in kept.read()]
+    assert Verdict(4) == await verify(store, KEYS, kept.read())
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (kept.path, kept.path.parent)]
+    assert [0o600, 0o700] == modes
+
+
+async def test_anchors_are_due_by_rows_and_by_time(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every so many rows, and after an hour for fewer; never twice for the same end."""
+    monkeypatch.setattr("backstay.audit.anchor.EVERY_ROWS", 3)
+    clock = Clock()
+    kept = anchors(tmp_path, clock)
+    assert None is await kept.keep(store)
+    due = []
+    for count in (1, 2, 3):
+        await filled(store, count)
+        due.append(await kept.keep(store))
+    assert [1, None, 6] == [anchor and anchor.seq for anchor in due]
+    await write(store, event())
+    clock.now += timedelta(hours=1)
+    assert [7, None] == [(found := await kept.keep(store)) and found.seq, await kept.keep(store)]
+    clock.now += timedelta(days=1)
+    assert None is await kept.keep(store)
+
+
+async def test_a_failure_is_logged_and_tried_again(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """DU6: a folder that cannot be written ends neither the loop nor the app."""
+    await filled(store, 1)
+    (tmp_path / ".backstay").write_text("in the way")
+    rounds: list[float] = []
+
+    async def wait(seconds: float) -> Any:
+        rounds.append(seconds)
+        if len(rounds) == 1:
+            (tmp_path / ".backstay").unlink()
+        else:
+            raise KeyboardInterrupt
+
+    kept = anchors(tmp_path)
+    with pytest.raises(KeyboardInterrupt):
+        await kept.run(store, wait)
+    assert ([60.0, 60.0], [1]) == (rounds, [anchor.seq for anchor in kept.read()])
+    assert 1 == caplog.text.count("no audit anchor could be written")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seq": 2}, "a line 1 that was not made with the keys"),
+        ({"hash": "00" * 32}, "a line 1 that was not made with the keys"),
+        ({"at": "2026-11-20T00:00:00+00:00"}, "a line 1 that was not made with the keys"),
+        ({"key_id": "k9"}, "a line 1 that was not made with the keys"),
+        ({"mac": "00" * 32}, "a line 1 that was not made with the keys"),
+        ({"mac": None}, "a line 1 that is no anchor"),
+        ({"hash": "xyz"}, "a line 1 that is no anchor"),
+        ({"seq": []}, "a line 1 that is no anchor"),
+    ],
+)
+async def test_a_forged_line_is_named(store: Store, tmp_path: Path, change: dict[str, Any], words: str) -> None:
+    """AU2: who writes to the file without the key makes it invalid, not different."""
+    await filled(store, 3)
+    kept = anchors(tmp_path)
+    await kept.drop(store)
+    kept.path.write_text(json.dumps({**json.loads(kept.path.read_text()), **change}) + "\n")
+    with pytest.raises(ConfigError, match=words) as caught:
+        kept.read()
+    assert "BST-E511" == caught.value.code
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
+    """Half a line, as after a full disk."""
+    kept = anchors(tmp_path)
+    kept.write(1, b"1" * 32)
+    with kept.path.open("a") as file:
+        file.write('{"seq": 2, "ha')
+    with pytest.raises(ConfigError, match="a line 2 that is no anchor"):
+        kept.read()
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    """FI9: nobody has the app append to another file."""
+    kept = anchors(tmp_path)
+    kept.path.parent.mkdir()
+    (tmp_path / "other").write_text("")
+    kept.path.symlink_to(tmp_path / "other")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        kept.write(1, b"1" * 32)
+    assert "" == (tmp_path / "other").read_text()

@@ -1,0 +1,12 @@
+"""Async tests run on asyncio, the only loop that Backstay runs on."""
+
+import pytest
+
+from tests.stores import store, store_url
+
+__all__ = ["store", "store_url"]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
