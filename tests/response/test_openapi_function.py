@@ -103,7 +103,7 @@ def test_optional_arguments_in_a_query_string() -> None:
 
 def test_nothing_is_204() -> None:
     """A function that returns nothing has no body to describe."""
-    assert ["204", "default"] == list(described(zoo.wave)[0]["post"]["responses"])
+    assert ["204", "400", "401", "404", "default"] == list(described(zoo.wave)[0]["post"]["responses"])
 
 
 def test_rows_that_the_caller_may_not_read_are_not_described() -> None:

@@ -75,6 +75,8 @@ def error_schema() -> Json:
 #: What a refusal with this status means.
 _REFUSALS: Final[dict[int, str]] = {
     400: "The request, or a value in it, is malformed, or names what does not exist.",
+    401: "The credentials are not valid, or whoever shows none may not do this: sign in.",
+    403: "No policy lets this caller do this.",
     404: "There is no such table or row, or none that the caller may see.",
     406: "There is not exactly one row for one object, or the representation is not offered.",
     409: "A constraint refuses it, or the same `Idempotency-Key` is still at work.",
@@ -101,7 +103,8 @@ def codes_of(status: int) -> list[str]:
     (['BST412'], ['BST409', '23503', '23505'])
     """
     named = {**STATUS, **{code: found for code, found in SQLSTATE_STATUS.items() if len(code) == 5}}
-    return [code for code, found in named.items() if found == status]
+    # A policy's refusal of somebody who has shown no credentials asks for them (``http/problem.py``).
+    return [code for code, found in named.items() if found == status or (status, code) == (401, "42501")]
 
 
 def _error_response(description: str) -> Json:
@@ -115,8 +118,8 @@ def _error_response(description: str) -> Json:
 
 
 def refused(*statuses: int) -> Json:
-    """The part of ``responses`` that every operation has, and the *statuses* that a client of this one tells apart."""
-    named = {str(status): reference("responses", f"error.{status}") for status in statuses}
+    """The part of ``responses`` that every operation has, with the *statuses* that this one has besides 400 and 401."""
+    named = {str(status): reference("responses", f"error.{status}") for status in (400, 401, *statuses)}
     return {**named, "default": reference("responses", "error")}
 
 

@@ -39,7 +39,7 @@ def batch_path(about: About) -> Json:
                 "200": success(
                     "What each operation answered, in their order.", (), {"application/json": {"schema": results}}
                 ),
-                **refused(400, 404, 409, 412, 413, 422),
+                **refused(403, 404, 409, 412, 413, 422),
             },
         }
     }

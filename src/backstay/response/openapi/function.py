@@ -104,7 +104,7 @@ def _with_default(schema: Json, parameter: Parameter) -> Json:
 
 def _responses(function: Function, rows: Shown | None, about: About) -> tuple[Json, dict[str, Json]]:
     if function.result == "void":
-        return {"204": success("Done."), **refused()}, {}
+        return {"204": success("Done."), **refused(404)}, {}
     headers = ("Content-Range", "Preference-Applied")
     if function.model is not None:
         row = rows.row if rows is not None else {"type": "object"}
@@ -114,11 +114,11 @@ def _responses(function: Function, rows: Shown | None, about: About) -> tuple[Js
             content = {"application/json": {"schema": {"anyOf": [row, {"type": "null"}]}}}
         return {
             "200": success("What it returned, as far as the caller may read it.", headers, content),
-            **refused(),
+            **refused(404),
         }, {}
     (schema,), components = _schemas([function.result_type], "result")
     content = {"application/json": {"schema": schema}}
-    return {"200": success("What it returned.", headers, content), **refused()}, components
+    return {"200": success("What it returned.", headers, content), **refused(404)}, components
 
 
 def _schemas(types: list[Any], way: Way) -> tuple[list[Json], dict[str, Json]]:

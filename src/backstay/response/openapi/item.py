@@ -54,7 +54,7 @@ def item_path(shown: Shown, about: About) -> Json:
                 "200": row,
                 "201": success("The new row, with `return=representation`.", headers, content),
                 "204": done,
-                **refused(404, 409, 412),
+                **refused(403, 404, 409, 412),
             },
         }
     if shown.update:
@@ -62,12 +62,12 @@ def item_path(shown: Shown, about: About) -> Json:
             operation(shown, "updateOne", f"Update one of {name}", judged, references("select", "preferUpdate")), about
         ) | {
             "requestBody": body_of(reference("schemas", f"{shown.name}.update")),
-            "responses": {"200": row, "204": done, **refused(404, 409, 412)},
+            "responses": {"200": row, "204": done, **refused(403, 404, 409, 412)},
         }
     if shown.delete:
         found["delete"] = writing(
             operation(shown, "deleteOne", f"Delete one of {name}", judged, references("select", "preferDelete")), about
-        ) | {"responses": {"200": row, "204": done, **refused(404, 409, 412)}}
+        ) | {"responses": {"200": row, "204": done, **refused(403, 404, 409, 412)}}
     return found
 
 

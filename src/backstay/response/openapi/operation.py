@@ -92,7 +92,7 @@ def _create(shown: Shown, content: Json, about: About) -> Json:
         "responses": {
             **({"200": merged} if merges else {}),
             "201": success("Created. There is a body with `return=representation` only.", headers, content),
-            **refused(409, 412, 422),
+            **refused(403, 409, 412, 422),
         },
     }
 
@@ -122,7 +122,7 @@ def _replace(shown: Shown, content: Json, about: About) -> Json:
             "200": success("The changed row, with `return=representation`.", headers, content),
             "201": success("The new row, with `return=representation`.", headers, content),
             "204": success("Done.", headers[1:]),
-            **refused(409, 412, 422),
+            **refused(403, 409, 412, 422),
         },
     }
 
@@ -156,4 +156,8 @@ def _delete(shown: Shown, filters: list[str], content: Json, about: About) -> Js
 
 def _written(represented: str, content: Json) -> Json:
     headers = ("Content-Range", "Preference-Applied")
-    return {"200": success(represented, headers, content), "204": success("Done.", headers), **refused(409, 412, 422)}
+    return {
+        "200": success(represented, headers, content),
+        "204": success("Done.", headers),
+        **refused(403, 409, 412, 422),
+    }
