@@ -64,6 +64,9 @@ def environment(database: str) -> dict[str, str]:
         "BACKSTAY_DATABASE": database,
         "BACKSTAY_JWT_SECRET": SECRETS["signing_key"],
         "BACKSTAY_ENCRYPTION_KEYS": f"k1:{SECRETS['encryption_key']}",
+        "BACKSTAY_MAIL_FROM": "post@example.org",
+        # Nobody listens there: what is said about letters that cannot be sent is looked at too.
+        "BACKSTAY_SMTP_URL": f"smtp://mailer:{SECRETS['smtp_password']}@127.0.0.1:1",
     }
 
 

@@ -14,6 +14,7 @@ from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from backstay.cli.server import run, stop_means_success, take_address
+from backstay.crypt import own_keyring
 from backstay.errors import ConfigError
 from backstay.secret import own_secret
 from backstay.settings import Settings
@@ -31,6 +32,7 @@ def main() -> None:
         take_address(ask.host, ask.port)
         ask.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         secret = own_secret(ask.data)
+        own_keyring(ask.data)
     except ConfigError as fault:
         other = ask.port + 1 if ask.port < 65535 else 8000
         way_out = f"Choose another port: make demo PORT={other}" if fault.code == "BST-E413" else fault.hint
@@ -39,6 +41,8 @@ def main() -> None:
     os.environ |= {
         "BACKSTAY_DATABASE": f"sqlite:///{(ask.data / 'chirp.db').resolve()}",
         "BACKSTAY_JWT_SECRET": secret,
+        "BACKSTAY_ENCRYPTION_KEYS_FILE": str(ask.data / "encryption_keys"),
+        "BACKSTAY_AUDIT_ANCHOR": str(ask.data / "audit-anchor"),
         "BACKSTAY_HOST": ask.host,
         "BACKSTAY_PORT": str(ask.port),
     }
@@ -76,14 +80,18 @@ export BACKSTAY_USER_TOKEN={_token(secret, "authenticated", str(first["id"]))}
 # BACKSTAY_USER_TOKEN is {first["handle"]}; this one is {second["handle"]}:
 export BACKSTAY_OTHER_TOKEN={_token(secret, "authenticated", str(second["id"]))}
 
-# Three calls to try. The newest public posts, with their authors:
+# Calls to try. The newest public posts, with their authors:
 curl {posts}?select=body,author:author_id(handle)&order=created_at.desc&limit=3" {key}
 # A post of {first["handle"]}'s own:
 curl {posts}?select=id,body,created_at" {user} -H "Prefer: return=representation" \\
   -d '{{"author_id": "{first["id"]}", "body": "Hello from curl"}}'
 # What the policy own_posts refuses, a post in {second["handle"]}'s name:
 curl {posts}" {user} -d '{{"author_id": "{second["id"]}", "body": "Not me"}}'
+# Sign up; the answer has an access token, and with that rpc/join makes a profile and posts are your own:
+curl "$BACKSTAY_URL/auth/v1/signup" {key} -H "Content-Type: application/json" \\
+  -d '{{"email": "you@example.org", "password": "a long passphrase of yours"}}'
 
+# Mail that would be sent: {url}/_mail/
 # The API's description: {url}/openapi.json. Ctrl-C stops chirp; its data stays.
 """
 

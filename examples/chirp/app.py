@@ -152,6 +152,14 @@ def like_what_one_reads(me: Me) -> Any:
 
 
 @function(to="authenticated")
+async def join(db: AsyncSession, me: Me, handle: str, name: str) -> Profile:
+    """Take a handle: the account's profile, which others see and posts belong to."""
+    profile = Profile(id=me.id, handle=handle, name=name, email=me.claim("email") or None)
+    db.add(profile)
+    return profile
+
+
+@function(to="authenticated")
 async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
     """Follow the person with this handle; following twice is following once."""
     followee = await db.scalar(select(Profile.id).where(Profile.handle == handle))
@@ -191,5 +199,6 @@ app = Backstay(
         own_likes,
         like_what_one_reads,
     ],
-    functions=[follow, unfollow, timeline],
+    functions=[join, follow, unfollow, timeline],
+    title="Chirp",
 )

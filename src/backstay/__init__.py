@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, Searchable, function
+    from backstay.catalog.encrypted import Encrypted
+    from backstay.catalog.html import Html
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
@@ -20,8 +22,10 @@ __all__ = [
     "Backstay",
     "BackstayError",
     "ConfigError",
+    "Encrypted",
     "Forbidden",
     "Function",
+    "Html",
     "Me",
     "Model",
     "Policy",
@@ -41,8 +45,10 @@ _HOMES = {
     "Backstay": "backstay.app",
     "BackstayError": "backstay.errors",
     "ConfigError": "backstay.errors",
+    "Encrypted": "backstay.catalog.encrypted",
     "Forbidden": "backstay.errors",
     "Function": "backstay.catalog",
+    "Html": "backstay.catalog.html",
     "Me": "backstay.policy",
     "Model": "backstay.catalog.model",
     "Policy": "backstay.policy",

@@ -31,7 +31,9 @@ from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
 from backstay.auth.token import TokenVerifier
+from backstay.auth.vaults import VAULTS
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
+from backstay.catalog.instances import KEYRING
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
 from backstay.crypt import Keyring
@@ -49,8 +51,10 @@ from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
+from backstay.pipeline.keysinuse import note_keys
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
+from backstay.upkeep import Rotation, reclean, rotate
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -104,6 +108,8 @@ class Backstay:
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
+        for finding in self._catalog.findings:
+            _LOG.warning("%s", finding)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)
         self._reflection: _Reflection | None = None
@@ -113,6 +119,8 @@ class Backstay:
         self._starting = asyncio.Lock()
         self._kernel: Kernel | None = None
         self._database: Database | None = None
+        #: What values are sealed with, where there is anything to seal.
+        self._keyring: Keyring | None = None
         self._office: Office | None = None
         self._anchoring: asyncio.Task[None] | None = None
         self._deliverer: Deliverer | None = None
@@ -188,6 +196,33 @@ class Backstay:
         async with self.started(), self.database.session(read_only=read_only) as session:
             yield session
 
+    async def rotate_encryption(self) -> Rotation:
+        """Encrypt every value with the newest key, so that older ones may be dropped; see `Rotation`.
+
+        It works in batches beside the app's other writers, and may be stopped and begun again.  Run it when every
+        process of the app has the newest key.
+        """
+        async with self.started():
+            keyring, accounts = self._keyring, self._office is not None
+            if keyring is None:
+                return Rotation(0)
+            return await rotate(
+                self.database,
+                sql_dialect(self.database.name),
+                self._catalog,
+                keyring,
+                vaults=VAULTS if accounts else (),
+                audited=accounts,
+            )
+
+    async def reclean_html(self) -> int:
+        """Clean every text of HTML again, after the list of what is kept has changed; the number of rows that did.
+
+        It works in batches beside the app's other writers, and may be stopped and begun again.
+        """
+        async with self.started():
+            return await reclean(self.database, self._catalog)
+
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Backstay]:
         """Open the app for a block of code (a script, a test); a server does it by itself."""
@@ -237,6 +272,9 @@ class Backstay:
                 if self._reflection is None:
                     await database.create_tables(self.metadata)
                     await database.create_tables(idempotency.TABLES)
+                    if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
+                        self._keyring = settings.encryption_keys
+                        await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
                 self._database = database
                 self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
@@ -249,6 +287,14 @@ class Backstay:
                 raise
 
     def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
+        if self._catalog.seals:
+            if settings.encryption_keys is None:
+                raise ConfigError(
+                    "BST-E502",
+                    "There are encrypted columns, and no BACKSTAY_ENCRYPTION_KEYS",
+                    hint='Make a key with: echo "$(date +%Y-%m):$(openssl rand -hex 32)"',
+                )
+            self.metadata.info[KEYRING] = settings.encryption_keys
         budget = settings.statement_timeout
         database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
         dialect = sql_dialect(database.name)
@@ -258,6 +304,9 @@ class Backstay:
             dialect,
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
+            keyring=settings.encryption_keys,
         )
         return database, [surface]
 
@@ -369,6 +418,7 @@ class Backstay:
             cors=CorsPolicy(settings.cors_origins),
             guard=None if office is None else office.trust,
             beside=beside,
+            tls=settings.address.startswith("https://"),
             access_log=settings.access_log,
             health=health_of({"mail": self._mail_fault}),
         )
@@ -398,10 +448,13 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_rows=reflection.max_rows,
             max_export_rows=settings.max_export_rows,
             max_offset=None,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,
             tells_nulls=not is_file,
+            stands_in=True,
             routines=routines_of(facts, catalog),
         )
         for catalog in catalogs

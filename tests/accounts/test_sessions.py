@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from backstay.auth.signing import revoke_key, rotate_keys
 from tests.accounts.house import KEYRING, House
+from tests.accounts.test_mails import claims
 
 
 def test_a_refresh_token_is_used_once(house: House) -> None:
@@ -97,6 +99,22 @@ def test_sign_out(house: House, scope: str, here: int, there: int) -> None:
         assert status == house.get("user", as_=session).status
         assert (200 if status == 200 else 401) == house.rest("GET", "secrets", as_=session).status
         assert (200 if status == 200 else 400) == house.refresh(session["refresh_token"]).status
+
+
+def test_what_is_over_is_swept(house: House) -> None:
+    """Ended sessions and codes leave nothing behind; those that go on stay."""
+    from backstay.auth.session import sessions_of
+    from backstay.auth.tending import sweep
+
+    old = house.sign_up()
+    house.post("recover", {"email": "ann@example.org"})
+    house.clock.turn(days=29, hours=23)
+    new = house.sign_in()
+    house.clock.turn(hours=2)
+    house.run(sweep(house.office.accounts))
+    left = house.run(house.store.all(sessions_of(UUID(old["user"]["id"]))))
+    assert [claims(new)["session_id"]] == [str(row.id) for row in left]
+    assert 200 == house.refresh(new["refresh_token"]).status
 
 
 def test_keys_rotate_without_losing_a_session(house: House) -> None:

@@ -32,7 +32,9 @@ class Run:
 def run(request: pytest.FixtureRequest, language: str, tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp(f"documented-{language}-{request.param}")
     command = ["node", "documented.mjs"] if language == "javascript" else [sys.executable, "documented.py"]
-    with new_database(request.param, folder) as database:
+    with new_database(request.param, folder) as database, pytest.MonkeyPatch.context() as environment:
+        # What `rollback()` needs, as the reference says.
+        environment.setenv("BACKSTAY_TX_END", "commit-allow-override")
         asyncio.run(plant(database))
         with serving(database, folder / "server.log", app="tests.clients.harbour_app:app") as harbour:
             facts = json.dumps({"url": harbour.url, "anonKey": token("anon")})

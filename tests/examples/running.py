@@ -121,7 +121,14 @@ def stop(process: subprocess.Popen[str]) -> int:
 
 
 def _environment(database: str) -> dict[str, str]:
-    return {**os.environ, "BACKSTAY_DATABASE": database, "BACKSTAY_JWT_SECRET": SECRET}
+    return {
+        **os.environ,
+        "BACKSTAY_DATABASE": database,
+        "BACKSTAY_JWT_SECRET": SECRET,
+        "BACKSTAY_ENCRYPTION_KEYS": f"tests:{'0123456789abcdef' * 4}",
+        # Beside no other app's: each run has a database, and so a log, of its own.
+        "BACKSTAY_AUDIT_ANCHOR": os.devnull,
+    }
 
 
 def plant(database: str) -> None:

@@ -282,7 +282,7 @@ def test_a_taken_port_names_a_way_out(tmp_path: Path) -> None:
 
 
 def test_printed_calls_do_what_they_say(tmp_path: Path) -> None:
-    """The three curl calls of the greeting, run by a shell, read, write and are refused."""
+    """The curl calls of the greeting, run by a shell, read, write, are refused and sign up."""
     port = free_port()
     process = _start(tmp_path / "data", port)
     try:
@@ -299,7 +299,37 @@ def test_printed_calls_do_what_they_say(tmp_path: Path) -> None:
         answers = [json.loads(line) for line in done.stdout.splitlines() if line]
     finally:
         assert 0 == stop(process)
-    newest, written, refused = answers
+    newest, written, refused, session = answers
     assert [PUBLIC[-1 - n]["body"] for n in range(3)] == [row["body"] for row in newest]
     assert ["Hello from curl"] == [row["body"] for row in written]
     assert "42501" == refused["code"]
+    assert ("you@example.org", "bearer") == (session["user"]["email"], session["token_type"])
+
+
+def test_people_sign_up_and_in(anon: httpx.Client, url: str) -> None:
+    """An account, its profile, a post in its own name, and a session after signing in again."""
+    person = {"email": f"zoe{time.time_ns()}@example.org", "password": "a long passphrase of hers"}
+    auth = httpx.Client(base_url=f"{url}/auth/v1", headers={"apikey": token("anon")})
+    session = auth.post("/signup", json=person).json()
+    bearer = {"Authorization": f"Bearer {session['access_token']}"}
+    handle = f"zoe_{session['user']['id'][:8]}"
+    joined = anon.post("/rpc/join?select=id,email", json={"handle": handle, "name": "Zoë"}, headers=bearer)
+    assert (200, session["user"]["id"], person["email"]) == (
+        joined.status_code,
+        joined.json()["id"],
+        joined.json()["email"],
+    )
+    post = {"author_id": session["user"]["id"], "body": "First words"}
+    assert 201 == anon.post("/posts", json=post, headers=bearer).status_code
+    taken = anon.post("/rpc/join", json={"handle": handle, "name": "Zoë"}, headers=bearer)
+    assert (409, "23505") == _refused(taken)
+    again = auth.post("/token?grant_type=password", json=person).json()
+    assert 204 == auth.post("/logout?scope=local", headers=bearer).status_code
+    assert 401 == anon.get("/posts?limit=1", headers=bearer).status_code
+    bearer = {"Authorization": f"Bearer {again['access_token']}"}
+    assert ["First words"] == [
+        row["body"] for row in anon.get(f"/posts?author_id=eq.{post['author_id']}", headers=bearer).json()
+    ]
+    for row in anon.get(f"/posts?author_id=eq.{post['author_id']}&select=id", headers=bearer).json():
+        anon.delete(f"/posts?id=eq.{row['id']}", headers=bearer)
+    auth.close()

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.api import Api, opened, quick_folder
+from tests.http.clinic_app import WARDS, clinic
 from tests.http.desk_app import DESK, desk
 from tests.http.library_app import ROWS as BOOKS
 from tests.http.library_app import library as make_library
@@ -53,3 +54,15 @@ def opened_library(request: pytest.FixtureRequest) -> Iterator[Api]:
 def library(opened_library: Api) -> Api:
     """The library with its first rows, on SQLite and on PostgreSQL."""
     return opened_library.clean()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def opened_clinic(request: pytest.FixtureRequest) -> Iterator[Api]:
+    with quick_folder() as folder, opened(request.param, folder, clinic, WARDS, "clinic") as api:
+        yield api
+
+
+@pytest.fixture
+def ward(opened_clinic: Api) -> Api:
+    """The clinic without people, on SQLite and on PostgreSQL."""
+    return opened_clinic.clean()

@@ -119,7 +119,7 @@ def test_failure_leaves_nothing(api: Api) -> None:
     ],
 )
 def test_refusals(api: Api, method: str, path: str, body: Any, status: int, code: str) -> None:
-    """A function that is not there, not for the caller, or not called right."""
+    """SQ6: a function that is not there, not for the caller, or not called right, by name or by type."""
     reply = api.send(method, path) if body is None else api._write(method, path, body, {})
     assert (status, code) == (reply.status, reply.code), reply.body
 

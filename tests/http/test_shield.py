@@ -77,3 +77,11 @@ async def test_connection_stays_out_of_http2() -> None:
     app = Client(Kernel(plane, lambda headers: ANONYMOUS, teapot))
     assert "close" == (await app.ask("GET", "/rest/v1/a")).one("connection")
     assert (await app.ask("GET", "/rest/v1/a", http_version="2")).one("connection") is None
+
+
+@pytest.mark.parametrize("url", ["/rest/v1/posts", "/health", "/pot"])
+async def test_behind_a_proxy_that_ends_tls(url: str) -> None:
+    """The operator's word makes it https, whatever the hop to the server is (WB4)."""
+    app = Client(Kernel(Plane(Reply(200)), lambda headers: ANONYMOUS, teapot, tls=True))
+    answer = await app.ask("GET", url)
+    assert answer.one("strict-transport-security") is not None

@@ -156,7 +156,7 @@ def test_search() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_preferences_are_those_that_the_parser_knows(kind: str) -> None:
     """What the pattern of ``Prefer`` takes the server understands, each of its choices."""
-    parameter = described(about=About(zones=True))["components"]["parameters"][kind]
+    parameter = described(about=About(zones=True, ends=True))["components"]["parameters"][kind]
     pattern = re.compile(parameter["schema"]["pattern"])
     told = re.findall(r"`([a-z-]+)=([^`]+)`:", parameter["description"])
     free = {"timezone": "Europe/Oslo", "max-affected": "3"}
@@ -172,9 +172,11 @@ def test_preferences_are_those_that_the_parser_knows(kind: str) -> None:
 
 def test_only_what_the_database_can_is_offered() -> None:
     """A time zone where there are several, a key against repetition where there is a table for it."""
-    plain, able = described(about=About(keeps_keys=False)), described(about=About(zones=True))
+    plain, able = described(about=About(keeps_keys=False)), described(about=About(zones=True, ends=True))
     assert "timezone" not in json.dumps(plain["components"]["parameters"])
     assert "timezone" in able["components"]["parameters"]["preferRead"]["schema"]["pattern"]
+    told = [each["components"]["parameters"]["preferDelete"]["schema"]["pattern"] for each in (plain, able)]
+    assert [False, True] == ["tx=" in pattern for pattern in told]
     key = "#/components/parameters/idempotencyKey"
     assert (False, True) == (key in json.dumps(plain["paths"]), key in json.dumps(able["paths"]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Self
@@ -16,6 +17,7 @@ from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
+from backstay.auth.tending import tend
 from backstay.auth.throttle import Throttle
 from backstay.auth.token import TokenVerifier
 from backstay.auth.trust import Trust
@@ -31,6 +33,7 @@ class Office:
 
     def __init__(self, accounts: Accounts) -> None:
         self.accounts = accounts
+        self._tending: asyncio.Task[None] | None = None
 
     @property
     def trust(self) -> Trust:
@@ -91,7 +94,9 @@ class Office:
             now=now,
             permissions={"admin": frozenset({"users:read", "users:write", "audit:read", "keys:write"})},
         )
-        return cls(accounts)
+        office = cls(accounts)
+        office._tending = asyncio.create_task(tend(accounts), name="backstay-accounts")
+        return office
 
     def believing(
         self, credentials: Callable[[Mapping[bytes, bytes]], Principal]
@@ -109,4 +114,8 @@ class Office:
         return AuthPlane(self.accounts, ROUTES, authenticate, address)
 
     async def close(self) -> None:
+        tending, self._tending = self._tending, None
+        if tending is not None:
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
         self.accounts.passwords.close()

@@ -28,7 +28,8 @@ CURRENT: Final = "current"
 PREVIOUS: Final = "previous"
 REVOKED: Final = "revoked"
 
-_PURPOSE: Final = "signing-key"
+#: What private halves are sealed for.
+PURPOSE: Final = "signing-key"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -76,7 +77,7 @@ async def load_keys(asks: Asks, keyring: Keyring) -> SigningKeys | None:
     current = next((row for row in rows if row.state == CURRENT), None)
     if current is None:
         return None
-    private = keyring.open_sealed(current.private, purpose=_PURPOSE, context=_context(current.kid))
+    private = keyring.open_sealed(current.private, purpose=PURPOSE, context=context_of_key(current.kid))
     return SigningKeys(
         current.kid,
         ECKey.import_key(json.loads(private)),
@@ -112,9 +113,10 @@ async def _make(transaction: Transaction, keyring: Keyring, state: str, now: dat
     kid = key.thumbprint()
     named = {"kid": kid, "alg": "ES256", "use": "sig"}
     private = json.dumps(key.as_dict(private=True)).encode()
-    sealed = keyring.seal(private, purpose=_PURPOSE, context=_context(kid))
+    sealed = keyring.seal(private, purpose=PURPOSE, context=context_of_key(kid))
     await transaction.run(_add(kid, state, {**key.as_dict(private=False), **named}, sealed, now, now))
 
 
-def _context(kid: str) -> str:
+def context_of_key(kid: str) -> str:
+    """Where the private half of *kid* belongs."""
     return context_of(SigningKey.__tablename__, "private", kid)

@@ -18,6 +18,8 @@ COMMANDS: Final = {
     "audit": "backstay.cli.audit:audit",
     "config": "backstay.cli.config:config",
     "passwords": "backstay.cli.passwords:passwords",
+    "reclean-html": "backstay.cli.upkeep:reclean_html",
+    "rotate-encryption": "backstay.cli.upkeep:rotate_encryption",
     "serve": "backstay.cli.serve:serve",
     "token": "backstay.cli.token:token",
 }

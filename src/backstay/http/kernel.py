@@ -40,6 +40,7 @@ _PREFIX: Final = "/rest/v1/"
 _HEALTH: Final = "/health"
 _DESCRIPTION: Final = "/openapi.json"
 
+_SECURE: Final = {"http": "https", "websocket": "wss"}
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Statuses that have no content, and so no Content-Length (RFC 9110 §8.6, §15.3.5, §15.4.5).
 _EMPTY_STATUSES: Final = frozenset({204, 304})
@@ -78,6 +79,7 @@ class Kernel:
         health: answers ``/health``; must be O(1) and without I/O (LM11).
         guard: is made fresh before *authenticate* is asked (TK5).
         beside: the APIs that are not the data plane's.
+        tls: whether clients reach it by https although a proxy in front speaks http with it (WB4).
         access_log: log a line for each request.
     """
 
@@ -94,6 +96,7 @@ class Kernel:
         guard: Guard | None = None,
         beside: tuple[Beside, ...] = (),
         access_log: bool = False,
+        tls: bool = False,
     ) -> None:
         self._data = data
         self._authenticate = authenticate
@@ -108,8 +111,12 @@ class Kernel:
         self._running = 0
         self._ids = RequestIds()
         self._access_log = access_log
+        self._tls = tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._tls and scope["type"] in _SECURE:
+            # The operator says so, whatever the hop from the proxy to here is: no header is believed for it.
+            scope = {**scope, "scheme": _SECURE[scope["type"]]}
         if scope["type"] == "http":
             path: str = scope["path"]
             root: str = scope.get("root_path", "")

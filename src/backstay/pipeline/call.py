@@ -18,13 +18,16 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import Demands, check_number, demands_of_call
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
 from backstay.plan.fill import fill_rows
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
-from backstay.request import check_strict, negotiate, parse_arguments, parse_prefer, parse_query
+from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.media import Media, media_type
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
@@ -53,7 +56,7 @@ class Calls:
         self._database = database
         self._functions = functions
         self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
-        self._reads: Remembered[Any, Prepared] = Remembered(512)
+        self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(512)
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -64,15 +67,15 @@ class Calls:
         """
         if "/" in name:
             raise RequestError("PGRST125", "Invalid path specified in request URL")
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = self._surface.preferences(request)
         profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         counted = preferences.count is not None
+        demands = demands_of_call(preferences, gives_set=function.gives_set)
         try:
-            answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+            answer = await self._run(function, arguments, query, request, media, demands, counted=counted)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -106,17 +109,21 @@ class Calls:
         function: Function,
         arguments: dict[str, Any],
         query: Query,
-        principal: Principal,
+        request: DataRequest,
         media: Media,
+        demands: Demands,
         *,
         counted: bool,
     ) -> Answered:
         """Run *function* in its transaction."""
-        injected = set(function.injected.values())
+        injected, principal = set(function.injected.values()), request.principal
+        undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
             if injected & {"db", "sync_db"} or function.model is not None:
-                session = await stack.enter_async_context(self._database.session(read_only=function.read_only))
+                session = await stack.enter_async_context(
+                    self._database.session(read_only=function.read_only, rollback=undone)
+                )
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
                 answer = await self._rows(function, result, session, query, principal, counted=counted)
@@ -125,6 +132,7 @@ class Calls:
                 answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
             else:
                 answer = Answered(encode_value(result), 1)
+            check_number(answer.rows, demands)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
         return answer
@@ -150,19 +158,22 @@ class Calls:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         shape, values = shape_of(query)
-        prepared = self._prepared(table, shape, len(values), principal, counted=counted)
+        prepared, opens = self._prepared(table, shape, len(values), principal, counted=counted)
+        values = values if opens is None else opens.values(values)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         statement = prepared.bind((*values, *packed), principal)
         connection = await session.connection()
         answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
-        body, rows = str(answer[0]), int(answer[1])
+        body, rows = str(answer[0]) if opens is None else opens.body(answer[0]), int(answer[1])
         if function.result == "row":
             return Answered(body[1:-1], rows) if rows else Answered("null", 0)
         page = next((page for path, page in query.pages if not path), Page())
         return Answered(body, rows, answer[2], page.offset if isinstance(page.offset, int) else 0)
 
-    def _prepared(self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool) -> Prepared:
+    def _prepared(
+        self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool
+    ) -> tuple[Prepared, Opener | None]:
         key = (table.name, shape, slots, counted, principal.kind)
         found = self._reads.get(key)
         if found is not None:
@@ -170,7 +181,8 @@ class Calls:
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
         statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, count=counted)
-        return self._reads.put(key, prepare(statement, self._surface.dialect.compiler))
+        opens = opener(opening_of(node), self._surface.keyring) if self._surface.seals else None
+        return self._reads.put(key, (prepare(statement, self._surface.dialect.compiler), opens))
 
     def _table(self, function: Function) -> Table:
         for table in self._surface.catalog.tables.values():
@@ -196,7 +208,7 @@ async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncS
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
-    told = applied(Preferences(count=preferences.count, handling=preferences.handling))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, timezone=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

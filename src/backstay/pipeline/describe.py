@@ -51,6 +51,7 @@ class Descriptions:
             offered=surface.offered - {"plan"},
             keeps_keys=described.keeps_keys,
             zones=surface.timezones is not None,
+            ends=surface.tx_end.endswith("-allow-override"),
         )
         self._known: Remembered[tuple[Kind, str], bytes] = Remembered(32)
 

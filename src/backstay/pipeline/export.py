@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Final
 
 from backstay.db.statement import Database, Rows, Statement
@@ -18,8 +18,10 @@ from backstay.response.reply import Headers, Reply
 _NO_ROWS: Final[Rows] = ()
 
 
-async def export(database: Database, statement: Statement, headers: Headers) -> Reply:
-    """The reply that streams the rows of *statement*, each of which is one JSON text.
+async def export(
+    database: Database, statement: Statement, headers: Headers, change: Callable[[str], str] | None = None
+) -> Reply:
+    """The reply that streams the rows of *statement*, each of which is one JSON text that *change* may change.
 
     Raises:
         DatabaseError: BST503 when too many exports run; and what the first rows raise.
@@ -32,18 +34,27 @@ async def export(database: Database, statement: Statement, headers: Headers) -> 
     except BaseException:
         await rows.aclose()
         raise
-    return Reply(200, headers, stream=_lines(first, rows))
-
-
-async def _lines(first: Rows, rest: AsyncGenerator[Rows, None]) -> AsyncGenerator[bytes, None]:
     try:
-        yield _joined(first)
+        begun = _joined(first, change)
+    except BaseException:
+        await rows.aclose()
+        raise
+    return Reply(200, headers, stream=_lines(begun, rows, change))
+
+
+async def _lines(
+    begun: bytes, rest: AsyncGenerator[Rows, None], change: Callable[[str], str] | None
+) -> AsyncGenerator[bytes, None]:
+    try:
+        yield begun
         async for rows in rest:
-            yield _joined(rows)
+            yield _joined(rows, change)
     finally:
         await rest.aclose()
 
 
-def _joined(rows: Rows) -> bytes:
+def _joined(rows: Rows, change: Callable[[str], str] | None) -> bytes:
+    if change is not None:
+        return "".join(change(row[0]) + "\n" for row in rows).encode()
     # A line break in JSON is only ever space between tokens; PostgreSQL's json type keeps those that were sent.
     return "".join(row[0].replace("\n", " ").replace("\r", " ") + "\n" for row in rows).encode()

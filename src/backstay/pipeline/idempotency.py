@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backstay.crypt import Keyring, Unsealable, context_of
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
@@ -30,7 +31,8 @@ from backstay.sql.prepared import Prepared, prepare
 
 #: The table of ours beside the app's: created when the app starts.
 TABLES: Final = sa.MetaData()
-_KEYS: Final = sa.Table(
+#: A row for each key.
+KEPT: Final = sa.Table(
     "backstay_idempotency",
     TABLES,
     sa.Column("scope", sa.String(32), primary_key=True),
@@ -71,33 +73,41 @@ def parse_key(text: str) -> str:
 
 
 class Keys:
-    """The keys of one database.  *now* gives seconds since 1970."""
+    """The keys of one database.  *now* gives seconds since 1970.
 
-    def __init__(self, dialect: SqlDialect, *, now: Callable[[], float] = time.time) -> None:
+    With *keyring* the answers are kept sealed: they may show what a column encrypts.
+    """
+
+    def __init__(
+        self, dialect: SqlDialect, *, now: Callable[[], float] = time.time, keyring: Keyring | None = None
+    ) -> None:
         self._now = now
+        self._keyring = keyring
+        # Without a key, the digest of a body would let whoever reads the database try out what was in it.
+        self._printing = (b"",) if keyring is None else keyring.derive_all("idempotency")
         self._swept = 0.0
         self._running: set[tuple[str, str]] = set()
         names = ("scope", "key", "fingerprint", "status", "headers", "body", "made_at")
-        slot = {name: _slot(index, _KEYS.c[name].type) for index, name in enumerate(names)}
-        mine = sa.and_(_KEYS.c.scope == slot["scope"], _KEYS.c.key == slot["key"])
+        slot = {name: _slot(index, KEPT.c[name].type) for index, name in enumerate(names)}
+        mine = sa.and_(KEPT.c.scope == slot["scope"], KEPT.c.key == slot["key"])
 
         def ready(statement: Any) -> Prepared:
             return prepare(statement, dialect.compiler)
 
         lock = dialect.try_lock(_slot(7, sa.BigInteger()))
         self._lock = None if lock is None else ready(lock)
-        self._forget = ready(sa.delete(_KEYS).where(mine, _KEYS.c.made_at < slot["made_at"]))
-        self._sweep = ready(sa.delete(_KEYS).where(_KEYS.c.made_at < slot["made_at"]))
+        self._forget = ready(sa.delete(KEPT).where(mine, KEPT.c.made_at < slot["made_at"]))
+        self._sweep = ready(sa.delete(KEPT).where(KEPT.c.made_at < slot["made_at"]))
         claimed = {name: slot[name] for name in ("scope", "key", "fingerprint", "made_at")}
         self._claim = ready(
-            dialect.insert(_KEYS)
+            dialect.insert(KEPT)
             .values(claimed)
-            .on_conflict_do_nothing(index_elements=[_KEYS.c.scope, _KEYS.c.key])
+            .on_conflict_do_nothing(index_elements=[KEPT.c.scope, KEPT.c.key])
             .returning(sa.literal_column("1"))
         )
-        self._find = ready(sa.select(_KEYS.c.fingerprint, _KEYS.c.status, _KEYS.c.headers, _KEYS.c.body).where(mine))
+        self._find = ready(sa.select(KEPT.c.fingerprint, KEPT.c.status, KEPT.c.headers, KEPT.c.body).where(mine))
         stored = {name: slot[name] for name in ("status", "headers", "body")}
-        self._store = ready(sa.update(_KEYS).where(mine).values(stored))
+        self._store = ready(sa.update(KEPT).where(mine).values(stored))
 
     async def alone(self, request: DataRequest, answer: Callable[[str], Awaitable[Reply]]) -> Reply:
         """*answer* with the key of *request*, unless the same key is at work in this process.
@@ -122,7 +132,8 @@ class Keys:
             DatabaseError: BST409 (the first one still runs), BST4221 (the key came with another request).
         """
         now = int(self._now())
-        scope, print_ = _scope(request), _fingerprint(request)
+        scope, prints = _scope(request), [_fingerprint(request, key) for key in self._printing]
+        print_ = prints[0]
         old = now - _KEPT_SECONDS
         values = [scope, key, print_, None, None, None, old, _number(scope, key)]
 
@@ -138,24 +149,37 @@ class Keys:
             await ask(self._sweep)
         await ask(self._forget)
         if not await ask(self._claim, made_at=now):
-            return _replayed((await ask(self._find))[0], print_)
+            return self._replayed((await ask(self._find))[0], prints, context_of(scope, key))
         reply = await answer()
         headers = json.dumps([[name.decode("latin-1"), value.decode("latin-1")] for name, value in reply.headers])
-        await ask(self._store, status=reply.status, headers=headers, body=reply.body)
+        body = reply.body
+        if self._keyring is not None:
+            body = self._keyring.seal(body, purpose="idempotency", context=context_of(scope, key))
+        await ask(self._store, status=reply.status, headers=headers, body=body)
         return reply
 
-
-def _replayed(row: Any, fingerprint: str) -> Reply:
-    if row[0] != fingerprint:
-        raise DatabaseError(
-            "BST4221",
-            "The Idempotency-Key was used with another request",
-            hint="Take a new key for each request; send the same body and parameters when one is repeated.",
-        )
-    if row[1] is None:
-        raise _in_flight()
-    headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
-    return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), bytes(row[3]))
+    def _replayed(self, row: Any, prints: Sequence[str], context: str) -> Reply:
+        if row[0] not in prints:
+            raise DatabaseError(
+                "BST4221",
+                "The Idempotency-Key was used with another request",
+                hint="Take a new key for each request; send the same body and parameters when one is repeated.",
+            )
+        if row[1] is None:
+            raise _in_flight()
+        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
+        body = bytes(row[3])
+        if self._keyring is not None:
+            try:
+                body = self._keyring.open_sealed(body, purpose="idempotency", context=context)
+            except Unsealable:
+                # Kept before anything was encrypted, or with a key that has been dropped.
+                raise DatabaseError(
+                    "BST4221",
+                    "The answer that was kept for this Idempotency-Key cannot be read any more",
+                    hint="The request had its effect; look at it, and take a new key for another.",
+                ) from None
+        return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), body)
 
 
 def _in_flight() -> DatabaseError:
@@ -172,12 +196,12 @@ def _scope(request: DataRequest) -> str:
     return _digest(json.dumps([who.role, sorted(who.roles), who.id, request.method, request.path]).encode())
 
 
-def _fingerprint(request: DataRequest) -> str:
-    return _digest(b"\0".join((request.query, request.headers.get(b"content-type", b""), request.body)))
+def _fingerprint(request: DataRequest, key: bytes) -> str:
+    return _digest(b"\0".join((request.query, request.headers.get(b"content-type", b""), request.body)), key)
 
 
-def _digest(data: bytes) -> str:
-    return blake2b(data, digest_size=16).hexdigest()
+def _digest(data: bytes, key: bytes = b"") -> str:
+    return blake2b(data, digest_size=16, key=key).hexdigest()
 
 
 def _number(scope: str, key: str) -> int:

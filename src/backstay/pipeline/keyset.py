@@ -17,16 +17,18 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
 from backstay.catalog import Family, Table
-from backstay.db.statement import Database
+from backstay.db.statement import Database, Statement
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
@@ -99,7 +101,7 @@ class Keysets:
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
         self._fetch = database.fetch
-        self._known: Remembered[Hashable, Prepared] = Remembered(512)
+        self._known: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(512)
 
     async def answer(self, request: DataRequest, token: str | None) -> Reply:
         """One page; *token* is ``None`` or empty for the first.
@@ -152,28 +154,34 @@ class Keysets:
             orders=(((), tuple(map(_order, walked))), *(item for item in query.orders if item[0])),
             pages=(((), Page(size + 1 if size > 0 else size)), *(item for item in query.pages if item[0])),
         )
-        row = await self._fetch(self._bound(request, asked, size + 1))
-        rows = msgspec.json.decode(row[0], type=list[dict[str, msgspec.Raw]])
+        statement, opens = self._bound(request, asked, size + 1)
+        row = await self._fetch(statement)
+        body = row[0] if opens is None else opens.body(row[0])
+        rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
         page = rows[: max(size, 0)]
         return (page[::-1] if before else page), len(rows) > size
 
-    def _bound(self, request: DataRequest, query: Query, most: int, *, count: bool = False) -> Any:
+    def _bound(
+        self, request: DataRequest, query: Query, most: int, *, count: bool = False
+    ) -> tuple[Statement, Opener | None]:
         surface = self._surface
         shape, values = shape_of(query)
         key = (request.path, shape, most, count, request.principal.kind)
-        prepared = self._known.get(key)
-        if prepared is None:
+        known = self._known.get(key)
+        if known is None:
             plan = plan_read(request.path, shape, surface.scope(request.principal), count=count)
             if plan.node.aggregated:
                 raise _no_cursor("rows that an aggregate makes have no key")
             statement = select_rows(plan, surface.dialect, max_rows=most)
-            prepared = self._known.put(key, prepare(statement, surface.dialect.compiler))
-        return prepared.bind(values, request.principal)
+            opens = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
+            known = self._known.put(key, (prepare(statement, surface.dialect.compiler), opens))
+        prepared, opens = known
+        return prepared.bind(values if opens is None else opens.values(values), request.principal), opens
 
     async def _total(self, request: DataRequest, query: Query) -> int:
         """How many rows there are on all pages together."""
         asked = replace(query, pages=(((), Page(0)), *(item for item in query.pages if item[0])), orders=())
-        row = await self._fetch(self._bound(request, asked, 1, count=True))
+        row = await self._fetch(self._bound(request, asked, 1, count=True)[0])
         return int(row[2])
 
 

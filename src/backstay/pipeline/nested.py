@@ -22,8 +22,10 @@ from backstay.db.statement import Database
 from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import fill_rows
+from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_relation, find_table
 from backstay.plan.shape import shape_of
@@ -89,7 +91,7 @@ class Nested:
         self._surface = surface
         self._fetch = database.fetch
         self._answer = answer
-        self._reads: Remembered[Hashable, Prepared] = Remembered(512)
+        self._reads: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(512)
 
     def read(self, request: DataRequest) -> Tree | None:
         """The tree in the body of *request*; ``None`` where nothing is nested.
@@ -138,7 +140,9 @@ class Nested:
         if tree.media.kind == "object" and len(keys) != 1:
             raise not_single(len(keys))
         form = self._surface.dialect.form(tree.media.form)
-        body = await self._represented(tree, keys, form) if preferences.returning == "representation" else None
+        body = None
+        if preferences.returning == "representation":
+            body, form = await self._represented(tree, keys, form)
         first = tuple((name, keys[0][name]) for name in table.primary_key) if keys else ()
         written = Written(len(keys), body, first, form=form)
         return render_written("insert", table.name, written, tree.media, preferences, tree.profile)
@@ -182,10 +186,11 @@ class Nested:
         reply = await self._answer(request)
         return msgspec.json.decode(reply.body, type=list[Row]) if wanted else [{} for _ in rows]
 
-    async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]], form: Form) -> str:
+    async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]], form: Form) -> tuple[str, Form]:
+        """The rows of *keys*, and what they are made of: *form*, or JSON where something had to be opened."""
         surface, principal, table = self._surface, tree.request.principal, tree.level.table
         if not keys:
-            return "[]"
+            return "[]", form
         embedded = replace(
             tree.query,
             conditions=tuple(item for item in tree.query.conditions if item[0]),
@@ -193,18 +198,23 @@ class Nested:
         )
         shape, values = shape_of(embedded)
         key = (table.name, shape, len(values), form, principal.kind)
-        prepared = self._reads.get(key)
-        if prepared is None:
+        known = self._reads.get(key)
+        if known is None:
             scope = surface.scope(principal)
             node = plan_rows(table, scope.grant("read", table), shape, scope)
-            statement = read_sql(node, surface.dialect, len(values), form=form)
-            prepared = self._reads.put(key, prepare(statement, surface.dialect.compiler))
+            opens = opener(opening_of(node), surface.keyring) if surface.seals else None
+            made: Form = "json" if opens is not None and opens.renders else form
+            statement = read_sql(node, surface.dialect, len(values), form=made)
+            known = self._reads.put(key, (prepare(statement, surface.dialect.compiler), opens))
+        prepared, opens = known
+        if opens is not None:
+            values, form = opens.values(values), "json" if opens.renders else form
         columns = key_columns(table)
         packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         row = await self._fetch(prepared.bind((*values, *packed), principal))
         if row[1] != len(keys):
             raise Forbidden("42501", f'new row violates row-level security policy for table "{table.name}"')
-        return str(row[0])
+        return str(row[0]) if opens is None else opens.body(row[0]), form
 
 
 def _level(table: Table, rows: Sequence[Any], scope: Scope, depth: int, taken: frozenset[str] = frozenset()) -> Level:
@@ -252,6 +262,8 @@ def _relation(table: Table, key: str, scope: Scope) -> Relation | None:
         if error.code == "PGRST200":
             return None
         raise
+    if relation.declared:
+        raise _not_here(f"{key} is a condition of the model's, not a foreign key: insert the rows by themselves")
     if relation.junction is not None:
         raise _not_here(f"{key} is many-to-many: insert the rows of {relation.junction.table} instead")
     return relation

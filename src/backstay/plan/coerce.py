@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql as pg
 from backstay.catalog import Family, family_of
 from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
-from backstay.plan.array import parse_array
+from backstay.request.array import parse_array
 
 _INTEGER: Final = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)

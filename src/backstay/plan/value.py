@@ -13,11 +13,12 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
+from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
-from backstay.plan.array import render_array
 from backstay.plan.coerce import coercion, trimmed
 from backstay.plan.quick import Convert, Pair, quick
+from backstay.request.array import render_array
 
 #: Room for every digit that `coerce` lets through.
 _EXACT: Final = Context(prec=2100)
@@ -99,7 +100,12 @@ def canonical(value: Any, column: Column) -> Pair:
 
 def converter(column: Column) -> Convert:
     """`canonical` for one column, whose type is looked at once: that costs more than reading most values."""
-    return quick(column, careful(column))
+    if column.sealing is not None:
+        # What clients send is read as what they see; `sealed_rows` makes ciphertext of it.
+        return converter(column.sealing.inner)
+    whole = careful(column)
+    # What is changed when it is written is never canonical as it comes.
+    return whole if isinstance(column.type, OnWrite) else quick(column, whole)
 
 
 def careful(column: Column) -> Convert:
@@ -114,6 +120,8 @@ def careful(column: Column) -> Convert:
         if text is None:
             return None, None
         stored = coerced(text)
+        if isinstance(type_, OnWrite) and family == "text":
+            text = stored = type_.written(text)
         if family == "text" and isinstance(length, int) and len(text) > length:
             raise PlanError("22001", f"value too long for type character varying({length})")
         if family == "numeric" and precision is not None:

@@ -63,6 +63,11 @@ class InsertPlan:
     #: Who may see, for rows that a conflict updates.
     read_grant: Grant | None = None
 
+    @property
+    def brought(self) -> tuple[Column, ...]:
+        """*packed* without the blind indexes, whose values follow from the others."""
+        return tuple(column for column in self.packed if column.blind_for is None)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpdatePlan:
@@ -76,6 +81,11 @@ class UpdatePlan:
     rows: Node
     returning: Node | None
     parents: tuple[Parent, ...]
+
+    @property
+    def brought(self) -> tuple[Column, ...]:
+        """As of an insert."""
+        return tuple(column for column in self.packed if column.blind_for is None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,9 +118,12 @@ def plan_insert(
     written = _writable(table, grant, scope, keys, "create")
     conflict = _conflict(table, query, scope, merge)
     packed, computed = _filled(table, keys, "default")
+    brought = (*written, *packed)
+    if table.seals:
+        _refuse_merging(table, brought, conflict)
     return InsertPlan(
         table=table,
-        packed=(*written, *packed),
+        packed=(*brought, *_indexes(brought)) if table.seals else brought,
         computed=computed,
         written=frozenset(keys),
         grant=grant,
@@ -133,7 +146,10 @@ def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *,
     packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
     parents = _parents(table, frozenset(keys), scope)
-    return UpdatePlan(table, (*written, *packed), computed, frozenset(keys), grant, rows, returning, parents)
+    brought = (*written, *packed)
+    if table.seals:
+        brought = (*brought, *_indexes(brought))
+    return UpdatePlan(table, brought, computed, frozenset(keys), grant, rows, returning, parents)
 
 
 def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) -> DeletePlan:
@@ -149,6 +165,24 @@ def plan_lock(name: str, query: Query, scope: Scope) -> DeletePlan:
     table = find_table(scope, name)
     rows, _ = _addressed(table, query, scope, False)
     return DeletePlan(table, rows.grant, rows, None)
+
+
+def _indexes(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The blind indexes that are written along with *columns*."""
+    return tuple(c.sealing.blind for c in columns if c.sealing is not None and c.sealing.blind is not None)
+
+
+def _refuse_merging(table: Table, columns: Iterable[Column], conflict: Conflict | None) -> None:
+    """A row that a conflict finds by anything but its key has another key than the one that was sealed for."""
+    if conflict is None or not conflict.merge or {c.name for c in conflict.columns} == set(table.primary_key):
+        return
+    if any(column.sealing is not None or column.primary for column in columns):
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details=f"Encrypted values of {table.name} are bound to their row: duplicates are merged by its key only.",
+            hint=f"Send on_conflict={','.join(table.primary_key)}, or leave it out.",
+        )
 
 
 def _granted(scope: Scope, table: Table, action: Action) -> Grant:

@@ -13,6 +13,7 @@ from sqlalchemy.sql import coercions, roles, visitors
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog import Catalog, Table
+from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.errors import BackstayError, ConfigError
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.principal import ANON, AUTHENTICATED
@@ -162,6 +163,7 @@ def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, .
         for allowance in policy.allowances:
             table = _table(allowance.model, catalog, policy.name)
             rows = _expression(policy, table)
+            _refuse_sealed(rows, policy.name)
             columns = _columns(allowance, table, policy.name)
             for action in sorted(allowance.actions):
                 rules.append(
@@ -201,6 +203,19 @@ def _expression(policy: Policy, table: Table) -> ColumnElement[bool]:
             f"the policy {policy.name} returned {returned!r}, which is not a SQL expression",
             hint="Return a comparison such as Post.author_id == me.id, or True.",
         ) from fault
+
+
+def _refuse_sealed(rows: ColumnElement[bool], policy: str) -> None:
+    """The database decides who may see a row, and cannot read what is encrypted."""
+    for element in visitors.iterate(rows):
+        if not isinstance(element, sa.Column):
+            continue
+        if isinstance(element.type, Encrypted) or element.info.get("backstay") == BLIND:
+            raise ConfigError(
+                "BST-E505",
+                f"the policy {policy} looks at {element.name}, which is encrypted",
+                hint="Decide by another column: a policy runs in the database, which has no keys.",
+            )
 
 
 def _table(model: Any, catalog: Catalog, policy: str) -> Table:

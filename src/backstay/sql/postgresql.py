@@ -24,6 +24,7 @@ from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
+from backstay.sql.explain import POSTGRESQL
 from backstay.sql.parameters import SlotParameter
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -53,8 +54,10 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
+        explain=POSTGRESQL,
         json_texts=_json_texts,
         json_value=_json_value,
+        sealed=_sealed,
         path=_path,
         sort_key=_sort_key,
         compare=_compare,
@@ -115,6 +118,11 @@ def _joined(parts: Sequence[Expression]) -> list[Expression]:
 
 def _json_value(typed: Typed) -> Expression:
     return typed.expression
+
+
+def _sealed(stored: Expression, key: Sequence[Expression]) -> Expression:
+    hexadecimal = sa.func.encode(stored, sa.literal_column("'hex'"))
+    return sa.case((stored.is_not(None), sa.func.json_build_array(hexadecimal, *key, type_=sa.JSON())))
 
 
 def _path(typed: Typed, path: tuple[Step, ...]) -> Typed:

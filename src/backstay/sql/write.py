@@ -137,7 +137,8 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
     if plan.conflict is None:
         return statement
     keys = [column.sql for column in plan.conflict.columns]
-    changed = {c.name: statement.excluded[c.name] for c in plan.packed if c.name in plan.written}
+    sent = [c for c in plan.packed if (c if c.blind_for is None else c.blind_for.inner).name in plan.written]
+    changed = {c.name: statement.excluded[c.name] for c in sent}
     names = {column.name for column in plan.conflict.columns}
     changed = {name: value for name, value in changed.items() if name not in names} or changed
     if not plan.conflict.merge or not changed:

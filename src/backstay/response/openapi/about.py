@@ -24,3 +24,5 @@ class About:
     keeps_keys: bool = True
     #: Whether ``Prefer: timezone=`` is.
     zones: bool = False
+    #: Whether ``Prefer: tx=`` is.
+    ends: bool = False

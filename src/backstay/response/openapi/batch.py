@@ -24,7 +24,7 @@ def batch_path(about: About) -> Json:
             "description": (
                 "The operations are done one after the other in one transaction. When one is refused, nothing is done, "
                 'and the `details` of its error say which one it was: `{"operation": 1, "details": …}`. '
-                "Operations and rows are limited; functions cannot be called."
+                "Operations and rows are limited."
             ),
             "parameters": references("idempotencyKey") if about.keeps_keys else [],
             "requestBody": {
@@ -61,7 +61,7 @@ def batch_schemas() -> dict[str, Json]:
             "path": {
                 "type": "string",
                 "minLength": 1,
-                "description": "A table, or one of its rows: `posts`, `posts/7`. A query may follow: `posts?limit=1`.",
+                "description": "A table, a row, or a function: `posts`, `posts/7`, `rpc/follow`. A query may follow.",
             },
             "query": {
                 "description": "More of the query: as text, or by parameter.",

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.html import Html
 from backstay.plan.coerce import type_name
 from backstay.response.openapi.name import Json
 
@@ -40,12 +41,21 @@ _INTEGERS: Final[dict[str, Json]] = {
 }
 
 
+#: What to know of an encrypted column, without a blind index and with one.
+_SEALED: Final = (
+    "Encrypted at rest: no filter but `is.null`, and no order.",
+    "Encrypted at rest: filters are `eq`, `neq`, `in` and `is.null`, and there is no order.",
+)
+
+
 def value_schema(type_: sa.types.TypeEngine[Any]) -> Json:
     """The schema of a value of *type_* that is not null.
 
     >>> value_schema(sa.String(30)), value_schema(sa.BigInteger())
     ({'type': 'string', 'maxLength': 30}, {'type': 'integer', 'format': 'int64'})
     """
+    if isinstance(type_, Html):
+        return {**value_schema(sa.String(type_.length)), "contentMediaType": "text/html"}
     while isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
     family = family_of(type_)
@@ -68,6 +78,8 @@ def column_schema(column: Column) -> Json:
     >>> column_schema(Column("age", sa.Column("age", sa.Integer), "integer", True, False, False, False))
     {'type': ['integer', 'null'], 'format': 'int32'}
     """
+    if column.sealing is not None:
+        return {**column_schema(column.sealing.inner), "description": _SEALED[column.sealing.blind is not None]}
     schema = value_schema(column.type)
     return nullable(schema) if column.nullable else schema
 

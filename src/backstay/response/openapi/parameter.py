@@ -155,7 +155,7 @@ def shared_parameters(about: About) -> dict[str, Json]:
             "24 hours it gets the first answer again, with `Idempotency-Replayed: true`.",
             {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
         ),
-        **preferences(zones=about.zones),
+        **preferences(zones=about.zones, ends=about.ends),
     }
 
 

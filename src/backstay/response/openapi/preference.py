@@ -31,7 +31,7 @@ _MEANINGS: Final[Mapping[str, str]] = {
     "return": "what the answer holds of the written rows: nothing, their URL, or the rows",
     "resolution": "what becomes of a row whose key is there already",
     "missing": "what a row gets for a key that `columns` announces and it lacks",
-    "count": "how many rows there are in all, in `Content-Range`; every word counts exactly",
+    "count": "how many rows there are in all, in `Content-Range`: counted, or as the database expects it",
     "page": "pages by key: the next one is in `Link`",
     "handling": "whether a preference that nobody knows is an error (`PGRST122`)",
     "max-affected": "the most rows to write, else `PGRST124`; only with `handling=strict`",
@@ -53,16 +53,20 @@ _FREE: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def preferences(*, zones: bool) -> dict[str, Json]:
-    """The ``Prefer`` parameters by component name; *zones* tells whether the database can be asked for a time zone."""
-    return {name: _parameter(names, resolutions, zones) for name, (names, resolutions) in KINDS.items()}
+def preferences(*, zones: bool, ends: bool) -> dict[str, Json]:
+    """The ``Prefer`` parameters by component name.
+
+    *zones* tells whether the database can be asked for a time zone, *ends* whether the client may choose to roll back.
+    """
+    missing = {name for name, there in (("timezone", zones), ("tx", ends)) if not there}
+    return {name: _parameter(names, resolutions, missing) for name, (names, resolutions) in KINDS.items()}
 
 
-def _parameter(names: tuple[str, ...], resolutions: tuple[str, ...], zones: bool) -> Json:
+def _parameter(names: tuple[str, ...], resolutions: tuple[str, ...], missing: set[str]) -> Json:
     patterns: list[str] = []
     lines: list[str] = []
     for name in names:
-        if name == "timezone" and not zones:
+        if name in missing:
             continue
         choices = resolutions if name == "resolution" else _CHOICES.get(name, ())
         pattern, example = _FREE.get(name, (f"({'|'.join(choices)})", "|".join(choices)))

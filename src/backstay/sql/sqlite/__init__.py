@@ -11,13 +11,14 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.sql.dialect import SqlDialect, defaults
+from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.condition import compare, guard
 from backstay.sql.sqlite.path import json_path, sort_key
 from backstay.sql.sqlite.rows import finite, key_out, listed, packed
-from backstay.sql.sqlite.value import json_object, json_value
+from backstay.sql.sqlite.value import json_object, json_value, sealed
 
 
 def sqlite(dialect: SaDialect) -> SqlDialect:
@@ -32,8 +33,10 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stripped=None,
         csv=None,
         writes_inside=False,
+        explain=SQLITE,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=json_value,
+        sealed=sealed,
         path=json_path,
         sort_key=sort_key,
         compare=compare,

@@ -38,6 +38,11 @@ def json_value(typed: Typed) -> Expression:
             return value
 
 
+def sealed(stored: Expression, key: Sequence[Expression]) -> Expression:
+    # CASE hands its JSON on as JSON.
+    return sa.case((stored.is_not(None), sa.func.json_array(sa.func.hex(stored), *key)))
+
+
 def word(text: str) -> Expression:
     """A constant of this file or of the models, written into the statement."""
     return sa.literal_column("'" + text.replace("'", "''") + "'", sa.Text())

@@ -1,0 +1,66 @@
+"""What the data plane does around statements with encrypted columns; every other statement passes by untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from backstay.crypt import Keyring
+from backstay.errors import ConfigError
+from backstay.plan.opening import Opening
+from backstay.plan.seal import blinded
+from backstay.response.opened import open_rows
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """*opening* with the keys it takes."""
+
+    opening: Opening
+    keyring: Keyring
+
+    @property
+    def renders(self) -> bool:
+        """Whether the answer holds encrypted values, and must be JSON until they are open."""
+        return self.opening.rows is not None
+
+    def values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The request's *values*, with what a blind index may hold in the place of what it is asked for.
+
+        Raises:
+            PlanError: 22P02 and its siblings, when one is not a value of its column.
+        """
+        if not self.opening.blind:
+            return values
+        found = list(values)
+        for index, column in self.opening.blind:
+            texts: Sequence[str] = (found[index],) if isinstance(found[index], str) else found[index]
+            found[index] = tuple(one for text in texts for one in blinded(column, text, self.keyring))
+        return tuple(found)
+
+    def body(self, body: str) -> str:
+        """*body* with its values open.
+
+        Raises:
+            Unsealable: when one does not open.
+        """
+        rows = self.opening.rows
+        return body if rows is None else open_rows(body, rows, self.keyring)
+
+
+def opener(opening: Opening | None, keyring: Keyring | None) -> Opener | None:
+    """*opening* with its keys; ``None`` where nothing is encrypted."""
+    return None if opening is None else Opener(opening, keys(keyring))
+
+
+def keys(keyring: Keyring | None) -> Keyring:
+    """The keys that an app with encrypted columns was started with."""
+    if keyring is None:
+        raise ConfigError("BST-E502", "There are encrypted columns, and no BACKSTAY_ENCRYPTION_KEYS")
+    return keyring
+
+
+def converted(first: Callable[[str], str], then: Callable[[str], str] | None) -> Callable[[str], str]:
+    """*first*, and *then* what else is to be done."""
+    return first if then is None else lambda body: then(first(body))
