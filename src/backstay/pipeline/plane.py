@@ -51,7 +51,7 @@ class Plane:
         self._keys = Keys(surface.dialect, keyring=keyring) if keeps_keys else None
         self._surface = surface
         self._database = database
-        self._data = Data(surface, database, functions, described)
+        self._data = Data(surface, database, functions, replace(described or Described(), keeps_keys=keeps_keys))
         #: The same plane, in a transaction that this one runs.  It explains nothing: what it analyses would stay.
         self._inside: Plane = (
             self

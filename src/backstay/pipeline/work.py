@@ -14,9 +14,10 @@ from backstay.pipeline.script import Batch, Script, delete_steps, is_one_stateme
 from backstay.pipeline.sealed import keys as sealing_keys
 from backstay.pipeline.sealed import opener
 from backstay.pipeline.surface import Surface
-from backstay.plan.fill import Pair, default_value, fill_rows
+from backstay.plan.fill import Filler, default_of
 from backstay.plan.opening import opening_of
 from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.quick import Pair
 from backstay.plan.seal import named_key, sealed_rows
 from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
 from backstay.policy import Grant
@@ -101,10 +102,9 @@ class Works:
             merge = ask.preferences.resolution == "merge-duplicates"
         shape = (ask.shape, len(ask.values), ask.representation, ask.form)
         key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
-        plan, script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
+        (plan, filler), script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
         rows = [row for _, row in numbered]
-        brought = plan.brought if plan.table.seals else plan.packed
-        filled = fill_rows(rows, brought, plan.written, nulls_refused=not self._surface.tells_nulls)
+        filled = filler.fill(rows, nulls_refused=not self._surface.tells_nulls)
         if plan.table.seals:
             filled = sealed_rows(plan.table, plan.packed, filled, sealing_keys(self._surface.keyring))
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
@@ -116,7 +116,9 @@ class Works:
         packed = self._surface.dialect.pack(filled, len(plan.packed))
         return [Batch(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
 
-    def _insert_script(self, ask: Ask, keys: tuple[str, ...], merge: bool | None) -> tuple[InsertPlan, Script]:
+    def _insert_script(
+        self, ask: Ask, keys: tuple[str, ...], merge: bool | None
+    ) -> tuple[tuple[InsertPlan, Filler], Script]:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
         dialect, slots = self._surface.dialect, len(ask.values)
@@ -129,7 +131,8 @@ class Works:
             ask.form,
             probe=None if probe is None else self._prepare(probe),
         )
-        return plan, replace(script, judged_first=first)
+        filler = Filler(plan.brought if plan.table.seals else plan.packed, plan.written)
+        return (plan, filler), replace(script, judged_first=first)
 
     # -- update ------------------------------------------------------------------------------------------------------
 
@@ -151,9 +154,9 @@ class Works:
             return None
         shape = (ask.shape, ask.representation, ask.form)
         key = ("update", ask.table.name, keys, cleared, shape, ask.request.principal.kind)
-        plan, script = self._remembered(key, lambda: self._update_script(ask, keys, cleared))
+        (plan, filler), script = self._remembered(key, lambda: self._update_script(ask, keys, cleared))
         brought = plan.brought if plan.table.seals else plan.packed
-        (filled,) = fill_rows([row], brought, plan.written, "onupdate", nulls_refused=not self._surface.tells_nulls)
+        (filled,) = filler.fill([row], nulls_refused=not self._surface.tells_nulls)
         if plan.table.seals and any(column.sealing is not None or column.primary for column in brought):
             named = named_key(plan.table, ask.shape, ask.values, keys, row)
             keyring = sealing_keys(self._surface.keyring)
@@ -167,12 +170,15 @@ class Works:
 
         return Work(steps, [row], frozenset(keys), statement=_statement([batch], ask))
 
-    def _update_script(self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]) -> tuple[UpdatePlan, Script]:
+    def _update_script(
+        self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
+    ) -> tuple[tuple[UpdatePlan, Filler], Script]:
         scope = self._surface.scope(ask.request.principal)
         plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation, cleared=cleared)
         slots = len(ask.values)
         write = self._prepare(update_sql(plan, self._surface.dialect, slots))
-        return plan, self._script(plan, (plan.grant,), write, slots, ask.form)
+        filler = Filler(plan.brought if plan.table.seals else plan.packed, plan.written, "onupdate")
+        return (plan, filler), self._script(plan, (plan.grant,), write, slots, ask.form)
 
     # -- delete ------------------------------------------------------------------------------------------------------
 
@@ -321,7 +327,7 @@ def _with_defaults(
             if column is None or default is None or default.is_clause_element or default.is_sequence:
                 cleared.append(name)
             else:
-                filled[name] = default_value(column, row)
+                filled[name] = default_of(column)(row)
     return filled, tuple(cleared)
 
 

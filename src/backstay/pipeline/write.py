@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
+from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import DatabaseError, PlanError
@@ -13,6 +14,7 @@ from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.refusal import Parent, parents_of, rival_of
 from backstay.pipeline.refusal import explained as told_as
+from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.work import Work, Works
@@ -21,6 +23,8 @@ from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.request import negotiate, parse_query
+from backstay.request.media import Media
+from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
@@ -30,6 +34,12 @@ from backstay.sql.select import select_rows
 
 Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 
+#: All of an `Ask` but the request itself.
+Asked: TypeAlias = tuple[Table, Query, tuple[Any, ...], Preferences, Media, str | None]
+
+#: Texts longer than this are read anew each time, so that nobody fills the memory with them.
+_MAX_REMEMBERED_TEXT: Final = 2048
+
 
 class Writes:
     """Answers writes; holds nothing but what it remembers."""
@@ -38,6 +48,7 @@ class Writes:
         self._surface = surface
         self._database = database
         self._works = Works(surface)
+        self._asked: Remembered[Hashable, Asked] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
@@ -62,6 +73,25 @@ class Writes:
         return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
     def _ask(self, request: DataRequest) -> Ask:
+        """What *request* asks for besides its body, remembered under its text as reads are."""
+        headers = request.headers
+        key = (
+            request.method,
+            request.path,
+            request.query,
+            headers.get(b"accept"),
+            headers.get(b"prefer"),
+            headers.get(b"content-profile"),
+            request.principal.kind,
+        )
+        known = self._asked.get(key)
+        if known is None:
+            known = self._read(request)
+            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+                self._asked.put(key, known)
+        return Ask(*known, request, self._surface.dialect.writes_inside)
+
+    def _read(self, request: DataRequest) -> Asked:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
@@ -74,7 +104,7 @@ class Writes:
         if request.method != "POST" or not (table.primary_key or query.on_conflict):
             # There is nothing to resolve, so nothing is said to be resolved.
             preferences = replace(preferences, resolution=None)
-        return Ask(table, shape, values, preferences, media, profile, request, surface.dialect.writes_inside)
+        return table, shape, values, preferences, media, profile
 
     async def _explained(self, ask: Ask, work: Work | None) -> Reply:
         """How the database does it; with ``analyze`` it does it, and it is undone."""

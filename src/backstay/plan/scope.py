@@ -91,12 +91,17 @@ def find_field(
         field = table.search
     if field is None or name in table.columns:
         return find_column(table, grant, name, shown, hinting=hinting)
-    seen = any(field.uses <= part.columns for part in grant.parts)
-    if isinstance(field, Computed):
-        seen = seen and all(_reads_all(scope, home, columns) for home, columns in field.elsewhere.items())
-    if not seen:
+    if not shows_field(scope, grant, field):
         raise _no_column(table, name, shown, hinting)
     return field
+
+
+def shows_field(scope: Scope, grant: Grant, field: Computed | Search) -> bool:
+    """Whether *field* exists for those of this *grant* (see `find_field`)."""
+    if not any(field.uses <= part.columns for part in grant.parts):
+        return False
+    elsewhere = field.elsewhere if isinstance(field, Computed) else {}
+    return all(_reads_all(scope, home, columns) for home, columns in elsewhere.items())
 
 
 def _reads_all(scope: Scope, name: str, columns: frozenset[str]) -> bool:
