@@ -486,6 +486,8 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         site_url=settings.site_url or settings.address,
         redirect_urls=settings.redirect_urls,
         site_name=title,
+        webauthn_rp_id=settings.webauthn_rp_id,
+        webauthn_origins=settings.webauthn_origins,
         signup=settings.signup,
         autoconfirm=not confirmed,
         anonymous_sign_ins=settings.anonymous_sign_ins,

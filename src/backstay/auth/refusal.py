@@ -66,6 +66,7 @@ AUTH_STATUS: Final[Mapping[str, int]] = {
     "signup_disabled": 422,
     "single_identity_not_deletable": 422,
     "too_many_enrolled_mfa_factors": 422,
+    "too_many_passkeys": 422,
     "unexpected_audience": 400,
     "unexpected_failure": 500,
     "unsupported_media_type": 415,
