@@ -337,3 +337,23 @@ def test_of_twenty_uses_of_a_recovery_code_one_succeeds(house: House) -> None:
 
     statuses = [reply.status for reply in house.run(all_at_once())]
     assert (1, 19) == (statuses.count(200), statuses.count(422))
+
+
+def test_the_python_client_reads_the_answers(house: House) -> None:
+    """Its own models take what is answered, and what a user's factors are."""
+    types = pytest.importorskip("supabase_auth.types")
+    session = house.sign_up()
+    # Names that are not given are sent as null, and bodies have more than is asked for.
+    body = {"factor_type": "totp", "friendly_name": None, "issuer": None}
+    enrolled = types.AuthMFAEnrollResponse.model_validate_json(house.post("factors", body, as_=session).body)
+    path = f"factors/{enrolled.id}"
+    challenged = house.post(f"{path}/challenge", {"channel": None}, as_=session)
+    asked = types.AuthMFAChallengeResponse.model_validate_json(challenged.body)
+    assert int(house.clock.at.timestamp()) + 300 == asked.expires_at
+    proof = {"factor_id": enrolled.id, "challenge_id": asked.id, "code": code(house, enrolled.totp.secret)}
+    verified = house.post(f"{path}/verify", proof, as_=session)
+    assert "bearer" == types.AuthMFAVerifyResponse.model_validate_json(verified.body).token_type
+    (factor,) = types.Session.model_validate_json(verified.body).user.factors
+    assert (enrolled.id, "verified", "totp") == (factor.id, factor.status, factor.factor_type)
+    removed = house.delete(path, as_=verified.json)
+    assert enrolled.id == types.AuthMFAUnenrollResponse.model_validate_json(removed.body).id
