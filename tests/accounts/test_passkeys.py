@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backstay import ConfigError, Settings
+from backstay.app import auth_options
 from backstay.audit.tables import Entry
 from backstay.auth.authenticator import MAX_PASSKEYS
+from backstay.auth.ceremony import relying_party
 from backstay.auth.tables import User
 from backstay.sql.query import query
 from tests.accounts.authenticator import PRESENT, Authenticator
@@ -305,3 +308,29 @@ def test_the_first_proof_of_a_mailbox_drops_what_was_there(house: House) -> None
     assert (403, "session_not_found") == refusal(house.get("user", as_=squatter))
     used = house.post("factors/recovery-codes/verify", {"code": codes[0]}, as_=owner)
     assert (422, "mfa_verification_failed") == refusal(used)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"webauthn_rp_id": "other.example"},
+        {"webauthn_origins": ("https://other.example",)},
+        {"webauthn_rp_id": "app.example.org", "webauthn_origins": ("https://example.org",)},
+    ],
+)
+def test_passkeys_that_no_page_could_use_are_found_at_the_start(settings: dict[str, Any]) -> None:
+    """Before anybody makes one (MF3)."""
+    with pytest.raises(ConfigError) as refused:
+        auth_options(Settings(site_url="https://app.example.org", **settings), "House")
+    assert "BST-E224" == refused.value.code
+
+
+def test_passkeys_of_a_domain_above_the_site() -> None:
+    """And of an Android app."""
+    android = "android:apk-key-hash:" + "a" * 43
+    given = {"webauthn_rp_id": "example.org", "webauthn_origins": ("https://app.example.org", android)}
+    party = relying_party(auth_options(Settings(site_url="https://app.example.org", **given), "House"))
+    assert ("example.org", "House", ("https://app.example.org", android)) == (party.id, party.name, party.origins)
+    for wrong in ({"webauthn_rp_id": "https://x"}, {"webauthn_origins": ("*",)}, {"webauthn_rp_id": "-x"}):
+        with pytest.raises(ConfigError):
+            Settings(**wrong)

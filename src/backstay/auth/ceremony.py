@@ -79,6 +79,12 @@ def relying_party(options: AuthOptions) -> RelyingParty:
     return RelyingParty(id, options.site_name, tuple(found))
 
 
+def useless_origins(party: RelyingParty) -> tuple[str, ...]:
+    """Those of its origins where no browser would use its credentials: the operator has mistaken one of the two."""
+    pages = (origin for origin in party.origins if not origin.startswith("android:"))
+    return tuple(origin for origin in pages if not _is_below(_host(origin), party.id))
+
+
 def creation_options(
     party: RelyingParty,
     challenge: bytes,

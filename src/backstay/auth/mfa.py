@@ -76,7 +76,7 @@ async def challenge(asked: AuthRequest, accounts: Accounts) -> Reply:
     Raises:
         AuthError: mfa_factor_not_found, user_banned; over_request_rate_limit.
     """
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now = accounts.now()
     user = await accounts.living(accounts.store, asked.user_id)
     factor = await found_factor(asked, accounts)
@@ -167,7 +167,7 @@ async def _signature(asked: AuthRequest, accounts: Accounts, user: Any, factor: 
     kind = "request" if factor.status == "verified" else "create"
     if body.webauthn is None or body.webauthn.type != kind:
         raise invalid(f"webauthn.type must be {kind}")
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now, party = accounts.now(), relying_party(accounts.options)
     # The challenge is gone whatever comes of it.
     taken = await accounts.store.transact(

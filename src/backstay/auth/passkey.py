@@ -72,7 +72,7 @@ async def registration_options(asked: AuthRequest, accounts: Accounts) -> Reply:
     Raises:
         AuthError: insufficient_aal, reauthentication_needed, too_many_passkeys, user_banned; over_request_rate_limit.
     """
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now, value = accounts.now(), new_challenge()
     user = await accounts.living(accounts.store, asked.user_id)
     await _may_add(accounts.store, accounts, asked.session, now)
@@ -93,7 +93,7 @@ async def register(asked: AuthRequest, accounts: Accounts) -> Reply:
             insufficient_aal, reauthentication_needed, too_many_passkeys, user_banned; over_request_rate_limit.
     """
     body: Credential = asked.body
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now = accounts.now()
     user = await accounts.living(accounts.store, asked.user_id)
     taken = await accounts.store.transact(
@@ -126,7 +126,7 @@ async def authentication_options(asked: AuthRequest, accounts: Accounts) -> Repl
     Raises:
         BackstayError: over_request_rate_limit.
     """
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now, value = accounts.now(), new_challenge()
     options = request_options(relying_party(accounts.options), value, allowed=())
     id, expires_at = await accounts.store.transact(lambda tx: begin_challenge(tx, "authentication", now, value=value))
@@ -141,7 +141,7 @@ async def authenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
             over_request_rate_limit.
     """
     body: Credential = asked.body
-    await accounts.spend(asked, "factor")
+    await accounts.spend(asked, "challenge")
     now = accounts.now()
     taken = await accounts.store.transact(lambda tx: tx.one(take_authentication(body.challenge_id, now)))
     if taken is None:

@@ -40,9 +40,10 @@ async def generate(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def replace(tx: Transaction) -> None:
         await tx.run(hold_user(user.id, now))
-        if (await held_session(tx, asked)).aal != "aal2":
+        session = await held_session(tx, asked)
+        if session.aal != "aal2":
             raise AuthError("insufficient_aal", "AAL2 required to generate recovery codes", hint="Verify a factor.")
-        await replace_codes(tx, key, user.id, codes, now)
+        await replace_codes(tx, key, user.id, codes, now, session_id=session.id)
         await accounts.audit(tx, Event("recovery_codes_generated", now, asked.actor, str(user.id), {"count": COUNT}))
 
     await accounts.store.transact(replace)

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.auth.session import downgrade
-from backstay.auth.tables import User
+from backstay.auth.tables import Session, User
 from backstay.db.own import Own
 from backstay.db.store import Transaction
 from backstay.sql.query import query
@@ -65,6 +65,11 @@ def _use(user_id: UUID, hash: bytes, now: datetime) -> sa.Executable:
 
 
 @query
+def _carry_over(id: UUID, old: UUID, new: UUID) -> sa.Executable:
+    return sa.update(Session).where(Session.id == id, Session.factor_id == old).values(factor_id=new)
+
+
+@query
 def unused_codes(user_id: UUID) -> sa.Executable:
     return sa.select(RecoveryCode.id).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
 
@@ -87,10 +92,17 @@ def read_code(text: str) -> str:
     return text.lower().translate(_LOOKALIKES)
 
 
-async def replace_codes(tx: Transaction, key: bytes, user_id: UUID, codes: Sequence[str], now: datetime) -> None:
-    """Make *codes* the account's only ones."""
-    await forget_codes(tx, user_id, now)
+async def replace_codes(
+    tx: Transaction, key: bytes, user_id: UUID, codes: Sequence[str], now: datetime, *, session_id: UUID
+) -> None:
+    """Make *codes* the account's only ones.
+
+    Whoever asks for them in the session *session_id* keeps its level; others that an old code has lifted lose it.
+    """
     set_id = uuid4()
+    for row in await tx.all(_sets(user_id)):
+        await tx.run(_carry_over(session_id, row.set_id, set_id))
+    await forget_codes(tx, user_id, now)
     for code in codes:
         await tx.run(_add(uuid4(), user_id, set_id, _hash(key, user_id, code), now))
 
