@@ -306,7 +306,13 @@ def test_recovery_codes_stand_in_once(house: House) -> None:
     session = house.sign_up()
     assert (403, "insufficient_aal") == refusal(house.post("factors/recovery-codes", as_=session))
     factor, session = lifted(house, session)
-    codes = house.post("factors/recovery-codes", as_=session).json["codes"]
+    assert (404, "mfa_factor_not_found") == refusal(house.get("factors/recovery-codes", as_=session))
+    assert (404, "mfa_factor_not_found") == refusal(house.post("factors/recovery-codes/regenerate", as_=session))
+    assert (404, "mfa_factor_not_found") == refusal(house.delete("factors/recovery-codes", as_=session))
+    made = house.post("factors/recovery-codes", as_=session).json
+    codes = made.pop("codes")
+    assert {"id", "type", "total"} == set(made)
+    assert (422, "mfa_verified_factor_exists") == refusal(house.post("factors/recovery-codes", as_=session))
     assert (10, {14}) == (len(set(codes)), {len(text) for text in codes})
     house.letters()
     lost = house.sign_in()
@@ -315,27 +321,33 @@ def test_recovery_codes_stand_in_once(house: House) -> None:
     assert (200, "aal2", "mfa/recovery_code") == (reply.status, claims(back)["aal"], claims(back)["amr"][0]["method"])
     assert claims(lost)["session_id"] != claims(back)["session_id"]
     assert "ann@example.org" == house.letter("recovery_code_used").to
-    assert {"left": 9} == house.get("factors/recovery-codes", as_=back).json
+    assert made | {"remaining": 9} == house.get("factors/recovery-codes", as_=back).json
     for wrong in (codes[0], "", "0000-0000-0000"):
         again = house.post("factors/recovery-codes/verify", {"code": wrong}, as_=house.sign_in())
         assert ((400, "validation_failed") if not wrong else (422, "mfa_verification_failed")) == refusal(again)
     thief = house.post("factors/recovery-codes/verify", {"code": codes[2]}, as_=house.sign_in()).json
     house.letters()
-    fresh = house.post("factors/recovery-codes", as_=back).json["codes"]
+    fresh = house.post("factors/recovery-codes/regenerate", as_=back).json["codes"]
     # What a code of the old set had lifted is aal1 again, but for the session that asked for the new one.
-    assert (403, "insufficient_aal") == refusal(house.post("factors/recovery-codes", as_=thief))
+    assert (403, "insufficient_aal") == refusal(house.post("factors/recovery-codes/regenerate", as_=thief))
+    assert (403, "insufficient_aal") == refusal(house.delete("factors/recovery-codes", as_=thief))
     assert "aal2" == claims(house.refresh(back["refresh_token"]).json)["aal"]
     old = house.post("factors/recovery-codes/verify", {"code": codes[1]}, as_=back)
     assert (422, "mfa_verification_failed") == refusal(old)
     back = house.post("factors/recovery-codes/verify", {"code": fresh[0]}, as_=back).json
     assert 200 == house.delete(f"factors/{factor['id']}", as_=back).status
-    assert {"left": 0} == house.get("factors/recovery-codes", as_=back).json
+    assert 404 == house.get("factors/recovery-codes", as_=back).status
     assert "aal1" == claims(house.refresh(back["refresh_token"]).json)["aal"]
     assert (422, "mfa_verification_failed") == refusal(
         house.post("factors/recovery-codes/verify", {"code": fresh[1]}, as_=back)
     )
     names = [row.event for row in house.run(house.store.all(_events()))]
     assert (2, 3) == (names.count("recovery_codes_generated"), names.count("recovery_codes_used"))
+    factor, session = lifted(house, house.sign_in())
+    codes = house.post("factors/recovery-codes", as_=session).json["codes"]
+    back = house.post("factors/recovery-codes/verify", {"code": codes[0]}, as_=house.sign_in()).json
+    assert 200 == house.delete("factors/recovery-codes", as_=session).status
+    assert ["aal1", "aal2"] == [claims(house.refresh(who["refresh_token"]).json)["aal"] for who in (back, session)]
 
 
 @pytest.mark.settings(rate_limits="off")

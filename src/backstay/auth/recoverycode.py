@@ -70,8 +70,9 @@ def _carry_over(id: UUID, old: UUID, new: UUID) -> sa.Executable:
 
 
 @query
-def unused_codes(user_id: UUID) -> sa.Executable:
-    return sa.select(RecoveryCode.id).where(RecoveryCode.user_id == user_id, RecoveryCode.used_at.is_(None))
+def codes_by_user(user_id: UUID) -> sa.Executable:
+    """The account's set, used and unused."""
+    return sa.select(RecoveryCode.set_id, RecoveryCode.used_at).where(RecoveryCode.user_id == user_id)
 
 
 def new_codes() -> tuple[str, ...]:
@@ -94,8 +95,8 @@ def read_code(text: str) -> str:
 
 async def replace_codes(
     tx: Transaction, key: bytes, user_id: UUID, codes: Sequence[str], now: datetime, *, session_id: UUID
-) -> None:
-    """Make *codes* the account's only ones.
+) -> UUID:
+    """Make *codes* the account's only ones; the id of their set.
 
     Whoever asks for them in the session *session_id* keeps its level; others that an old code has lifted lose it.
     """
@@ -105,6 +106,7 @@ async def replace_codes(
     await forget_codes(tx, user_id, now)
     for code in codes:
         await tx.run(_add(uuid4(), user_id, set_id, _hash(key, user_id, code), now))
+    return set_id
 
 
 async def forget_codes(tx: Transaction, user_id: UUID, now: datetime) -> None:

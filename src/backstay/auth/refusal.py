@@ -41,6 +41,7 @@ AUTH_STATUS: Final[Mapping[str, int]] = {
     "mfa_phone_enroll_not_enabled": 422,
     "mfa_totp_enroll_not_enabled": 422,
     "mfa_verification_failed": 422,
+    "mfa_verified_factor_exists": 422,
     "mfa_webauthn_enroll_not_enabled": 422,
     "no_authorization": 401,
     "not_admin": 403,
