@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth import about, account, logout, mailing, signin, signup, verify
+from backstay.auth import (
+    about,
+    account,
+    enrolment,
+    logout,
+    mailing,
+    mfa,
+    passkey,
+    recovery,
+    signin,
+    signup,
+    verify,
+)
 from backstay.auth.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -14,5 +26,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *logout.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
+    *enrolment.ROUTES,
+    *mfa.ROUTES,
+    *recovery.ROUTES,
+    *passkey.ROUTES,
     *about.ROUTES,
 )
