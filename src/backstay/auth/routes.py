@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth import about, account, logout, mailing, signin, signup, verify
+from backstay.auth import about, account, admin, logout, mailing, sessionlist, signin, signup, verify
 from backstay.auth.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -12,7 +12,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *signin.ROUTES,
     *account.ROUTES,
     *logout.ROUTES,
+    *sessionlist.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
     *about.ROUTES,
+    *admin.ROUTES,
 )
