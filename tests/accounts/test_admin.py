@@ -195,7 +195,9 @@ def test_an_account_is_deleted(house: House) -> None:
 def test_somebody_is_invited(house: House) -> None:
     """By a mail whose link is good for a day; the account is theirs when they have followed it."""
     key = service(house)
-    invited = house.post("invite?redirect_to=https://evil.example", {"email": "ann@example.org", "data": {"n": 1}}, as_=key)
+    invited = house.post(
+        "invite?redirect_to=https://evil.example", {"email": "ann@example.org", "data": {"n": 1}}, as_=key
+    )
     assert (200, 1) == (invited.status, invited.json["user_metadata"]["n"])
     assert "invited_at" in invited.json
     letter = house.letter("invite")
@@ -384,4 +386,5 @@ def test_no_hash_comes_out(house: House) -> None:
     ]
     for reply in replies:
         assert 200 == reply.status
-        assert b"argon2" not in reply.body and b"password_hash" not in reply.body
+        assert b"argon2" not in reply.body
+        assert b"password_hash" not in reply.body

@@ -32,6 +32,25 @@ class KeyParams(msgspec.Struct, frozen=True):
     expires_at: datetime | None = None
 
 
+def check_key(body: KeyParams, roles: frozenset[str], now: datetime) -> tuple[str, tuple[str, ...]]:
+    """Name and scopes of the key that *body* asks for, in an app that has *roles*.
+
+    Raises:
+        AuthError: validation_failed.
+    """
+    name = body.name.strip()
+    if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
+        raise invalid(f"A key needs a name of at most {_MAX_NAME_CHARS} printable characters")
+    if body.role not in roles or body.role == AUTHENTICATED:
+        known = ", ".join(sorted(roles - {AUTHENTICATED}))
+        raise invalid("The app has no such role for keys", hint=f"It has {known}.")
+    if READ not in body.scopes:
+        raise invalid("scopes are read, or read and write")
+    if body.expires_at is not None and (body.expires_at.tzinfo is None or body.expires_at <= now):
+        raise invalid("expires_at is a time to come, with its time zone")
+    return name, tuple(scope for scope in (READ, WRITE) if scope in body.scopes)
+
+
 async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Make a key; this answer is the only one that has it.
 
@@ -40,19 +59,9 @@ async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     """
     body: KeyParams = asked.body
     now = accounts.now()
-    name = body.name.strip()
-    if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
-        raise invalid(f"A key needs a name of at most {_MAX_NAME_CHARS} printable characters")
-    if body.role not in accounts.roles or body.role == AUTHENTICATED:
-        known = ", ".join(sorted(accounts.roles - {AUTHENTICATED}))
-        raise invalid("The app has no such role for keys", hint=f"It has {known}.")
-    if READ not in body.scopes:
-        raise invalid("scopes are read, or read and write")
-    if body.expires_at is not None and (body.expires_at.tzinfo is None or body.expires_at <= now):
-        raise invalid("expires_at is a time to come, with its time zone")
+    name, scopes = check_key(body, accounts.roles, now)
     if body.role == SERVICE and asked.session is not None and await accounts.rights(asked.user_id) != EVERY:
         raise AuthError("not_admin", "A key of the service role may do everything, and you may not")
-    scopes = tuple(scope for scope in (READ, WRITE) if scope in body.scopes)
     id, key = uuid4(), new_key(body.role)
 
     async def make(tx: Transaction) -> None:
