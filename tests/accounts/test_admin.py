@@ -9,7 +9,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from backstay.auth.admin.first import appoint
 from backstay.auth.hashing import HashCost, hash_password
+from backstay.auth.refusal import AuthError
+from backstay.auth.route import AuthRequest
+from backstay.auth.session import Device
+from backstay.policy.principal import SERVICE, Principal
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.staff import events, give, hire, lift, service
 from tests.accounts.test_mails import follow
@@ -388,3 +393,25 @@ def test_no_hash_comes_out(house: House) -> None:
         assert 200 == reply.status
         assert b"argon2" not in reply.body
         assert b"password_hash" not in reply.body
+
+
+@pytest.mark.settings(email_confirmation=True)
+def test_an_admins_link_expires(house: House) -> None:
+    """SE3: after fifteen minutes; and none is made for an address that somebody else may have signed up with (OA7)."""
+    accounts = house.office.accounts
+    asked = AuthRequest("", {}, {}, {}, None, Principal(role=SERVICE), Device("", "backstay"))
+    made = house.run(appoint(asked, accounts, "boss@example.org"))
+    house.clock.turn(minutes=15, seconds=1)
+    assert "otp_expired" == follow(house, made["link"])["error_code"]
+    house.post("signup", {"email": "ann@example.org", "password": PASSWORD})
+    with pytest.raises(AuthError, match="not confirmed"):
+        house.run(appoint(asked, accounts, "ann@example.org"))
+    key = service(house)
+    banned = {"email": "bob@example.org", "email_confirm": True, "ban_duration": "1h"}
+    assert 200 == house.post("admin/users", banned, as_=key).status
+    with pytest.raises(AuthError, match="banned"):
+        house.run(appoint(asked, accounts, "bob@example.org"))
+    # Whoever signs up with the address afterwards gets nothing of it.
+    house.post("signup", {"email": "boss@example.org", "password": OTHER})
+    refused = house.post("token?grant_type=password", {"email": "boss@example.org", "password": OTHER})
+    assert (400, "invalid_credentials") == code(refused)
