@@ -23,6 +23,9 @@ CREATE TABLE voyages (
   CONSTRAINT voyage_end FOREIGN KEY (to_id) REFERENCES ports (id));
 CREATE TABLE rumours (teller text, said text);
 CREATE TABLE "Log; Book" ("Page No." integer PRIMARY KEY, "what, exactly" text);
+CREATE TABLE sightings (id integer PRIMARY KEY, seen timestamp, log json);
+CREATE TABLE colours (name text PRIMARY KEY);
+CREATE TABLE pennants (id integer PRIMARY KEY, colours text REFERENCES colours (name));
 CREATE VIEW big_ships AS SELECT id, name, owner_id AS "whose" FROM ships WHERE tons > 100;
 CREATE VIEW people AS SELECT id AS "number", name FROM owners;
 INSERT INTO owners VALUES (1, 'Ann', NULL), (2, 'Bob', 1), (3, 'Cy', 1);
@@ -35,6 +38,9 @@ INSERT INTO ports VALUES (1, 'Hull'), (2, 'Oslo');
 INSERT INTO voyages VALUES (1, 1, 1, 2), (2, 3, 2, 1);
 INSERT INTO rumours VALUES ('Kit', 'gold, "much" of it'), ('Kit', 'gold, "much" of it'), (NULL, 'fog');
 INSERT INTO "Log; Book" VALUES (1, 'calm');
+INSERT INTO sightings VALUES (1, '2024-03-01 05:06:07.5', '{"spots":[1,2],"by":"Kit"}'), (2, NULL, NULL);
+INSERT INTO colours VALUES ('red'), ('blue');
+INSERT INTO pennants VALUES (1, 'red'), (2, 'blue');
 """
 
 #: What only PostgreSQL has.
@@ -75,5 +81,9 @@ CREATE FUNCTION harbour.words(list text[]) RETURNS SETOF text LANGUAGE sql IMMUT
 CREATE FUNCTION harbour.hush() RETURNS void LANGUAGE sql AS 'SELECT NULL::void';
 CREATE FUNCTION harbour.rename(id integer, name text) RETURNS harbour.ports LANGUAGE sql
   AS 'UPDATE harbour.ports SET name = $2 WHERE ports.id = $1 RETURNING *';
+CREATE FUNCTION harbour.either(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a';
+CREATE FUNCTION harbour.either(a text) RETURNS text LANGUAGE sql AS 'SELECT a';
+CREATE FUNCTION harbour.rename_all(name text) RETURNS SETOF harbour.ports LANGUAGE sql
+  AS 'UPDATE harbour.ports SET name = $1 RETURNING *';
 CREATE FUNCTION harbour.unlisted() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 """

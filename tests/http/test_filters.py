@@ -178,7 +178,7 @@ def test_rows(api: Api, query: str, ids: Any) -> None:
         ("id=neq(any).{1}", 400, "PGRST100"),
         ("or=(id.eq.1", 400, "PGRST100"),
         ("or=id.eq.1", 400, "PGRST100"),
-        ("or=(id.eq.1))", 400, "PGRST100"),
+        ("or=(id.eq.1))x", 400, "PGRST100"),
         ("nope=eq.1", 400, "42703"),
         ("or=(nope.eq.1,id.eq.1)", 400, "42703"),
         ("nope.id=eq.1", 400, "PGRST108"),

@@ -180,6 +180,35 @@ READS = [
     Case("ships?select=id&not.or=(id.eq.1,and(id.gt.1,id.lt.4))", [{"id": 4}]),
     # names
     Case('Log; Book?select="what, exactly"&"Page No."=eq.1', [{"what, exactly": "calm"}]),
+    # what is empty, and what is too much
+    Case("ports?select=&id=eq.1", [{"id": 1, "name": "Hull"}]),
+    Case("owners?select=id,ships(papers())&id=eq.1", [{"id": 1}]),
+    Case(
+        "sailors?select=name,berths(ships(owners(),papers()),rank)&id=eq.1",
+        [{"name": "Kit", "berths": [{"rank": "mate"}]}],
+    ),
+    Case("ships?select=id&and=(id.eq.1,tons.eq.120))", [{"id": 1}]),
+    Case("ships?select=id&name=ilike.%lba%25", [{"id": 1}]),
+    # a column and a relation of one name
+    Case("pennants?select=id,colours(name)&colours=eq.red", [{"id": 1, "colours": {"name": "red"}}]),
+    Case("pennants?select=id,colours()&colours=not.is.null&order=id", [{"id": 1}, {"id": 2}]),
+    Case(
+        "ships?select=...owners(boss:name,count())&owners=not.is.null&order=owners(boss).desc",
+        [{"boss": "Bob", "count": 1}, {"boss": "Ann", "count": 2}],
+    ),
+    # pages of a relation with one row
+    Case("ships?select=id,owners(name)&owners.offset=1&id=eq.1", [{"id": 1, "owners": None}]),
+    Case("ships?select=id,owners(name)&owners.limit=0&id=eq.1", [{"id": 1, "owners": None}]),
+    Case("ships?select=id,owners(name)&owners.limit=7&owners.offset=0&id=eq.1", [{"id": 1, "owners": {"name": "Ann"}}]),
+    # times and documents, which SQLite keeps as texts
+    Case(
+        "sightings?select=seen,log->>spots,log->>by&id=eq.1",
+        [{"seen": "2024-03-01T05:06:07.5", "spots": "[1,2]", "by": "Kit"}],
+    ),
+    Case("sightings?select=id&seen=eq.2024-03-01 05:06:07.5", [{"id": 1}]),
+    Case("sightings?select=id&seen=gt.2024-03-01T05:00:00&seen=lt.2024-03-01 06:00:00", [{"id": 1}]),
+    Case("sightings?select=id&seen=in.(2024-03-01T05:06:07.5)", [{"id": 1}]),
+    Case("sightings?select=id&seen=isdistinct.2024-03-01T05:06:07.5", [{"id": 2}]),
     # pages and counts
     Case(
         "ships?select=id&limit=2&offset=1",
@@ -237,6 +266,8 @@ REFUSALS = [
     ),
     Case("zzz", problem("PGRST205", "Could not find the table 'harbour.zzz' in the schema cache"), 404),
     Case("ships/1/2", problem("PGRST125", "Invalid path specified in request URL"), 404),
+    Case("ships/1", problem("PGRST125", "Invalid path specified in request URL"), 404),
+    Case("ships?select=id&cursor=eq.1", problem("42703", "column ships.cursor does not exist"), 400),
     Case(
         "ships?select=nam",
         problem(
@@ -325,6 +356,114 @@ REFUSALS = [
         400,
     ),
     Case(
+        "owners?select=fleet:ships(*)&order=fleet(id)",
+        problem(
+            "PGRST118",
+            "A related order on 'fleet' is not possible",
+            "'owners' and 'fleet' do not form a many-to-one or one-to-one relationship",
+        ),
+        400,
+    ),
+    Case(
+        "sightings?select=log->>spots->1",
+        problem(
+            "42883",
+            "operator does not exist: text -> integer",
+            hint="No operator matches the given name and argument types. You might need to add explicit type casts.",
+        ),
+        404,
+    ),
+    Case(
+        "sightings?select=log->>by->>all",
+        problem(
+            "42883",
+            "operator does not exist: text ->> unknown",
+            hint="No operator matches the given name and argument types. You might need to add explicit type casts.",
+        ),
+        404,
+    ),
+    Case(
+        "ships?id=1",
+        problem(
+            "PGRST100",
+            '"failed to parse filter (1)" (line 1, column 1)',
+            'unexpected "1" expecting "not" or operator (eq, gt, ...)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?id=is.nil",
+        problem(
+            "PGRST100",
+            '"failed to parse filter (is.nil)" (line 1, column 4)',
+            'unexpected "n" expecting isVal: (null, not_null, true, false, unknown)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?id=foo.1",
+        problem(
+            "PGRST100",
+            '"failed to parse filter (foo.1)" (line 1, column 1)',
+            'unexpected "f" expecting "not" or operator (eq, gt, ...)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?order=id.desc.nullslaststs",
+        problem(
+            "PGRST100",
+            '"failed to parse order (id.desc.nullslaststs)" (line 1, column 18)',
+            "unexpected 's' expecting \",\" or end of input",
+        ),
+        400,
+    ),
+    Case(
+        "ships?order=id.descx",
+        problem(
+            "PGRST100",
+            '"failed to parse order (id.descx)" (line 1, column 8)',
+            'unexpected "x" expecting ".nullsfirst", ".nullslast", "," or end of input',
+        ),
+        400,
+    ),
+    Case(
+        "ships?or=(id.eq.1,)",
+        problem(
+            "PGRST100",
+            '"failed to parse logic tree ((id.eq.1,))" (line 1, column 12)',
+            'unexpected ")" expecting field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)',
+        ),
+        400,
+    ),
+    Case(
+        "ships?and=(id.eq.1,or(name.foo.x,id.eq.2))",
+        problem(
+            "PGRST100",
+            '"failed to parse logic tree ((id.eq.1,or(name.foo.x,id.eq.2)))" (line 1, column 21)',
+            'unexpected "f" expecting "not" or operator (eq, gt, ...)',
+        ),
+        400,
+    ),
+    Case(
+        "sightings?select=log->--1",
+        problem(
+            "PGRST100",
+            '"failed to parse select parameter (log->--1)" (line 1, column 7)',
+            'unexpected "-" expecting digit',
+        ),
+        400,
+    ),
+    Case(
+        "sightings?select=log->>(x",
+        problem(
+            "PGRST100",
+            '"failed to parse select parameter (log->>(x)" (line 1, column 7)',
+            'unexpected "(" expecting "-", digit or any non reserved character different from: .,>()',
+        ),
+        400,
+    ),
+    Case(
         "owners?select=ships(*)&ships=eq.1",
         problem(
             "PGRST120",
@@ -370,6 +509,14 @@ REFUSALS = [
         problem("PGRST122", "Invalid preferences given with handling=strict", "Invalid preferences: x=1"),
         400,
         {"prefer": "handling=strict, x=1"},
+    ),
+    Case(
+        "ships",
+        problem(
+            "PGRST122", "Invalid preferences given with handling=strict", "Invalid preferences: timezone=Mars/Base"
+        ),
+        400,
+        {"prefer": "handling=strict, timezone=Mars/Base"},
     ),
 ]
 
@@ -592,6 +739,23 @@ def test_csv_comes_in_and_goes_out(fresh: Api) -> None:
     assert (201, 'teller,said\nLou,"a, b"\n,c') == (reply.status, reply.body.decode())
 
 
+def test_what_only_backstay_has_is_off(fresh: Api) -> None:
+    """Paths of rows, a batch and relations in a body mean to PostgREST's clients what they mean to PostgREST."""
+    path = problem("PGRST125", "Invalid path specified in request URL")
+    changed = fresh.patch("ports/1", {"name": "x"}), fresh.delete("ports/1"), fresh.options("ports/1")
+    assert [(404, path)] * 3 == [(reply.status, reply.json) for reply in changed]
+    assert (404, "PGRST205") == ((reply := fresh.post("batch", {"operations": []})).status, reply.code)
+    nested = fresh.post("owners", {"id": 9, "name": "Di", "ships": [{"id": 9, "name": "Egret"}]})
+    assert problem("PGRST204", "Could not find the 'ships' column of 'owners' in the schema cache") == nested.json
+    assert [] == fresh.get("owners?id=eq.9").json
+    paged = fresh.get("ships?select=id&order=id&limit=3", headers={"prefer": "page=keyset"})
+    assert (200, "page=keyset", True) == (
+        paged.status,
+        paged.one("preference-applied"),
+        'rel="next"' in (paged.one("link") or ""),
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "allow"),
     [
@@ -643,6 +807,7 @@ WHOLE = [
         told={"preference-applied": "timezone=Europe/Oslo"},
     ),
     Case("weather?select=id::numeric(10,2)&id=eq.1", [{"id": 1.0}]),
+    Case("weather?select=tags::_varchar&id=eq.1", [{"tags": ["a", "b c", None]}]),
     Case(
         "weather?select=tags,seen,facts,at&id=eq.1",
         'tags,seen,facts,at\n"{a,""b c"",NULL}","\\\\x89ff","{""log"": [1, null], ""gust"": {""kn"": 30}}","2024-01-01 00:00:00+00"',

@@ -101,7 +101,7 @@ name_lists = st.lists(names, min_size=1, max_size=3, unique=True).map(tuple)
 
 queries = st.builds(
     Query,
-    items,
+    items.map(lambda found: found or (Star(),)),
     st.lists(st.tuples(paths, st.one_of(filters, logic)), max_size=3)
     .map(tuple)
     .filter(lambda found: len(repr(found)) < 20_000),

@@ -79,7 +79,7 @@ def test_filters_are_counted() -> None:
         "(",
         ")(",
         "(a.eq.1",
-        "(a.eq.1))",
+        "(a.eq.1))x",
         "(a.eq.1)x",
         "(a.eq.1,)",
         "(,a.eq.1)",

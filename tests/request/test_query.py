@@ -43,7 +43,7 @@ def _query(text: str) -> Query:
     [
         ("", Query()),
         ("&&", Query()),
-        ("select=", Query(items=())),
+        ("select=", Query()),
         ("select=*", Query()),
         ("a=eq.1", Query(conditions=(((), Filter(Field("a"), "eq", "1")),))),
         ("a=eq.b=c", Query(conditions=(((), Filter(Field("a"), "eq", "b=c")),))),
@@ -180,7 +180,7 @@ def test_error_text_is_like_the_original() -> None:
     with pytest.raises(RequestError) as caught:
         parse_query("id=noop.0")
     assert '"failed to parse filter (noop.0)" (line 1, column 1)' == caught.value.message
-    assert 'unexpected "n" expecting operator (eq, gt, ...)' == caught.value.details
+    assert 'unexpected "n" expecting "not" or operator (eq, gt, ...)' == caught.value.details
 
 
 @pytest.mark.parametrize(
@@ -379,5 +379,5 @@ def test_canonical_query(text: str, expected: str) -> None:
 
 
 def test_default_items_are_every_column() -> None:
-    """No select means all columns, an empty one means none."""
-    assert ((Star(),), ()) == (_query("").items, _query("select=").items)
+    """No select means all columns, and so does an empty one."""
+    assert ((Star(),), (Star(),)) == (_query("").items, _query("select=").items)

@@ -140,7 +140,17 @@ class StoredArray(AsStored, sa.ARRAY[Any]):
     """A JSON array, as a column declared ``integer[]`` has to keep it here."""
 
 
+class StoredJSONB(StoredJSON):
+    """JSON that was declared as PostgreSQL's ``jsonb``, which writes its parts with spaces between them."""
+
+
 class StoredOther(AsStored, Opaque):
     """Dates, times, UUIDs and whatever else SQLite has no type for: compared and shown as stored."""
+
+    cache_ok = True
+
+
+class StoredMoment(StoredOther):
+    """A timestamp: shown with a ``T`` between day and time, however it is stored, and compared so."""
 
     cache_ok = True

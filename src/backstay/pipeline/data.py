@@ -62,7 +62,9 @@ class Data:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
 
     def _options(self, request: DataRequest) -> Reply:
-        table = find_table(self._surface.scope(request.principal), request.path)
+        scope = self._surface.scope(request.principal)
+        self._surface.require_table(scope, request.path)
+        table = find_table(scope, request.path)
         writes = frozenset() if table.read_only else table.writes
         methods = ["OPTIONS,GET,HEAD"]
         methods += ["POST"] if "create" in writes else []

@@ -11,8 +11,11 @@ from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.explain import explained
+from backstay.pipeline.read import paged
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.call import no_function
@@ -24,7 +27,7 @@ from backstay.policy import Grant, Part
 from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.read import Query
 from backstay.response.reply import Reply
-from backstay.response.rows import frame_read, render_read
+from backstay.response.rows import frame_read, not_single, render_read
 from backstay.sql.call import call_rows, call_value
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.statement import Rows, Statement, Steps
@@ -57,10 +60,11 @@ class Routines:
             writes = all(routine.facts.may_write for routine in self._routines[name])
             return Reply(200, ((b"allow", b"OPTIONS,POST" if writes else b"OPTIONS,GET,HEAD,POST"),))
         given, query = self._given(request, name)
+        query = paged(query, request, surface)
         routine = self._chosen(name, given, posted=request.method == "POST")
         arguments = [argument for argument in routine.facts.arguments if argument.name in given]
         texts = tuple(_text(given[argument.name], argument) for argument in arguments)
-        media = negotiate(request.header(b"accept"), surface.offered)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal))
         shape, values = shape_of(query)
         form = surface.dialect.form(media.form) if routine.rows is not None else "json"
         names = tuple(argument.name for argument in arguments)
@@ -72,14 +76,24 @@ class Routines:
             )
             prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
         statement_bound = prepared.bind((*values, *texts), request.principal)
+        if media.kind == "plan":
+            return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
         zone = preferences.timezone
+        demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
+
+        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form, called=True)
+        single = frame.singular and (routine.rows is not None or routine.facts.is_set)
 
         def steps() -> Steps[Rows]:
             own = rows_of(statement_bound) if not reads else _reading(statement_bound)
-            return own if zone is None else in_zone(zone, own)
+            found = yield from (own if zone is None else in_zone(zone, own))
+            # Refused here, so that what the function did is undone.
+            check_number(found[0][1], demands)
+            if single and found[0][1] != 1:
+                raise not_single(found[0][1])
+            return found
 
-        body, rows, total = (await self._database.transact(steps))[0]
-        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form)
+        body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
         if routine.facts.gives == "void":
             told = tuple(pair for pair in frame.headers if pair[0] == b"preference-applied")
             return Reply(204, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from backstay.catalog import Column, Computed, Family, Search, Table
@@ -57,13 +58,17 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
 
 
 def check_path(column: Column | Computed | Search, path: tuple[Step, ...]) -> None:
-    """Refuse a JSON path into a column that holds no JSON, wherever the path stands.
+    """Refuse a JSON path into a column that holds no JSON, or on from text, wherever the path stands.
 
     Raises:
         PlanError: 42883.
     """
     if path and column.family not in ("json", "array", "other"):
         raise _no_operator(f"{_name(column)} {'->>' if path[0].as_text else '->'} unknown")
+    for before, step in pairwise(path):
+        if before.as_text:
+            arrow, key = "->>" if step.as_text else "->", "integer" if isinstance(step.key, int) else "unknown"
+            raise _no_operator(f"text {arrow} {key}")
 
 
 def _name(column: Column | Computed | Search) -> str:

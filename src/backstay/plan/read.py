@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from backstay.catalog import Column, Relation, Search, Searchable, Table
+from backstay.catalog import Column, Search, Searchable, Table
 from backstay.errors import PlanError
 from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
@@ -116,12 +116,12 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
     if relation.junction is None:
         child.shown = f"{remote.name}_{len(child.path)}"
     # A key column that a rule hides would be told by the embed, so it counts as mentioned (AC10).
-    draft.mentioned |= {local for local, _ in _local_pairs(relation)}
-    child.mentioned |= {there for _, there in _remote_pairs(relation)}
+    draft.mentioned |= relation.local_columns
+    child.mentioned |= relation.remote_columns
     for term in _order_at(draft):
         # Ordering the parent by a column of the child mentions it: only rules that show it may show the row.
         if term.relation in (key, relation.remote):
-            child.operand(term.field)
+            child.operand(_behind_alias(remote, item.items, term.field))
     node = _node(child)
     if item.spread and not relation.to_one and node.aggregated:
         raise PlanError(
@@ -139,14 +139,6 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
         junction=junction,
         junction_grant=scope.grant("read", junction) if junction is not None else None,
     )
-
-
-def _local_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
-    return relation.junction.local if relation.junction is not None else relation.pairs
-
-
-def _remote_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
-    return relation.junction.remote if relation.junction is not None else relation.pairs
 
 
 def _outputs(draft: _Draft) -> None:
@@ -211,7 +203,7 @@ def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
     if isinstance(asked, Logic):
         return Group(asked.kind, tuple(_condition(draft, term) for term in asked.terms), asked.negated)
     embed = _named(draft, asked.field.name) if not asked.field.path else None
-    if embed is not None:
+    if embed is not None and (_asks_presence(asked) or asked.field.name not in draft.table.columns):
         return _presence(embed, asked)
     operand = draft.operand(asked.field)
     if _is_sealed(operand) and asked.op != "is":
@@ -252,8 +244,12 @@ def _searchable(table: Table, operand: Operand) -> Searchable | None:
     return table.search.declared if covered else None
 
 
+def _asks_presence(asked: Filter) -> bool:
+    return asked.op == "is" and asked.value in ("null", "not_null")
+
+
 def _presence(embed: EmbedPlan, asked: Filter) -> Present:
-    if asked.op != "is" or asked.value not in ("null", "not_null"):
+    if not _asks_presence(asked):
         raise PlanError(
             "PGRST120",
             "Bad operator on the '" + embed.key + "' embedded resource",
@@ -303,21 +299,33 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
     if not embed.relation.to_one:
         raise PlanError(
             "PGRST118",
-            f"A related order on '{embed.relation.remote}' is not possible",
-            details=(
-                f"'{draft.table.name}' and '{embed.relation.remote}' "
-                "do not form a many-to-one or one-to-one relationship"
-            ),
+            f"A related order on '{embed.key}' is not possible",
+            details=(f"'{draft.table.name}' and '{embed.key}' do not form a many-to-one or one-to-one relationship"),
         )
-    column = find_field(draft.scope, embed.node.table, embed.node.grant, term.field.name)
-    check_path(column, term.field.path)
+    asked = _behind_alias(embed.node.table, _items_of(draft, embed), term.field)
+    column = find_field(draft.scope, embed.node.table, embed.node.grant, asked.name)
+    check_path(column, asked.path)
     if _is_sealed(Operand(column)):
         raise _sealed(Operand(column), "rows have no order by it")
     if isinstance(column, Search):
         raise PlanError(
             "PGRST127", "Feature not implemented", details="Relevance orders the rows of its own table only."
         )
-    return SortTerm(Operand(column, term.field.path), term.descending, nulls_first, embed)
+    return SortTerm(Operand(column, asked.path), term.descending, nulls_first, embed)
+
+
+def _items_of(draft: _Draft, embed: EmbedPlan) -> tuple[Item, ...]:
+    index = next(index for index, plan in draft.by_item.items() if plan is embed)
+    item = draft.items[index]
+    return item.items if isinstance(item, Embed) else ()
+
+
+def _behind_alias(table: Table, items: tuple[Item, ...], asked: Field) -> Field:
+    """What *asked* means in a related order: a column of *table*, or one of *items* under its alias."""
+    if asked.name in table.columns or asked.path:
+        return asked
+    named = (i.field for i in items if isinstance(i, ColumnItem) and i.alias == asked.name and i.aggregate is None)
+    return next((field for field in named if field is not None), asked)
 
 
 _STEPS: Final[tuple[Callable[[_Draft], None], ...]] = (_embeds, _outputs, _conditions, _order)

@@ -36,6 +36,8 @@ _STEP = re.compile(
 )
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_EXPECTED_KEY = '"-", digit or any non reserved character different from: .,>()'
+
 #: PostgreSQL counts array elements with a 32-bit integer.
 _MAX_INDEX = 2**31 - 1
 
@@ -62,7 +64,10 @@ def scan_steps(text: str, at: int, what: str, limits: QueryLimits) -> tuple[tupl
     while text.startswith("->", at):
         found = _STEP.match(text, at)
         if found is None:
-            raise malformed(what, text, at + 2, "any non reserved character different from: .,>()")
+            begin = at + (3 if text.startswith(">", at + 2) else 2)
+            if text.startswith("-", begin):
+                raise malformed(what, text, begin + 1, "digit")
+            raise malformed(what, text, begin, _EXPECTED_KEY)
         arrow, index, quoted, plain = found.groups()
         key: str | int
         if index is not None:
@@ -74,7 +79,7 @@ def scan_steps(text: str, at: int, what: str, limits: QueryLimits) -> tuple[tupl
         else:
             key = plain.strip()
             if not key:
-                raise malformed(what, text, at + 2, "any non reserved character different from: .,>()")
+                raise malformed(what, text, at + 2, _EXPECTED_KEY)
         if len(steps) == limits.json_steps:
             raise over_limit("steps in a JSON path", limits.json_steps, "json_steps")
         steps.append(Step(key, arrow is not None))

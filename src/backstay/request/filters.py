@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
 from backstay.observe.redact import HIDDEN, is_secret_key
-from backstay.request.array import parse_array, render_array
+from backstay.request.array import parse_list, render_list
 from backstay.request.field import Field
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
 from backstay.request.name import QUOTED, quote, unescape
@@ -72,6 +72,7 @@ _ELEMENT = re.compile(rf"(?:{QUOTED}(?=[,)])|([^,)]*+))", re.DOTALL)
 _LOGIC_VALUE = re.compile(rf"(?:{QUOTED}(?=[,)])|(\{{[^{{}}]*+\}}(?=[,)])|[^,)]*+))", re.DOTALL)
 
 _EXPECTED_OPERATOR = "operator (eq, gt, ...)"
+_EXPECTED_OPERATION = f'"not" or {_EXPECTED_OPERATOR}'
 _HINT_OPERATOR = "A filter is column=operator.value, e.g. age=gte.18, name=not.is.null, id=in.(1,2)."
 
 
@@ -99,7 +100,7 @@ def parse_filter(field: Field, text: str, limits: QueryLimits = DEFAULT_QUERY_LI
     if head is None:
         # ``?password=…`` is a mistake about the API, and its value has no place in an answer that others may log (LG3).
         shown = HIDDEN if is_secret_key(field.name) else text
-        raise malformed("filter", shown, 0, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        raise malformed("filter", shown, 0, _EXPECTED_OPERATION, hint=_HINT_OPERATOR)
     negation, op, option = head.groups()
     at = head.end()
     if option is None and op in SIMPLE:
@@ -125,7 +126,7 @@ def scan_operation(field: Field, text: str, at: int, limits: QueryLimits) -> tup
     """
     head = _HEAD.match(text, at)
     if head is None:
-        raise malformed("logic tree", text, at, _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        raise malformed("logic tree", text, at, _EXPECTED_OPERATION, hint=_HINT_OPERATOR)
     negation, op, option = head.groups()
     at = head.end()
     if option is None:
@@ -153,11 +154,12 @@ def _with_option(field: Field, head: re.Match[str], value: str, what: str, text:
             return Filter(field, op, value, negation is not None, None, option.strip(" "))
         raise malformed(what, text, head.start(3), "a text search configuration, e.g. fts(english)")
     if op not in OPERATORS:
-        raise malformed(what, text, head.start(2), _EXPECTED_OPERATOR, hint=_HINT_OPERATOR)
+        expected = _EXPECTED_OPERATION if negation is None else _EXPECTED_OPERATOR
+        raise malformed(what, text, head.start(2), expected, hint=_HINT_OPERATOR)
     if op not in QUANTIFIABLE or option not in ("any", "all"):
         taken = ", ".join(sorted(QUANTIFIABLE))
         raise malformed(what, text, head.start(3), _EXPECTED_OPERATOR, hint=f"(any) and (all) go with: {taken}.")
-    values = parse_array(value)
+    values = parse_list(value)
     if len(values) > limits.list_items:
         raise over_limit("values in a list", limits.list_items, "list_items")
     return Filter(field, op, values, negation is not None, cast(Quantifier, option))
@@ -213,7 +215,7 @@ def render_operation(condition: Filter, *, in_logic: bool = False) -> str:
         return f"{head}.({','.join(map(_element, elements))})"
     if isinstance(value, tuple):
         head += f"({condition.quantifier})"
-        value = render_array(value)
+        value = render_list(value)
     elif condition.language is not None:
         head += f"({condition.language})"
     if in_logic and condition.op != "is" and not _BARE.fullmatch(value):

@@ -33,6 +33,8 @@ _GROUP = re.compile(r"[ \t]*+(not\.)?(and|or)[ \t]*+\(")
 _OPEN = re.compile(r"[ \t]*+\(")
 _SPACES = re.compile(r"[ \t]*+")
 
+_EXPECTED_TERM = "field name (* or [a..z0..9_$]), negation operator (not) or logic operator (and, or)"
+
 
 def parse_logic(
     kind: Kind, text: str, *, negated: bool = False, limits: QueryLimits = DEFAULT_QUERY_LIMITS
@@ -46,9 +48,10 @@ def parse_logic(
     Raises:
         RequestError: PGRST100, when it is malformed, empty, or over *limits*.
     """
-    opened = _OPEN.match(text)
+    text = kind + text
+    opened = _OPEN.match(text, len(kind))
     if opened is None:
-        raise malformed("logic tree", text, 0, '"("', hint=f"Write {kind}=(a.eq.1,b.eq.2).")
+        raise malformed("logic tree", text, len(kind), '"("', hint=f"Write {kind}=(a.eq.1,b.eq.2).")
     at = opened.end()
     filters = 0
     stack: list[tuple[Kind, bool, list[Condition]]] = [(kind, negated, [])]
@@ -60,6 +63,8 @@ def parse_logic(
             stack.append((cast(Kind, group[2]), group[1] is not None, []))
             at = group.end()
             continue
+        if text.startswith(("(", ")", ","), at):
+            raise malformed("logic tree", text, at, _EXPECTED_TERM)
         field, at = scan_field(text, at, "logic tree", limits)
         if not text.startswith(".", at):
             raise malformed("logic tree", text, at, "delimiter (.)", hint="A term is column.operator.value.")
@@ -79,7 +84,8 @@ def parse_logic(
             condition = Logic(closed, tuple(terms), was_negated)
             at = cast("re.Match[str]", _SPACES.match(text, at + 1)).end()
             if not stack:
-                if at != len(text):
+                # PostgREST reads no further; of what it ignores, only brackets too many cannot mean anything else.
+                if text[at:].strip(" \t)"):
                     raise malformed("logic tree", text, at, "end of input")
                 return condition, filters
 

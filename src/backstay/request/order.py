@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from backstay.errors import RequestError
 from backstay.request.field import Field, render_field, scan_field
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
 from backstay.request.name import render_name
@@ -27,6 +28,8 @@ class OrderTerm:
 
 
 _TAIL = re.compile(r"[ \t]*+(?:\.(asc|desc))?(?:\.nulls(first|last))?[ \t]*+(?:\Z|(,))")
+
+_BEGUN = re.compile(r"(\.(?:asc|desc))?+(\.nulls(?:first|last))?+")
 
 
 def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[OrderTerm, ...]:
@@ -51,10 +54,7 @@ def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[
             at += 1
         tail = _TAIL.match(text, at)
         if tail is None:
-            raise malformed(
-                "order", text, at, '".asc", ".desc", ".nullsfirst", ".nullslast", "," or end of input',
-                hint="A term is column.desc.nullslast or relation(column).asc.",
-            )  # fmt: skip
+            raise _unfinished(text, at)
         if len(terms) == limits.order_terms:
             raise over_limit("order terms", limits.order_terms, "order_terms")
         direction, nulls, comma = tail.groups()
@@ -62,6 +62,17 @@ def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[
         if comma is None:
             return tuple(terms)
         at = tail.end()
+
+
+def _unfinished(text: str, at: int) -> RequestError:
+    """The error for a term whose column ends at *at*: it tells the first letter behind the last word that is one."""
+    begun = cast("re.Match[str]", _BEGUN.match(text, at))
+    expecting = '".asc", ".desc", ".nullsfirst", ".nullslast", "," or end of input'
+    if begun.end() > at:
+        expecting = '"," or end of input' if begun[2] else '".nullsfirst", ".nullslast", "," or end of input'
+    hint = "A term is column.desc.nullslast or relation(column).asc."
+    mark = "'" if begun[2] else '"'
+    return malformed("order", text, begun.end(), expecting, hint=hint, mark=mark)
 
 
 def render_order(terms: tuple[OrderTerm, ...]) -> str:

@@ -103,7 +103,8 @@ def parse_query(
                 pages[path] = Page(None if before is None else before.limit, parse_offset(value))
         elif key == "select":
             _once(seen, key, (), key)
-            items = _parse_select(value, limits)
+            # PostgREST takes an empty list for none at all.
+            items = _parse_select(value, limits) or _STAR
         elif key == "columns":
             _once(seen, key, (), key)
             columns = _parse_list(value, key, limits)

@@ -5,7 +5,7 @@
    ``plan/`` to say (PostgREST once took it for ``count(*)``).
 3. ``inner`` and ``left`` behind ``!`` are joins; a relation or constraint of such a name is written in quotes.
 4. Text behind a complete list is refused, where PostgREST ignores it.
-5. An empty list is a list: ``select=`` asks for ``{}`` per row, ``rel()`` for a join without output.
+5. ``rel()`` is a join without output; an empty ``select=`` is none, and means every column.
 """
 
 from __future__ import annotations

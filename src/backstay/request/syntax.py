@@ -12,14 +12,20 @@ from backstay.errors import RequestError
 _SHOWN = 200
 
 
-def malformed(what: str, text: str, at: int, expecting: str, *, hint: str | None = None) -> RequestError:
+def malformed(
+    what: str, text: str, at: int, expecting: str, *, hint: str | None = None, mark: str = '"'
+) -> RequestError:
     """The error for *text*, a *what* (``filter``, ``order``…), that stops making sense at index *at*.
+
+    *mark* stands around the character that was not expected.  Of a logic tree, *text* begins with ``and`` or ``or``,
+    which PostgREST counts and does not show.
 
     >>> malformed("filter", "noop.0", 0, "operator (eq, gt, ...)").message
     '"failed to parse filter (noop.0)" (line 1, column 1)'
     """
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    found = f'unexpected "{text[at]}"' if at < len(text) else "unexpected end of input"
+    shown = text.removeprefix("and").removeprefix("or") if what == "logic tree" else text
+    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
+    found = f"unexpected {mark}{text[at]}{mark}" if at < len(text) else "unexpected end of input"
     return RequestError(
         "PGRST100",
         f'"failed to parse {what} ({shown})" (line 1, column {at + 1})',

@@ -105,6 +105,9 @@ def postgresql_type(name: str, own: Collection[str] = ()) -> sa.types.TypeEngine
         PlanError: 42704, for any other: a cast to ``regclass`` and its like would tell what exists.
     """
     word = " ".join(name.strip().lower().split())
+    if word.startswith("_") and word[1:] in _TYPES and word not in own:
+        # PostgreSQL's own name of the array of a type.
+        word = f"{word[1:]}[]"
     item = word.removesuffix("[]")
     found: sa.types.TypeEngine[Any] | None = _TYPES.get(item)
     if found is None and (item in _OWN or _SIZED.fullmatch(item)):

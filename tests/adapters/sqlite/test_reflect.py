@@ -75,7 +75,7 @@ async def test_values_are_shown_as_what_they_are(path: str) -> None:
             {
                 "id": 1,
                 "flag": True,
-                "made": "2024-01-02 03:04:05",
+                "made": "2024-01-02T03:04:05",
                 "price": 12.5,
                 "blob": "\\x00ff",
                 "doc": {"a": 1},

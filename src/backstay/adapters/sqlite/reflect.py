@@ -24,6 +24,8 @@ from backstay.catalog.opaque import (
     StoredFloat,
     StoredInteger,
     StoredJSON,
+    StoredJSONB,
+    StoredMoment,
     StoredNumeric,
     StoredOther,
     StoredText,
@@ -108,7 +110,7 @@ def type_of(declared: str) -> sa.types.TypeEngine[Any]:
     """The type that a declaration suggests (sqlite.org/datatype3.html, and the names that other databases use).
 
     >>> [type(type_of(t)).__name__ for t in ("VARCHAR(30)", "BIGINT", "boolean", "DECIMAL(10,2)", "DATETIME", "")]
-    ['StoredText', 'StoredBigInteger', 'StoredBoolean', 'StoredNumeric', 'StoredOther', 'StoredOther']
+    ['StoredText', 'StoredBigInteger', 'StoredBoolean', 'StoredNumeric', 'StoredMoment', 'StoredOther']
     """
     word = declared.upper()
     if word.endswith("[]"):
@@ -116,7 +118,9 @@ def type_of(declared: str) -> sa.types.TypeEngine[Any]:
     if "BOOL" in word:
         return StoredBoolean()
     if "JSON" in word:
-        return StoredJSON()
+        return StoredJSONB() if "JSONB" in word else StoredJSON()
+    if "DATETIME" in word or "TIMESTAMP" in word:
+        return StoredMoment(declared)
     if any(part in word for part in ("DATE", "TIME", "UUID", "INTERVAL", "POINT")):
         return StoredOther(declared)
     if "INT" in word:

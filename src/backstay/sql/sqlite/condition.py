@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import family_of
+from backstay.catalog.opaque import StoredMoment
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
@@ -18,16 +19,19 @@ from backstay.sql.dialect import Expression, Typed
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.path import COLLATIONS, json_path, labels_of, number, ordered
 from backstay.sql.sqlite.value import word
+from backstay.sql.stored import moment, moment_text
 
 _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
+_SETS: Final = frozenset({"cs", "cd", "ov"})
 
 
 def compare(typed: Typed, condition: Compare) -> Expression:
     op, value, path = condition.op, condition.value, condition.operand.path
-    if op in _NOT_HERE:
+    # A range is text here: what looks inside of it would find nothing, and say that there is nothing.
+    if op in _NOT_HERE or (op in _SETS and family_of(typed.type) == "range"):
         raise PlanError("PGRST127", "Feature not implemented", details=f"The operator {op} is not available on SQLite.")
     left, type_ = typed.expression, typed.type
     if path:
@@ -40,6 +44,8 @@ def compare(typed: Typed, condition: Compare) -> Expression:
     ranked = op in _RANKED and bool(labels_of(type_))
     if ranked or (op in _COMPARED and family_of(type_) in COLLATIONS):
         left = ordered(Typed(left, type_))
+    if op in _COMPARED and isinstance(type_, StoredMoment):
+        left = moment(left, left)
     test = _test(op, left, type_)
     if op == "in":
         return left.in_(_listed(value, _encoder(op, type_)))
@@ -160,6 +166,9 @@ def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if op in _RANKED and (labels := labels_of(type_)):
         read = coercion(type_)
         return lambda text: labels.index(read(text))
+    if isinstance(type_, StoredMoment):
+        read_text = coercion(type_)
+        return lambda text: moment_text(read_text(text))
     return coercion(type_)
 
 

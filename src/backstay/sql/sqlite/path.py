@@ -8,7 +8,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import Family, family_of
-from backstay.catalog.opaque import AsStored
+from backstay.catalog.opaque import AsStored, StoredJSONB
 from backstay.errors import PlanError
 from backstay.request.field import Step
 from backstay.sql.dialect import Expression, Typed
@@ -46,7 +46,9 @@ def json_path(typed: Typed, path: tuple[Step, ...]) -> Typed:
     # ``->>`` gives SQL values; PostgreSQL gives text: 'true' for true, '5' for 5.
     first = sa.func.substr(found, 1, 1)
     nested = first.in_((word("{"), word("[")))
-    written = sa.func.backstay_json_text(found)
+    # Plain json keeps what was written, which is rarely more than SQLite leaves of it; jsonb writes anew.
+    plain_json = isinstance(typed.type, AsStored) and not isinstance(typed.type, StoredJSONB)
+    written = found if plain_json else sa.func.backstay_json_text(found)
     text = sa.case((first == word('"'), plain), (nested, written), else_=sa.func.nullif(found, word("null")))
     return Typed(text, sa.Text())
 
