@@ -136,7 +136,9 @@ def tokens(house: House) -> dict[str, str | None]:
     house.put(f"admin/users/{banned['user']['id']}", {"ban_duration": "1h"}, as_=service(house))
     weak = house.sign_up("weak@example.org")
     give(house, weak, "admin")
-    reading = house.post("admin/api-keys", {"name": "r", "role": "service_role", "scopes": ["read"]}, as_=service(house))
+    reading = house.post(
+        "admin/api-keys", {"name": "r", "role": "service_role", "scopes": ["read"]}, as_=service(house)
+    )
     return {
         "anon": None,
         "user": user["access_token"],
