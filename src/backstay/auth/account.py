@@ -18,6 +18,7 @@ from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.password import check_new_password, is_password, set_password
 from backstay.auth.refusal import AuthError
+from backstay.auth.rights import password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, is_recent
 from backstay.auth.tables import User
@@ -77,7 +78,7 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     password_hash = None
     if body.password is not None:
         await _prove(asked, accounts, user, body, now)
-        check_new_password(accounts, body.password, user.email)
+        check_new_password(accounts, body.password, user.email, await password_minimum(accounts, user.id))
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)

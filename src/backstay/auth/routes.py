@@ -7,12 +7,14 @@ from typing import Final
 from backstay.auth import (
     about,
     account,
+    admin,
     enrolment,
     logout,
     mailing,
     mfa,
     passkey,
     recovery,
+    sessionlist,
     signin,
     signup,
     verify,
@@ -24,6 +26,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *signin.ROUTES,
     *account.ROUTES,
     *logout.ROUTES,
+    *sessionlist.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
     *enrolment.ROUTES,
@@ -31,4 +34,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *recovery.ROUTES,
     *passkey.ROUTES,
     *about.ROUTES,
+    *admin.ROUTES,
 )
