@@ -13,6 +13,7 @@ from backstay.auth.hashers import HashPool
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import RateLimits
 from backstay.auth.moment import utc_now
+from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
 from backstay.auth.routes import ROUTES
@@ -50,6 +51,7 @@ class Office:
         rates: RateLimits | None = None,
         cost: HashCost | None = None,
         pwned: Container[bytes] = (),
+        parties: Parties | None = None,
         posted: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
@@ -93,6 +95,7 @@ class Office:
             posted=posted,
             now=now,
             permissions={"admin": frozenset({"users:read", "users:write", "audit:read", "keys:write"})},
+            parties=parties or Parties(),
         )
         office = cls(accounts)
         office._tending = asyncio.create_task(tend(accounts), name="backstay-accounts")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth import about, account, logout, mailing, signin, signup, verify
+from backstay.auth import about, account, grants, logout, mailing, signup, verify
+from backstay.auth.oauth import authorize, callback, identities
 from backstay.auth.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *signup.ROUTES,
-    *signin.ROUTES,
+    *grants.ROUTES,
     *account.ROUTES,
     *logout.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
+    *authorize.ROUTES,
+    *callback.ROUTES,
+    *identities.ROUTES,
     *about.ROUTES,
 )
