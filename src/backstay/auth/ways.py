@@ -11,8 +11,10 @@ from backstay.db.store import Transaction
 
 async def ways_in(tx: Transaction, user: Any, *, but: UUID | None = None) -> int:
     """How many ways into *user* (row) there are besides the identity *but*: a password counts, and every identity."""
-    identities = [row for row in await tx.all(identities_of(user.id)) if row.id != but]
+    identities = await tx.all(identities_of(user.id))
+    others = [row for row in identities if row.id != but]
+    # The password belongs to the e-mail identity: together they are one way, and without a confirmed address none.
+    emails = [row for row in identities if row.provider == "email"]
     password = user.password_hash is not None and user.email is not None
-    # With an e-mail identity the password is no second way; without a confirmed address neither is one.
-    mailbox = user.email_confirmed_at is not None and (password or any(row.provider == "email" for row in identities))
-    return sum(row.provider != "email" for row in identities) + int(mailbox)
+    mailbox = all(row.id != but for row in emails) if emails else password
+    return sum(row.provider != "email" for row in others) + int(mailbox and user.email_confirmed_at is not None)

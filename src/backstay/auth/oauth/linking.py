@@ -170,7 +170,8 @@ def believed(provider: Provider, person: Person) -> bool:
 
 def about_providers(app_metadata: dict[str, Any], identities: Any) -> dict[str, Any]:
     """*app_metadata* with the providers of *identities* (rows), the first of which made the account."""
-    names = list(dict.fromkeys(row.provider for row in identities))
+    linked = dict.fromkeys(row.provider for row in identities)
+    names = list(dict.fromkeys([*(name for name in app_metadata.get("providers", ()) if name in linked), *linked]))
     first = app_metadata.get("provider")
     return {**app_metadata, "provider": first if first in names else (names or [""])[0], "providers": names}
 
