@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -36,6 +36,11 @@ _METADATA: Final = frozenset(
     ip_address(text) for text in ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254", "fd20:ce::254")
 )
 _NAT64: Final = IPv6Network("64:ff9b::/96")
+#: Networks of special use that some versions of `ipaddress` call global (IANA's registries, RFC 6890).
+_SPECIAL: Final = tuple(
+    ip_network(text)
+    for text in ("192.0.0.0/24", "192.88.99.0/24", "64:ff9b:1::/48", "2001:2::/48", "3fff::/20", "5f00::/16")
+)
 _COMPATIBLE: Final = IPv6Network("::/96")
 
 
@@ -140,7 +145,7 @@ def check_addresses(
                 or inner.is_link_local
                 or inner in _METADATA
                 or (loopback and not inner.is_loopback)
-                or not (private or loopback or inner.is_global)
+                or not (private or loopback or (inner.is_global and not any(inner in net for net in _SPECIAL)))
                 # 0.0.0.0/8 and the like: this network, whatever that is.
                 or (inner.version == 4 and int(inner) >> 24 == 0)
             )
