@@ -87,8 +87,10 @@ def _pattern(entry: str) -> re.Pattern[str]:
     scheme, _, rest = entry.partition("://")
     host, slash, path = rest.partition("/")
     stands_for = {"**": r"[^@]*", "*": r"[^./@:]*", "?": r"[^./@:]"}
-    # ``**`` in a host would let every host in: there it is one label or more, and no more than labels.
-    labels = stands_for | ({"**": r"[a-z0-9.-]*"} if scheme in ("http", "https") else {})
+    labels = stands_for
+    if scheme in ("http", "https") and "**" in host:
+        # In a host ``**`` stands for labels only, and for every host there is it does not stand.
+        labels = stands_for | {"**": r"[a-z0-9.-]*" if "." in host.rpartition("**")[2] else r"(?!)"}
     body = re.escape(f"{scheme}://") + _expression(host, labels)
     if not path:
         # An entry without a path is a host, and a browser writes the slash behind it or not.
