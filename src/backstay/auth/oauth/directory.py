@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from backstay.auth.oauth.provider import ALGORITHMS, Provider
+from backstay.auth.oauth.idtoken import ALL_ALGORITHMS
+from backstay.auth.oauth.provider import Provider
 from backstay.auth.refusal import AuthError
 from backstay.outbound import Call, Fetch, OutboundError
 
@@ -185,7 +186,7 @@ def _endpoints(provider: Provider, found: Mapping[str, Any]) -> Endpoints:
     authorize_url, token_url, jwks_url = (str(url) for url in urls)
     listed = found.get("id_token_signing_alg_values_supported")
     supported = {"Ed25519" if name == "EdDSA" else name for name in listed} if isinstance(listed, list) else {"RS256"}
-    algorithms = tuple(name for name in ALGORITHMS if name in supported and name in provider.algorithms)
+    algorithms = tuple(name for name in ALL_ALGORITHMS if name in supported and name in provider.algorithms)
     if not algorithms:
         raise ValueError("it signs with no algorithm that is allowed")
     methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])

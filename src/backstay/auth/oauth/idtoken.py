@@ -26,6 +26,9 @@ MAX_BYTES: Final = 16 * 1024
 #: Seconds that the clocks of provider and app may differ.
 SKEW_SECONDS: Final = 30
 
+#: Asymmetric ones: with a shared secret everybody who has it could sign.
+ALL_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
+
 _KEY_TYPES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
 _CURVES: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "Ed25519": "Ed25519"}
 #: RFC 9864 gave EdDSA on this curve a name of its own; most providers write the old one.
@@ -131,9 +134,9 @@ def _key(keys: Sequence[Mapping[str, Any]], kid: Any, algorithm: str) -> Mapping
 def _verify(token: str, key: Mapping[str, Any], algorithm: str) -> None:
     public = {name: value for name, value in key.items() if name in ("kty", "n", "e", "crv", "x", "y")}
     try:
-        loaded = import_key(public)
-        if public["kty"] == "RSA" and loaded.public_key.key_size < _MIN_RSA_BITS:  # type: ignore[attr-defined]
+        if public["kty"] == "RSA" and 8 * len(urlsafe_b64decode(str(public["n"]).encode())) < _MIN_RSA_BITS:
             raise IdTokenError("kid")
+        loaded = import_key(public)
         registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
         jws.deserialize_compact(token, loaded, registry=registry)
     except (JoseError, ValueError, TypeError, KeyError):

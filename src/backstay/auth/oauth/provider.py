@@ -12,14 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
+from backstay.auth.oauth.idtoken import ALL_ALGORITHMS
 from backstay.auth.oauth.preset import PRESETS, Preset
 from backstay.errors import ConfigError
 
 #: What reads a person out of the provider's answers.
 Reader: TypeAlias = Literal["oidc", "azure", "github"]
-
-#: Asymmetric ones: with a shared secret everybody who has it could sign.
-ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
 
 _NAME: Final = re.compile(r"(custom:)?[a-z][a-z0-9_-]{0,31}")
 _RESERVED: Final = frozenset({"email", "phone", "anonymous", "anonymous_users", "sso", "web3", "passkey"})
@@ -61,7 +59,7 @@ class Provider:
     assume_verified: bool = False
     #: Its addresses may be those of a private network.
     allow_private: bool = False
-    algorithms: tuple[str, ...] = ALGORITHMS
+    algorithms: tuple[str, ...] = ALL_ALGORITHMS
     #: Further parameters of the request, by the operator only (OA11).
     parameters: tuple[tuple[str, str], ...] = ()
     form_post: bool = False
@@ -184,9 +182,9 @@ class _Options:
 
     def algorithms(self) -> tuple[str, ...]:
         given = self.texts("algorithms")
-        if not set(given) <= set(ALGORITHMS):
-            raise self._fault("algorithms", f"has one that is not of {', '.join(ALGORITHMS)}")
-        return given or ALGORITHMS
+        if not set(given) <= set(ALL_ALGORITHMS):
+            raise self._fault("algorithms", f"has one that is not of {', '.join(ALL_ALGORITHMS)}")
+        return given or ALL_ALGORITHMS
 
     def parameters(self) -> tuple[tuple[str, str], ...]:
         value = self._get("parameters")
