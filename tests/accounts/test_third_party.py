@@ -95,8 +95,9 @@ def test_sign_in_and_out_and_in(house: House, browser: Browser) -> None:
     again = browser.dance(QUERY, "ann")
     assert user["id"] == house.get("user", as_=again).json["id"]
     assert 200 == house.refresh(again["refresh_token"]).status
-    assert house.get("settings").json["external"] | {"corp": True, "github": True, "google": False} == (
-        house.get("settings").json["external"]
+    assert (
+        house.get("settings").json["external"] | {"corp": True, "github": True, "google": False}
+        == (house.get("settings").json["external"])
     )
 
 
@@ -135,6 +136,7 @@ def test_a_state_belongs_to_one_browser(house: House, browser: Browser) -> None:
 
 def test_what_can_go_wrong_on_the_way_back(house: House, browser: Browser) -> None:
     """Cancelled, late, mixed up (OA5), without a code, with a forged one: back to the app, with a reason."""
+
     def altered(**change: str | None) -> dict[str, str]:
         back = parameters(browser.sign_in_there(browser.begin(QUERY), "ann"))
         query = {name: value for name, value in (back | change).items() if value is not None}
@@ -252,6 +254,7 @@ def test_linking_and_unlinking(house: House, browser: Browser) -> None:
     kept = house.delete(f"user/identities/{mine['email']}", as_=signed_in)
     assert (422, "email_conflict_identity_not_deletable") == (kept.status, kept.json["code"])
     assert 200 == house.delete(f"user/identities/{mine['corp']}", as_=signed_in).status
+    assert (403, 200) == (house.get("user", as_=told).status, house.get("user", as_=signed_in).status)
     last = house.delete(f"user/identities/{mine['email']}", as_=house.sign_in("zoe@example.org"))
     assert (422, "single_identity_not_deletable") == (last.status, last.json["code"])
     # What was unlinked is somebody new.

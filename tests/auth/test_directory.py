@@ -91,6 +91,8 @@ async def test_an_unknown_key_is_looked_for_once_a_minute() -> None:
         {"issuer": None},
         {"token_endpoint": None},
         {"authorization_endpoint": "javascript:x"},
+        {"authorization_endpoint": f"{ISSUER}/\r\nx"},
+        {"authorization_endpoint": f"{ISSUER}/ü"},
         {"jwks_uri": 7},
         {"id_token_signing_alg_values_supported": ["HS256", "none"]},
     ],
@@ -134,7 +136,9 @@ async def test_the_special_ones() -> None:
     )  # fmt: skip
     many = "https://login.microsoftonline.com/{tenantid}/v2.0"
     url = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration"
-    found = await Directory(Net(**{url: METADATA | {"issuer": many}})).endpoints(provider("azure", tenant="common"), NOW)
+    found = await Directory(Net(**{url: METADATA | {"issuer": many}})).endpoints(
+        provider("azure", tenant="common"), NOW
+    )
     assert many == found.issuer
     posts = METADATA | {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
     net = Net(**{f"{ISSUER}/.well-known/openid-configuration": posts})

@@ -44,9 +44,7 @@ CLAIMS: dict[str, Any] = {
 EXPECTED = Expected(ISSUER, (CLIENT,), ALL_ALGORITHMS, "n-0S6_WzA2Mj", ACCESS)
 
 
-def signed(
-    key: Key = RSA, header: dict[str, Any] | None = None, claims: Any = None, **change: Any
-) -> str:
+def signed(key: Key = RSA, header: dict[str, Any] | None = None, claims: Any = None, **change: Any) -> str:
     head = {"alg": "RS256", "kid": "rsa"} | (header or {})
     head = {name: value for name, value in head.items() if value is not None}
     said = {name: value for name, value in (CLAIMS | change).items() if value is not None} if claims is None else claims

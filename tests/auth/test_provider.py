@@ -30,7 +30,7 @@ def parsed(name: str = "corp", **options: Any) -> Provider:
 def test_presets() -> None:
     """A client and its secret are enough for those that are known."""
     names = ("google", "gitlab", "github")
-    found = parse_providers(json.dumps({name: CLIENT for name in names} | {"apple": APPLE}))
+    found = parse_providers(json.dumps(dict.fromkeys(names, CLIENT) | {"apple": APPLE}))
     assert ["https://accounts.google.com", "https://gitlab.com", None, "https://appleid.apple.com"] == [
         provider.issuer for provider in found.values()
     ]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
@@ -22,8 +22,8 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
-from backstay.auth.otp import Used, use_code, use_token
 from backstay.auth.mailbox import confirm_mailbox
+from backstay.auth.otp import Used, use_code, use_token
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply

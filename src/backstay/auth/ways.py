@@ -17,4 +17,5 @@ async def ways_in(tx: Transaction, user: Any, *, but: UUID | None = None) -> int
     emails = [row for row in identities if row.provider == "email"]
     password = user.password_hash is not None and user.email is not None
     mailbox = all(row.id != but for row in emails) if emails else password
-    return sum(row.provider != "email" for row in others) + int(mailbox and user.email_confirmed_at is not None)
+    providers: int = sum(row.provider != "email" for row in others)
+    return providers + int(mailbox and user.email_confirmed_at is not None)

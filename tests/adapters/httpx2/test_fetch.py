@@ -32,7 +32,9 @@ async def serving(answer: bytes, *, context: ssl.SSLContext | None = None) -> As
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            length = next((int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0)
+            length = next(
+                (int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
+            )
             seen.append(head + await reader.readexactly(length))
             writer.write(answer)
             await writer.drain()

@@ -94,9 +94,7 @@ class Fetcher:
         # nothing of the environment: a proxy would resolve the host again
         verify = self._trust if self._trust is not None else False
         transport = httpx2.AsyncHTTPTransport(verify=verify, trust_env=False)
-        client = httpx2.AsyncClient(
-            transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds
-        )
+        client = httpx2.AsyncClient(transport=transport, trust_env=False, follow_redirects=False, timeout=self._seconds)
         async with client:
             request = client.build_request(
                 call.method,

@@ -135,9 +135,7 @@ def _device(asked: AuthRequest) -> str:
 _QUERY: Final = ("provider", "redirect_to", "scopes", "code_challenge", "code_challenge_method")
 
 ROUTES: Final = (
-    Route(
-        "GET", "authorize", "anyone", authorize, "Sign in with a third party", query=(*_QUERY, "ticket"), status=302
-    ),
+    Route("GET", "authorize", "anyone", authorize, "Sign in with a third party", query=(*_QUERY, "ticket"), status=302),
     Route(
         "GET",
         "user/identities/authorize",

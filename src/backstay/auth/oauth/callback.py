@@ -1,6 +1,6 @@
 """``/callback``: back from the third party.
 
-1. Whoever comes without the state and the cookie of one sign-in gets 400 and goes nowhere: where to send them is not
+1. Each way back has begun at ``/authorize``, where it was counted.  Whoever comes without the state and the cookie of one sign-in gets 400 and goes nowhere: where to send them is not
    known, and must not be theirs to say.  Everybody else is sent back to the app, whatever happened (never a 500).
 2. With PKCE the app gets a code, and an identity is linked only when it comes back with its verifier: the browser that
    came from the provider need not be the one that asked.
@@ -10,15 +10,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
 
-from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.flow import begin_flow, prove_flow
+from backstay.auth.oauth.directory import Endpoints
 from backstay.auth.oauth.exchange import Tokens, exchange_code, read_person
 from backstay.auth.oauth.linking import LINK, attach, identify
 from backstay.auth.oauth.person import Person
@@ -38,7 +39,7 @@ from backstay.auth.route import AuthRequest, Route
 from backstay.auth.session import Opened, open_session, session_by_id
 from backstay.auth.signin import login_event, signed_in
 from backstay.db.store import Transaction
-from backstay.errors import BackstayError, DatabaseError
+from backstay.errors import DatabaseError
 from backstay.response.reply import Headers, Reply
 
 _MAX_CODE_CHARS: Final = 4096
@@ -73,12 +74,11 @@ async def callback(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Finish what ``/authorize`` began.
 
     Raises:
-        AuthError: bad_oauth_state, when it is not this browser's; over_request_rate_limit.
+        AuthError: bad_oauth_state, when it is not this browser's.
     """
     if asked.method == "HEAD":
         return Reply(200)
-    await accounts.spend(asked, "oauth")
-    told = asked.body if asked.method == "POST" else asked.query
+    told: Mapping[str, str] = asked.body if asked.method == "POST" else asked.query
     state = told.get("state", "")
     secure, now = is_secure(accounts), accounts.now()
     cookie = cookie_of(asked.headers, state, secure=secure) if is_state(state) else ""
@@ -99,7 +99,7 @@ async def callback(asked: AuthRequest, accounts: Accounts) -> Reply:
     return await _back(accounts, row, ended, tokens, headers)
 
 
-def _denied(back: str, told: dict[str, str], headers: Headers) -> Reply:
+def _denied(back: str, told: Mapping[str, str], headers: Headers) -> Reply:
     """The provider says no, or somebody has pressed “cancel” there."""
     said = told["error"]
     kind = said if said in _ERRORS else "server_error"
@@ -109,15 +109,12 @@ def _denied(back: str, told: dict[str, str], headers: Headers) -> Reply:
 
 
 async def _proved(
-    accounts: Accounts, provider: Provider, told: dict[str, str], state: str, now: datetime
+    accounts: Accounts, provider: Provider, told: Mapping[str, str], state: str, now: datetime
 ) -> tuple[Tokens, Person]:
     """Who came back."""
     endpoints = await accounts.parties.directory.endpoints(provider, now)
-    issuer = told.get("iss")
-    if endpoints.issuer is not None and "{" not in endpoints.issuer:
-        # RFC 9207: an answer of another provider is not mixed up with one of this (OA5).
-        if issuer != endpoints.issuer and (issuer is not None or endpoints.names_issuer):
-            raise AuthError("bad_oauth_callback", "The answer is of another provider")
+    if endpoints.issuer is not None and not _is_of(endpoints, told.get("iss")):
+        raise AuthError("bad_oauth_callback", "The answer is of another provider")
     code = told.get("code", "")
     if not code or len(code) > _MAX_CODE_CHARS:
         raise AuthError("bad_oauth_callback", "OAuth callback with missing authorization code")
@@ -133,6 +130,15 @@ async def _proved(
     name = _name_of(told.get("user", "")) if provider.form_post else ""
     person = await read_person(accounts.parties, provider, tokens, nonce=nonce_of(key, state), now=now, name=name)
     return tokens, person
+
+
+def _is_of(endpoints: Endpoints, issuer: str | None) -> bool:
+    """Whether an answer that names *issuer* is this provider's, and not mixed up with another's (OA5, RFC 9207)."""
+    if issuer is None:
+        return not endpoints.names_issuer
+    # Each of Microsoft's tenants answers as itself; which one it is, the ID token says.
+    before, placeholder, after = str(endpoints.issuer).partition("{tenantid}")
+    return issuer.startswith(before) and issuer.endswith(after) if placeholder else issuer == before
 
 
 async def _end(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,8 @@ _LOG: Final = logging.getLogger("backstay.oauth")
 FRESH: Final = timedelta(hours=1)
 PAUSE: Final = timedelta(minutes=1)
 _MAX_KEYS: Final = 100
+#: The browser is sent to one of them, and requests go to the others, where the port judges again.
+_URL: Final = re.compile(r"https?://[!-~]{1,2000}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +184,7 @@ def _endpoints(provider: Provider, found: Mapping[str, Any]) -> Endpoints:
         raise ValueError("it is of another issuer")
     urls = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
     for url in urls:
-        if not isinstance(url, str) or not url.startswith(("https://", "http://")):
+        if not isinstance(url, str) or not _URL.fullmatch(url):
             raise ValueError("an endpoint is missing")
     authorize_url, token_url, jwks_url = (str(url) for url in urls)
     listed = found.get("id_token_signing_alg_values_supported")
@@ -191,11 +194,13 @@ def _endpoints(provider: Provider, found: Mapping[str, Any]) -> Endpoints:
         raise ValueError("it signs with no algorithm that is allowed")
     methods = found.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
     person_url = found.get("userinfo_endpoint")
+    if not isinstance(person_url, str) or not _URL.fullmatch(person_url):
+        person_url = ""
     return Endpoints(
         authorize_url,
         token_url,
         issuer=named,
-        person_url=person_url if isinstance(person_url, str) else "",
+        person_url=person_url,
         jwks_url=jwks_url,
         algorithms=algorithms,
         # Apple's secret is a token, which is sent in the form only.

@@ -13,7 +13,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.oauth.linking import about_providers
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
-from backstay.auth.session import refresh_all
+from backstay.auth.session import end_sessions, sessions_of
 from backstay.auth.tables import Identity, User
 from backstay.auth.user import identities_of
 from backstay.auth.ways import ways_in
@@ -39,6 +39,8 @@ def _set_about(id: UUID, app_metadata: dict[str, Any]) -> sa.Executable:
 
 async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Unlink an identity, unless nothing would be left to sign in with (OA10).
+
+    Other sessions that began with it end.
 
     Raises:
         AuthError: manual_linking_disabled, identity_not_found, single_identity_not_deletable, user_banned.
@@ -68,7 +70,13 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
         await tx.one(_unlink(id, user.id))
         left = await tx.all(identities_of(user.id))
         await tx.run(_set_about(user.id, about_providers(user.app_metadata, left)))
-        await refresh_all(tx, user.id, now)
+        # Whoever came in through it may be the reason why it is unlinked.
+        through = [
+            row.id
+            for row in await tx.all(sessions_of(user.id))
+            if row.id != asked.session.id and any(proof.get("provider") == identity.provider for proof in row.amr)
+        ]
+        await end_sessions(tx, through, now)
         details = {"provider": identity.provider, "identity_id": str(id)}
         await accounts.audit(tx, Event("identity_unlinked", now, asked.actor, str(user.id), details))
 

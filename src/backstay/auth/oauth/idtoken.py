@@ -72,9 +72,7 @@ def header_of(token: str) -> Mapping[str, Any]:
     return _object(parts[0])
 
 
-def check_id_token(
-    token: str, keys: Sequence[Mapping[str, Any]], expected: Expected, now: float
-) -> Mapping[str, Any]:
+def check_id_token(token: str, keys: Sequence[Mapping[str, Any]], expected: Expected, now: float) -> Mapping[str, Any]:
     """The claims of a good token.
 
     Raises:
@@ -100,7 +98,7 @@ def check_id_token(
     _check_times(claims, now)
     nonce = claims.get("nonce")
     if nonce != expected.nonce and not (
-        isinstance(nonce, str) and expected.nonce and hmac.compare_digest(nonce.encode(), expected.nonce.encode())
+        isinstance(nonce, str) and expected.nonce and hmac.compare_digest(nonce.encode("utf-8", "replace"), expected.nonce.encode())
     ):
         raise IdTokenError("nonce")
     if expected.access_token and claims.get("at_hash") not in (None, half_hash(expected.access_token, algorithm)):
@@ -111,7 +109,7 @@ def check_id_token(
 def half_hash(text: str, algorithm: str) -> str:
     """``at_hash``: the left half of the hash that goes with the token's algorithm, as base64url."""
     name = "sha512" if algorithm == "Ed25519" else f"sha{algorithm[-3:]}"
-    digest = hashlib.new(name, text.encode()).digest()
+    digest = hashlib.new(name, text.encode("utf-8", "replace")).digest()
     return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
 
 

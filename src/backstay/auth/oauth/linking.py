@@ -25,7 +25,6 @@ from backstay.auth.oauth.provider import Provider
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
-from backstay.auth.session import refresh_all
 from backstay.auth.tables import Identity, User
 from backstay.auth.user import add_identity, add_user, identities_of, user_by_email, user_by_id
 from backstay.db.store import Transaction
@@ -137,7 +136,6 @@ async def attach(
             now,
         )
     )
-    await refresh_all(tx, user_id, now)
     await notice(tx, accounts, user, "identity_linked", provider=person.provider)
     details = {"provider": person.provider, "identity_id": str(identity_id)}
     await accounts.audit(tx, Event("identity_linked", now, asked.actor, str(user_id), details))
@@ -207,9 +205,7 @@ async def _made(
     about = {"provider": person.provider, "providers": [person.provider]}
     at = None if email is None else now
     await tx.run(add_user(user_id, email, None, at, about, metadata, False, asked.locale, now))
-    await tx.run(
-        add_identity(uuid4(), user_id, person.provider, person.subject, dict(person.data), person.email, now)
-    )
+    await tx.run(add_identity(uuid4(), user_id, person.provider, person.subject, dict(person.data), person.email, now))
     details = {"method": "oauth", "provider": person.provider}
     await accounts.audit(tx, Event("user_signedup", now, asked.actor, str(user_id), details))
     return Known(user_id)

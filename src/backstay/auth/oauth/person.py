@@ -44,7 +44,7 @@ def person_of_claims(provider: Provider, claims: Mapping[str, Any], *, name: str
     email = _email(claims.get("email"))
     verified = email is not None and _is_verified(provider, claims)
     texts = {key: text for key in _KEPT if (text := _text(claims.get(key)))}
-    full_name = texts.get("name") or name[:_MAX_CHARS]
+    full_name = texts.get("name") or _text(name)
     return _person(
         provider,
         str(claims["sub"]),
@@ -114,4 +114,5 @@ def _email(value: Any) -> str | None:
 
 
 def _text(value: Any) -> str:
-    return value.replace("\0", "")[:_MAX_CHARS] if isinstance(value, str) else ""
+    """*value* as PostgreSQL can keep it: without NUL and halves of surrogate pairs."""
+    return value.encode("utf-8", "replace").decode().replace("\0", "")[:_MAX_CHARS] if isinstance(value, str) else ""
