@@ -115,4 +115,4 @@ def test_what_is_made_of_a_state() -> None:
     assert 4 == len(set(made))
     assert all(is_state(text) for text in made)
     # RFC 7636, appendix B.
-    assert "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" == challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1W1r1j" + "Z3q7uk8zP9s" if False else "dBjftJeZ4CVP-mB92K27uhbUJU1W1gFWFOEjXk")
+    assert "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM" == challenge_of("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk")

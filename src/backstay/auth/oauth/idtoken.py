@@ -8,7 +8,6 @@
 from __future__ import annotations
 
 import hashlib
-import hmac
 import json
 import re
 from base64 import urlsafe_b64encode
@@ -96,10 +95,7 @@ def check_id_token(token: str, keys: Sequence[Mapping[str, Any]], expected: Expe
         raise IdTokenError("sub")
     _check_audience(claims, expected.audiences)
     _check_times(claims, now)
-    nonce = claims.get("nonce")
-    if nonce != expected.nonce and not (
-        isinstance(nonce, str) and expected.nonce and hmac.compare_digest(nonce.encode("utf-8", "replace"), expected.nonce.encode())
-    ):
+    if claims.get("nonce") != expected.nonce:
         raise IdTokenError("nonce")
     if expected.access_token and claims.get("at_hash") not in (None, half_hash(expected.access_token, algorithm)):
         raise IdTokenError("at_hash")
