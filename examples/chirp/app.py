@@ -200,4 +200,5 @@ app = Backstay(
         like_what_one_reads,
     ],
     functions=[join, follow, unfollow, timeline],
+    title="Chirp",
 )

@@ -110,6 +110,8 @@ class Backstay:
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
+        for finding in self._catalog.findings:
+            _LOG.warning("%s", finding)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)
         self._reflection: _Reflection | None = None
@@ -304,6 +306,8 @@ class Backstay:
             dialect,
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             keyring=settings.encryption_keys,
         )
         return database, [surface]
@@ -447,6 +451,8 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_rows=reflection.max_rows,
             max_export_rows=settings.max_export_rows,
             max_offset=None,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,

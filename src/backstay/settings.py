@@ -27,6 +27,7 @@ from backstay.secret import own_secret, read_secret, secret_fault
 Server: TypeAlias = Literal["granian", "uvicorn"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
+TxEnd: TypeAlias = Literal["commit", "commit-allow-override", "rollback", "rollback-allow-override"]
 PasswordCompat: TypeAlias = Literal["off", "gotrue"]
 MailPage: TypeAlias = Literal["local", "open"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -102,18 +103,17 @@ def _is_read(text: str, name: str) -> bool:
 
 
 def _are_es256_public_keys(jwks: Any) -> bool:
-    """ES256 public keys with distinct ``kid``: a private part (``d``) has no place at a verifier."""
+    """At least one key that a token can be verified with; a private part (``d``) has no place at a verifier."""
+    from backstay.auth.keys import public_keys  # here, because most apps have no key set
+
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) and "d" not in key for key in keys):
         return False
-    kids = [key.get("kid") for key in keys]
-    return (
-        all(isinstance(kid, str) and kid for kid in kids)
-        and len(set(kids)) == len(kids)
-        and all((key.get("kty"), key.get("crv"), key.get("alg", "ES256")) == ("EC", "P-256", "ES256") for key in keys)
-        and all(isinstance(key.get(part), str) for key in keys for part in "xy")
-        and not any("d" in key for key in keys)
-    )
+    try:
+        public_keys(keys)
+    except ConfigError:
+        return False
+    return True
 
 
 def _is_hash_cost(text: str) -> bool:
@@ -192,7 +192,8 @@ class Settings:
 
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
-            BST-E408 for several workers on SQLite, BST-E221 and BST-E223 for passwords that could be guessed.
+            BST-E408 for several workers on SQLite, BST-E414 for writes that are rolled back in the profile prod,
+            BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -227,6 +228,14 @@ class Settings:
     )
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
+    )
+    tx_end: TxEnd = _setting(
+        _one_of("commit", "commit-allow-override", "rollback", "rollback-allow-override"),
+        "commit",
+        "How transactions end, and whether `Prefer: tx=` may choose otherwise; the profile `prod` takes `commit` only.",
+    )
+    plan_enabled: bool = _setting(
+        _ON_OFF, False, "Whether the service role may ask for the database's plan of a request.", shown="`off`"
     )
     accounts: bool = _setting(_ON_OFF, True, "Whether the app has accounts, at `/auth/v1`.", shown="`on`")
     public_url: str | None = _setting(
@@ -335,6 +344,12 @@ class Settings:
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
             raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+        if self.profile == "prod" and self.tx_end != "commit":
+            raise ConfigError(
+                "BST-E414",
+                f"BACKSTAY_TX_END is {self.tx_end}, but the profile prod keeps what it says it has written",
+                hint="Leave it out, or use the profile dev.",
+            )
         if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
             raise ConfigError(
                 "BST-E223",

@@ -1,8 +1,8 @@
 """``/callback``: back from the third party.
 
 1. Each way back has begun at ``/authorize``, where it was counted.  Whoever comes without the state and the cookie of
-   one sign-in gets 400 and goes nowhere: where to send them is not known, and must not be theirs to say.  Everybody else
-   is sent back to the app, whatever happened (never a 500).
+   one sign-in gets 400 and goes nowhere: where to send them is not known, and must not be theirs to say.  Everybody
+   else is sent back to the app, whatever happened (never a 500).
 2. With PKCE the app gets a code, and an identity is linked only when it comes back with its verifier: the browser that
    came from the provider need not be the one that asked.
 """
