@@ -35,6 +35,9 @@ def settled(issuer: str, request: pytest.FixtureRequest) -> None:
     providers = {
         "corp": client | {"trusted": True, "client_ids": ["phone"], "scopes": ["openid", "email", "profile"]},
         "other": client,
+        # The Python client takes no names but those it knows.
+        "keycloak": client | {"trusted": True},
+        "workos": client,
         "github": {"client_id": "x", "client_secret": "y"},
     }
     given = {"email_confirmation": True, "redirect_urls": ("https://app.example.org/**",)}
@@ -324,6 +327,47 @@ def test_an_id_token_of_a_phone(house: House, browser: Browser, issuer: str) -> 
     assert "provider_disabled" == grant(id_token="x", provider="google").json["code"]
     house.clock.turn(hours=2)
     assert "Bad ID token" == grant(id_token=tokens["id_token"], nonce=nonce).json["message"]
+
+
+def test_the_published_client(house: House, browser: Browser) -> None:
+    """`supabase_auth` signs in, links and unlinks as it is, with PKCE and its own idea of what to send."""
+    httpx = pytest.importorskip("httpx")
+    supabase_auth = pytest.importorskip("supabase_auth")
+    root = "https://api.example.org/auth/v1"
+
+    def answer(request: Any) -> Any:
+        path = str(request.url).removeprefix(f"{root}/")
+        headers = {name: value for name, value in request.headers.items() if name not in ("host", "content-length")}
+        reply = browser.at_app(request.method, path, body=request.content or None, headers=headers)
+        lines = [(name.decode(), value.decode()) for name, value in reply.headers]
+        return httpx.Response(reply.status, headers=lines, content=reply.body)
+
+    with httpx.Client(transport=httpx.MockTransport(answer)) as http:
+        client = supabase_auth.SyncGoTrueClient(url=root, http_client=http, flow_type="pkce", auto_refresh_token=False)
+        back = {"redirect_to": "https://app.example.org/in"}
+
+        def followed(url: str, login: str) -> str:
+            assert url.startswith(f"{root}/authorize?")
+            return browser.dance(urlsplit(url).query, login)["code"]
+
+        begun = client.sign_in_with_oauth({"provider": "keycloak", "options": back | {"scopes": "calendar"}})
+        session = client.exchange_code_for_session({"auth_code": followed(begun.url, "ann")}).session
+        assert ("ann@example.org", True) == (session.user.email, bool(session.provider_token))
+        browser.client.cookies.clear()
+        linking = client.link_identity({"provider": "workos", "options": back})
+        linked = client.exchange_code_for_session({"auth_code": followed(linking.url, "bob")}).user
+        assert (session.user.id, ["keycloak", "workos"]) == (linked.id, linked.app_metadata["providers"])
+        other = next(found for found in client.get_user_identities().identities if found.provider == "workos")
+        client.unlink_identity(other)
+        assert ["keycloak"] == [found.provider for found in client.get_user_identities().identities]
+        with pytest.raises(supabase_auth.errors.AuthApiError) as refused:
+            client.unlink_identity(client.get_user_identities().identities[0])
+        assert "single_identity_not_deletable" == refused.value.code
+        with pytest.raises(supabase_auth.errors.AuthApiError) as refused:
+            client.sign_in_with_id_token({"provider": "keycloak", "token": "x.y.z"})
+        assert "validation_failed" == refused.value.code
+    linking_by_token = {"provider": "keycloak", "id_token": "x.y.z", "link_identity": True}
+    assert "link_identity" in house.post("token?grant_type=id_token", linking_by_token).json["message"]
 
 
 def test_what_cannot_begin(house: House, browser: Browser) -> None:

@@ -25,8 +25,10 @@ class TokenBody(msgspec.Struct, frozen=True):
     code_verifier: str = ""
     provider: str = ""
     id_token: str = ""
-    access_token: str = ""
-    nonce: str = ""
+    #: Some clients write ``null`` where there is none.
+    access_token: str | None = None
+    nonce: str | None = None
+    link_identity: bool | None = None
 
 
 async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -39,14 +41,17 @@ async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
             return await refresh(asked, accounts, RefreshGrant(body.refresh_token))
         case "pkce":
             return await exchange(asked, accounts, body.auth_code, body.code_verifier)
+        case "id_token" if body.link_identity:
+            # Signing in instead would make another account of it.
+            raise invalid("link_identity is not supported with an id_token", hint="Use /user/identities/authorize.")
         case "id_token":
             return await sign_in_with_id_token(
                 asked,
                 accounts,
                 provider=body.provider,
                 id_token=body.id_token,
-                access_token=body.access_token,
-                nonce=body.nonce,
+                access_token=body.access_token or "",
+                nonce=body.nonce or "",
             )
         case _:
             raise invalid("unsupported_grant_type", hint="Use password, refresh_token, pkce or id_token.")
