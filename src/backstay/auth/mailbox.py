@@ -11,6 +11,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
+from backstay.auth.assurance import remove_all
 from backstay.auth.session import end_all
 from backstay.auth.tables import Identity, User
 from backstay.db.store import Transaction
@@ -47,14 +48,15 @@ def _verify_identity(user_id: UUID, data: dict[str, Any], now: datetime) -> sa.E
 async def confirm_mailbox(tx: Transaction, user: Any, now: datetime, *, purge: bool) -> bool:
     """The owner of *user* (row) has shown to read its address; whether it is for the first time.
 
-    *purge* drops the password, the identities at third parties and every session that were there before: true for every
-    proof but the link of a sign-up, which was sent for that very password.
+    *purge* drops the password, the identities at third parties, second factors and every session that were there
+    before: true for every proof but the link of a sign-up, which was sent for that very password.
     """
     if await tx.one(_confirm(user.id, now)) is None:
         return False
     if purge:
         await tx.run(_drop_password(user.id))
         await tx.run(_drop_identities(user.id))
+        await remove_all(tx, user.id, now)
         await end_all(tx, user.id, now)
     metadata = {**user.user_metadata, "email_verified": True}
     await tx.run(set_metadata(user.id, metadata))

@@ -19,6 +19,9 @@ from backstay.mail import Kind, Letter
 #: Whose tokens are made for addresses without an account: nobody's.
 _NOBODY: Final = UUID(int=0)
 
+#: An invitation is read when its reader comes to it; there is no code to guess in it.
+INVITE_LIFETIME: Final = timedelta(days=1)
+
 #: Kinds of one-time tokens: the ``type`` of the link, and the letter that carries it.
 _LETTERS: Final[dict[str, tuple[str, Kind]]] = {
     "signup": ("signup", "confirmation"),
@@ -51,7 +54,8 @@ async def post(
 ) -> None:
     """Issue a token of *kind* for the account *user* (row), and send it to its address, or to *address*."""
     to = address or user.email
-    minutes = max(1, accounts.options.otp_seconds // 60)
+    lifetime = INVITE_LIFETIME if kind == "invite" else timedelta(seconds=accounts.options.otp_seconds)
+    minutes = max(1, lifetime // timedelta(minutes=1))
     secret = await issue(
         tx,
         accounts.otp_key,
@@ -59,7 +63,7 @@ async def post(
         kind=kind,
         address=to,
         now=now,
-        lifetime=timedelta(seconds=accounts.options.otp_seconds),
+        lifetime=lifetime,
         redirect_to=redirect_to,
         flow_state_id=flow_id,
     )
@@ -67,6 +71,9 @@ async def post(
     data = {"code": secret.code, "minutes": str(minutes), "email": to, "site_name": accounts.options.site_name}
     if kind != "reauthentication":
         data["link"] = link(accounts, secret.token, type_, redirect_to)
+    if kind == "invite":
+        # The code is good for ten minutes at most, and the letter says a day.
+        del data["code"]
     await accounts.send(tx, Letter(to, letter, user.locale or "", data | more))
 
 

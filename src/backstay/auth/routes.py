@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth import about, account, grants, logout, mailing, signup, verify
+from backstay.auth import (
+    about,
+    account,
+    admin,
+    enrolment,
+    grants,
+    logout,
+    mailing,
+    mfa,
+    passkey,
+    recovery,
+    sessionlist,
+    signup,
+    verify,
+)
 from backstay.auth.oauth import authorize, callback, identities
 from backstay.auth.route import Route
 
@@ -13,10 +27,16 @@ ROUTES: Final[tuple[Route, ...]] = (
     *grants.ROUTES,
     *account.ROUTES,
     *logout.ROUTES,
+    *sessionlist.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
     *authorize.ROUTES,
     *callback.ROUTES,
     *identities.ROUTES,
+    *enrolment.ROUTES,
+    *mfa.ROUTES,
+    *recovery.ROUTES,
+    *passkey.ROUTES,
     *about.ROUTES,
+    *admin.ROUTES,
 )

@@ -2,7 +2,8 @@
 
 1. Each is good once, and a code is tried five times at most (TH6, ID4).
 2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
-   in, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very password.
+   in, factors, passkeys, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very
+   password.
 3. A link never lifts a session to aal2 (MF5).
 """
 

@@ -14,6 +14,7 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from backstay.auth.accounts import Accounts
+from backstay.auth.assurance import require_second
 from backstay.auth.flow import checked_challenge
 from backstay.auth.oauth.provider import Provider
 from backstay.auth.oauth.redirection import callback_url, failed, found, is_secure, state_key
@@ -73,13 +74,14 @@ async def authorize_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Where the caller's browser goes to link an identity: ``{"url": …}``, or there at once.
 
     Raises:
-        AuthError: manual_linking_disabled, validation_failed, provider_disabled, user_banned;
-            over_request_rate_limit.
+        AuthError: manual_linking_disabled, validation_failed, provider_disabled, user_banned,
+            insufficient_aal, where the account has a second factor; over_request_rate_limit.
     """
     if not accounts.options.manual_linking:
         raise AuthError("manual_linking_disabled", "Manual linking is disabled")
     await accounts.spend(asked, "oauth")
     await accounts.living(accounts.store, asked.user_id)
+    await require_second(accounts.store, asked.session)
     wish = _wish(asked, accounts, user=asked)
     now = accounts.now()
     device = None if wish.code_challenge is not None else _device(asked)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -10,6 +9,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.assurance import hold_user, require_second
 from backstay.auth.oauth.linking import about_providers
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -28,11 +28,6 @@ def _unlink(id: UUID, user_id: UUID) -> sa.Executable:
 
 
 @query
-def _hold(id: UUID, now: datetime) -> sa.Executable:
-    return sa.update(User).where(User.id == id).values(updated_at=now)
-
-
-@query
 def _set_about(id: UUID, app_metadata: dict[str, Any]) -> sa.Executable:
     return sa.update(User).where(User.id == id).values(app_metadata=app_metadata)
 
@@ -43,7 +38,8 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
     Other sessions that began with it end.
 
     Raises:
-        AuthError: manual_linking_disabled, identity_not_found, single_identity_not_deletable, user_banned.
+        AuthError: manual_linking_disabled, identity_not_found, single_identity_not_deletable, user_banned;
+            insufficient_aal, where the account has a second factor.
     """
     if not accounts.options.manual_linking:
         raise AuthError("manual_linking_disabled", "Manual linking is disabled")
@@ -55,7 +51,8 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def run(tx: Transaction) -> None:
         # Held until the end: of two at once the second sees what the first has left.
-        await tx.run(_hold(asked.user_id, now))
+        await tx.run(hold_user(asked.user_id, now))
+        await require_second(tx, asked.session)
         user = await accounts.living(tx, asked.user_id)
         identity = next((row for row in await tx.all(identities_of(user.id)) if row.id == id), None)
         if identity is None:
