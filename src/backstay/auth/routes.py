@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from backstay.auth import about, account, admin, logout, mailing, sessionlist, signin, signup, verify
+from backstay.auth.openapi import described
 from backstay.auth.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = (
+_ROUTES: Final[tuple[Route, ...]] = (
     *signup.ROUTES,
     *signin.ROUTES,
     *account.ROUTES,
@@ -18,3 +19,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *about.ROUTES,
     *admin.ROUTES,
 )
+
+#: With the one that describes them.
+ROUTES: Final[tuple[Route, ...]] = (*_ROUTES, described(_ROUTES))
