@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, audit_keys, note_policy
+from backstay.auth.ceremony import relying_party, useless_origins
 from backstay.auth.credentials import Credentials
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import parse_limits
@@ -495,13 +496,19 @@ def reflected_app() -> Backstay:
 
 
 def auth_options(settings: Settings, title: str) -> AuthOptions:
-    """What *settings* say of accounts."""
+    """What *settings* say of accounts.
+
+    Raises:
+        ConfigError: BST-E224, when passkeys could be used nowhere.
+    """
     confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
-    return AuthOptions(
+    options = AuthOptions(
         public_url=settings.address,
         site_url=settings.site_url or settings.address,
         redirect_urls=settings.redirect_urls,
         site_name=title,
+        webauthn_rp_id=settings.webauthn_rp_id,
+        webauthn_origins=settings.webauthn_origins,
         signup=settings.signup,
         autoconfirm=not confirmed,
         anonymous_sign_ins=settings.anonymous_sign_ins,
@@ -510,6 +517,14 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         session_idle=timedelta(days=settings.session_idle_days),
         session_lifetime=timedelta(days=settings.session_days),
     )
+    party = relying_party(options)
+    if not party.origins or useless_origins(party):
+        raise ConfigError(
+            "BST-E224",
+            f"No page of {', '.join(useless_origins(party)) or options.site_url} can use passkeys of {party.id}",
+            hint="Set BACKSTAY_WEBAUTHN_RP_ID to the domain of the pages, or to one above it.",
+        )
+    return options
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

@@ -39,6 +39,8 @@ PREFIX: Final = "BACKSTAY_"
 FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+|REFLECT)")
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
+_ANDROID: Final = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 _DATABASE: Final = re.compile(r"sqlite(\+\w+)?:///.+|postgres(ql)?(\+\w+)?://.+", re.DOTALL)
 
 
@@ -145,6 +147,12 @@ _DATABASE_URL: Final = Kind(
 )
 _WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
 _PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
+_DOMAIN: Final = Kind("a domain like example.org", str, lambda name: bool(_HOST.fullmatch(name)))
+_PAGES: Final = Kind(
+    "origins like https://app.example.org separated by commas",
+    _parse_origins,
+    lambda origins: all(_ORIGIN.fullmatch(origin) or _ANDROID.fullmatch(origin) for origin in origins),
+)
 _ON_OFF: Final = Kind("`on` or `off`", _parse_on_off, lambda value: isinstance(value, bool))
 _SMTP_URL: Final = Kind(
     "a URL like smtp://user:password@host:587 or smtps://host", str, lambda url: _is_read(url, "smtp_url")
@@ -237,6 +245,15 @@ class Settings:
     )
     redirect_urls: tuple[str, ...] = _setting(
         _PATTERNS, (), "Where people may be sent back to besides the site; `*` stands for a part.", shown="none"
+    )
+    webauthn_rp_id: str | None = _setting(
+        _DOMAIN, None, "The domain that passkeys belong to; changing it makes all of them useless.", shown="the site's"
+    )
+    webauthn_origins: tuple[str, ...] = _setting(
+        _PAGES,
+        (),
+        "The pages, and Android apps, that may use passkeys.",
+        shown="the site, the API and the redirect URLs, as far as they are in that domain",
     )
     signup: bool = _setting(_ON_OFF, True, "Whether people may make accounts themselves.", shown="`on`")
     email_confirmation: bool | None = _setting(

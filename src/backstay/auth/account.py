@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.assurance import require_second
 from backstay.auth.emailchange import ask_change
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
@@ -60,7 +61,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Change the caller's own account: metadata is merged (``null`` removes), a password replaces the old one.
 
     A new password needs the current one, a code of ``GET /reauthenticate``, or a sign-in of the last five minutes
-    (PW8).  It ends every other session, takes back every code that is out, and is told by mail.
+    (PW8).  It ends every other session, takes back every code that is out, and is told by mail.  Where the account has
+    a second factor, a new password or address takes it too (MF5).
 
     Raises:
         AuthError: weak_password, same_password, current_password_mismatch, reauthentication_needed,
@@ -71,6 +73,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await accounts.living(accounts.store, asked.user_id)
     if body.phone:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
+    if body.password is not None or body.email is not None:
+        await require_second(accounts.store, asked.session)
     password_hash = None
     if body.password is not None:
         await _prove(asked, accounts, user, body, now)

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from backstay.auth.access import issue_access_token
+from backstay.auth.factor import factors_of
 from backstay.auth.hashers import HashPool
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
@@ -104,7 +105,7 @@ class Accounts:
 
     async def factors(self, user_id: UUID) -> Sequence[dict[str, Any]]:
         """The account's factors, as its User object shows them."""
-        return ()
+        return await factors_of(self.store, user_id)
 
     async def session_json(self, opened: Opened, **more: Any) -> dict[str, Any]:
         """The Session object: what a sign-in answers."""

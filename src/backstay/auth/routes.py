@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth import about, account, admin, logout, mailing, sessionlist, signin, signup, verify
+from backstay.auth import (
+    about,
+    account,
+    admin,
+    enrolment,
+    logout,
+    mailing,
+    mfa,
+    passkey,
+    recovery,
+    sessionlist,
+    signin,
+    signup,
+    verify,
+)
 from backstay.auth.openapi import described
 from backstay.auth.route import Route
 
@@ -16,6 +30,10 @@ _ROUTES: Final[tuple[Route, ...]] = (
     *sessionlist.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
+    *enrolment.ROUTES,
+    *mfa.ROUTES,
+    *recovery.ROUTES,
+    *passkey.ROUTES,
     *about.ROUTES,
     *admin.ROUTES,
 )

@@ -2,7 +2,8 @@
 
 1. Each is good once, and a code is tried five times at most (TH6, ID4).
 2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
-   in, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very password.
+   in, factors, passkeys, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very
+   password.
 3. A link never lifts a session to aal2 (MF5).
 """
 
@@ -20,6 +21,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.assurance import remove_all
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.otp import Used, use_code, use_token
@@ -232,6 +234,7 @@ class _Verifying:
         if used.kind != "signup":
             await tx.run(_drop_password(user.id))
             await tx.run(_drop_identities(user.id))
+            await remove_all(tx, user.id, now)
             await end_all(tx, user.id, now)
         metadata = {**user.user_metadata, "email_verified": True}
         await tx.run(set_metadata(user.id, metadata))
