@@ -97,7 +97,7 @@ def test_a_reading_key_writes_nothing(house: House) -> None:
         ), (method, path)
     for route in ROUTES:
         if route.who == "admin" and route.method != "GET":
-            path = route.path.format(id=uuid4(), role="x", session_id=uuid4(), factor_id=uuid4())
+            path = route.path.format(id=uuid4(), role="x", session_id=uuid4(), factor_id=uuid4(), passkey_id=uuid4())
             refused = house.send(route.method, path, {}, headers=alone)
             assert (403, "not_admin") == (refused.status, refused.json["code"]), route.path
     assert 403 == house.rest("POST", "secrets", body, headers=alone, as_=ann).status

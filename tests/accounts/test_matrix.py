@@ -38,6 +38,23 @@ BODIES: dict[str, Any] = {
     "GET reauthenticate": None,
     "POST verify": {},
     "GET verify": None,
+    "POST factors": {},
+    "GET factors": None,
+    "DELETE factors/{id}": None,
+    "POST factors/{id}/challenge": {},
+    "POST factors/{id}/verify": {},
+    "GET factors/recovery-codes": None,
+    "POST factors/recovery-codes": None,
+    "DELETE factors/recovery-codes": None,
+    "POST factors/recovery-codes/regenerate": None,
+    "POST factors/recovery-codes/verify": {},
+    "POST passkeys/registration/options": None,
+    "POST passkeys/registration/verify": {},
+    "POST passkeys/authentication/options": None,
+    "POST passkeys/authentication/verify": {},
+    "GET passkeys": None,
+    "PATCH passkeys/{id}": {},
+    "DELETE passkeys/{id}": None,
     "GET settings": None,
     "GET health": None,
     "GET openapi.json": None,
@@ -50,6 +67,8 @@ BODIES: dict[str, Any] = {
     "DELETE admin/users/{id}": {},
     "GET admin/users/{id}/factors": None,
     "DELETE admin/users/{id}/factors/{factor_id}": None,
+    "GET admin/users/{id}/passkeys": None,
+    "DELETE admin/users/{id}/passkeys/{passkey_id}": None,
     "GET admin/users/{id}/roles": None,
     "PUT admin/users/{id}/roles/{role}": None,
     "DELETE admin/users/{id}/roles/{role}": None,
@@ -178,13 +197,15 @@ def test_the_matrix(house: House) -> None:
 
 def ask_all(house: House, route: Route, shown: dict[str, str | None]) -> list[tuple[str, str, int, Any, str | None]]:
     """What went otherwise than expected."""
-    path = route.path.format(id=uuid4(), role="editor", session_id=uuid4(), factor_id=uuid4())
+    path = route.path.format(id=uuid4(), role="editor", session_id=uuid4(), factor_id=uuid4(), passkey_id=uuid4())
     wrong = []
     for caller, token in shown.items():
         reply = house.send(route.method, path, BODIES[named(route)], as_=token)
         told = reply.json if reply.body and reply.status >= 400 else {}
         code = told.get("code") if isinstance(told, dict) else None
-        met = code if code in DOOR else None
+        # What takes a second factor in one's own account is said behind the door.
+        door = DOOR if route.who == "admin" else DOOR - {"insufficient_aal"}
+        met = code if code in door else None
         known = code is None or AUTH_STATUS.get(code) == reply.status
         if met != expected(route, caller) or reply.status >= 500 or not known:
             wrong.append((named(route), caller, reply.status, code, expected(route, caller)))
@@ -200,7 +221,7 @@ def test_one_account_never_reaches_another(house: House) -> None:
     assert 204 == house.delete("sessions", as_=bob).status
     for route in ROUTES:
         if route.who == "admin":
-            path = route.path.format(id=id, role="editor", session_id=session_id, factor_id=uuid4())
+            path = route.path.format(id=id, role="editor", session_id=session_id, factor_id=uuid4(), passkey_id=uuid4())
             reply = house.send(route.method, path, BODIES[named(route)], as_=bob)
             assert (403, "not_admin") == (reply.status, reply.json["code"]), named(route)
     assert 200 == house.get("user", as_=ann).status
