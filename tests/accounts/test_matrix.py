@@ -88,6 +88,11 @@ BODIES: dict[str, Any] = {
     "DELETE admin/api-keys/{id}": None,
 }
 
+#: Routes for people who have proved a second factor.
+STRONG = frozenset(
+    {"POST factors/recovery-codes", "DELETE factors/recovery-codes", "POST factors/recovery-codes/regenerate"}
+)
+
 CALLERS = (
     "anon",
     "user",
@@ -124,6 +129,8 @@ def expected(route: Route, caller: str) -> str | None:
     if route.who == "user":
         # These keys are nobody's session.
         no_session = {"service": "bad_jwt", "reading service": "bad_jwt" if route.method == "GET" else "not_admin"}
+        if named(route) in STRONG and caller in ("user", "aal1 admin"):
+            return "insufficient_aal"
         return no_session.get(caller)
     allowed = {"aal2 admin": None, "service": None}
     if route.method == "GET":
@@ -195,7 +202,8 @@ def test_the_matrix(house: House) -> None:
             for caller in CALLERS:
                 fresh = dict(shown)
                 if expected(route, caller) is None:
-                    fresh[caller] = house.sign_up(f"{uuid4().hex}@example.org")["access_token"]
+                    session = house.sign_up(f"{uuid4().hex}@example.org")
+                    fresh[caller] = (lift(house, session) if caller.startswith("aal2") else session)["access_token"]
                 wrong += ask_all(house, route, {caller: fresh[caller]})
     assert [] == wrong
 
