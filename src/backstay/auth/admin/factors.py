@@ -10,9 +10,8 @@ from backstay.audit import Actor
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
 from backstay.auth.assurance import remove_factor, remove_passkey
-from backstay.auth.authenticator import passkeys_by_user
+from backstay.auth.authenticator import passkey_json, passkeys_by_user
 from backstay.auth.factor import factors_of
-from backstay.auth.passkey import passkey_json
 from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_reach
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
