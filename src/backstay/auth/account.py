@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import require_second
+from backstay.auth.assurance import hold_user, require_second
 from backstay.auth.emailchange import ask_change
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
@@ -86,8 +86,9 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         await ask_change(asked, accounts, user, now)
 
     async def change(tx: Transaction) -> None:
+        # Held, and then read: of two changes at once neither loses what the other has set.
+        await tx.run(hold_user(user.id, now))
         if body.data is not None:
-            # Read in the transaction: of two changes at once neither loses what the other has set.
             current = (await tx.one(user_by_id(user.id))).user_metadata
             merged = {key: value for key, value in (current | body.data).items() if value is not None}
             await tx.run(_set_metadata(user.id, checked_metadata(merged), now))

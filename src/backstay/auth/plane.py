@@ -166,6 +166,9 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
         value = parse_json(request.body or b"{}", _LIMITS)
     except RequestError as error:
         raise AuthError("bad_json", f"Could not parse request body as JSON: {error.details or error.message}") from None
+    if isinstance(value, dict):
+        # As GoTrue reads it, and supabase-py relies on it: a field that is null was left out.
+        value = {name: inner for name, inner in value.items() if inner is not None}
     try:
         return msgspec.convert(_plain(value), kind)
     except msgspec.ValidationError as error:
