@@ -147,7 +147,9 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
 
 
 def _sign_in_kind(user: Any) -> str:
-    return "magiclink" if user.email_confirmed_at is not None else "signup"
+    # Who asks for a link may not be who chose the password of an account that nobody has confirmed: a link of this
+    # kind drops the password when it is used, and one of the kind `signup` would make it good (OA7).
+    return "magiclink" if user.email_confirmed_at is not None or user.password_hash is not None else "signup"
 
 
 async def _send(
