@@ -53,3 +53,23 @@ def test_a_sign_up_does_not_give_an_account_without_password_one(house: House) -
     house.post("signup", {"email": "ann@example.org", "password": THEIRS})
     follow(house, house.letters("confirmation")[-1].data["link"])
     assert not password_works(house, THEIRS)
+
+
+def test_no_session_comes_after_the_end_of_all(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password is changed while a sign-in with the old one is being hashed (PW8, T-RACE)."""
+    here = house.sign_up()
+    pool = house.office.accounts.passwords
+    verify, calls = pool.verify, []
+
+    async def slow(encoded: str | None, password: str) -> Any:
+        found = await verify(encoded, password)
+        calls.append(password)
+        if len(calls) == 1:
+            body = {"password": "another long passphrase"}
+            assert 200 == (await house.sending("PUT", "user", body, as_=here)).status
+        return found
+
+    monkeypatch.setattr(pool, "verify", slow)
+    late = house.post("token?grant_type=password", {"email": "ann@example.org", "password": PASSWORD})
+    assert (400, "invalid_credentials") == (late.status, late.json["code"])
+    assert password_works(house, "another long passphrase")
