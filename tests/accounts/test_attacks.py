@@ -73,3 +73,49 @@ def test_no_session_comes_after_the_end_of_all(house: House, monkeypatch: pytest
     late = house.post("token?grant_type=password", {"email": "ann@example.org", "password": PASSWORD})
     assert (400, "invalid_credentials") == (late.status, late.json["code"])
     assert password_works(house, "another long passphrase")
+
+
+def test_codes_cannot_be_guessed_over_many_mails(house: House) -> None:
+    """Five tries for each of ten mails an hour would be a code in a few months; links go on working (TH2, TH6)."""
+    house.sign_up()
+    statuses = []
+    for _ in range(3):
+        house.post("otp", {"email": "ann@example.org"})
+        for guess in range(4):
+            body = {"type": "email", "email": "ann@example.org", "token": f"x{guess}"}
+            statuses.append(house.post("verify", body, client=("198.51.100.9", 4711)).status)
+        house.clock.turn(seconds=61)
+    assert [403] * 5 + [429] * 7 == statuses
+    link = house.letters("magic_link")[-1].data["link"]
+    assert "access_token" in follow(house, link)
+    house.post("otp", {"email": "ann@example.org"})
+    body = {"type": "email", "email": "ann@example.org", "token": house.letter("magic_link").data["code"]}
+    assert 200 == house.post("verify", body).status
+
+
+def test_the_password_cannot_be_guessed_with_a_session(house: House) -> None:
+    """A stolen device has a session: neither ``current_password`` nor the sameness of passwords is an oracle (TH1)."""
+    session = house.sign_up()
+    house.clock.turn(minutes=10)
+    codes = []
+    for guess in range(6):
+        body = {"password": "another long passphrase", "current_password": f"guess {guess}"}
+        codes.append(house.put("user", body, as_=session).json["code"])
+    assert ["current_password_mismatch"] * 5 + ["over_request_rate_limit"] == codes
+    house.clock.turn(minutes=61)
+    fresh = house.sign_in()
+    same = [house.put("user", {"password": PASSWORD}, as_=fresh).json["code"] for _ in range(6)]
+    assert ["same_password"] * 5 + ["over_request_rate_limit"] == same
+
+
+def test_a_nonce_cannot_be_guessed_with_a_session(house: House) -> None:
+    """Five wrong ones over all mails, then the account's codes wait (TH2, PW8)."""
+    session = house.sign_up()
+    house.clock.turn(minutes=10)
+    codes = []
+    for guess in range(6):
+        house.get("reauthenticate", as_=session)
+        house.clock.turn(seconds=61)
+        body = {"password": "another long passphrase", "nonce": f"x{guess}"}
+        codes.append(house.put("user", body, as_=session).json["code"])
+    assert ["reauthentication_not_valid"] * 5 + ["over_request_rate_limit"] == codes

@@ -72,6 +72,8 @@ def test_the_fifth_wrong_code_is_the_last(house: House) -> None:
     code = house.letter("confirmation").data["code"]
     for guess in range(5):
         assert 403 == house.post("verify", {"type": "signup", "email": "ann@example.org", "token": f"x{guess}"}).status
+    assert 429 == house.post("verify", {"type": "signup", "email": "ann@example.org", "token": code}).status
+    house.clock.turn(minutes=6)
     assert 403 == house.post("verify", {"type": "signup", "email": "ann@example.org", "token": code}).status
 
 

@@ -66,7 +66,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     Raises:
         AuthError: weak_password, same_password, current_password_mismatch, reauthentication_needed,
-            reauthentication_not_valid, email_exists, email_address_invalid, insufficient_aal, phone_provider_disabled.
+            reauthentication_not_valid, email_exists, email_address_invalid, insufficient_aal, phone_provider_disabled;
+            over_request_rate_limit.
     """
     body: Change = asked.body
     now = accounts.now()
@@ -75,10 +76,14 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
     if body.password is not None or body.email is not None:
         await require_second(accounts.store, asked.session)
-    password_hash = None
+    password_hash = attempt = None
     if body.password is not None:
-        await _prove(asked, accounts, user, body, now)
         check_new_password(accounts, body.password, user.email, await password_minimum(accounts, user.id))
+        # Counted like a sign-in: whoever holds the device may not guess the password here instead of there (TH1).
+        attempt = await accounts.throttle.attempt(
+            accounts.store, now=now, ip=asked.device.bucket, identifier=user.email or str(user.id)
+        )
+        await _prove(asked, accounts, user, body, now)
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)
@@ -94,6 +99,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
             await tx.run(_set_metadata(user.id, checked_metadata(merged), now))
             await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("data",)}))
         if password_hash is not None:
+            if attempt is not None:
+                await accounts.throttle.succeeded(tx, attempt, now=now)
             await replace_password(tx, accounts, asked, user, password_hash, now)
 
     if body.data is not None or password_hash is not None:

@@ -126,13 +126,15 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
     """Use up the code of ``/reauthenticate``.
 
     Raises:
-        AuthError: reauthentication_not_valid; the try is counted.
+        AuthError: reauthentication_not_valid; the try is counted, over_request_rate_limit.
     """
     now = accounts.now()
-    await accounts.spend(asked, "verify")
+    attempt = await accounts.throttle.attempt(
+        accounts.store, now=now, ip=asked.device.bucket, identifier=str(user.id), purpose="nonce", limit="verify"
+    )
 
     async def use(tx: Transaction) -> Any:
-        return await use_code(
+        used = await use_code(
             tx,
             accounts.otp_key,
             user_id=user.id,
@@ -141,6 +143,9 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
             code=nonce,
             now=now,
         )
+        if used is not None:
+            await accounts.throttle.succeeded(tx, attempt, now=now)
+        return used
 
     if await accounts.store.transact(use) is None:
         raise AuthError("reauthentication_not_valid", "Nonce has expired or is invalid")

@@ -31,6 +31,7 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, open_session
 from backstay.auth.signin import login_event, signed_in
 from backstay.auth.tables import User
+from backstay.auth.throttle import Attempt
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import BackstayError
@@ -127,9 +128,16 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outco
     if not token and not (proof.token and proof.email):
         raise invalid("Verify requires a token_hash, or a token and an email")
     email = None if token else normal_email(proof.email)
-    await accounts.spend(asked, "verify")
     now = accounts.now()
-    verifying = _Verifying(asked, accounts, proof, kinds, email, now)
+    attempt = None
+    if email is None:
+        await accounts.spend(asked, "verify")
+    else:
+        # A new code every minute is five new guesses every minute: they are counted across codes, too (TH2, TH6).
+        attempt = await accounts.throttle.attempt(
+            accounts.store, now=now, ip=asked.device.bucket, identifier=email, purpose="code", limit="verify"
+        )
+    verifying = _Verifying(asked, accounts, proof, kinds, email, now, attempt)
     outcome = await accounts.store.transact(verifying.run)
     accounts.posted()
     accounts.trust.expire()
@@ -146,12 +154,16 @@ class _Verifying:
     kinds: tuple[str, ...]
     email: str | None
     now: datetime
+    #: The guess of a code that is counted as wrong until it is right.
+    attempt: Attempt | None
 
     async def run(self, tx: Transaction) -> Outcome:
         used = await self._use(tx)
         # A wrong code is a try that counts: the transaction commits, and the refusal comes after it.
         if used is None:
             return Outcome()
+        if self.attempt is not None:
+            await self.accounts.throttle.succeeded(tx, self.attempt, now=self.now)
         user = await tx.one(user_by_id(used.user_id))
         if user is None or (user.banned_until is not None and user.banned_until > self.now):
             return Outcome()
@@ -201,7 +213,8 @@ class _Verifying:
     async def _confirmed(self, tx: Transaction, user: Any, used: Used) -> None:
         now = self.now
         # The owner reads mail: whatever locked the account's sign-in is over.
-        await self.accounts.throttle.recovered(tx, used.address)
+        for purpose in ("password", "code"):
+            await self.accounts.throttle.recovered(tx, used.address, purpose=purpose)
         if not await confirm_mailbox(tx, user, now, purge=used.kind != "signup"):
             return
         if used.kind == "invite":
