@@ -119,3 +119,25 @@ def test_a_nonce_cannot_be_guessed_with_a_session(house: House) -> None:
         body = {"password": "another long passphrase", "nonce": f"x{guess}"}
         codes.append(house.put("user", body, as_=session).json["code"])
     assert ["reauthentication_not_valid"] * 5 + ["over_request_rate_limit"] == codes
+
+
+def test_an_account_that_looks_alike_ends_no_lock(house: House) -> None:
+    """An attacker's own account, whose name folds to the victim's, signs in between guesses (TH2, TH3)."""
+    house.sign_up("strasse@example.org")
+    house.sign_up("straße@example.org", THEIRS)
+    elsewhere = ("198.51.100.9", 4711)
+    statuses = []
+    for _ in range(3):
+        for email, password in [("strasse@example.org", "a guess")] * 2 + [("straße@example.org", THEIRS)]:
+            body = {"email": email, "password": password}
+            statuses.append(house.post("token?grant_type=password", body, client=elsewhere).status)
+    assert [400, 400, 200, 400, 400, 200, 400, 429, 200] == statuses
+
+
+def test_one_mailbox_is_one_account(house: House) -> None:
+    """However its domain is written: an IDN has as many spellings as Unicode has letters that look alike."""
+    house.sign_up("ann@bücher.example")
+    for email in ("ann@xn--bcher-kva.example", "ann@BÜCHER.example", "Ann@ｂücher.example"):
+        taken = house.post("signup", {"email": email, "password": PASSWORD})
+        assert (422, "user_already_exists") == (taken.status, taken.json["code"])
+        assert password_works(house, PASSWORD, email)
