@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 from uuid import UUID
 
@@ -141,3 +142,21 @@ def test_one_mailbox_is_one_account(house: House) -> None:
         taken = house.post("signup", {"email": email, "password": PASSWORD})
         assert (422, "user_already_exists") == (taken.status, taken.json["code"])
         assert password_works(house, PASSWORD, email)
+
+
+def test_metadata_does_not_lock_an_account_out(house: House) -> None:
+    """What an account says of itself is in its token, which must stay one that is read: or whoever signs up first with
+    an address ruins it for its owner."""
+    deep = b'{"x": %b"deep"%b}' % (b"[" * 30, b"]" * 30)
+    large = json.dumps({"x": "\N{PILE OF POO}" * 500}).encode()
+    statuses = []
+    for number, data in enumerate((deep, large, b'{"x": -1e-400}', b'{"x": 1e400}')):
+        body = b'{"email": "a%d@example.org", "password": "%b", "data": %b}' % (number, PASSWORD.encode(), data)
+        reply = house.post("signup", body)
+        statuses.append(reply.status)
+        if reply.status == 200:
+            assert (200, 200) == (
+                house.get("user", as_=reply.json).status,
+                house.rest("GET", "secrets", as_=reply.json).status,
+            )
+    assert [200, 200, 200, 400] == statuses

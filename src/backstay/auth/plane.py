@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -183,6 +184,10 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(inner) for inner in value]
         case Decimal():
-            return float(value)
+            number = float(value)
+            if not isfinite(number):
+                # JSON has no word for it: neither the database nor a token could hold it.
+                raise invalid("A number is larger than any floating-point number")
+            return number
         case _:
             return value
