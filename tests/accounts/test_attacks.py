@@ -160,3 +160,31 @@ def test_metadata_does_not_lock_an_account_out(house: House) -> None:
                 house.rest("GET", "secrets", as_=reply.json).status,
             )
     assert [200, 200, 200, 400] == statuses
+
+
+def test_a_code_on_its_way_ends_with_the_password(house: House) -> None:
+    """Whoever read the mailbox for a moment keeps no code back until the owner has changed the password (PW8)."""
+    here = house.sign_up()
+    body = {"email": "ann@example.org", "code_challenge": CHALLENGE, "code_challenge_method": "s256"}
+    house.post("otp", body)
+    code = follow(house, house.letter("magic_link").data["link"])["code"]
+    assert 200 == house.put("user", {"password": "another long passphrase"}, as_=here).status
+    late = house.post("token?grant_type=pkce", {"auth_code": code, "code_verifier": VERIFIER})
+    assert (404, "flow_state_not_found") == (late.status, late.json["code"])
+
+
+@CONFIRMED
+def test_who_agrees_to_one_address_agrees_to_no_other(house: House) -> None:
+    """The wish changes between the mail and the click: to an address of the attacker, with an account that gives it
+    up later."""
+    house.post("signup", {"email": "eve@example.org", "password": THEIRS})
+    follow(house, house.letter("confirmation").data["link"])
+    house.post("signup", {"email": "ann@example.org", "password": PASSWORD})
+    session = follow(house, house.letter("confirmation").data["link"])
+    house.put("user", {"email": "new@example.org"}, as_=session)
+    agreed, _ = house.letters("email_change")
+    house.clock.turn(minutes=2)
+    house.put("user", {"email": "eve@example.org"}, as_=session)
+    assert "otp_expired" == follow(house, agreed.data["link"])["error_code"]
+    house.put("user", {"email": "new@example.org"}, as_=session)
+    assert {"ann@example.org", "new@example.org"} >= {letter.to for letter in house.letters("email_change")}

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.flow import begin_flow, checked_challenge, discard_flows
 from backstay.auth.mailing import post_change
 from backstay.auth.otp import Used
 from backstay.auth.postage import notice
@@ -110,7 +110,9 @@ async def confirm_change(
         AuthError: email_exists, when the address was taken in the meantime.
     """
     side = 1 if used.kind == "email_change_current" else 2
-    row = None if user.new_email is None else await tx.one(_one_side(user.id, side, user.new_email))
+    # Asked for another address since: who agreed to the one before has not agreed to this one.
+    stale = user.email_change_sent_at is None or used.created_at < user.email_change_sent_at
+    row = None if user.new_email is None or stale else await tx.one(_one_side(user.id, side, user.new_email))
     if row is None or (side == 2 and used.address != user.new_email):
         raise AuthError("otp_expired", "Token has expired or is invalid")
     needed = 3 if user.email is not None and user.email_confirmed_at is not None else 2
@@ -119,6 +121,7 @@ async def confirm_change(
     if await tx.one(user_by_email(user.new_email)) is not None:
         raise AuthError("email_exists", "A user with this email address has already been registered")
     await put_address(tx, user, user.new_email, now, now)
+    await discard_flows(tx, user.id)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.
         await end_all(tx, user.id, now)
