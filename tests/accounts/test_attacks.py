@@ -188,3 +188,49 @@ def test_who_agrees_to_one_address_agrees_to_no_other(house: House) -> None:
     assert "otp_expired" == follow(house, agreed.data["link"])["error_code"]
     house.put("user", {"email": "new@example.org"}, as_=session)
     assert {"ann@example.org", "new@example.org"} >= {letter.to for letter in house.letters("email_change")}
+
+
+@CONFIRMED
+def test_a_wish_sends_no_flood_to_a_stranger(house: House) -> None:
+    """``resend`` names the attacker's own address and writes to another one, whose limits count (TH1)."""
+    house.post("signup", {"email": "eve@example.org", "password": THEIRS})
+    session = follow(house, house.letter("confirmation").data["link"])
+    house.put("user", {"email": "ann@example.org"}, as_=session)
+    house.letters()
+    sent = 0
+    for _ in range(3):
+        house.clock.turn(seconds=61)
+        assert 200 == house.post("resend", {"type": "email_change", "email": "eve@example.org"}).status
+        sent += [letter.to for letter in house.letters()].count("ann@example.org")
+        # What reaches a mailbox is counted for it, whoever had it sent.
+        assert 429 == house.post("otp", {"email": "ann@example.org", "create_user": False}).status
+    assert 3 == sent
+    house.clock.turn(seconds=61)
+    house.post("signup", {"email": "ann@example.org", "password": PASSWORD})
+    follow(house, house.letter("confirmation").data["link"])
+    house.clock.turn(seconds=61)
+    assert 200 == house.post("resend", {"type": "email_change", "email": "eve@example.org"}).status
+    assert [] == house.letters()
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off")
+def test_requests_that_meet_tell_nothing(house: House) -> None:
+    """Ten requests for one new address, and two changes to one address, at the same moment (TH5, ER2, T-RACE)."""
+
+    async def at_once(*asked: tuple[str, Any]) -> list[Any]:
+        return await asyncio.gather(*(house.sending("POST", path, body) for path, body in asked))
+
+    answers = house.run(at_once(*[("otp", {"email": "ann@example.org"})] * 10))
+    assert {(200, b"{}")} == {(reply.status, reply.body) for reply in answers}
+    house.letters()
+    tokens = []
+    for email in ("eve@example.org", "bob@example.org"):
+        house.post("signup", {"email": email, "password": PASSWORD})
+        session = follow(house, house.letter("confirmation").data["link"])
+        house.put("user", {"email": "new@example.org"}, as_=session)
+        old, new = (query_of(letter.data["link"])["token"] for letter in house.letters("email_change"))
+        house.post("verify", {"type": "email_change", "token_hash": old})
+        tokens.append(new)
+    changes = house.run(at_once(*(("verify", {"type": "email_change", "token_hash": token}) for token in tokens)))
+    assert [200, 422] == sorted(reply.status for reply in changes)
+    assert {None, "email_exists"} == {reply.json.get("code") for reply in changes}

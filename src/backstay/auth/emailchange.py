@@ -83,11 +83,14 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
     challenge = checked_challenge(asked.body.code_challenge, asked.body.code_challenge_method)
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
     await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=email)
+    if user.email is not None:
+        # It is written to as well, whatever other address is asked for.
+        await accounts.spend(asked, "mail_address_hour", identifier=user.email)
 
     async def ask(tx: Transaction) -> None:
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
-            raise AuthError("email_exists", "A user with this email address has already been registered")
+            raise address_taken()
         await tx.run(wish(user.id, email, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
@@ -119,7 +122,7 @@ async def confirm_change(
     if row.email_change_confirmed & needed != needed:
         return False
     if await tx.one(user_by_email(user.new_email)) is not None:
-        raise AuthError("email_exists", "A user with this email address has already been registered")
+        raise address_taken()
     await put_address(tx, user, user.new_email, now, now)
     await discard_flows(tx, user.id)
     if user.email is not None:
@@ -143,3 +146,8 @@ async def put_address(tx: Transaction, user: Any, email: str, confirmed_at: date
         await tx.run(_change_identity(identities[0].id, email, metadata, now))
     else:
         await tx.run(add_identity(uuid4(), user.id, "email", str(user.id), metadata, email, now))
+
+
+def address_taken() -> AuthError:
+    """The address has an account already."""
+    return AuthError("email_exists", "A user with this email address has already been registered")

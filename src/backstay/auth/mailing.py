@@ -26,6 +26,7 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
+from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -182,6 +183,8 @@ async def _send(
             user = await tx.one(user_by_id(id))
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
+        if kind == "email_change" and not await _may_ask(tx, accounts, user, now):
+            kind = None
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         if kind is None:
             await tx.run(_recovery_sent(UUID(int=0), now))
@@ -189,9 +192,26 @@ async def _send(
         else:
             await _post(tx, asked, accounts, user, kind, redirect_to, flow_id, now)
 
-    await accounts.store.transact(send)
+    try:
+        await accounts.store.transact(send)
+    except DatabaseError as error:
+        # Two requests for a new address at the same moment: the other one has made the account, and sent the mail.
+        if error.code != "23505":
+            raise
     accounts.posted()
     return json_reply({})
+
+
+async def _may_ask(tx: Transaction, accounts: Accounts, user: Any, now: datetime) -> bool:
+    """Whether the address that *user* wants may be written to again.
+
+    The request names the old one, so the limits of the new one, whose owner may know nothing of this, are counted here;
+    and where it has an account by now, there is nothing to agree to.
+    """
+    if await tx.one(user_by_email(user.new_email)) is not None:
+        return False
+    limits = ("mail_address", "mail_address_hour")
+    return await accounts.throttle.spend(tx, *limits, now=now, identifier=user.new_email) is None
 
 
 async def _post(

@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.emailchange import confirm_change
+from backstay.auth.emailchange import address_taken, confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.otp import Used, use_code, use_token
@@ -34,7 +34,7 @@ from backstay.auth.tables import User
 from backstay.auth.throttle import Attempt
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
-from backstay.errors import BackstayError
+from backstay.errors import BackstayError, DatabaseError
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -138,7 +138,11 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outco
             accounts.store, now=now, ip=asked.device.bucket, identifier=email, purpose="code", limit="verify"
         )
     verifying = _Verifying(asked, accounts, proof, kinds, email, now, attempt)
-    outcome = await accounts.store.transact(verifying.run)
+    try:
+        outcome = await accounts.store.transact(verifying.run)
+    except DatabaseError as error:
+        # Two accounts change to one address at the same moment: the unique index decides.
+        raise address_taken() if error.code == "23505" else error from None
     accounts.posted()
     accounts.trust.expire()
     return outcome
