@@ -240,6 +240,9 @@ async def rotate(
     if old is None:
         return Rotated("unknown")
     session = await transaction.one(session_by_id(old.session_id))
+    if session is None:
+        # It ended between the two statements.
+        return Rotated("unknown")
     age = now - old.superseded_at
     followed, steps = await _follow(transaction, token, keys)
     may_repeat = age <= timedelta(seconds=options.reuse_seconds) or (steps == 1 and age <= _UNUSED)
