@@ -180,7 +180,8 @@ class _Verifying:
             return Outcome()
         else:
             await self._confirmed(tx, user, used)
-        if used.flow_state_id is not None:
+        if used.flow_state_id is not None and asked.method == "GET":
+            # Through the browser.  Who asks by POST has the mail's secret in the app itself, which needs no code.
             method = "recovery" if used.kind == "recovery" else "magiclink"
             return Outcome(used, code=await prove_flow(tx, used.flow_state_id, user_id=user.id, method=method, now=now))
         await tx.run(signed_in(user.id, now))
