@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID
 
 import pytest
 
-from tests.accounts.house import PASSWORD, House
-from tests.accounts.test_mails import CHALLENGE, CONFIRMED, VERIFIER, follow, query_of
+from backstay.auth.trust import Trust
+from backstay.errors import TokenError
+from tests.accounts.house import KEYRING, PASSWORD, House
+from tests.accounts.test_mails import CHALLENGE, CONFIRMED, VERIFIER, claims, follow, query_of
 
 THEIRS = "the password of an attacker"
 
@@ -234,3 +236,51 @@ def test_requests_that_meet_tell_nothing(house: House) -> None:
     changes = house.run(at_once(*(("verify", {"type": "email_change", "token_hash": token}) for token in tokens)))
     assert [200, 422] == sorted(reply.status for reply in changes)
     assert {None, "email_exists"} == {reply.json.get("code") for reply in changes}
+
+
+def test_nobody_verifies_an_address_by_saying_so(house: House) -> None:
+    """What the server says beside an account's own metadata stays the server's, and so does all of ``app_metadata``."""
+    session = house.sign_up(
+        data={"email_verified": False, "sub": "x"}, role="service_role", aud="x", app_metadata={"roles": ["editor"]}
+    )
+    forged = {"email": "bob@example.org", "email_verified": None, "sub": None, "name": "Ann"}
+    body = {"data": forged, "role": "service_role", "app_metadata": {"roles": ["editor"]}, "is_anonymous": True}
+    user = house.put("user", body, as_=session).json
+    assert {"email": "ann@example.org", "email_verified": True, "sub": user["id"], "name": "Ann"} == {
+        key: user["user_metadata"][key] for key in forged
+    }
+    assert {"provider": "email", "providers": ["email"]} == user["app_metadata"]
+    token = claims(house.refresh(session["refresh_token"]).json)
+    assert ("authenticated", "authenticated", []) == (token["role"], token["aud"], token["app_metadata"]["roles"])
+
+
+def test_a_code_typed_into_the_app_needs_no_verifier(house: House) -> None:
+    """PKCE guards what comes back through the browser; a mail's code that is typed gives a session, once."""
+    house.sign_up()
+    house.post("otp", {"email": "ann@example.org", "code_challenge": CHALLENGE, "code_challenge_method": "s256"})
+    letter = house.letter("magic_link")
+    body = {"type": "email", "email": "ann@example.org", "token": letter.data["code"]}
+    assert "ann@example.org" == house.post("verify", body).json["user"]["email"]
+    assert "otp_expired" == follow(house, letter.data["link"])["error_code"]
+
+
+def test_a_look_that_began_before_a_revocation_is_not_enough(house: House) -> None:
+    """The session ends while another request looks at the epoch: the next request looks again (TK5, T-RACE)."""
+    session = house.sign_up()
+    trust = Trust(house.store, KEYRING, lambda jwks: None, timer=lambda: 0.0, now=house.clock)
+    principal = house.app._kernel._authenticate({b"authorization": b"Bearer " + session["access_token"].encode()})
+    read = house.store.one
+
+    async def overtaken(asked: Any) -> Any:
+        row = await read(asked)
+        assert 204 == (await house.sending("POST", "logout", as_=session)).status
+        trust.expire()
+        return row
+
+    trust._store = SimpleNamespace(one=overtaken, all=house.store.all)
+    house.run(trust.refresh())
+    assert trust.is_stale
+    trust._store = house.store
+    house.run(trust.refresh())
+    with pytest.raises(TokenError):
+        trust.admit(principal)

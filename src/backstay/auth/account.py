@@ -30,6 +30,10 @@ from backstay.response.reply import Reply
 from backstay.sql.query import query
 
 
+#: What the server puts beside what an account says of itself: nobody verifies an address by saying so.
+_OURS: Final = frozenset({"sub", "email", "email_verified", "phone_verified"})
+
+
 class Change(msgspec.Struct, frozen=True):
     """Body of ``PUT /user``; what is left out stays."""
 
@@ -96,7 +100,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         await tx.run(hold_user(user.id, now))
         if body.data is not None:
             current = (await tx.one(user_by_id(user.id))).user_metadata
-            merged = {key: value for key, value in (current | body.data).items() if value is not None}
+            said = {key: value for key, value in body.data.items() if key not in _OURS}
+            merged = {key: value for key, value in (current | said).items() if value is not None}
             await tx.run(_set_metadata(user.id, checked_metadata(merged), now))
             await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("data",)}))
         if password_hash is not None:
