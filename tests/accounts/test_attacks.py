@@ -6,9 +6,12 @@ import asyncio
 import json
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
+from backstay.auth.refusal import AuthError
+from backstay.auth.session import Device, end_all, open_session, sessions_of
 from backstay.auth.trust import Trust
 from backstay.errors import TokenError
 from tests.accounts.house import KEYRING, PASSWORD, House
@@ -284,3 +287,32 @@ def test_a_look_that_began_before_a_revocation_is_not_enough(house: House) -> No
     house.run(trust.refresh())
     with pytest.raises(TokenError):
         trust.admit(principal)
+
+
+def test_a_step_up_does_not_outlive_the_end_of_all(house: House) -> None:
+    """A second factor is proved while the owner signs out everywhere: whichever comes first, no session is left
+    (TK4, TK11, T-RACE)."""
+    session = house.sign_up()
+    user_id, now = UUID(session["user"]["id"]), house.clock()
+    (row,) = house.run(house.store.all(sessions_of(user_id)))
+    options, device = house.office.accounts.options, Device("192.0.2.7", "")
+
+    def lift(tx: Any, step_up: Any) -> Any:
+        named = {"user_id": user_id, "method": "totp", "device": device, "now": now, "factor_id": uuid4()}
+        return open_session(tx, options, step_up=step_up, **named)
+
+    async def overtaken(tx: Any) -> Any:
+        # The first look sees the session as it was before the step up, which has been committed by the next.
+        looks = [[row]]
+
+        async def all_(asked: Any) -> Any:
+            return looks.pop() if looks else await tx.all(asked)
+
+        return await end_all(SimpleNamespace(all=all_, one=tx.one, run=tx.run), user_id, now)
+
+    lifted = house.run(house.store.transact(lambda tx: lift(tx, row)))
+    assert {row.id, lifted.id} == set(house.run(house.store.transact(overtaken)))
+    assert [] == house.run(house.store.all(sessions_of(user_id)))
+    with pytest.raises(AuthError, match="does not exist"):
+        house.run(house.store.transact(lambda tx: lift(tx, row)))
+    assert [] == house.run(house.store.all(sessions_of(user_id)))
