@@ -13,7 +13,6 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.assurance import hold_user, require_second
 from backstay.auth.emailchange import ask_change
-from backstay.auth.flow import discard_flows
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
@@ -28,7 +27,6 @@ from backstay.db.store import Transaction
 from backstay.mail import Letter
 from backstay.response.reply import Reply
 from backstay.sql.query import query
-
 
 #: What the server puts beside what an account says of itself: nobody verifies an address by saying so.
 _OURS: Final = frozenset({"sub", "email", "email_verified", "phone_verified"})
@@ -122,7 +120,6 @@ async def replace_password(
     """Set a new password, with all that PW8 asks for: other sessions and codes end, and the owner is told."""
     await tx.run(set_password(user.id, password_hash, now))
     await discard_all(tx, user.id)
-    await discard_flows(tx, user.id)
     keep = None if asked.session is None else asked.session.id
     ended = await end_all(tx, user.id, now, but=keep)
     if user.email is not None:

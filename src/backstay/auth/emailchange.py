@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.flow import begin_flow, checked_challenge, discard_flows
+from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.mailing import post_change
-from backstay.auth.otp import Used
+from backstay.auth.otp import Used, discard_all
 from backstay.auth.postage import notice
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError
@@ -124,7 +124,7 @@ async def confirm_change(
     if await tx.one(user_by_email(user.new_email)) is not None:
         raise address_taken()
     await put_address(tx, user, user.new_email, now, now)
-    await discard_flows(tx, user.id)
+    await discard_all(tx, user.id)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.
         await end_all(tx, user.id, now)

@@ -29,7 +29,7 @@ def auth_problem(error: BackstayError, asked: Mapping[bytes, bytes]) -> Reply:
     if error.code in AUTH_STATUS:
         code = error.code
     elif isinstance(error, DatabaseError) and status < 500:
-        # The client wrote no SQL, so it is two requests that met; what the database says names columns and values (ER2).
+        # The client wrote no SQL: two requests met, and what the database says of it names columns and values (ER2).
         return gotrue_problem(409, "conflict", "The request met another one. Try again", asked)
     elif isinstance(error, TokenError):
         status, code = 403, "bad_jwt"
