@@ -11,9 +11,10 @@ from uuid import UUID, uuid4
 import pytest
 
 from backstay.auth.refusal import AuthError
-from backstay.auth.session import Device, end_all, open_session, sessions_of
+from backstay.auth.session import Device, end_all, open_session, rotate, sessions_of
 from backstay.auth.trust import Trust
-from backstay.errors import TokenError
+from backstay.errors import DatabaseError, TokenError
+from backstay.http.auth import auth_problem
 from tests.accounts.house import KEYRING, PASSWORD, House
 from tests.accounts.test_mails import CHALLENGE, CONFIRMED, VERIFIER, claims, follow, query_of
 
@@ -316,3 +317,30 @@ def test_a_step_up_does_not_outlive_the_end_of_all(house: House) -> None:
     with pytest.raises(AuthError, match="does not exist"):
         house.run(house.store.transact(lambda tx: lift(tx, row)))
     assert [] == house.run(house.store.all(sessions_of(user_id)))
+
+
+def test_what_the_database_says_is_told_to_nobody() -> None:
+    """Two requests that met in a way that no flow knows: without names of columns, and without values (ER2)."""
+    error = DatabaseError("23505", 'duplicate key "backstay_users_email_key"', details="Key (email)=(ann@example.org)")
+    reply = auth_problem(error, {})
+    assert (409, "conflict", b"key" in reply.body) == (reply.status, json.loads(reply.body)["error_code"], False)
+
+
+def test_a_session_that_ends_under_a_superseded_token(house: House) -> None:
+    """The token is read, then its session ends, then that is read: refused, and no 500 (ER2, T-RACE)."""
+    first = house.sign_up()
+    house.refresh(first["refresh_token"])
+    accounts = house.office.accounts
+    device, now, token = Device("192.0.2.7", ""), house.clock(), first["refresh_token"]
+
+    async def overtaken(tx: Any) -> Any:
+        reads = []
+
+        async def one(asked: Any) -> Any:
+            reads.append(asked)
+            return None if len(reads) == 3 else await tx.one(asked)
+
+        beside = SimpleNamespace(one=one, all=tx.all, run=tx.run)
+        return await rotate(beside, accounts.options, token, accounts.refresh_keys(), device, now)
+
+    assert "unknown" == house.run(house.store.transact(overtaken)).outcome
