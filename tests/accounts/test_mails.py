@@ -298,3 +298,13 @@ def shape(value: Any) -> Any:
     if isinstance(value, list):
         return [shape(inner) for inner in value]
     return type(value).__name__
+
+
+def test_one_place_cannot_spend_what_everybody_may_send(house: House) -> None:
+    """After twenty mails in an hour its address waits; others are served (TH1)."""
+    for number in range(20):
+        assert 200 == house.post("recover", {"email": f"p{number}@example.org"}).status
+    refused = house.post("recover", {"email": "p30@example.org"})
+    assert (429, "over_email_send_rate_limit") == (refused.status, refused.json["code"])
+    house.client.scope["client"] = ("192.0.2.8", 4711)
+    assert 200 == house.post("recover", {"email": "p31@example.org"}).status

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from backstay.adapters.load import open_database, sql_dialect
 from backstay.auth import throttle as throttles
-from backstay.auth.limits import LIMITS, Limit, RateLimits, parse_limits
+from backstay.auth.limits import LIMITS, MAILS, Limit, RateLimits, parse_limits
 from backstay.auth.throttle import FREE_FAILURES, LOCKS, MAX_FAILURES, Attempt, Counter, Refusal, Throttle
 from backstay.db.own import Own
 from backstay.db.store import Store
@@ -82,10 +82,10 @@ async def test_each_limit_holds_and_refills(store: Store, name: str) -> None:
 
 
 async def test_the_numbers_are_those_promised() -> None:
-    """TH2: 10 failures a minute for an address, and GoTrue's defaults."""
+    """TH2: 10 failures a minute for an address; a place has a share of the mails that the project may send."""
     assert Limit(10, 60, "ip", "over_request_rate_limit") == LIMITS["signin"]
     assert (150, 300) == (LIMITS["refresh"].count, LIMITS["refresh"].seconds)
-    assert (30, 3600, "project", "over_email_send_rate_limit") == (
+    assert (1000, 3600, "project", "over_email_send_rate_limit") == (
         LIMITS["mail"].count,
         LIMITS["mail"].seconds,
         LIMITS["mail"].scope,
@@ -145,7 +145,8 @@ async def test_counters_are_apart(store: Store) -> None:
 
 async def test_a_limit_that_refuses_keeps_those_after_it_whole(store: Store) -> None:
     """TH4: who asks for mail to one address over and over does not use up the mails of everybody."""
-    throttle = Throttle(KEY)
+    tight = {"mail_address": LIMITS["mail_address"], "mail": Limit(30, 3600, "project", MAILS)}
+    throttle = Throttle(KEY, RateLimits(tight))
     names = ("mail_address", "mail")
     for n in range(50):
         outcome = await store.transact(lambda transaction: throttle.spend(transaction, *names, now=NOW, identifier=ANN))

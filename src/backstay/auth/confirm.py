@@ -58,7 +58,7 @@ async def sign_up_confirmed(
     """Make the account, or not, and answer as if."""
     challenge = checked_challenge(asked.body.code_challenge, asked.body.code_challenge_method)
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
-    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=email)
+    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail_ip", "mail", identifier=email)
 
     earlier = await accounts.store.one(user_by_email(email))
     known = None if earlier is None or earlier.email_confirmed_at is not None else earlier.password_hash

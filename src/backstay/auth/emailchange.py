@@ -82,7 +82,7 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
         return
     challenge = checked_challenge(asked.body.code_challenge, asked.body.code_challenge_method)
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
-    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=email)
+    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail_ip", "mail", identifier=email)
     if user.email is not None:
         # It is written to as well, whatever other address is asked for.
         await accounts.spend(asked, "mail_address_hour", identifier=user.email)

@@ -48,7 +48,9 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
         "factor": Limit(15, 60, "ip"),
         "challenge": Limit(60, 60, "ip"),
         "oauth": Limit(30, 300, "ip"),
-        "mail": Limit(30, 3600, "project", MAILS),
+        # The share of one place: without it a single caller could spend what the whole project may send.
+        "mail_ip": Limit(20, 3600, "ip", MAILS),
+        "mail": Limit(1000, 3600, "project", MAILS),
         "mail_address": Limit(1, 60, "identifier", MAILS),
         "mail_address_hour": Limit(10, 3600, "identifier", MAILS),
     }

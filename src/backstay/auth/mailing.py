@@ -117,7 +117,7 @@ async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await accounts.living(accounts.store, asked.user_id)
     if user.email is None:
         raise invalid("Reauthentication requires the user to have an email or a phone number")
-    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=user.email)
+    await accounts.spend(asked, "mail_address", "mail_address_hour", "mail_ip", "mail", identifier=user.email)
     await accounts.store.transact(lambda tx: _post(tx, asked, accounts, user, "reauthentication", "", None, now))
     accounts.posted()
     return json_reply({})
@@ -172,7 +172,7 @@ async def _send(
     email = normal_email(body.email)
     challenge = checked_challenge(body.code_challenge, body.code_challenge_method)
     data = checked_metadata(body.data)
-    await accounts.spend(asked, "otp", "mail_address", "mail_address_hour", "mail", identifier=email)
+    await accounts.spend(asked, "otp", "mail_address", "mail_address_hour", "mail_ip", "mail", identifier=email)
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
     now = accounts.now()
 
