@@ -17,14 +17,14 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.flow import begin_flow, checked_challenge
-from backstay.auth.newcomer import checked_metadata, create_account
+from backstay.auth.newcomer import checked_metadata, create_unless
 from backstay.auth.otp import use_code
-from backstay.auth.postage import post, post_nobody
+from backstay.auth.postage import NOBODY, post, post_nobody
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
-from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 from backstay.sql.query import query
@@ -76,7 +76,7 @@ _SENT: Final = {
 
 async def recover(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Send a link and a code that sign in whoever has forgotten the password."""
-    return await _send(asked, accounts, lambda user: "recovery")
+    return await _send(asked, accounts, lambda user: "recovery", "recovery")
 
 
 async def otp(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -89,7 +89,7 @@ async def otp(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.phone and not body.email:
         raise AuthError("phone_provider_disabled", "Unsupported phone provider")
     creates = body.create_user and accounts.options.signup
-    return await _send(asked, accounts, _sign_in_kind, creates=creates)
+    return await _send(asked, accounts, _sign_in_kind, "magiclink", creates=creates)
 
 
 async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -102,8 +102,8 @@ async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.type not in ("signup", "email_change"):
         raise invalid("Missing one of these types: signup, email_change", hint="Phones are not supported.")
     if body.type == "signup":
-        return await _send(asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None)
-    return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None)
+        return await _send(asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None, "signup")
+    return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None, "email_change")
 
 
 async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -154,10 +154,15 @@ async def _send(
     asked: AuthRequest,
     accounts: Accounts,
     kind_of: Callable[[Any], str | None],
+    otherwise: str,
     *,
     creates: bool = False,
 ) -> Reply:
-    """Send what *kind_of* the account says, to the address of the body; the same is done for an address without one."""
+    """Send what *kind_of* the account says, to the address of the body.
+
+    For an address without an account, and for one that has nothing to be sent, the same is done as if it were sent the
+    kind *otherwise*.
+    """
     body: Ask = asked.body
     if not body.email:
         raise invalid("Password recovery requires an email" if not creates else "One of email or phone must be set")
@@ -170,15 +175,13 @@ async def _send(
 
     async def send(tx: Transaction) -> None:
         user = await tx.one(user_by_email(email))
-        if user is None and creates:
-            id = await create_account(tx, asked, email, None, data, now, confirmed=False)
-            user = await tx.one(user_by_id(id))
+        if creates:
+            user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         if kind is None:
-            await tx.run(_recovery_sent(UUID(int=0), now))
-            await post_nobody(tx, accounts, "recovery", redirect_to, now)
+            await _post(tx, asked, accounts, None, otherwise, redirect_to, flow_id, now, email=email)
         else:
             await _post(tx, asked, accounts, user, kind, redirect_to, flow_id, now)
 
@@ -196,14 +199,26 @@ async def _post(
     redirect_to: str,
     flow_id: UUID | None,
     now: datetime,
+    *,
+    email: str = "",
 ) -> None:
+    """Send *kind* to the account *user*; for ``None`` do as much for the address *email*, and send nothing."""
     if kind == "email_change":
-        await post_change(tx, accounts, user, redirect_to, flow_id, now)
+        if user is None:
+            both = {"new_email": email, "email": email}
+            for side in ("email_change_current", "email_change_new"):
+                await post_nobody(tx, accounts, email, side, redirect_to, now, flow_id=flow_id, **both)
+        else:
+            await post_change(tx, accounts, user, redirect_to, flow_id, now)
         return
-    await tx.run(_SENT[kind](user.id, now))
-    await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
-    if kind in _EVENTS:
-        await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, str(user.id), {"method": "email"}))
+    await tx.run(_SENT[kind](NOBODY if user is None else user.id, now))
+    if user is None:
+        await post_nobody(tx, accounts, email, kind, redirect_to, now, flow_id=flow_id)
+    else:
+        await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
+    # Also where there is no account: that somebody looks for accounts is worth knowing.
+    subject = None if user is None else str(user.id)
+    await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, subject, {"method": "email"}))
 
 
 async def post_change(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -23,6 +23,7 @@ from backstay.auth.address import normal_email
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.otp import Used, use_code, use_token
+from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -207,13 +208,16 @@ class _Verifying:
             return None
         assert self.email is not None  # noqa: S101 - a code comes with its address
         user = await tx.one(user_by_email(self.email))
-        if user is None and self.proof.type == "email_change":
-            user = await tx.one(user_by_new_email(self.email))
+        if self.proof.type == "email_change":
+            changing = await tx.one(user_by_new_email(self.email))
+            user = changing if user is None else user
+        # For an address without an account its nobody's codes are tried: none of those was sent to anybody (TH5).
+        user_id = nobody_at(self.accounts, self.email).id if user is None else user.id
         for kind in self.kinds:
             used = await use_code(
                 tx,
                 key,
-                user_id=uuid4() if user is None else user.id,
+                user_id=user_id,
                 kind=kind,
                 address=self.email,
                 code=proof.token,
