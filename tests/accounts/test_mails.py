@@ -178,6 +178,21 @@ def test_a_link_with_a_challenge_ends_with_a_code(house: House) -> None:
     assert ("ann@example.org", "magiclink") == (session["user"]["email"], claims(session)["amr"][0]["method"])
 
 
+def test_a_code_that_is_typed_opens_a_session_whatever_began_it(house: House) -> None:
+    """The published Python client begins every sign-in with a challenge; what the app posts needs no browser."""
+    house.sign_up()
+    body = {"email": "ann@example.org", "code_challenge": CHALLENGE, "code_challenge_method": "s256"}
+    house.post("otp", body)
+    code = house.letter("magic_link").data["code"]
+    typed = house.post("verify", {"type": "email", "email": "ann@example.org", "token": code})
+    assert "ann@example.org" == typed.json["user"]["email"]
+    house.clock.turn(minutes=2)
+    house.post("otp", body)
+    token = query_of(house.letter("magic_link").data["link"])["token"]
+    posted = house.post("verify", {"type": "email", "token_hash": token})
+    assert ("ann@example.org", True) == (posted.json["user"]["email"], token.startswith("pkce_"))
+
+
 @pytest.mark.parametrize(
     ("challenge", "method"), [("x" * 43, "plain"), ("short", "s256"), ("", "s256"), (CHALLENGE, None)]
 )

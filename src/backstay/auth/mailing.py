@@ -19,7 +19,7 @@ from backstay.auth.address import normal_email
 from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.newcomer import checked_metadata, create_unless
 from backstay.auth.otp import use_code
-from backstay.auth.postage import NOBODY, post, post_nobody
+from backstay.auth.postage import NOBODY, issue_for, nobody_at, notice, post, post_nobody
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -222,12 +222,27 @@ async def _post(
 
 
 async def post_change(
-    tx: Transaction, accounts: Accounts, user: Any, redirect_to: str, flow_id: UUID | None, now: datetime
+    tx: Transaction,
+    accounts: Accounts,
+    user: Any,
+    redirect_to: str,
+    flow_id: UUID | None,
+    now: datetime,
+    *,
+    taken: Any = None,
 ) -> None:
-    """Ask both sides of a change of address; only the new one where there is no old one that was confirmed."""
+    """Ask both sides of a change of address; only the new one where there is no old one that was confirmed.
+
+    Where the new address has an account, *taken*, its owner is told instead of asked.
+    """
     both = {"new_email": user.new_email, "email": user.email or user.new_email}
     if user.email is not None and user.email_confirmed_at is not None:
         await post(tx, accounts, user, "email_change_current", redirect_to, now, flow_id=flow_id, **both)
+    if taken is not None:
+        nobody = nobody_at(accounts, user.new_email)
+        await issue_for(tx, accounts, nobody.id, "email_change_new", nobody.email, redirect_to, now, flow_id)
+        await notice(tx, accounts, taken, "account_exists", link=accounts.options.site_url)
+        return
     await post(
         tx,
         accounts,

@@ -4,6 +4,8 @@
 2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
    in, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very password.
 3. A link never lifts a session to aal2 (MF5).
+4. Where the sign-in began with a challenge, a link that a browser follows ends with a code, since the address bar is
+   no place for tokens; the app that posts a code or a link's token gets its session in the answer.
 """
 
 from __future__ import annotations
@@ -102,7 +104,7 @@ async def verify_body(asked: AuthRequest, accounts: Accounts) -> Reply:
     Raises:
         AuthError: otp_expired, for whatever is not good; validation_failed, user_banned; over_request_rate_limit.
     """
-    outcome = await _verify(asked, accounts, asked.body)
+    outcome = await _verify(asked, accounts, asked.body, in_browser=False)
     if outcome.half:
         return json_reply({"msg": _HALF, "code": "200"})
     if outcome.opened is None:
@@ -121,7 +123,7 @@ async def verify_link(asked: AuthRequest, accounts: Accounts) -> Reply:
         token_hash=asked.query.get("token") or asked.query.get("token_hash", ""),
     )
     try:
-        outcome = await _verify(asked, accounts, proof)
+        outcome = await _verify(asked, accounts, proof, in_browser=True)
         if outcome.opened is None and outcome.code is None and not outcome.half:
             raise _expired()
     except BackstayError as error:
@@ -143,7 +145,7 @@ async def verify_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     return _see(back, {**{name: str(session[name]) for name in told}, "sb": "", "type": proof.type})
 
 
-async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outcome:
+async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof, *, in_browser: bool) -> Outcome:
     if proof.phone:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
     kinds = _KINDS.get(proof.type)
@@ -155,7 +157,7 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outco
     email = None if token else normal_email(proof.email)
     await accounts.spend(asked, "verify")
     now = accounts.now()
-    verifying = _Verifying(asked, accounts, proof, kinds, email, now)
+    verifying = _Verifying(asked, accounts, proof, kinds, email, now, in_browser)
     outcome = await accounts.store.transact(verifying.run)
     accounts.posted()
     accounts.trust.expire()
@@ -172,6 +174,7 @@ class _Verifying:
     kinds: tuple[str, ...]
     email: str | None
     now: datetime
+    in_browser: bool
 
     async def run(self, tx: Transaction) -> Outcome:
         used = await self._use(tx)
@@ -190,7 +193,7 @@ class _Verifying:
             return Outcome()
         else:
             await self._confirmed(tx, user, used)
-        if used.flow_state_id is not None:
+        if self.in_browser and used.flow_state_id is not None:
             method = "recovery" if used.kind == "recovery" else "magiclink"
             return Outcome(used, code=await prove_flow(tx, used.flow_state_id, user_id=user.id, method=method, now=now))
         await tx.run(signed_in(user.id, now))
