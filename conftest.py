@@ -82,3 +82,15 @@ pytest_collect_file = Sybil(
 
 #: Programs that tests start; importing them, to look for doctests, would run them.
 collect_ignore = ["tests/clients/calls.py"]
+
+
+def fold_skips(reports: list[Any]) -> None:
+    """Give skips with one reason one place, so that the summary tells a missing service in one line, not in 400."""
+    for report in reports:
+        if isinstance(report.longrepr, tuple):
+            report.longrepr = (str(ROOT / "tests"), None, report.longrepr[2])
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Runs before pytest folds the skips by place and reason."""
+    fold_skips(terminalreporter.stats.get("skipped", []))

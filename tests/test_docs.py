@@ -36,6 +36,18 @@ def test_each_error_code_has_its_row() -> None:
     assert dict(STATUS) == {code: int(status) for code, (status, _, _) in rows("Of a request").items()}
 
 
+@pytest.mark.parametrize("code", sorted(STATUS))
+def test_each_error_code_occurs_in_a_test(code: str) -> None:
+    """Or its row says why it cannot occur, and then nothing raises it."""
+    meaning = rows("Of a request")[code][1]
+    if meaning.startswith("Does not occur: "):
+        source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+        assert None is re.search(rf'(Error|Forbidden)\(\s*"{code}"', source)
+        return
+    tests = (path for path in (ROOT / "tests").rglob("test_*.py") if path.name != "test_docs.py")
+    assert any(re.search(rf'"{code}"', path.read_text(encoding="utf-8")) for path in tests)
+
+
 def test_each_code_of_accounts_has_its_row() -> None:
     """docs/reference/errors.md and auth.refusal.AUTH_STATUS are one table."""
     assert dict(AUTH_STATUS) == {code: int(status) for code, (status, _, _) in rows("Of accounts").items()}

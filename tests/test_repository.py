@@ -60,11 +60,10 @@ def test_a_lock_pins_and_hashes_everything_and_names_no_host(lock: str) -> None:
         pinned(requirement)
 
 
-def test_the_node_lock_names_no_host() -> None:
+@pytest.mark.parametrize("folder", ["", "generated", "admin"])
+def test_the_node_locks_name_no_host(folder: str) -> None:
     """Integrity hashes stay, download addresses do not."""
-    path = ROOT / "tests" / "clients" / "package-lock.json"
-    if not path.exists():
-        pytest.skip("tests/clients has no package-lock.json")
+    path = ROOT / "tests" / "clients" / folder / "package-lock.json"
 
     def keys(value: Any) -> Iterator[str]:
         if isinstance(value, dict):

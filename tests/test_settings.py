@@ -60,6 +60,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         CORS_ORIGINS="https://a.example, http://localhost:3000",
         PROFILE="prod",
         LOG_LEVEL="error",
+        PLAN_ENABLED="on",
     )
     assert ("postgresql", SECRET, "::1", 9000, "uvicorn", 3, 50, 0.5, "prod", "error") == (
         settings.dialect,
@@ -74,6 +75,7 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         settings.log_level,
     )
     assert ("https://a.example", "http://localhost:3000") == settings.cors_origins
+    assert settings.plan_enabled
     assert settings.jwks is not None
     assert ["a"] == [key["kid"] for key in settings.jwks["keys"]]
 
@@ -101,6 +103,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("HOST", "  ", "BST-E402"),
         ("PROFILE", "production", "BST-E403"),
         ("LOG_LEVEL", "trace", "BST-E403"),
+        ("TX_END", "maybe", "BST-E403"),
+        ("PLAN_ENABLED", "1", "BST-E403"),
         ("TRUSTED_PROXIES", "0.0.0.0/0", "BST-E403"),
         ("TRUSTED_PROXIES", "loopback", "BST-E403"),
         ("RATE_LIMITS", "on", "BST-E403"),
@@ -109,6 +113,8 @@ def test_every_setting_is_read_from_its_variable(tmp_path: Path) -> None:
         ("PASSWORD_COMPAT", "6", "BST-E403"),
         ("PASSWORD_HASH", "19456", "BST-E403"),
         ("JWT_SECRET", SECRET[:31], "BST-E406"),
+        ("JWT_SECRET", "-----BEGIN PUBLIC KEY-----\nMFkwEwYHKoZI", "BST-E406"),
+        ("JWT_SECRET", '{"kty": "EC", "crv": "P-256", "x": "AAAA"}', "BST-E406"),
         ("JWT_SECRET_FILE", "/nonexistent/secret", "BST-E404"),
         ("JWKS", "/nonexistent/keys.json", "BST-E403"),
         ("JWKS", '{"keys": []}', "BST-E403"),
@@ -122,6 +128,16 @@ def test_a_value_that_will_not_do_stops_the_start(tmp_path: Path, name: str, val
     assert code == caught.value.code
     assert f"BACKSTAY_{name}".removesuffix("_FILE") in caught.value.message or code == "BST-E404"
     assert caught.value.hint is not None or code == "BST-E404"
+
+
+def test_production_keeps_what_it_writes(tmp_path: Path) -> None:
+    """No end but a commit, and none that a client may choose, in the profile prod (BST-E414)."""
+    assert "rollback-allow-override" == load(tmp_path, TX_END="rollback-allow-override").tx_end
+    for end in ("commit-allow-override", "rollback", "rollback-allow-override"):
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, TX_END=end, PROFILE="prod", JWT_SECRET=SECRET)
+        assert "BST-E414" == caught.value.code
+    assert "commit" == load(tmp_path, TX_END="commit", PROFILE="prod", JWT_SECRET=SECRET).tx_end
 
 
 @pytest.mark.parametrize(("name", "value"), [("PORT", "65535"), ("MAX_ROWS", "100000"), ("STATEMENT_TIMEOUT", "3600")])

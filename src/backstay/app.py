@@ -23,6 +23,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, audit_keys, note_policy
+from backstay.auth.ceremony import relying_party, useless_origins
 from backstay.auth.credentials import Credentials
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import parse_limits
@@ -30,6 +31,7 @@ from backstay.auth.moment import utc_now
 from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
+from backstay.auth.rights import ADMIN, permission_table
 from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
@@ -86,6 +88,7 @@ class Backstay:
         settings: by default those of the environment (``BACKSTAY_…``), read when the app starts.
         title: what the API calls itself in its OpenAPI description.
         version: the app's own version, which that description tells; nothing depends on it.
+        permissions: what roles may administer beside ``admin``, which may everything: ``{"support": ["users:read"]}``.
 
     Models and policies are checked at once; the database is opened when the server starts the app (ASGI lifespan), or
     with the first request where it does not.
@@ -103,13 +106,17 @@ class Backstay:
         settings: Settings | None = None,
         title: str = "Backstay",
         version: str = "1.0.0",
+        permissions: Mapping[str, Iterable[str]] | None = None,
     ) -> None:
         self.title = title
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
+        for finding in self._catalog.findings:
+            _LOG.warning("%s", finding)
         self._rules = compile_rules(policies, self._catalog)
         self._functions = _by_name(functions)
+        self._permissions = permission_table(permissions or {})
         self._reflection: _Reflection | None = None
         self._given = settings
         self._mounts: list[Mount] = []
@@ -302,6 +309,8 @@ class Backstay:
             dialect,
             max_rows=settings.max_rows,
             max_export_rows=settings.max_export_rows,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             keyring=settings.encryption_keys,
         )
         return database, [surface]
@@ -348,7 +357,14 @@ class Backstay:
     def _mail_fault(self) -> str | None:
         return None if self._deliverer is None else self._deliverer.failing
 
-    async def _opened_office(self, settings: Settings, database: Database, verifier: TokenVerifier) -> Office | None:
+    async def _opened_office(
+        self,
+        settings: Settings,
+        database: Database,
+        verifier: TokenVerifier,
+        credentials: Credentials,
+        roles: frozenset[str],
+    ) -> Office | None:
         """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
         if self._reflection is not None or not settings.accounts or settings.encryption_keys is None:
             return None
@@ -364,6 +380,9 @@ class Backstay:
             auth_options(settings, self.title),
             keyring,
             verifier,
+            credentials=credentials,
+            permissions={role: names for role, names in self._permissions.items() if role != ADMIN},
+            roles=roles,
             posted=self._opened_mail(settings, store, keyring),
             rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
             cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
@@ -379,10 +398,11 @@ class Backstay:
 
     async def _wired(self, settings: Settings, surfaces: Sequence[Surface], database: Database) -> Kernel:
         rules = [rule for surface in surfaces for rule in surface.rules]
+        roles = _roles(rules, self._functions.values())
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
-            roles=_roles(rules, self._functions.values()),
+            roles=roles,
             clock=lambda: self._now().timestamp(),
         )
         planes: dict[str, DataPlane] = {
@@ -397,8 +417,9 @@ class Backstay:
         }
         if self._reflection is not None:
             planes = {name: Terse(plane) for name, plane in planes.items()}
-        credentials: Callable[[Mapping[bytes, bytes]], Principal] = Credentials(verifier.verify)
-        office = self._office = await self._opened_office(settings, database, verifier)
+        keys = Credentials(verifier.verify, clock=lambda: self._now().timestamp())
+        credentials: Callable[[Mapping[bytes, bytes]], Principal] = keys
+        office = self._office = await self._opened_office(settings, database, verifier, keys, roles)
         beside: tuple[Beside, ...] = ()
         if office is not None:
             beside = (
@@ -444,6 +465,8 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             max_rows=reflection.max_rows,
             max_export_rows=settings.max_export_rows,
             max_offset=None,
+            tx_end=settings.tx_end,
+            plans=settings.plan_enabled,
             aggregates=None if reflection.allow_aggregates else frozenset(),
             exposed=schemas,
             timezones=facts.timezones,
@@ -473,13 +496,19 @@ def reflected_app() -> Backstay:
 
 
 def auth_options(settings: Settings, title: str) -> AuthOptions:
-    """What *settings* say of accounts."""
+    """What *settings* say of accounts.
+
+    Raises:
+        ConfigError: BST-E224, when passkeys could be used nowhere.
+    """
     confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
-    return AuthOptions(
+    options = AuthOptions(
         public_url=settings.address,
         site_url=settings.site_url or settings.address,
         redirect_urls=settings.redirect_urls,
         site_name=title,
+        webauthn_rp_id=settings.webauthn_rp_id,
+        webauthn_origins=settings.webauthn_origins,
         signup=settings.signup,
         autoconfirm=not confirmed,
         anonymous_sign_ins=settings.anonymous_sign_ins,
@@ -488,6 +517,14 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         session_idle=timedelta(days=settings.session_idle_days),
         session_lifetime=timedelta(days=settings.session_days),
     )
+    party = relying_party(options)
+    if not party.origins or useless_origins(party):
+        raise ConfigError(
+            "BST-E224",
+            f"No page of {', '.join(useless_origins(party)) or options.site_url} can use passkeys of {party.id}",
+            hint="Set BACKSTAY_WEBAUTHN_RP_ID to the domain of the pages, or to one above it.",
+        )
+    return options
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

@@ -34,19 +34,25 @@ KNOWN_SAMPLES: Final = frozenset(
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
-def secret_fault(secret: str, *, in_production: bool) -> str | None:
+def secret_fault(secret: str | bytes, *, in_production: bool = False) -> str | None:
     """What is wrong with *secret*, as the end of a sentence; ``None`` when it will do.
+
+    A public key or certificate is not secret: a verifier that takes one as a shared secret lets anyone sign.
 
     >>> secret_fault("short", in_production=False)
     'is 5 bytes long; 32 is the least'
     >>> secret_fault("reallyreallyreallyreallyverysafe", in_production=True)
     'is a sample from public documentation'
     """
-    size = len(secret.encode())
-    if size < MIN_SECRET_BYTES:
-        return f"is {size} bytes long; {MIN_SECRET_BYTES} is the least"
-    if in_production and (secret in KNOWN_SAMPLES or len(set(secret)) < 8):
-        return "is a sample from public documentation" if secret in KNOWN_SAMPLES else "repeats a few characters"
+    raw = secret.encode() if isinstance(secret, str) else secret
+    if len(raw) < MIN_SECRET_BYTES:
+        return f"is {len(raw)} bytes long; {MIN_SECRET_BYTES} is the least"
+    if b"-----BEGIN " in raw or (raw.lstrip().startswith(b"{") and b'"kty"' in raw):
+        return "is a key file or certificate, not a secret"
+    if in_production and raw in (sample.encode() for sample in KNOWN_SAMPLES):
+        return "is a sample from public documentation"
+    if in_production and len(set(raw)) < 8:
+        return "repeats a few characters"
     return None
 
 

@@ -27,6 +27,7 @@ from backstay.secret import own_secret, read_secret, secret_fault
 Server: TypeAlias = Literal["granian", "uvicorn"]
 LogFormat: TypeAlias = Literal["text", "json"]
 Profile: TypeAlias = Literal["dev", "prod"]
+TxEnd: TypeAlias = Literal["commit", "commit-allow-override", "rollback", "rollback-allow-override"]
 PasswordCompat: TypeAlias = Literal["off", "gotrue"]
 MailPage: TypeAlias = Literal["local", "open"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
@@ -38,6 +39,8 @@ PREFIX: Final = "BACKSTAY_"
 FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_TOKEN|TEST_\w+|REFLECT)")
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
+_HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
+_ANDROID: Final = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 _DATABASE: Final = re.compile(r"sqlite(\+\w+)?:///.+|postgres(ql)?(\+\w+)?://.+", re.DOTALL)
 
 
@@ -102,18 +105,17 @@ def _is_read(text: str, name: str) -> bool:
 
 
 def _are_es256_public_keys(jwks: Any) -> bool:
-    """ES256 public keys with distinct ``kid``: a private part (``d``) has no place at a verifier."""
+    """At least one key that a token can be verified with; a private part (``d``) has no place at a verifier."""
+    from backstay.auth.keys import public_keys  # here, because most apps have no key set
+
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
-    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
+    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) and "d" not in key for key in keys):
         return False
-    kids = [key.get("kid") for key in keys]
-    return (
-        all(isinstance(kid, str) and kid for kid in kids)
-        and len(set(kids)) == len(kids)
-        and all((key.get("kty"), key.get("crv"), key.get("alg", "ES256")) == ("EC", "P-256", "ES256") for key in keys)
-        and all(isinstance(key.get(part), str) for key in keys for part in "xy")
-        and not any("d" in key for key in keys)
-    )
+    try:
+        public_keys(keys)
+    except ConfigError:
+        return False
+    return True
 
 
 def _is_hash_cost(text: str) -> bool:
@@ -145,6 +147,12 @@ _DATABASE_URL: Final = Kind(
 )
 _WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
 _PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
+_DOMAIN: Final = Kind("a domain like example.org", str, lambda name: bool(_HOST.fullmatch(name)))
+_PAGES: Final = Kind(
+    "origins like https://app.example.org separated by commas",
+    _parse_origins,
+    lambda origins: all(_ORIGIN.fullmatch(origin) or _ANDROID.fullmatch(origin) for origin in origins),
+)
 _ON_OFF: Final = Kind("`on` or `off`", _parse_on_off, lambda value: isinstance(value, bool))
 _SMTP_URL: Final = Kind(
     "a URL like smtp://user:password@host:587 or smtps://host", str, lambda url: _is_read(url, "smtp_url")
@@ -183,7 +191,8 @@ class Settings:
 
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
-            BST-E408 for several workers on SQLite, BST-E221 and BST-E223 for passwords that could be guessed.
+            BST-E408 for several workers on SQLite, BST-E414 for writes that are rolled back in the profile prod,
+            BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
     database: str = _setting(_DATABASE_URL, "sqlite:///backstay.db", "The database that holds the data.", secret=True)
@@ -219,6 +228,14 @@ class Settings:
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )
+    tx_end: TxEnd = _setting(
+        _one_of("commit", "commit-allow-override", "rollback", "rollback-allow-override"),
+        "commit",
+        "How transactions end, and whether `Prefer: tx=` may choose otherwise; the profile `prod` takes `commit` only.",
+    )
+    plan_enabled: bool = _setting(
+        _ON_OFF, False, "Whether the service role may ask for the database's plan of a request.", shown="`off`"
+    )
     accounts: bool = _setting(_ON_OFF, True, "Whether the app has accounts, at `/auth/v1`.", shown="`on`")
     public_url: str | None = _setting(
         _WEB_URL, None, "Where the API is reached; links in mails begin with it.", shown="`http://` host and port"
@@ -228,6 +245,15 @@ class Settings:
     )
     redirect_urls: tuple[str, ...] = _setting(
         _PATTERNS, (), "Where people may be sent back to besides the site; `*` stands for a part.", shown="none"
+    )
+    webauthn_rp_id: str | None = _setting(
+        _DOMAIN, None, "The domain that passkeys belong to; changing it makes all of them useless.", shown="the site's"
+    )
+    webauthn_origins: tuple[str, ...] = _setting(
+        _PAGES,
+        (),
+        "The pages, and Android apps, that may use passkeys.",
+        shown="the site, the API and the redirect URLs, as far as they are in that domain",
     )
     signup: bool = _setting(_ON_OFF, True, "Whether people may make accounts themselves.", shown="`on`")
     email_confirmation: bool | None = _setting(
@@ -319,6 +345,12 @@ class Settings:
         fault = secret_fault(self.jwt_secret, in_production=self.profile == "prod") if self.jwt_secret else None
         if fault:
             raise ConfigError("BST-E406", f"BACKSTAY_JWT_SECRET {fault}", hint="Make one with: openssl rand -hex 32")
+        if self.profile == "prod" and self.tx_end != "commit":
+            raise ConfigError(
+                "BST-E414",
+                f"BACKSTAY_TX_END is {self.tx_end}, but the profile prod keeps what it says it has written",
+                hint="Leave it out, or use the profile dev.",
+            )
         if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
             raise ConfigError(
                 "BST-E223",

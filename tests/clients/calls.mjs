@@ -4,6 +4,7 @@
 // What each call must answer stands in expected.py, under the same name.
 
 import { createClient } from "@supabase/supabase-js";
+import { report } from "./report.mjs";
 
 const facts = JSON.parse(process.argv[2]);
 
@@ -302,13 +303,4 @@ const calls = {
   rpc_own_error: () => user.rpc("follow", { handle: "nobody-at-all" }),
 };
 
-for (const [name, call] of Object.entries(calls)) {
-  let line;
-  try {
-    const { data, count, status, error } = await call();
-    line = { name, data, count: count ?? null, status, error };
-  } catch (fault) {
-    line = { name, threw: String(fault?.stack ?? fault) };
-  }
-  console.log(JSON.stringify(line));
-}
+await report(calls);

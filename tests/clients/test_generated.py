@@ -50,7 +50,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_generated_client_compiles_and_calls(workshop: Path, url: str) -> None:
-    """openapi-typescript and tsc --strict accept the description, and the typed client reads, writes and calls."""
+    """openapi-typescript and tsc --strict accept the description, and the typed client does all kinds of things."""
     user = token("authenticated", str(OWNER))
     described = workshop / "openapi.json"
     described.write_bytes(get(f"{url}/openapi.json", Authorization=f"Bearer {user}"))
@@ -59,4 +59,18 @@ def test_generated_client_compiles_and_calls(workshop: Path, url: str) -> None:
     _run([str(tools / "tsc"), "-p", "."], workshop)
     facts = json.dumps({"url": url, "token": user, "keeper": str(OWNER)})
     said = json.loads(_run(["node", "built/call.js", facts], workshop))
-    assert {"name": "Mo", "weight": None, "animals": 3, "total": 1, "code": "22P02", "changed": 204} == said
+    expected = {
+        "name": "Mo",
+        "weight": None,
+        "animals": 4,
+        "total": 1,
+        "code": "22P02",
+        "changed": 204,
+        "item": [True, "Mo", 4],
+        "known": 304,
+        "stale": [412, "BST412"],
+        "waved": [[204, None], [204, "true"]],
+        "batch": [201, 201, 200],
+        "day": [{"day": "2024-05-01"}],
+    }
+    assert expected == said

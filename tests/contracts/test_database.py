@@ -31,6 +31,7 @@ from sqlalchemy import (
 )
 
 from backstay.adapters.load import open_database
+from backstay.adapters.sqlite.database import SqliteDatabase
 from backstay.db.statement import Database, Rows, Statement
 from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError
@@ -64,6 +65,11 @@ class Case:
 
     def statement(self, sql: str, *args: Any) -> Statement:
         return Statement(self.mark(sql), args)
+
+    def expect_slow(self, *sql: str, really: bool = True) -> None:
+        """Have SQLite read these statements in a thread, as it does once one was slow."""
+        if really and isinstance(self.database, SqliteDatabase):
+            self.database._heavy.update(sql)
 
     def steps(self, *statements: tuple[Any, ...]) -> Callable[[], Generator[Statement, Rows, int]]:
         """A transaction of *statements* (SQL and arguments) that returns how many rows the last one gave."""
@@ -142,11 +148,12 @@ async def case(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
         await database.close()
 
 
-@pytest.mark.parametrize("bounded", [True, False])
-async def test_fetch_gives_the_first_row(case: Case, bounded: bool) -> None:
-    """One row comes back whole, and no row is an empty one."""
-    row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER), 'b'", 7), bounded=bounded)
-    none = await case.database.fetch(case.statement("SELECT id FROM authors WHERE id = ?", 1), bounded=bounded)
+@pytest.mark.parametrize("slow", [False, True])
+async def test_fetch_gives_the_first_row(case: Case, slow: bool) -> None:
+    """One row comes back whole, and no row is an empty one; also where a statement has once been slow."""
+    case.expect_slow("SELECT CAST(? AS INTEGER), 'b'", "SELECT id FROM authors WHERE id = ?", really=slow)
+    row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER), 'b'", 7))
+    none = await case.database.fetch(case.statement("SELECT id FROM authors WHERE id = ?", 1))
     assert (tuple(row), tuple(none)) == ((7, "b"), ())
 
 
@@ -302,6 +309,29 @@ async def test_a_deferred_constraint_fails_its_own_job_only(case: Case) -> None:
     assert (await case.count("authors"), await case.count("posts")) == (10, 0)
 
 
+async def test_rollback_refuses_what_a_commit_would(case: Case) -> None:
+    """A deferred constraint is checked in transactions and sessions that are rolled back, and fails no neighbour."""
+    bad = case.steps(("INSERT INTO posts VALUES (1, NULL, 'x', 1, 77)",))
+    good = case.steps(("INSERT INTO authors VALUES (1)",))
+    outcomes = await asyncio.gather(
+        case.database.transact(bad, rollback=True), case.database.transact(good), return_exceptions=True
+    )
+    assert [ConstraintError, int] == [type(outcome) for outcome in outcomes]
+    with pytest.raises(ConstraintError) as caught:
+        async with case.database.session(rollback=True) as session:
+            await session.execute(insert(posts).values(id=1, slug="x", late_id=77))
+    assert "23503" == caught.value.code
+    assert (1, 0) == (await case.count("authors"), await case.count("posts"))
+
+
+async def test_a_session_can_be_rolled_back(case: Case) -> None:
+    """What the block has done is undone, though it ends well."""
+    async with case.database.session(rollback=True) as session:
+        await session.execute(insert(authors).values(id=1))
+        assert [1] == list(await session.scalars(select(authors.c.id)))
+    assert 0 == await case.count()
+
+
 async def test_one_failure_among_many(case: Case) -> None:
     """Two hundred at once: each gets its own answer, and everything acknowledged is there."""
 
@@ -315,17 +345,18 @@ async def test_one_failure_among_many(case: Case) -> None:
     assert (len(refused), await case.count()) == (100, 100)
 
 
-@pytest.mark.parametrize("bounded", [True, False])
-async def test_statement_budget(case: Case, bounded: bool) -> None:
+@pytest.mark.parametrize("slow", [False, True])
+async def test_statement_budget(case: Case, slow: bool) -> None:
     """LM5: an endless statement ends with 57014 in time, and the connection goes on."""
     endless = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c) SELECT count(*) FROM c"
     if case.database.name == "postgresql":
         endless = "SELECT count(*) FROM generate_series(1, 1000000000) AS a"
+    case.expect_slow(endless, "SELECT 1", really=slow)
     with pytest.raises(DatabaseError) as caught:
         async with asyncio.timeout(5):
-            await case.database.fetch(Statement(endless), bounded=bounded)
+            await case.database.fetch(Statement(endless))
     assert (caught.value.code, caught.value.message) == ("57014", "canceling statement due to statement timeout")
-    assert tuple(await case.database.fetch(Statement("SELECT 1"), bounded=bounded)) == (1,)
+    assert tuple(await case.database.fetch(Statement("SELECT 1"))) == (1,)
 
 
 async def test_statement_budget_in_a_transaction(case: Case) -> None:
@@ -450,13 +481,14 @@ async def test_single_use_under_concurrency(case: Case) -> None:
 
 async def test_cancelled_fetch_leaves_the_database_usable(case: Case) -> None:
     """The next caller gets its own answer, not the last one's."""
-    task = asyncio.create_task(case.database.fetch(Statement("SELECT 41"), bounded=False))
+    case.expect_slow("SELECT 41", "SELECT CAST(? AS INTEGER)")
+    task = asyncio.create_task(case.database.fetch(Statement("SELECT 41")))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     for number in range(10):
-        row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER)", number), bounded=False)
+        row = await case.database.fetch(case.statement("SELECT CAST(? AS INTEGER)", number))
         assert tuple(row) == (number,)
 
 

@@ -101,6 +101,14 @@ def test_sqlite_codes(extended: int, text: str, code: str, status: int) -> None:
     assert (type(error) in (DatabaseError, ConstraintError), error.code, error.status) == (True, code, status)
 
 
+def test_a_value_that_cannot_be_bound_keeps_its_reason() -> None:
+    """The class of PEP 249 in between does not hide that it was a number out of range."""
+    wrapped = Sqlite(0, "too big")
+    wrapped.__cause__ = OverflowError("too big")
+    assert ("22003", 400) == (from_sqlite(wrapped).code, from_sqlite(wrapped).status)
+    assert "XX000" == from_sqlite(Sqlite(0, "something else")).code
+
+
 @pytest.mark.parametrize("extended", [5, 6, 10, 14])
 def test_busy_says_when_to_come_back(extended: int) -> None:
     """LM10: Retry-After on every 503."""

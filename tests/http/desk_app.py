@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from backstay import Backstay, Me, Settings, SoftDeleted, Timestamped, Versioned, allow, function
 from backstay import Model as Base
 from backstay.errors import PlanError
+from backstay.policy import Caller
 from tests.http.shop_app import SECRET
 
 
@@ -111,19 +113,53 @@ async def clash(db: AsyncSession) -> None:
         note.title = "stale"
 
 
+@function(read_only=True)
+async def total_of(db: AsyncSession, name: str) -> int:
+    """What a counter says."""
+    counter = await db.get(Counter, name)
+    return -1 if counter is None else counter.total
+
+
+@function(read_only=True)
+async def sneak(db: AsyncSession, flush: bool = False) -> int:
+    """Say that it only reads, and write."""
+    db.add(Counter(name="sneaked"))
+    if flush:
+        await db.flush()
+    return 1
+
+
+@function
+async def copy_note(db: AsyncSession, me: Caller, id: int, title: str) -> list[Note]:
+    """A note and its copy."""
+    note = await db.get(Note, id)
+    if note is None:
+        raise PlanError("P0001", "there is no such note")
+    copy = Note(owner_id=int(me.id or 0), title=title)
+    db.add(copy)
+    await asyncio.sleep(0)  # waits for more than the database
+    return [note, copy]
+
+
+@function
+async def new_folder(db: AsyncSession, me: Caller, name: str) -> None:
+    """A folder, which the end of the function writes."""
+    db.add(Folder(owner_id=int(me.id or 0), name=name))
+
+
 @function
 def add(a: int, b: int = 1) -> int:
     """Without a session."""
     return a + b
 
 
-def desk(url: str) -> Backstay:
-    """The desk on the database at *url*."""
+def desk(url: str, **options: Any) -> Backstay:
+    """The desk on the database at *url*; *options* are settings."""
     return Backstay(
         models=Model,
         policies=[own_folders, own_notes, marks_of_own_notes, clean_marks, counters],
-        functions=[count_up, clash, add],
-        settings=Settings(database=url, jwt_secret=SECRET),
+        functions=[count_up, clash, add, total_of, sneak, copy_note, new_folder],
+        settings=Settings(database=url, jwt_secret=SECRET, **options),
     )
 
 

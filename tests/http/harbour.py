@@ -81,6 +81,8 @@ CREATE FUNCTION harbour.words(list text[]) RETURNS SETOF text LANGUAGE sql IMMUT
 CREATE FUNCTION harbour.hush() RETURNS void LANGUAGE sql AS 'SELECT NULL::void';
 CREATE FUNCTION harbour.rename(id integer, name text) RETURNS harbour.ports LANGUAGE sql
   AS 'UPDATE harbour.ports SET name = $2 WHERE ports.id = $1 RETURNING *';
+CREATE FUNCTION harbour.either(a integer) RETURNS integer LANGUAGE sql AS 'SELECT a';
+CREATE FUNCTION harbour.either(a text) RETURNS text LANGUAGE sql AS 'SELECT a';
 CREATE FUNCTION harbour.rename_all(name text) RETURNS SETOF harbour.ports LANGUAGE sql
   AS 'UPDATE harbour.ports SET name = $1 RETURNING *';
 CREATE FUNCTION harbour.unlisted() RETURNS integer LANGUAGE sql AS 'SELECT 1';

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -107,7 +109,6 @@ def test_numbers_arrive_exactly(api: Api) -> None:
         ([{"path": "notes", "headers": {"authorization": "Bearer x"}}], "PGRST102"),
         ([{"path": "notes", "headers": {"idempotency-key": "x"}}], "PGRST102"),
         ([{"path": "notes", "headers": {"prefer": "a\r\nb"}}], "PGRST102"),
-        ([{"path": "rpc/add", "method": "POST", "body": {"a": 1}}], "PGRST102"),
         ([{"path": "batch", "method": "POST", "body": []}], "PGRST102"),
         ([{"path": "notes?" + "x" * 9000}], "BST414"),
         ([{"path": "notes?limit=0"}] * 101, "BST413"),
@@ -136,6 +137,105 @@ def test_rows_that_are_read_count(notes: Api) -> None:
     assert "BST413" == batch(notes, {"path": "notes"}, {"path": "notes"}).code
     assert "BST413" == batch(notes, {"path": "notes"}, {"method": "DELETE", "path": "notes?title=eq.new"}).code
     assert 600 == len(notes.rows("notes?title=eq.new&deleted_at=is.null"))
+
+
+def call(name: str, /, **arguments: Any) -> dict[str, Any]:
+    return post(f"rpc/{name}", arguments)
+
+
+def test_functions_are_called_in_the_same_transaction(notes: Api) -> None:
+    """They see what was written before them, and what comes after sees what they wrote."""
+    reply = batch(
+        notes,
+        {"method": "PATCH", "path": "counters/hits", "body": {"total": 40}},
+        call("count_up", name="hits", by=2),
+        {"path": "counters/hits", "query": "select=total"},
+        {"method": "PATCH", "path": "counters/hits", "body": {"total": 50}, "headers": {"If-Match": '"3"'}},
+        {"path": "rpc/total_of?name=hits"},
+        call("add", a=1),
+        call("count_up", name="hits"),
+    )
+    assert 200 == reply.status, reply.body
+    assert [None, 42, {"total": 42}, None, 50, 2, 51] == [each["body"] for each in reply.json]
+    assert [{"total": 51, "version": 5}] == notes.rows("counters?select=total,version")
+
+
+def test_functions_give_rows_and_take_references(notes: Api) -> None:
+    """Rows of a model pass the caller's policies and take a query; an argument may refer to an earlier row."""
+    reply = batch(
+        notes,
+        post("notes?select=id", NOTE, headers=BACK),
+        post("rpc/copy_note?select=title&order=title", {"id": {"$ref": "0.id"}, "title": "copy"}),
+        {"path": "notes?title=eq.copy&select=title"},
+    )
+    assert [{"title": "copy"}, {"title": "new"}] == reply.json[1]["body"]
+    assert [{"title": "copy"}] == reply.json[2]["body"]
+
+
+@pytest.mark.parametrize(
+    ("bad", "code"),
+    [
+        (call("count_up", name="nope"), "P0001"),
+        (call("count_up", nope=1), "PGRST202"),
+        (call("count_up", name="hits", by="x"), "22P02"),
+        (call("new_folder", name="home"), "23505"),
+        (call("clash"), "BST412"),
+        (call("sneak"), "25006"),
+        (call("sneak", flush=True), "25006"),
+        ({"path": "rpc/count_up?name=hits"}, "PGRST101"),
+        ({"method": "DELETE", "path": "rpc/add"}, "PGRST101"),
+        (post("folders", {"owner_id": 1, "name": "home"}), "23505"),
+        (post("folders", {"owner_id": 2, "name": "x"}), "42501"),
+    ],
+)
+def test_nothing_stands_when_a_function_or_its_neighbour_is_refused(notes: Api, bad: Any, code: str) -> None:
+    """Neither the rows nor what functions did; the error names the operation."""
+    reply = batch(notes, post("notes", NOTE), call("count_up", name="hits"), bad, call("count_up", name="hits"))
+    assert (code, 2) == (reply.code, reply.json["details"]["operation"]), reply.body
+    assert [] == notes.rows("notes?title=eq.new")
+    assert [{"name": "hits", "total": 0}] == notes.rows("counters?select=name,total")
+
+
+def test_max_affected_limits_what_a_function_gives(notes: Api) -> None:
+    """With handling=strict: a set of more rows is PGRST124 and rolled back, and no set at all is PGRST128."""
+    for most, status, code in ((1, 400, "PGRST124"), (2, 200, None)):
+        reply = notes.post(
+            "rpc/copy_note", {"id": 1, "title": "new"}, as_="ann", prefer=f"handling=strict, max-affected={most}"
+        )
+        assert (status, code) == (reply.status, reply.code)
+        assert [] == notes.rows("notes?title=eq.new") or status == 200
+    assert "handling=strict, max-affected=2" == reply.one("preference-applied")
+    reply = notes.post("rpc/add", {"a": 1}, as_="ann", prefer="handling=strict, max-affected=1")
+    assert (400, "PGRST128") == (reply.status, reply.code)
+    assert 200 == notes.post("rpc/add", {"a": 1}, as_="ann", prefer="max-affected=1").status
+
+
+def test_a_reading_function_leaves_the_rest_writing(notes: Api) -> None:
+    """That it must not write ends with it."""
+    reply = batch(notes, call("total_of", name="hits"), post("notes", NOTE), call("count_up", name="hits"))
+    assert (200, [0, None, 1]) == (reply.status, [each["body"] for each in reply.json])
+
+
+def test_functions_in_a_batch_take_a_key(notes: Api) -> None:
+    """The functions too are called once."""
+    operations = (call("count_up", name="hits"), call("total_of", name="hits"))
+    first, second = (batch(notes, *operations, idempotency_key="counted-once") for _ in range(2))
+    assert ("true", first.body) == (second.one("idempotency-replayed"), second.body)
+    assert [{"total": 1}] == notes.rows("counters?select=total")
+
+
+def test_batches_with_functions_do_not_stand_in_each_others_way(notes: Api) -> None:
+    """Concurrent ones take turns on SQLite and lock rows on PostgreSQL; none is lost."""
+
+    async def all_of_them() -> list[Any]:
+        body = json.dumps([call("count_up", name="hits"), {"path": "counters"}]).encode()
+        sent = (notes.sending("POST", "batch", body=body, as_="ann", content_type="application/json") for _ in range(8))
+        return await asyncio.gather(*sent)
+
+    replies = notes.loop.run_until_complete(all_of_them())
+    done = [reply.status for reply in replies].count(200)
+    assert {200, 412} >= {reply.status for reply in replies}
+    assert [{"total": done}] == notes.rows("counters?select=total")
 
 
 def test_a_batch_takes_a_key(notes: Api) -> None:

@@ -33,7 +33,7 @@ def create(notes: Api, key: str, body: Any = NOTE, **named: Any) -> Reply:
 
 
 def test_a_repeated_request_has_one_effect(notes: Api) -> None:
-    """The second answer is the first one, status, headers and body, and says that it is."""
+    """ID1: the second answer is the first one, status, headers and body, and says that it is."""
     first, second = (create(notes, "k1") for _ in range(2))
     assert (201, None) == (first.status, first.one("idempotency-replayed"))
     assert (201, first.body, "true") == (second.status, second.body, second.one("idempotency-replayed"))

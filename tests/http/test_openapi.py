@@ -61,7 +61,7 @@ async def test_document_is_valid(client: Client, who: str) -> None:
     assert [] == [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()]
     for schema in described["components"]["schemas"].values():
         Draft202012Validator.check_schema(schema)
-    operations = [o for item in described["paths"].values() for o in item.values()]
+    operations = [o for item in described["paths"].values() for verb, o in item.items() if verb != "parameters"]
     assert len(operations) == len({operation["operationId"] for operation in operations})
 
 
@@ -126,7 +126,10 @@ async def test_it_says_what_the_app_says(client: Client) -> None:
             {
                 "/": "get",
                 "/keepers": "get",
+                "/keepers/{id}": "get",
                 "/animals": "get",
+                "/animals/{id}": "get",
+                "/batch": "post",
                 "/rpc/census": "get post",
                 "/rpc/tamest": "get post",
                 "/rpc/one": "get post",
@@ -137,8 +140,12 @@ async def test_it_says_what_the_app_says(client: Client) -> None:
             {
                 "/": "get",
                 "/keepers": "get",
+                "/keepers/{id}": "get",
                 "/animals": "get post put patch delete",
+                "/animals/{id}": "get put patch delete",
                 "/zoo%20visits": "get post",
+                "/zoo%20visits/{animal_id},{day}": "get",
+                "/batch": "post",
                 "/rpc/feed": "post",
                 "/rpc/census": "get post",
                 "/rpc/tamest": "get post",
@@ -151,7 +158,8 @@ async def test_it_says_what_the_app_says(client: Client) -> None:
 async def test_operations_are_those_of_the_caller(client: Client, who: str, operations: dict[str, str]) -> None:
     """AC12: an operation that no rule opens to the caller is not there."""
     described = await document(client, who)
-    assert operations == {path: " ".join(item) for path, item in described["paths"].items()}
+    found = {path: [verb for verb in item if verb != "parameters"] for path, item in described["paths"].items()}
+    assert operations == {path: " ".join(verbs) for path, verbs in found.items()}
 
 
 @pytest.mark.parametrize(
@@ -218,6 +226,18 @@ def conforms(described: dict[str, Any], path: str, method: str, answer: Answer) 
         ("PATCH", "/animals?id=eq.2", {"legs": 3}, {200, 401}),
         ("PUT", "/animals?id=eq.2", {"id": 2, "keeper_id": str(zoo.OWNER), "name": "Bo", "legs": 2}, {200, 401, 409}),
         ("DELETE", "/animals?id=eq.2", None, {200, 401}),
+        ("GET", "/animals/{id}=1", None, {200}),
+        ("GET", "/animals/{id}=99", None, {404}),
+        ("GET", "/animals/{id}=x", None, {404}),
+        ("PATCH", "/animals/{id}=2", {"legs": 3}, {200, 401}),
+        ("PATCH", "/animals/{id}=2", {"legs": "many"}, {400, 401}),
+        ("PATCH", "/animals/{id}=99", {"legs": 3}, {404, 401}),
+        ("PUT", "/animals/{id}=2", {"id": 2, "keeper_id": str(zoo.OWNER), "name": "Bo"}, {200, 401, 409}),
+        ("PUT", "/animals/{id}=7", {"id": 7, "keeper_id": str(zoo.OWNER), "name": "Cy"}, {201, 401, 403}),
+        ("DELETE", "/animals/{id}=2", None, {200, 401}),
+        ("POST", "/batch", [{"path": "animals/1"}, {"path": "keepers", "query": {"select": "name"}}], {200}),
+        ("POST", "/batch", [{"path": "nowhere"}], {404}),
+        ("POST", "/batch", [{"nowhere": 1}], {400}),
         ("GET", "/rpc/tamest", None, {200}),
         ("GET", "/rpc/one?id=1", None, {200}),
         ("GET", "/rpc/one?id=999", None, {200}),
@@ -228,7 +248,8 @@ def conforms(described: dict[str, Any], path: str, method: str, answer: Answer) 
 )
 async def test_answers_conform(client: Client, who: str, method: str, url: str, body: Any, statuses: set[int]) -> None:
     """What really comes back, errors included, is what the document of the caller (or of the service role) says."""
-    path = url.partition("?")[0]
+    path = url.partition("?")[0].partition("=")[0]
+    url = url.replace("{id}=", "")
     described = await document(client, who)
     if method.lower() not in described["paths"].get(path, {}):
         described = await document(client)
@@ -237,6 +258,38 @@ async def test_answers_conform(client: Client, who: str, method: str, url: str, 
     answer = await client.ask(method, "/rest/v1" + url, prefer, JSON, *CALLERS[who], body=sent)
     assert answer.status in statuses, answer.body
     conforms(described, path, method.lower(), answer)
+
+
+@pytest.mark.parametrize("url", ["/animals", "/animals/1"])
+async def test_headers_of_answers_conform(client: Client, url: str) -> None:
+    """Every header that an operation names has the form that the document says, and a 304 has no body."""
+    accept = (b"accept", b"application/vnd.pgrst.object+json")
+    asked = f"/rest/v1{url}" + ("?id=eq.1" if url == "/animals" else "")
+    described = await document(client, "anonymous")
+    responses = described["paths"][url.replace("1", "{id}")]["get"]["responses"]
+    first = await client.ask("GET", asked, accept)
+    assert first.one("etag") is not None
+    assert "ETag" in responses["200"]["headers"]
+    again = await client.ask("GET", asked, accept, (b"if-none-match", str(first.one("etag")).encode()))
+    assert (304, b"") == (again.status, again.body)
+    assert "content" not in responses["304"]
+
+
+async def test_pages_and_lines_conform(client: Client) -> None:
+    """A page by key has the ``Link`` that is told, and its cursor the form; rows as lines have their type."""
+    described = await document(client, "anonymous")
+    operation = described["paths"]["/animals"]["get"]
+    page = await client.ask("GET", "/rest/v1/animals?limit=1", (b"prefer", b"page=keyset"))
+    conforms(described, "/animals", "get", page)
+    assert "Link" in operation["responses"]["200"]["headers"]
+    cursor = re.search(r"cursor=([^&>]+)", str(page.one("link")))
+    assert cursor is not None
+    assert re.fullmatch(described["components"]["parameters"]["cursor"]["schema"]["pattern"], cursor[1])
+    lines = await client.ask("GET", "/rest/v1/animals", (b"accept", b"application/x-ndjson"))
+    assert str(lines.one("content-type")).partition(";")[0] in operation["responses"]["200"]["content"]
+    row = {**described["components"]["schemas"]["animals"], "components": described["components"]}
+    for line in lines.body.splitlines():
+        Draft202012Validator(row).validate(json.loads(line))
 
 
 async def test_a_single_object_conforms(client: Client) -> None:

@@ -29,8 +29,8 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all"]
-        settings = Settings(jwt_secret=SECRET)
+        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either"]
+        settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
         loop.run_until_complete(started.__aenter__())
@@ -65,6 +65,43 @@ def test_calls(port: Api, method: str, path: str, body: Any, status: int, expect
     assert (status, expected) == (reply.status, json.loads(reply.body) if reply.body else None)
 
 
+def test_a_call_is_rolled_back_on_demand(port: Api) -> None:
+    """Prefer: tx=rollback, on functions and tables of a reflected database, which takes it from the settings too."""
+    for reply in (
+        port.post("rpc/rename", {"id": 2, "name": "x"}, prefer="tx=rollback"),
+        port.patch("ports?id=eq.2", {"name": "x"}, prefer="tx=rollback, return=representation"),
+    ):
+        assert (200, True) == (reply.status, b'"x"' in reply.body)
+        assert "tx=rollback" in (reply.one("preference-applied") or "")
+    assert [] == port.get("ports?name=eq.x").json
+
+
+def test_several_that_fit_are_told(port: Api) -> None:
+    """300 with both, since neither is the better one."""
+    reply = port.post("rpc/either", {"a": 1})
+    assert (300, "PGRST203") == (reply.status, reply.code)
+    assert "harbour.either(a => integer), harbour.either(a => text)" in reply.json["message"]
+
+
+def test_max_affected_limits_what_is_given(port: Api) -> None:
+    """With handling=strict: more rows are PGRST124, no set at all is PGRST128."""
+    for most, code in ((1, "PGRST124"), (2, None)):
+        reply = port.post("rpc/ships_of", {"owner": 1}, prefer=f"handling=strict, max-affected={most}")
+        assert code == reply.code
+    assert "handling=strict, max-affected=2" == reply.one("preference-applied")
+    assert "PGRST128" == port.post("rpc/add", {"a": 1}, prefer="handling=strict, max-affected=1").code
+
+
+def test_a_call_has_a_plan(port: Api) -> None:
+    """For the service role; analysed, it is rolled back, and a reading call cannot write."""
+    accept = "application/vnd.pgrst.plan+json; options=analyze"
+    assert "Plan" in port.get("rpc/ships_of?owner=1", accept=accept, as_="svc").json[0]
+    assert "Plan" in port.post("rpc/rename", {"id": 2, "name": "x"}, accept=accept, as_="svc").json[0]
+    assert "25006" == port.get("rpc/rename?id=2&name=x", accept=accept, as_="svc").code
+    assert "PGRST107" == port.get("rpc/ships_of?owner=1", accept=accept).code
+    assert [] == port.get("ports?name=eq.x").json
+
+
 def test_pages_of_calls(port: Api) -> None:
     """A reading call takes a ``Range``, and says which rows these are."""
     one = port.get("rpc/ships_of?owner=1&select=id&order=id", range="1-1")
@@ -86,7 +123,7 @@ def test_one_row_of_a_call(port: Api) -> None:
 
 
 def test_refused_calls(port: Api) -> None:
-    """What is not listed is not there; reading calls cannot write; arguments are checked."""
+    """SQ6: what is not listed is not there; reading calls cannot write; arguments are checked."""
     assert (404, "PGRST202") == ((reply := port.post("rpc/unlisted", {})).status, reply.code)
     wrong = port.post("rpc/add", {"a": 1, "c": 1}).json
     assert "Could not find the function harbour.add(a, c) in the schema cache" == wrong["message"]

@@ -77,3 +77,13 @@ def test_unacceptable(api: Api, accept: str) -> None:
 def test_unknown_table_before_type(api: Api) -> None:
     """PostgREST detail 16: an unknown table is 404 whatever is accepted."""
     assert (404, "PGRST205") == (lambda r: (r.status, r.code))(api.get("nope", accept="image/png"))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_geojson_is_not_made(api: Api, method: str) -> None:
+    """406 that says why, before anything is written."""
+    body = {"id": 77, "name": "x"} if method == "POST" else None
+    reply = api._write(method, "categories", body, {"accept": "application/geo+json", "as_": "dee"})
+    assert (406, "PGRST107") == (reply.status, reply.code)
+    assert "GeoJSON is made of a geometry column, and columns of PostGIS are not supported." == reply.json["details"]
+    assert [] == api.rows("categories?id=eq.77")

@@ -107,6 +107,15 @@ def test_nothing_fits(accept: str, named: str) -> None:
     assert "application/json, application/vnd.pgrst.object+json" in str(caught.value.hint)
 
 
+def test_geojson_is_refused_with_its_reason() -> None:
+    """406 as for any unknown type, and why."""
+    with pytest.raises(RequestError) as caught:
+        negotiate("application/geo+json, image/png;q=0.5", TABLE - {"geojson"})
+    assert ("PGRST107", 406) == (caught.value.code, caught.value.status)
+    assert "GeoJSON is made of a geometry column, and columns of PostGIS are not supported." == caught.value.details
+    assert "csv" == negotiate("application/geo+json, text/csv;q=0.5", TABLE - {"geojson"}).kind
+
+
 def test_a_plan_must_be_offered() -> None:
     """Plans show what a database holds: without the operator's word they do not exist."""
     with pytest.raises(RequestError):

@@ -95,7 +95,7 @@ def test_values(body: bytes, expected: Any) -> None:
     ],
 )
 def test_refused(body: bytes) -> None:
-    """What is not strict JSON is PGRST102 in PostgREST's words, with the reason in the details."""
+    """LM3: what is not strict JSON is PGRST102 in PostgREST's words, with the reason in the details."""
     begin = time.perf_counter()
     with pytest.raises(RequestError) as caught:
         parse_json(body)

@@ -11,10 +11,11 @@ import pydantic
 import pytest
 
 from backstay.catalog import Function, function
+from backstay.response.openapi import About
 from backstay.response.openapi.function import function_path
 from tests.http import zoo
 
-OFFERED: Any = frozenset(("array", "object"))
+ABOUT = About()
 
 
 class Side(pydantic.BaseModel):
@@ -37,7 +38,7 @@ class Pair:
 
 
 def described(item: Function) -> tuple[dict[str, Any], dict[str, Any]]:
-    return function_path(item, None, OFFERED)
+    return function_path(item, None, ABOUT)
 
 
 def body(item: Function) -> dict[str, Any]:
@@ -102,7 +103,7 @@ def test_optional_arguments_in_a_query_string() -> None:
 
 def test_nothing_is_204() -> None:
     """A function that returns nothing has no body to describe."""
-    assert ["204", "default"] == list(described(zoo.wave)[0]["post"]["responses"])
+    assert ["204", "400", "401", "404", "default"] == list(described(zoo.wave)[0]["post"]["responses"])
 
 
 def test_rows_that_the_caller_may_not_read_are_not_described() -> None:

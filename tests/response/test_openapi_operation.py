@@ -16,6 +16,7 @@ from backstay.response.openapi.parameter import row_filters
 from tests.http import zoo
 
 USER: Kind = (AUTHENTICATED, frozenset(), True)
+REFUSED = ["400", "401", "403", "409", "412", "422", "default"]
 CATALOG = build_catalog(zoo.Zoo)
 RULES = compile_rules([zoo.badges, zoo.everyone_watches, zoo.own_animals, zoo.own_changes, zoo.visits], CATALOG)
 
@@ -39,7 +40,7 @@ def test_parameters_of_a_read() -> None:
     filters = [name for name in found if name.startswith("rowFilter.")]
     columns = [name for name in CATALOG.tables["animals"].columns if name not in ("vet_note", "order")]
     assert [f"rowFilter.animals.{name}" for name in columns] == filters
-    rest = "or and select order limit offset range rangeUnit preferRead"
+    rest = "or and select order limit offset cursor range rangeUnit ifNoneMatch preferRead"
     assert rest.split() == found[len(filters) :]
 
 
@@ -59,14 +60,14 @@ def test_odd_column_names_are_quoted() -> None:
 @pytest.mark.parametrize(
     ("path", "prefer", "statuses"),
     [
-        ("/animals", "preferUpsert", ["200", "201", "default"]),
-        ("/zoo%20visits", "preferCreate", ["201", "default"]),
+        ("/animals", "preferUpsert", ["200", "201", *REFUSED]),
+        ("/zoo%20visits", "preferCreate", ["201", *REFUSED]),
     ],
 )
 def test_merging_is_for_those_who_may_update(path: str, prefer: str, statuses: list[str]) -> None:
     """Who may only create is not offered ``merge-duplicates``."""
     operation = described()["paths"][path]["post"]
-    assert ["select", "columns", "on_conflict", prefer] == names(operation)
+    assert ["select", "columns", "on_conflict", prefer, "ifNew", "idempotencyKey"] == names(operation)
     assert statuses == list(operation["responses"])
     schema = described()["components"]["parameters"][prefer]["schema"]
     assert ("merge-duplicates" in schema["pattern"]) is (prefer == "preferUpsert")
@@ -78,7 +79,7 @@ def test_replacing_is_for_those_who_may_create_and_update() -> None:
     operation = described()["paths"]["/animals"]["put"]
     (key,) = [parameter for parameter in operation["parameters"] if "$ref" not in parameter]
     assert ("id", True, r"^eq\.") == (key["name"], key["required"], key["schema"]["pattern"])
-    assert ["200", "201", "204", "default"] == list(operation["responses"])
+    assert ["200", "201", "204", *REFUSED] == list(operation["responses"])
     row = operation["requestBody"]["content"]["application/json"]["schema"]
     assert {"$ref": "#/components/schemas/animals.insert"} == row
 
@@ -95,7 +96,10 @@ def test_representations_are_those_that_are_offered() -> None:
     """Another representation of rows is described as soon as the server offers it."""
     about = About(offered=frozenset(("array", "object", "csv", "openapi")))
     content = described(about)["paths"]["/keepers"]["get"]["responses"]["200"]["content"]
-    assert ["application/json", "application/vnd.pgrst.object+json", "text/csv"] == list(content)
+    rows = ["application/json", "application/vnd.pgrst.object+json", "text/csv"]
+    assert [*rows, "application/x-ndjson"] == list(content)
+    written = described(about)["paths"]["/animals"]["patch"]["responses"]["200"]["content"]
+    assert rows == list(written)
 
 
 def test_who_may_write_but_not_read_is_shown_no_rows() -> None:
@@ -103,8 +107,11 @@ def test_who_may_write_but_not_read_is_shown_no_rows() -> None:
     rules = compile_rules([zoo.own_animals], CATALOG)
     document = describe(Scope(CATALOG, rules, USER), {}, About())
     assert ["post", "delete"] == list(document["paths"]["/animals"])
-    assert ["or", "and", "select", "preferWrite"] == names(document["paths"]["/animals"]["delete"])
-    assert {"animals.insert", "rest.filter", "rest.error"} == set(document["components"]["schemas"])
+    found = names(document["paths"]["/animals"]["delete"])
+    assert ["or", "and", "select", "preferDelete", "ifMatch", "idempotencyKey"] == found
+    assert "/animals/{id}" not in document["paths"]
+    schemas = {"animals.insert", "rest.operation", "rest.result", "rest.filter", "rest.error"}
+    assert schemas == set(document["components"]["schemas"])
 
 
 def test_security() -> None:

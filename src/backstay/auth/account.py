@@ -11,12 +11,14 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.assurance import require_second
 from backstay.auth.emailchange import ask_change
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.password import check_new_password, is_password, set_password
 from backstay.auth.refusal import AuthError
+from backstay.auth.rights import password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, is_recent
 from backstay.auth.tables import User
@@ -59,7 +61,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Change the caller's own account: metadata is merged (``null`` removes), a password replaces the old one.
 
     A new password needs the current one, a code of ``GET /reauthenticate``, or a sign-in of the last five minutes
-    (PW8).  It ends every other session, takes back every code that is out, and is told by mail.
+    (PW8).  It ends every other session, takes back every code that is out, and is told by mail.  Where the account has
+    a second factor, a new password or address takes it too (MF5).
 
     Raises:
         AuthError: weak_password, same_password, current_password_mismatch, reauthentication_needed,
@@ -70,10 +73,12 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await accounts.living(accounts.store, asked.user_id)
     if body.phone:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
+    if body.password is not None or body.email is not None:
+        await require_second(accounts.store, asked.session)
     password_hash = None
     if body.password is not None:
         await _prove(asked, accounts, user, body, now)
-        check_new_password(accounts, body.password, user.email)
+        check_new_password(accounts, body.password, user.email, await password_minimum(accounts, user.id))
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)

@@ -11,6 +11,7 @@ from uuid import UUID
 import msgspec
 
 from backstay.auth.access import issue_access_token
+from backstay.auth.factor import factors_of
 from backstay.auth.hashers import HashPool
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
@@ -21,6 +22,7 @@ from backstay.auth.user import identities_of, roles_of, user_by_id, user_json
 from backstay.crypt import Keyring
 from backstay.db.store import Asks, Store, Transaction
 from backstay.mail import Letter
+from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,11 +48,17 @@ class Accounts:
     pwned: Container[bytes]
     #: Role → permissions of accounts that hold it (``users:read``, ``users:write``, …).
     permissions: dict[str, frozenset[str]]
+    #: The roles that a token or an API key may ask for.
+    roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE})
 
     async def may(self, user_id: UUID, permission: str) -> bool:
         """Whether one of the account's roles, as assigned in the database, has *permission* (RB1)."""
+        return permission in await self.rights(user_id)
+
+    async def rights(self, user_id: UUID) -> frozenset[str]:
+        """Every permission of the account."""
         held = await roles_of(self.store, user_id)
-        return any(permission in self.permissions.get(role, frozenset()) for role in held)
+        return frozenset().union(*(self.permissions.get(role, frozenset()) for role in held))
 
     async def spend(self, asked: Any, *names: str, identifier: str = "") -> None:
         """Count the request for each of the limits *names*.
@@ -97,7 +105,7 @@ class Accounts:
 
     async def factors(self, user_id: UUID) -> Sequence[dict[str, Any]]:
         """The account's factors, as its User object shows them."""
-        return ()
+        return await factors_of(self.store, user_id)
 
     async def session_json(self, opened: Opened, **more: Any) -> dict[str, Any]:
         """The Session object: what a sign-in answers."""

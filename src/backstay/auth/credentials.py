@@ -6,14 +6,20 @@ Rules of this file:
    signs in.
 2. What is sent must be good, also when something better is sent beside it: a broken key is a fault to be seen.
 3. Nothing sent is nobody: `ANONYMOUS`.
-4. A key that bypasses policies is refused from a browser page (TK9): there it is published already.
+4. A secret key is refused from a browser page (TK9): there it is published already.
+5. A key that only reads makes whatever comes with it only read (RB5).
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
-from typing import Final
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, Final
+from uuid import UUID
 
 from backstay.errors import ConfigError, TokenError
 from backstay.policy.principal import ANON, ANONYMOUS, Principal
@@ -22,6 +28,17 @@ from backstay.policy.principal import ANON, ANONYMOUS, Principal
 MIN_KEY_CHARS: Final = 32
 
 _OPAQUE_PREFIX: Final = b"sb_"
+_SECRET_PREFIX: Final = b"sb_secret_"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A key of the database."""
+
+    id: UUID
+    principal: Principal
+    #: The second since 1970 at which it is no longer good.
+    end: float
 
 
 class Credentials:
@@ -30,13 +47,24 @@ class Credentials:
     Args:
         verify: `TokenVerifier.verify`, for whatever has the form of a token.
         keys: opaque API keys (``sb_publishable_…``, ``sb_secret_…``) and the role of each.
+        clock: seconds since 1970.
 
     Raises:
         ConfigError: BST-E203 for a key without the prefix, or one too short to be a secret.
     """
 
-    def __init__(self, verify: Callable[[bytes], Principal], keys: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        verify: Callable[[bytes], Principal],
+        keys: Mapping[str, str] | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._verify = verify
+        self._clock = clock
+        #: Those of the database, by SHA-256, and when each was used since anybody asked.
+        self._kept: dict[bytes, _Kept] = {}
+        self._uses: dict[UUID, float] = {}
         # By SHA-256: a look-up that compared keys byte by byte would tell by its time how far a guess was right.
         self._keys: dict[bytes, Principal] = {}
         for key, role in (keys or {}).items():
@@ -52,6 +80,26 @@ class Credentials:
                     hint="Make one: python -c \"import secrets; print('sb_secret_' + secrets.token_urlsafe(32))\"",
                 )
             self._keys[hashlib.sha256(raw).digest()] = ANONYMOUS if role == ANON else Principal(role=role)
+
+    def adopt(self, rows: Iterable[Any]) -> None:
+        """Take *rows* of `apikey.living_keys` as the keys of the database from now on."""
+        self._kept = {
+            row.hash: _Kept(
+                row.id,
+                Principal(
+                    role=row.role,
+                    claims=MappingProxyType({"key_id": str(row.id)}),
+                    read_only="write" not in row.scopes,
+                ),
+                float("inf") if row.expires_at is None else row.expires_at.timestamp(),
+            )
+            for row in rows
+        }
+
+    def take_uses(self) -> dict[UUID, datetime]:
+        """Which keys of the database were used since this was asked last, and when."""
+        uses, self._uses = self._uses, {}
+        return {id: datetime.fromtimestamp(at, UTC) for id, at in uses.items()}
 
     def __call__(self, headers: Mapping[bytes, bytes]) -> Principal:
         """Return the caller.  *headers* have lower-case names; of both headers there is one line at most.
@@ -72,22 +120,29 @@ class Credentials:
             raise TokenError(
                 "PGRST301", "The Authorization header is not a bearer token", hint="Send: Authorization: Bearer <token>"
             )
-        if key is not None and key != token:
-            self._principal(key, in_browser)
-        return self._principal(token, in_browser)
+        reads_only = key is not None and key != token and self._principal(key, in_browser).read_only
+        principal = self._principal(token, in_browser)
+        return replace(principal, read_only=True) if reads_only else principal
 
     def _principal(self, credential: bytes, in_browser: bool) -> Principal:
         if credential.startswith(_OPAQUE_PREFIX):
-            found = self._keys.get(hashlib.sha256(credential).digest())
-            if found is None:
-                raise TokenError("PGRST301", "The API key is not valid", hint="Use a key of this project.")
-            principal = found
+            principal = self._of_key(hashlib.sha256(credential).digest())
         else:
             principal = self._verify(credential)
-        if in_browser and principal.is_service:
+        if in_browser and (principal.is_service or credential.startswith(_SECRET_PREFIX)):
             raise TokenError(
                 "PGRST301",
                 "A service key must not be used in a browser",
                 hint="Replace this key now: whoever opens the page has it. Use a publishable key there.",
             )
         return principal
+
+    def _of_key(self, digest: bytes) -> Principal:
+        found = self._keys.get(digest)
+        if found is not None:
+            return found
+        kept = self._kept.get(digest)
+        if kept is None or (now := self._clock()) >= kept.end:
+            raise TokenError("PGRST301", "The API key is not valid", hint="Use a key of this project.")
+        self._uses[kept.id] = now
+        return kept.principal

@@ -26,7 +26,7 @@ from backstay.sql.query import query
 
 
 @query
-def _wish(id: UUID, new_email: str, now: datetime) -> sa.Executable:
+def wish(id: UUID, new_email: str, now: datetime) -> sa.Executable:
     mine = sa.update(User).where(User.id == id)
     return mine.values(new_email=new_email, email_change_sent_at=now, email_change_confirmed=0, updated_at=now)
 
@@ -41,14 +41,19 @@ def _one_side(id: UUID, side: int, new_email: str) -> sa.Executable:
 
 @query
 def _change(
-    id: UUID, email: str, user_metadata: dict[str, Any], app_metadata: dict[str, Any], now: datetime
+    id: UUID,
+    email: str,
+    confirmed_at: datetime | None,
+    user_metadata: dict[str, Any],
+    app_metadata: dict[str, Any],
+    now: datetime,
 ) -> sa.Executable:
     return (
         sa.update(User)
         .where(User.id == id)
         .values(
             email=email,
-            email_confirmed_at=now,
+            email_confirmed_at=confirmed_at,
             new_email=None,
             email_change_confirmed=0,
             is_anonymous=False,
@@ -83,7 +88,7 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
             raise AuthError("email_exists", "A user with this email address has already been registered")
-        await tx.run(_wish(user.id, email, now))
+        await tx.run(wish(user.id, email, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         # The asker's own mailbox gets its mail in both cases, so that its absence tells nothing (TH5).
@@ -111,20 +116,25 @@ async def confirm_change(
         return False
     if await tx.one(user_by_email(user.new_email)) is not None:
         raise AuthError("email_exists", "A user with this email address has already been registered")
-    metadata = email_identity(user.id, user.new_email, user.user_metadata, verified=True)
-    providers = [*user.app_metadata.get("providers", ())]
-    if "email" not in providers:
-        providers.append("email")
-    about = {**user.app_metadata, "provider": user.app_metadata.get("provider", "email"), "providers": providers}
-    await tx.run(_change(user.id, user.new_email, metadata, about, now))
-    identities = [row for row in await tx.all(identities_of(user.id)) if row.provider == "email"]
-    if identities:
-        await tx.run(_change_identity(identities[0].id, user.new_email, metadata, now))
-    else:
-        await tx.run(add_identity(uuid4(), user.id, "email", str(user.id), metadata, user.new_email, now))
+    await put_address(tx, user, user.new_email, now, now)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.
         await end_all(tx, user.id, now)
         await notice(tx, accounts, user, "email_changed", new_email=user.new_email)
     await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("email",)}))
     return True
+
+
+async def put_address(tx: Transaction, user: Any, email: str, confirmed_at: datetime | None, now: datetime) -> None:
+    """Give the account (row) this address, and its identity with it."""
+    metadata = email_identity(user.id, email, user.user_metadata, verified=confirmed_at is not None)
+    providers = [*user.app_metadata.get("providers", ())]
+    if "email" not in providers:
+        providers.append("email")
+    about = {**user.app_metadata, "provider": user.app_metadata.get("provider", "email"), "providers": providers}
+    await tx.run(_change(user.id, email, confirmed_at, metadata, about, now))
+    identities = [row for row in await tx.all(identities_of(user.id)) if row.provider == "email"]
+    if identities:
+        await tx.run(_change_identity(identities[0].id, email, metadata, now))
+    else:
+        await tx.run(add_identity(uuid4(), user.id, "email", str(user.id), metadata, email, now))

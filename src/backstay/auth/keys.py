@@ -9,9 +9,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey
 
 from backstay.errors import ConfigError
-
-#: RFC 7518 §3.2: an HS256 key has at least the size of the hash.
-MIN_SECRET_BYTES: Final = 32
+from backstay.secret import secret_fault
 
 _PUBLIC_PARTS: Final = ("kty", "crv", "x", "y", "kid")
 
@@ -20,22 +18,16 @@ def shared_key(secret: str | bytes) -> OctKey:
     """Make the HS256 key of *secret*, used as its bytes (UTF-8), never decoded from base64.
 
     Raises:
-        ConfigError: BST-E201 for fewer than 32 bytes, or when it is a public key or certificate: those are not secret,
-            and a verifier that takes one as a shared secret lets anyone sign.
+        ConfigError: BST-E201, for what `backstay.secret.secret_fault` finds.
     """
     raw = secret.encode() if isinstance(secret, str) else bytes(secret)
-    if len(raw) < MIN_SECRET_BYTES:
-        raise ConfigError(
-            "BST-E201",
-            f"The shared secret has {len(raw)} bytes, and HS256 needs at least {MIN_SECRET_BYTES}",
-            hint='Make one: python -c "import secrets; print(secrets.token_urlsafe(32))"',
-        )
-    if b"-----BEGIN " in raw or (raw.lstrip().startswith(b"{") and b'"kty"' in raw):
-        raise _not_a_secret()
+    fault = secret_fault(raw)
+    if fault is not None:
+        raise _refused(fault)
     try:
         return OctKey.import_key(raw)
     except (JoseError, ValueError) as error:
-        raise _not_a_secret() from error
+        raise _refused("is a key file or certificate, not a secret") from error
 
 
 def public_keys(jwks: Iterable[Mapping[str, Any]]) -> dict[str, ECKey]:
@@ -63,9 +55,9 @@ def public_keys(jwks: Iterable[Mapping[str, Any]]) -> dict[str, ECKey]:
     return keys
 
 
-def _not_a_secret() -> ConfigError:
+def _refused(fault: str) -> ConfigError:
     return ConfigError(
         "BST-E201",
-        "The shared secret is a key file or certificate, not a secret",
-        hint="Give public keys as JWKs instead; they verify ES256.",
+        f"The shared secret {fault}",
+        hint="Make one with: openssl rand -hex 32   Public keys go where JWKs do; they verify ES256.",
     )

@@ -46,6 +46,7 @@ LIMITS: Final[Mapping[str, Limit]] = MappingProxyType(
         "verify": Limit(30, 300, "ip"),
         "otp": Limit(30, 300, "ip"),
         "factor": Limit(15, 60, "ip"),
+        "challenge": Limit(60, 60, "ip"),
         "oauth": Limit(30, 300, "ip"),
         "mail": Limit(30, 3600, "project", MAILS),
         "mail_address": Limit(1, 60, "identifier", MAILS),

@@ -30,13 +30,14 @@ async def create_account(
     now: datetime,
     *,
     confirmed: bool,
+    id: UUID | None = None,
 ) -> UUID:
-    """The rows of a new account with an e-mail address, and its id.
+    """The rows of a new account with an e-mail address, and its id: *id*, or one of ours.
 
     Raises:
         DatabaseError: 23505, when the address has an account.
     """
-    user_id = uuid4()
+    user_id = id or uuid4()
     metadata = email_identity(user_id, email or "", data, verified=confirmed)
     provider = {"provider": "email", "providers": ["email"]}
     at = now if confirmed else None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Mapping
+import logging
+from collections.abc import Callable, Container, Iterable, Mapping
 from datetime import datetime
-from typing import Self
+from typing import Final, Self
 
 from backstay.audit import Event, audit_keys, record
 from backstay.auth.accounts import Accounts
+from backstay.auth.apikey import note_uses
+from backstay.auth.credentials import Credentials
 from backstay.auth.hashers import HashPool
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import RateLimits
@@ -16,6 +19,7 @@ from backstay.auth.moment import utc_now
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
 from backstay.auth.postage import NOBODY
+from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
 from backstay.auth.tending import tend
@@ -24,17 +28,24 @@ from backstay.auth.token import TokenVerifier
 from backstay.auth.trust import Trust
 from backstay.crypt import Keyring
 from backstay.db.store import Store, Transaction
+from backstay.errors import BackstayError
 from backstay.mail import Letter, enqueue
 from backstay.mail.outbox import forget
-from backstay.policy.principal import Principal
+from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE, Principal
+
+_LOG: Final = logging.getLogger("backstay.auth")
+
+#: A key's last use is this old at most, and that is how often it is written.
+_NOTED_EVERY_SECONDS: Final = 60.0
 
 
 class Office:
     """Made by `open`; what it lends is good until `close`."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, credentials: Credentials) -> None:
         self.accounts = accounts
-        self._tending: asyncio.Task[None] | None = None
+        self._credentials = credentials
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
 
     @property
     def trust(self) -> Trust:
@@ -48,6 +59,9 @@ class Office:
         keyring: Keyring,
         verifier: TokenVerifier,
         *,
+        credentials: Credentials | None = None,
+        permissions: Mapping[str, Iterable[str]] | None = None,
+        roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE}),
         rates: RateLimits | None = None,
         cost: HashCost | None = None,
         pwned: Container[bytes] = (),
@@ -56,9 +70,22 @@ class Office:
     ) -> Self:
         """Make the signing keys where there are none, and load what is needed to believe a token.
 
-        *posted* is called after letters were put into the outbox.
+        *credentials* get the API keys of the database; *permissions* are what roles of the app may administer beside
+        ``admin``; *roles* are those that tokens and keys may ask for; *posted* is called after letters were put into
+        the outbox.
+
+        Raises:
+            ConfigError: BST-E204, for a permission that is none.
         """
-        trust = Trust(store, keyring, lambda jwks: verifier.adopt(jwks, options.issuer), now=now)
+        table = permission_table(permissions or {})
+        credentials = credentials or Credentials(verifier.verify)
+        trust = Trust(
+            store,
+            keyring,
+            lambda jwks: verifier.adopt(jwks, options.issuer),
+            adopt_api_keys=credentials.adopt,
+            now=now,
+        )
         await store.transact(lambda tx: ensure_keys(tx, keyring, now()))
         await trust.refresh()
         keys = audit_keys(keyring)
@@ -93,11 +120,28 @@ class Office:
             audit=audit,
             posted=posted,
             now=now,
-            permissions={"admin": frozenset({"users:read", "users:write", "audit:read", "keys:write"})},
+            permissions=table,
+            roles=roles,
         )
-        office = cls(accounts)
-        office._tending = asyncio.create_task(tend(accounts), name="backstay-accounts")
+        office = cls(accounts, credentials)
+        office._tasks = (
+            asyncio.create_task(tend(accounts), name="backstay-accounts"),
+            asyncio.create_task(office._noting(), name="backstay-api-keys"),
+        )
         return office
+
+    async def note_uses(self) -> None:
+        """Write down which API keys were used."""
+        await note_uses(self.accounts.store, self._credentials.take_uses())
+
+    async def _noting(self) -> None:
+        """Note uses once a minute, until cancelled.  A fault is logged and ends nothing (DU6)."""
+        while True:
+            await asyncio.sleep(_NOTED_EVERY_SECONDS)
+            try:
+                await self.note_uses()
+            except Exception as fault:
+                _LOG.warning("uses of API keys could not be noted: %s", type(fault).__name__)
 
     def believing(
         self, credentials: Callable[[Mapping[bytes, bytes]], Principal]
@@ -115,8 +159,12 @@ class Office:
         return AuthPlane(self.accounts, ROUTES, authenticate, address)
 
     async def close(self) -> None:
-        tending, self._tending = self._tending, None
-        if tending is not None:
-            tending.cancel()
-            await asyncio.gather(tending, return_exceptions=True)
+        tasks, self._tasks = self._tasks, ()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self.accounts.passwords.close()
+        try:
+            await self.note_uses()
+        except BackstayError as fault:
+            _LOG.warning("uses of API keys could not be noted: %s", type(fault).__name__)

@@ -18,6 +18,9 @@ class AuthOptions:
     redirect_urls: tuple[str, ...] = ()
     #: What the app calls itself in mails and authenticators.
     site_name: str = "Backstay"
+    #: The domain that passkeys belong to, and the pages that may use them; from the URLs where they are left out.
+    webauthn_rp_id: str | None = None
+    webauthn_origins: tuple[str, ...] = ()
     signup: bool = True
     #: Whether an address counts as confirmed when it is given (GoTrue's ``mailer_autoconfirm``).
     autoconfirm: bool = True

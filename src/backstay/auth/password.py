@@ -15,16 +15,18 @@ from backstay.auth.tables import User
 from backstay.sql.query import query
 
 
-def check_new_password(accounts: Accounts, password: str, email: str | None) -> None:
+def check_new_password(accounts: Accounts, password: str, email: str | None, minimum: int = 0) -> None:
     """Refuse what is too short or known to attackers (PW4, PW5); nothing else is demanded (PW6).
+
+    *minimum* is the account's, where it is more than the app's; see `rights.password_minimum`.
 
     Raises:
         AuthError: weak_password, with its reasons.
     """
     options = accounts.options
     words = surroundings(options.site_name, urlsplit(options.site_url).hostname or "", email or "")
-    reasons = weaknesses(password, minimum=options.min_password_chars, context=words, pwned=accounts.pwned)
-    refuse_weak(reasons, minimum=options.min_password_chars)
+    least = max(minimum, options.min_password_chars)
+    refuse_weak(weaknesses(password, minimum=least, context=words, pwned=accounts.pwned), minimum=least)
 
 
 @query

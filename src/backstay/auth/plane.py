@@ -114,6 +114,8 @@ class AuthPlane:
             principal = self._authenticate(headers)
         except TokenError as error:
             raise AuthError("bad_jwt", f"invalid JWT: {error.message}") from None
+        if principal.read_only and route.method != "GET":
+            raise AuthError("not_admin", "The API key may only read")
         if principal.is_service and route.who == "admin":
             return principal, None
         if principal.role == ANON and principal.id is None:

@@ -22,6 +22,9 @@ from backstay.mail import Kind, Letter
 #: The id of no account: what is done to it is done to nobody, and takes as long.
 NOBODY: Final = UUID(int=0)
 
+#: An invitation is read when its reader comes to it; there is no code to guess in it.
+INVITE_LIFETIME: Final = timedelta(days=1)
+
 #: Kinds of one-time tokens: the ``type`` of the link, and the letter that carries it.
 _LETTERS: Final[dict[str, tuple[str, Kind]]] = {
     "signup": ("signup", "confirmation"),
@@ -55,13 +58,21 @@ async def post(
 ) -> None:
     """Issue a token of *kind* for the account *user* (row), and send it to its address, or to *address*."""
     to = address or user.email
-    minutes = max(1, accounts.options.otp_seconds // 60)
+    lifetime = _lifetime(accounts, kind)
+    minutes = max(1, lifetime // timedelta(minutes=1))
     secret = await issue_for(tx, accounts, user.id, kind, to, redirect_to, now, flow_id)
     type_, letter = _LETTERS[kind]
     data = {"code": secret.code, "minutes": str(minutes), "email": to, "site_name": accounts.options.site_name}
     if kind != "reauthentication":
         data["link"] = link(accounts, secret.token, type_, redirect_to)
+    if kind == "invite":
+        # The code is good for ten minutes at most, and the letter says a day.
+        del data["code"]
     await (send or accounts.send)(tx, Letter(to, letter, user.locale or "", data | more))
+
+
+def _lifetime(accounts: Accounts, kind: str) -> timedelta:
+    return INVITE_LIFETIME if kind == "invite" else timedelta(seconds=accounts.options.otp_seconds)
 
 
 async def issue_for(
@@ -82,7 +93,7 @@ async def issue_for(
         kind=kind,
         address=address,
         now=now,
-        lifetime=timedelta(seconds=accounts.options.otp_seconds),
+        lifetime=_lifetime(accounts, kind),
         redirect_to=redirect_to,
         flow_state_id=flow_id,
     )

@@ -61,7 +61,10 @@ class AuthRequest:
         """Who asks, for the audit log."""
         if self.session is not None:
             return Actor("user", self.session.user_id, self.device.ip)
-        return Actor("service" if self.principal.is_service else "anon", None, self.device.ip)
+        # Where it is a key of the database, its id says which.
+        key = self.principal.claims.get("key_id")
+        id = UUID(key) if isinstance(key, str) else None
+        return Actor("service" if self.principal.is_service else "anon", id, self.device.ip or None)
 
     @property
     def locale(self) -> str | None:

@@ -129,7 +129,8 @@ def _end(id: UUID) -> sa.Executable:
 @query
 def _with_factor(factor_id: UUID) -> sa.Executable:
     mine = sa.update(Session).where(Session.factor_id == factor_id)
-    return mine.values(aal="aal1", factor_id=None).returning(Session.id)
+    # `sa.null()`: a value of ``None`` would be a parameter of the same name as the condition's.
+    return mine.values(aal="aal1", factor_id=sa.null()).returning(Session.id)
 
 
 def hash_of(token: str) -> bytes:

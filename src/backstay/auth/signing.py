@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from joserfc.jwk import ECKey
 
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.moment import told
 from backstay.auth.tables import SigningKey
 from backstay.crypt import Keyring, context_of
 from backstay.db.store import Asks, Transaction
@@ -83,6 +84,19 @@ async def load_keys(asks: Asks, keyring: Keyring) -> SigningKeys | None:
         ECKey.import_key(json.loads(private)),
         tuple(row.public for row in rows if row.state != REVOKED),
     )
+
+
+async def current_kid(asks: Asks) -> str:
+    """The key that signs; `ensure_keys` has made one."""
+    return next(str(row.kid) for row in await asks.all(_keys()) if row.state == CURRENT)
+
+
+async def list_keys(asks: Asks) -> list[dict[str, Any]]:
+    """Every key without its private half, the oldest first."""
+    return [
+        {"kid": row.kid, "state": row.state, "created_at": told(row.created_at), "changed_at": told(row.changed_at)}
+        for row in await asks.all(_keys())
+    ]
 
 
 async def ensure_keys(transaction: Transaction, keyring: Keyring, now: datetime) -> None:

@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from backstay.auth.apikey import living_keys
 from backstay.auth.epoch import current_epoch, revoked_since
 from backstay.auth.moment import utc_now
 from backstay.auth.signing import SigningKeys, load_keys
@@ -32,6 +33,7 @@ class Trust:
 
     Args:
         adopt: is given the public keys whenever they change: `TokenVerifier.adopt`.
+        adopt_api_keys: is given the API keys (rows) whenever they may have changed: `Credentials.adopt`.
         timer: a monotonic clock, in seconds.
         now: the time of day.
     """
@@ -42,12 +44,14 @@ class Trust:
         keyring: Keyring,
         adopt: Callable[[Sequence[Mapping[str, Any]]], None],
         *,
+        adopt_api_keys: Callable[[Sequence[Any]], None] = lambda rows: None,
         timer: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._store = store
         self._keyring = keyring
         self._adopt = adopt
+        self._adopt_api_keys = adopt_api_keys
         self._timer = timer
         self._now = now
         self._epoch = 0
@@ -104,6 +108,7 @@ class Trust:
         if keys is not None:
             self._keys = keys
             self._adopt(keys.public)
+        self._adopt_api_keys(await living_keys(self._store))
         self._epoch = epoch
 
     def admit(self, principal: Principal) -> Principal:

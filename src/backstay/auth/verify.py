@@ -2,7 +2,8 @@
 
 1. Each is good once, and a code is tried five times at most (TH6, ID4).
 2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
-   in, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very password.
+   in, factors, passkeys, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very
+   password.
 3. A link never lifts a session to aal2 (MF5).
 4. Where the sign-in began with a challenge, a link that a browser follows ends with a code, since the address bar is
    no place for tokens; the app that posts a code or a link's token gets its session in the answer.
@@ -22,6 +23,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.assurance import remove_all
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.otp import Used, use_code, use_token
@@ -239,6 +241,7 @@ class _Verifying:
         if used.kind != "signup":
             await tx.run(_drop_password(user.id))
             await tx.run(_drop_identities(user.id))
+            await remove_all(tx, user.id, now)
             await end_all(tx, user.id, now)
         metadata = {**user.user_metadata, "email_verified": True}
         await tx.run(set_metadata(user.id, metadata))

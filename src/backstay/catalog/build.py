@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, RelationshipProperty
 
 from backstay.catalog.computed import Computed, computed_fields
+from backstay.catalog.declared import declared_relation, is_plain
 from backstay.catalog.family import family_of
 from backstay.catalog.instances import watch
 from backstay.catalog.sealable import sealed_columns
@@ -33,7 +34,7 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
     metadata, mappers = _sources(models)
     by_table = {mapper.local_table: mapper for mapper in mappers}
     tables = [table for table in metadata.tables.values() if _listed(table, mappers, models)]
-    relations = _relations(tables, by_table)
+    relations, findings = _relations(tables, by_table)
     return Catalog(
         tables={
             table.name: _table(
@@ -45,6 +46,7 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
             for table in tables
         },
         schema=schema,
+        findings=findings,
     )
 
 
@@ -98,6 +100,7 @@ def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relatio
         primary_key=tuple(str(column.name) for column in table.primary_key.columns),
         relations=relations,
         read_only=read_only,
+        is_view=read_only,
         title=mapper.class_.__name__ if mapper is not None else None,
         description=table.comment or _class_doc(mapper),
         model=mapper.class_ if mapper is not None else None,
@@ -159,7 +162,10 @@ def constraint_name(constraint: sa.ForeignKeyConstraint) -> str:
     return f"{constraint.parent.name}_{'_'.join(constraint.column_keys)}_fkey"
 
 
-def _relations(tables: list[sa.Table], mappers: Mapping[Any, Mapper[Any]]) -> tuple[Relation, ...]:
+def _relations(
+    tables: list[sa.Table], mappers: Mapping[Any, Mapper[Any]]
+) -> tuple[tuple[Relation, ...], tuple[str, ...]]:
+    """Every relation, and a sentence for each relationship that is none."""
     found: list[Relation] = []
     listed = set(tables)
     for table in tables:
@@ -167,7 +173,22 @@ def _relations(tables: list[sa.Table], mappers: Mapping[Any, Mapper[Any]]) -> tu
         for key in keys:
             found += _both_ways(table, key)
         found += [relation for one, other in permutations(keys, 2) if (relation := _many_to_many(table, one, other))]
-    return tuple(_named(relation, mappers) for relation in found)
+    found = [_named(relation, mappers) for relation in found]
+    named = {(relation.table, name) for relation in found for name in relation.names}
+    findings: list[str] = []
+    for table in tables:
+        mapper = mappers.get(table)
+        for relationship in mapper.relationships if mapper is not None else ():
+            served = relationship.mapper.local_table in listed
+            # A subclass has its parent's relationships too.
+            if (str(table.name), relationship.key) in named or relationship.parent is not mapper or not served:
+                continue
+            declared = declared_relation(relationship, listed, _unique_sets)
+            if isinstance(declared, Relation):
+                found.append(declared)
+            else:
+                findings.append(f"{relationship} cannot be embedded: {declared}")
+    return tuple(found), tuple(findings)
 
 
 def _foreign_keys(table: sa.Table) -> list[sa.ForeignKeyConstraint]:
@@ -241,7 +262,7 @@ def _named(relation: Relation, mappers: Mapping[Any, Mapper[Any]]) -> Relation:
 
 
 def _same_way(relationship: RelationshipProperty[Any], relation: Relation) -> bool:
-    if str(getattr(relationship.mapper.local_table, "name", "")) != relation.remote:
+    if str(getattr(relationship.mapper.local_table, "name", "")) != relation.remote or not is_plain(relationship):
         return False
     if relation.junction is None:
         walked = {(str(a.name), str(b.name)) for a, b in relationship.local_remote_pairs or ()}

@@ -52,6 +52,12 @@ class Function:
     description: str | None
     is_async: bool
 
+    @property
+    def gives_set(self) -> bool:
+        """Whether it returns several of something."""
+        origin = get_origin(self.result_type)
+        return self.result == "rows" or (isinstance(origin, type) and issubclass(origin, list | tuple))
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.call(*args, **kwargs)
 

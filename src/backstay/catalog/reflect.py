@@ -66,6 +66,7 @@ def _table(
         relations=tuple(r for r in relations if r.table == name),
         # Where SQL names schemas, the database refuses by itself, and says why it cannot be written.
         read_only=not facts.writes and not qualified,
+        is_view=facts.is_view,
         description=facts.comment,
         writes=facts.writes,
         row_number=None if hidden is None else _column(ColumnFacts(ROWID, hidden.type), hidden, False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
@@ -63,6 +63,19 @@ class Junction:
     remote: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Join:
+    """What a relation asks beside its pairs.
+
+    *on* makes the condition of two functions that give a column of the local and of the remote row by its name; *here*
+    and *there* are the columns that it asks for.
+    """
+
+    on: Callable[[Callable[[str], Any], Callable[[str], Any]], sa.ColumnElement[bool]]
+    here: frozenset[str]
+    there: frozenset[str]
+
+
 @dataclass(frozen=True, slots=True)
 class Relation:
     """One way to go from *table* to *remote*.
@@ -82,6 +95,21 @@ class Relation:
     names: frozenset[str] = frozenset()
     #: *remote* is a view: then only its name finds it, as in PostgREST.
     to_view: bool = False
+    #: Declared by the model and by no foreign key: only *names* find it, and rows cannot be inserted by it.
+    declared: bool = False
+    join: Join | None = None
+
+    @property
+    def local_columns(self) -> frozenset[str]:
+        """The columns of *table* that decide which rows belong to one."""
+        named = frozenset(here for here, _ in (self.junction.local if self.junction else self.pairs))
+        return named if self.join is None else named | self.join.here
+
+    @property
+    def remote_columns(self) -> frozenset[str]:
+        """The columns of *remote* that decide it."""
+        named = frozenset(there for _, there in (self.junction.remote if self.junction else self.pairs))
+        return named if self.join is None else named | self.join.there
 
     @property
     def to_one(self) -> bool:
@@ -104,6 +132,8 @@ class Table:
     relations: tuple[Relation, ...]
     #: A view, or another thing that cannot be written.
     read_only: bool = False
+    #: A view: it may show fewer rows than its tables hold.
+    is_view: bool = False
     title: str | None = None
     description: str | None = None
     #: The mapped class, where there is one.
@@ -134,6 +164,8 @@ class Catalog:
     description: str | None = None
     #: Where the tables' names live; errors of the database are explained by it.
     metadata: sa.MetaData | None = None
+    #: What the models declare and the API does not have: a sentence each.
+    findings: tuple[str, ...] = ()
 
     @property
     def seals(self) -> bool:

@@ -17,11 +17,14 @@ from backstay.errors import ConfigError
 COMMANDS: Final = {
     "audit": "backstay.cli.audit:audit",
     "config": "backstay.cli.config:config",
+    "key": "backstay.cli.key:key",
+    "keys": "backstay.cli.key:keys",
     "passwords": "backstay.cli.passwords:passwords",
     "reclean-html": "backstay.cli.upkeep:reclean_html",
     "rotate-encryption": "backstay.cli.upkeep:rotate_encryption",
     "serve": "backstay.cli.serve:serve",
     "token": "backstay.cli.token:token",
+    "user": "backstay.cli.user:user",
 }
 
 

@@ -91,8 +91,9 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
     if isinstance(error, BackstayError):
         return error
     extended = getattr(error, "extendedresult", None)
-    if not isinstance(extended, int):
-        return _unbindable(error)
+    if not isinstance(extended, int) or not extended:
+        # Not SQLite's own words: a value that could not be bound, perhaps in a class of PEP 249 by now.
+        return _unbindable(error if extended is None else error.__cause__ or error)
     text = str(error)
     if extended & 0xFF == 19:
         return _sqlite_constraint(extended, text, metadata)

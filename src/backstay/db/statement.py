@@ -23,10 +23,9 @@ class Database(Protocol):
     #: Which SQL it speaks.
     name: Literal["sqlite", "postgresql"]
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """Run one reading statement outside any transaction and return its first row, ``()`` when there is none.
 
-        *bounded* says that the plan is known to be short (indexed, limited): SQLite then runs it on the event loop.
         Raises `DatabaseError` 57014 when the statement budget is over.
         """
         ...
@@ -52,12 +51,28 @@ class Database(Protocol):
         *alone* promises that the first statement is the whole write: nothing after it can refuse it, and what else is
         asked only reads.  A database may then commit that statement by itself, and save a transaction's round trips.
 
-        With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.
+        With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.  What its
+        commit would have refused (a deferred constraint) is refused.
         """
         ...
 
-    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises."""
+    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+        """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises.
+
+        With *rollback* it is rolled back in any case, after everything that a commit would have refused is refused.
+        """
+        ...
+
+    def no_writes(self, session: AsyncSession) -> AbstractAsyncContextManager[None]:
+        """A part of a transaction, that of *session*, in which nothing may be written.
+
+        Raises:
+            DatabaseError: 25006, at the latest when the block ends; the transaction cannot be committed then.
+        """
+        ...
+
+    def failure(self, error: Exception) -> Exception:
+        """What an *error* of a session stands for, while the session is open: when it ends it says so by itself."""
         ...
 
     async def create_tables(self, metadata: MetaData) -> None:

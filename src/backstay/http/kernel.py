@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.errors import BackstayError, RequestError
+from backstay.errors import BackstayError, Forbidden, RequestError
 from backstay.http.body import BodyReader, ClientGone
 from backstay.http.cors import CorsPolicy
 from backstay.http.headers import check_host, read_headers
@@ -41,6 +41,7 @@ _HEALTH: Final = "/health"
 _DESCRIPTION: Final = "/openapi.json"
 
 _SECURE: Final = {"http": "https", "websocket": "wss"}
+_READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Statuses that have no content, and so no Content-Length (RFC 9110 §8.6, §15.3.5, §15.4.5).
 _EMPTY_STATUSES: Final = frozenset({204, 304})
@@ -172,6 +173,9 @@ class Kernel:
                 if self._guard is not None and self._guard.is_stale:
                     await self._guard.refresh()
                 principal = ANONYMOUS if beside is not None else self._authenticate(headers)
+                if principal.read_only and method not in _READING:
+                    # RB5: here, so that no way to write can forget it; whatever GET calls reads only.
+                    raise Forbidden("42501", "The API key may only read", hint="Use a key with the scope write.")
                 client = scope.get("client")
                 request = DataRequest(
                     method,

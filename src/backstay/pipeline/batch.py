@@ -4,7 +4,7 @@
 2. The first that is refused refuses all; ``details`` of its error tells which it was.
 3. Limits hold inside too (LM12): each operation's own, at most 100 operations, and 1,000 rows in all, sent or returned.
 4. A column's value may be ``{"$ref": "0.id"}``: what operation 0 returned as ``id`` of its only, or first, row.
-5. No functions: they wait for more than the database.
+5. Functions are called in the same transaction as everything else.
 """
 
 from __future__ import annotations
@@ -112,9 +112,11 @@ def _operation(number: int, value: Any) -> Operation:
     text = "&".join(part for part in (query, more) if part)
     if len(path) + len(text) > _URL_BYTES:
         raise RequestError("BST414", f"The URL of operation {number} is longer than {_URL_BYTES} bytes")
-    if not path or path.startswith("rpc/") or path == "batch":
-        _refuse(number, "path is a table, or a row of one; functions cannot be called in a batch.")
+    if not path or path == "batch":
+        _refuse(number, "path is a table, a row of one, or a function.")
     headers = _headers(number, value.get("headers"))
+    if b"tx=" in headers.get(b"prefer", b""):
+        _refuse(number, "tx is for the batch as a whole: it stands or falls together.")
     if method == "DELETE" and b"count=" not in headers.get(b"prefer", b""):
         # So that the rows it deletes are counted.
         headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))

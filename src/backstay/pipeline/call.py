@@ -18,6 +18,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
@@ -26,7 +27,7 @@ from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
-from backstay.request import check_strict, negotiate, parse_arguments, parse_prefer, parse_query
+from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.media import Media, media_type
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
@@ -66,15 +67,15 @@ class Calls:
         """
         if "/" in name:
             raise RequestError("PGRST125", "Invalid path specified in request URL")
-        preferences = replace(parse_prefer(request.header(b"prefer")), tx=None, timezone=None)
-        check_strict(preferences)
+        preferences = self._surface.preferences(request)
         profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         counted = preferences.count is not None
+        demands = demands_of_call(preferences, gives_set=function.gives_set)
         try:
-            answer = await self._run(function, arguments, query, request.principal, media, counted=counted)
+            answer = await self._run(function, arguments, query, request, media, demands, counted=counted)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -108,17 +109,21 @@ class Calls:
         function: Function,
         arguments: dict[str, Any],
         query: Query,
-        principal: Principal,
+        request: DataRequest,
         media: Media,
+        demands: Demands,
         *,
         counted: bool,
     ) -> Answered:
         """Run *function* in its transaction."""
-        injected = set(function.injected.values())
+        injected, principal = set(function.injected.values()), request.principal
+        undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
             if injected & {"db", "sync_db"} or function.model is not None:
-                session = await stack.enter_async_context(self._database.session(read_only=function.read_only))
+                session = await stack.enter_async_context(
+                    self._database.session(read_only=function.read_only, rollback=undone)
+                )
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
                 answer = await self._rows(function, result, session, query, principal, counted=counted)
@@ -127,6 +132,7 @@ class Calls:
                 answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
             else:
                 answer = Answered(encode_value(result), 1)
+            check_number(answer.rows, demands)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
         return answer
@@ -202,7 +208,7 @@ async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncS
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
-    told = applied(Preferences(count=preferences.count, handling=preferences.handling))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, timezone=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

@@ -24,11 +24,16 @@ _OFFERED: Final[frozenset[MediaKind]] = frozenset(("openapi",))
 
 @dataclass(frozen=True, slots=True)
 class Described:
-    """What the app says about itself.  *to_anonymous*: also to callers who have shown no credentials (WB8)."""
+    """What the app says about itself.
+
+    *to_anonymous*: also to callers who have shown no credentials (WB8); *keeps_keys*: that it understands
+    ``Idempotency-Key``.
+    """
 
     title: str = "Backstay"
     version: str = "1.0.0"
     to_anonymous: bool = True
+    keeps_keys: bool = True
 
 
 class Descriptions:
@@ -39,7 +44,14 @@ class Descriptions:
         self._functions = functions
         self._to_anonymous = described.to_anonymous
         self._about = About(
-            described.title, described.version, max_rows=surface.max_rows, offered=surface.offered - {"plan"}
+            described.title,
+            described.version,
+            max_rows=surface.max_rows,
+            max_export_rows=surface.max_export_rows,
+            offered=surface.offered - {"plan"},
+            keeps_keys=described.keeps_keys,
+            zones=surface.timezones is not None,
+            ends=surface.tx_end.endswith("-allow-override"),
         )
         self._known: Remembered[tuple[Kind, str], bytes] = Remembered(32)
 

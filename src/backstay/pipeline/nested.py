@@ -262,6 +262,8 @@ def _relation(table: Table, key: str, scope: Scope) -> Relation | None:
         if error.code == "PGRST200":
             return None
         raise
+    if relation.declared:
+        raise _not_here(f"{key} is a condition of the model's, not a foreign key: insert the rows by themselves")
     if relation.junction is not None:
         raise _not_here(f"{key} is many-to-many: insert the rows of {relation.junction.table} instead")
     return relation

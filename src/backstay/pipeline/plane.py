@@ -7,28 +7,27 @@ through a second plane that works inside of it (``pipeline/unit.py``).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
-
-from sqlalchemy.orm.exc import StaleDataError
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import replace
+from typing import Any, Final
 
 from backstay.catalog import Function
-from backstay.db.statement import Database, Rows, Statement
+from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
 from backstay.errors import PlanError
 from backstay.pipeline.batch import parse_batch, run_batch
-from backstay.pipeline.call import Calls
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
-from backstay.pipeline.etag import etag_of, failed, tagged, unless_known
-from backstay.pipeline.idempotency import Keys
+from backstay.pipeline.etag import etag_of, tagged, unless_known
+from backstay.pipeline.idempotency import Keys, Run
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import InSession, Joined
+from backstay.pipeline.unit import InSession, Joined, run_mixed
+from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
@@ -52,12 +51,12 @@ class Plane:
         self._keys = Keys(surface.dialect, keyring=keyring) if keeps_keys else None
         self._surface = surface
         self._database = database
-        self._data = Data(surface, database, functions, described)
-        #: The same plane, in a transaction that this one runs.
+        self._data = Data(surface, database, functions, replace(described or Described(), keeps_keys=keeps_keys))
+        #: The same plane, in a transaction that this one runs.  It explains nothing: what it analyses would stay.
         self._inside: Plane = (
             self
             if isinstance(database, Joined)
-            else Plane(surface, Joined(database.name), functions, described, keeps_keys=False)
+            else Plane(replace(surface, plans=False), Joined(database.name), functions, described, keeps_keys=False)
         )
         self._nested = Nested(surface, database, self._data.answer)
         self._keysets = Keysets(surface, database)
@@ -87,36 +86,36 @@ class Plane:
                 "Feature not implemented",
                 details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
             )
-        if request.path.startswith("rpc/"):
-            return await keys.alone(request, lambda key: self._called_once(keys, request, key))
+        if self._calls_functions(request):
+            return await keys.alone(
+                request,
+                lambda key: self._in_session(
+                    request, lambda inside, run: keys.once(request, key, lambda: _mixed(inside._any(request), run), run)
+                ),
+            )
         inside = self._inside
 
         async def answer(key: str) -> Reply:
             return await self._database.transact(
-                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside))
+                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside)),
+                rollback=self._surface.undoes(request),
             )
 
         return await keys.alone(request, answer)
 
-    async def _called_once(self, keys: Keys, request: DataRequest, key: str) -> Reply:
-        """A function waits for more than the database, so its transaction is a session."""
-        async with self._database.session() as session:
-            connection = await session.connection()
-            calls = Calls(self._surface, InSession(self._database.name, session), self._functions)
+    def _calls_functions(self, request: DataRequest) -> bool:
+        """Whether Python runs inside the transaction of *request*, which waits for more than the database."""
+        paths = [request.path]
+        if self._is_batch(request):
+            paths = [operation.path for operation in parse_batch(request.body)]
+        return any(path.startswith("rpc/") and path[4:] in self._functions for path in paths)
 
-            async def run(statement: Statement) -> Rows:
-                result = await connection.exec_driver_sql(statement.sql, statement.args)
-                return result.all() if result.returns_rows else []
-
-            async def answer() -> Reply:
-                reply = await calls.answer(request, request.path[4:])
-                try:
-                    await session.flush()
-                except StaleDataError as error:
-                    raise failed(None) from error
-                return reply
-
-            return await keys.once(request, key, answer, run)
+    async def _in_session(self, request: DataRequest, work: Callable[[Plane, Run], Awaitable[Reply]]) -> Reply:
+        """*work* in the transaction of a session, with the same plane inside of it and what runs its statements."""
+        async with self._database.session(rollback=self._surface.undoes(request)) as session:
+            joined = InSession(self._database, session)
+            inside = Plane(replace(self._surface, plans=False), joined, self._functions, keeps_keys=False)
+            return await work(inside, joined.run)
 
     async def _item(self, request: DataRequest) -> Reply:
         asked = item_request(request, self._surface)
@@ -140,13 +139,32 @@ class Plane:
 
     async def _batch(self, request: DataRequest) -> Reply:
         operations, inside = parse_batch(request.body), self._inside
-        return await self._database.transact(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
+        if isinstance(self._database, Joined):
+            reply = await run_batch(request, operations, self._any)
+        elif self._calls_functions(request):
+            reply = await self._in_session(
+                request, lambda inside, run: _mixed(run_batch(request, operations, inside._any), run)
+            )
+        else:
+            reply = await self._database.transact(
+                lambda: steps_of(lambda: run_batch(request, operations, inside._any)),
+                rollback=self._surface.undoes(request),
+            )
+        told = applied(Preferences(tx=self._surface.preferences(request).tx))
+        return (
+            reply if told is None else reply._replace(headers=(*reply.headers, (b"preference-applied", told.encode())))
+        )
+
+    def _is_batch(self, request: DataRequest) -> bool:
+        if self._surface.stands_in:
+            return False
+        return request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables
 
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
         # In PostgREST's place, a path, a parameter or a body alone means what it means there.
         own, paged = not self._surface.stands_in, b"page=keyset" in headers.get(b"prefer", b"")
-        if own and request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables:
+        if self._is_batch(request):
             return await self._batch(request)
         match request.method:
             case "GET" | "HEAD" if paged or (own and b"cursor=" in request.query):
@@ -158,7 +176,9 @@ class Plane:
                 return self._with_tag(request, await self._data.answer(request))
             case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
                 inside = self._inside._conditional
-                reply = await self._database.transact(lambda: steps_of(lambda: inside.answer(request)))
+                reply = await self._database.transact(
+                    lambda: steps_of(lambda: inside.answer(request)), rollback=self._surface.undoes(request)
+                )
                 return self._with_tag(request, reply)
             case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
@@ -178,7 +198,9 @@ class Plane:
             if tree is None:
                 raise
         inside = self._inside._nested
-        return await self._database.transact(lambda: steps_of(lambda: inside.insert(tree)))
+        return await self._database.transact(
+            lambda: steps_of(lambda: inside.insert(tree)), rollback=self._surface.undoes(request)
+        )
 
     def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
         """*reply* with an entity tag where it is one object of a table."""
@@ -194,3 +216,7 @@ class Plane:
         if request.method in ("GET", "HEAD"):
             return unless_known(reply, tag, request.header(b"if-none-match"))
         return reply
+
+
+async def _mixed(waiting: Coroutine[Any, Any, Reply], run: Run) -> Reply:
+    return await run_mixed(waiting, run)

@@ -13,6 +13,8 @@ from typing import Any, Final, Literal
 
 from backstay.db.statement import Database
 from backstay.errors import RequestError
+from backstay.pipeline.count import Estimate, counting
+from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
@@ -31,7 +33,7 @@ from backstay.response.reply import Reply
 from backstay.response.rows import Frame, frame_read, render_read
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.select import select_lines, select_rows
+from backstay.sql.select import select_counted, select_lines, select_rows
 
 _STREAMED: Final[frozenset[MediaKind]] = frozenset(("ndjson",))
 
@@ -47,9 +49,15 @@ class KnownRead:
     values: tuple[Any, ...]
     offset: int
     frame: Frame
+    #: The number of rows may be no more than *about* right; *estimate* asks the planner for it.
+    about: bool = False
+    estimate: Estimate | None = None
     zone: str | None = None
     #: Rows go out one by one, as NDJSON.
     streamed: bool = False
+    #: How the database answers is asked, not the answer.
+    explained: bool = False
+    profile: str | None = None
     #: Opens encrypted values, where there are any.
     opener: Opener | None = None
 
@@ -62,9 +70,8 @@ class Reads:
         self._database = database
         self._fetch = database.fetch
         self._transact = database.transact
-        self._offered: frozenset[MediaKind] = surface.offered | _STREAMED
         self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
-        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form]] = Remembered(2048)
+        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one read.  The only ``await`` is the database."""
@@ -84,6 +91,9 @@ class Reads:
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
+        if known.explained:
+            dialect, media = self._surface.dialect, known.frame.media
+            return await explained(self._database, dialect, media, statement, known.profile)
         if known.streamed:
             if request.method == "HEAD":
                 return Reply(200, known.frame.headers)
@@ -94,8 +104,14 @@ class Reads:
         else:
             zone = known.zone
             row = (await self._transact(lambda: in_zone(zone, rows_of(statement))))[0]
-        body = row[0] if known.opener is None else known.opener.body(row[0])
-        return render_read(known.frame, body, row[1], row[2], known.offset)
+        body, rows, total = row
+        if known.estimate is not None:
+            total = await known.estimate.total(total, known.values, principal, self._fetch)
+        if known.about and rows:
+            # An estimate must not deny rows that are on this very page.
+            total = max(total, known.offset + rows)
+        body = body if known.opener is None else known.opener.body(body)
+        return render_read(known.frame, body, rows, total, known.offset)
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
@@ -106,39 +122,54 @@ class Reads:
         # Names are looked up before the representation is chosen: an unknown table is 404 whatever is accepted.
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
-        media = negotiate(request.header(b"accept"), self._offered)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal) | _STREAMED)
         query = paged(query, request, surface)
         shape, values = shape_of(query)
         if media.kind == "ndjson":
             preferences = replace(preferences, count=None, timezone=None)
-            prepared, opens, _ = self._prepared(request.path, shape, preferences, request, "lines")
+            prepared, opens, _, _ = self._prepared(request.path, shape, preferences, request, "lines")
             frame = frame_read(request.path, text, media, preferences, profile)
             values = values if opens is None else opens.values(values)
             return KnownRead(prepared, values, 0, frame, streamed=True, opener=opens)
         form = surface.dialect.form(media.form)
-        prepared, opens, form = self._prepared(request.path, shape, preferences, request, form)
+        prepared, opens, form, estimate = self._prepared(request.path, shape, preferences, request, form)
         frame = frame_read(request.path, text, media, preferences, profile, form)
-        values = values if opens is None else opens.values(values)
-        return KnownRead(prepared, values, _offset(query), frame, preferences.timezone, opener=opens)
+        return KnownRead(
+            prepared,
+            values if opens is None else opens.values(values),
+            _offset(query),
+            frame,
+            preferences.count in ("planned", "estimated"),
+            estimate,
+            preferences.timezone,
+            explained=media.kind == "plan",
+            profile=profile,
+            opener=opens,
+        )
 
     def _prepared(
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
-    ) -> tuple[Prepared, Opener | None, Form]:
-        """The statement, what opens its encrypted values, and the form that its body has."""
-        count = preferences.count is not None
-        key = (table, shape, count, form, request.principal.kind)
+    ) -> tuple[Prepared, Opener | None, Form, Estimate | None]:
+        """The statement, what opens its encrypted values, the form that its body has, and what estimates its rows."""
+        key = (table, shape, preferences.count, form, request.principal.kind)
         found = self._shapes.get(key)
         if found is not None:
             return found
         surface = self._surface
-        plan = plan_read(table, shape, surface.scope(request.principal), count=count)
+        plan = plan_read(table, shape, surface.scope(request.principal))
+        how = counting(preferences.count, plan.node, surface, request.principal)
+        plan = replace(plan, count=how.here, count_most=how.most)
         found_opener = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
         made: Form = "json" if form == "lines" or (found_opener is not None and found_opener.renders) else form
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
         else:
             statement = select_rows(plan, surface.dialect, max_rows=surface.max_rows, form=made)
-        return self._shapes.put(key, (prepare(statement, surface.dialect.compiler), found_opener, made))
+        prepared, estimate, explain = prepare(statement, surface.dialect.compiler), None, surface.dialect.explain
+        if how.asks and explain.expects is not None:
+            counted = prepare(select_counted(plan, surface.dialect), surface.dialect.compiler)
+            estimate = Estimate(counted, how.most, explain.ask, explain.expects)
+        return self._shapes.put(key, (prepared, found_opener, made, estimate))
 
 
 def paged(query: Query, request: DataRequest, surface: Surface) -> Query:

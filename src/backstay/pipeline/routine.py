@@ -11,9 +11,11 @@ from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
+from backstay.pipeline.explain import explained
 from backstay.pipeline.read import paged
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.script import check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.call import no_function
@@ -62,7 +64,7 @@ class Routines:
         routine = self._chosen(name, given, posted=request.method == "POST")
         arguments = [argument for argument in routine.facts.arguments if argument.name in given]
         texts = tuple(_text(given[argument.name], argument) for argument in arguments)
-        media = negotiate(request.header(b"accept"), surface.offered)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal))
         shape, values = shape_of(query)
         form = surface.dialect.form(media.form) if routine.rows is not None else "json"
         names = tuple(argument.name for argument in arguments)
@@ -74,20 +76,24 @@ class Routines:
             )
             prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
         statement_bound = prepared.bind((*values, *texts), request.principal)
+        if media.kind == "plan":
+            return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
         zone = preferences.timezone
+        demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
 
-        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form)
+        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form, called=True)
         single = frame.singular and (routine.rows is not None or routine.facts.is_set)
 
         def steps() -> Steps[Rows]:
             own = rows_of(statement_bound) if not reads else _reading(statement_bound)
             found = yield from (own if zone is None else in_zone(zone, own))
+            # Refused here, so that what the function did is undone.
+            check_number(found[0][1], demands)
             if single and found[0][1] != 1:
-                # Refused here, so that what the function did is undone.
                 raise not_single(found[0][1])
             return found
 
-        body, rows, total = (await self._database.transact(steps))[0]
+        body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
         if routine.facts.gives == "void":
             told = tuple(pair for pair in frame.headers if pair[0] == b"preference-applied")
             return Reply(204, told)

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
-from backstay.errors import Forbidden, PlanError
+from backstay.errors import Forbidden, PlanError, RequestError
 from backstay.pipeline.sealed import Opener
 from backstay.plan.write import Parent
 from backstay.policy import Principal
+from backstay.request.prefer import Preferences
 from backstay.response.rows import not_single
 from backstay.response.written import Written
 from backstay.sql.prepared import Prepared
@@ -72,6 +73,22 @@ class Batch:
     script: Script
     values: tuple[Any, ...]
     expected: int | None = None
+
+
+def demands_of_call(preferences: Preferences, *, gives_set: bool) -> Demands:
+    """What *preferences* demand of a function's result.
+
+    Raises:
+        RequestError: PGRST128, where its number of rows is limited and it gives no set of them.
+    """
+    most = preferences.max_affected if preferences.handling == "strict" else None
+    if most is not None and not gives_set:
+        raise RequestError(
+            "PGRST128",
+            "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
+            hint="Leave max-affected out.",
+        )
+    return Demands(max_affected=most)
 
 
 def is_one_statement(batches: Sequence[Batch], demands: Demands) -> bool:
@@ -143,7 +160,7 @@ def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> 
         bodies.append(body)
         if not first and keys is not None:
             first = tuple(zip(script.ordered_keys, json.loads(keys), strict=True))
-    _check_number(rows, demands)
+    check_number(rows, demands)
     script = batches[0].script
     body = _glued(bodies, script.form)
     return Written(rows, _opened(script, body), first, inserted=rows > collisions, form=script.form)
@@ -171,7 +188,7 @@ def delete_steps(
     if keys:
         yield script.write.bind((*query_values, *script.pack_keys(keys, len(script.key_names))), principal)
     # Counted last, as where rows are not sent back: what the database refuses is told first.
-    _check_number(len(keys), demands)
+    check_number(len(keys), demands)
     return Written(len(keys), body, form=script.form)
 
 
@@ -184,7 +201,7 @@ def _settle(
         values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
         if (yield script.check.bind(values, principal))[0][0] != len(keys):
             raise _refused(script.table)
-    _check_number(len(keys), demands)
+    check_number(len(keys), demands)
     if script.read is None:
         return None
     if not keys:
@@ -210,7 +227,8 @@ def _find_parents(
             raise _missing_parent(script.table, parent)
 
 
-def _check_number(rows: int, demands: Demands) -> None:
+def check_number(rows: int, demands: Demands) -> None:
+    """Raises `PlanError` PGRST124 or PGRST116, where *rows* are not what the client demands."""
     if demands.max_affected is not None and rows > demands.max_affected:
         raise PlanError(
             "PGRST124",

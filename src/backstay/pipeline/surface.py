@@ -15,9 +15,10 @@ from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
 from backstay.request import QueryLimits, check_strict, parse_prefer
 from backstay.request.media import MediaKind
-from backstay.request.prefer import Preferences
+from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
 from backstay.sql.dialect import SqlDialect
 
+_PLAN: Final[frozenset[MediaKind]] = frozenset(("plan",))
 #: The names of the only time zone that can be had where the database has no other.
 _UTC: Final = frozenset(("UTC", "Etc/UTC", "GMT", "Z"))
 
@@ -39,10 +40,14 @@ class Surface:
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
     offered: frozenset[MediaKind] = frozenset(("array", "object", "csv"))
+    #: Whether the service role may ask how the database answers.
+    plans: bool = False
     #: All schemas that are served, this one's among them; with several, answers say which one they are about.
     exposed: tuple[str, ...] = ()
     #: The time zones that the database knows and requests may ask for; ``None``: all is UTC.
     timezones: frozenset[str] | None = None
+    #: How transactions end.
+    tx_end: TxEnd = "commit"
     #: Whether a NULL that may not be is left to the database, which says which row it stands in.
     tells_nulls: bool = False
     #: Whether it stands in PostgREST's place: what only we have is off where PostgREST has an answer of its own.
@@ -73,17 +78,25 @@ class Surface:
     def preferences(self, request: DataRequest) -> Preferences:
         """What *request* prefers, as far as it can be had.
 
-        No transaction is rolled back on demand.  Where only one time zone can be had, none is reported as applied, and
-        a strict request for another is refused.
+        Where only one time zone can be had, none is reported as applied, and a strict request for another is refused;
+        so it is with an end that nobody may choose.
 
         Raises:
-            RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
+            RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows or that cannot be had.
         """
         known = _UTC if self.timezones is None else self.timezones
         preferences = parse_prefer(request.header(b"prefer"), timezones=known)
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
-        return replace(preferences, tx=None, timezone=zone, page=None)
+        return replace(settle_end(preferences, self.tx_end), timezone=zone, page=None)
+
+    def offers(self, principal: Principal) -> frozenset[MediaKind]:
+        """The representations that *principal* may ask of a table or a function of the database."""
+        return self.offered | _PLAN if self.plans and principal.is_service else self.offered
+
+    def undoes(self, request: DataRequest) -> bool:
+        """Whether everything that *request* does is rolled back at its end."""
+        return self.tx_end != "commit" and undoes(parse_prefer(request.header(b"prefer")), self.tx_end)
 
     def require_table(self, scope: Scope, name: str) -> None:
         """Raises PGRST205 when there is no such table for the caller, PGRST125 for a deeper path."""

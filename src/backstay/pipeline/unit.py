@@ -7,18 +7,41 @@ whole request, answered by a data plane over `Joined`, is a part of a larger tra
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Literal, TypeVar
+from types import coroutine
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.db.statement import Database, Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async, run_inside
-from backstay.errors import PlanError
+from backstay.errors import DatabaseError, PlanError
 
 T = TypeVar("T")
+
+
+@coroutine
+def run_mixed(waiting: Coroutine[Any, Any, T], run: Callable[[Statement], Awaitable[Rows]]) -> Generator[Any, Any, T]:
+    """Run *waiting* to its end: what it asks of `Joined` by *run*; what else it waits for is the event loop's."""
+    value: Any = None
+    error: BaseException | None = None
+    try:
+        while True:
+            asked = waiting.send(value) if error is None else waiting.throw(error)
+            value = error = None
+            try:
+                value = (yield from run(asked).__await__()) if isinstance(asked, Statement) else (yield asked)
+            except GeneratorExit:
+                raise
+            except BaseException as caught:  # a cancelled request too: *waiting* is to know
+                error = caught
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+    finally:
+        waiting.close()
 
 
 class Joined:
@@ -27,7 +50,7 @@ class Joined:
     def __init__(self, name: Literal["sqlite", "postgresql"]) -> None:
         self.name: Literal["sqlite", "postgresql"] = name
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()``."""
         rows = await run_inside(statement)
         return rows[0] if rows else ()
@@ -47,13 +70,21 @@ class Joined:
         """
         raise PlanError("PGRST127", "Feature not implemented", details="An export cannot be a part of a batch.")
 
-    def session(self, *, read_only: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """There is none: a function waits for more than the database.
 
         Raises:
             PlanError: PGRST127.
         """
-        raise PlanError("PGRST127", "Feature not implemented", details="A function cannot be called in a batch.")
+        raise PlanError("PGRST127", "Feature not implemented", details="A function cannot be called here.")
+
+    def no_writes(self, session: AsyncSession) -> AbstractAsyncContextManager[None]:
+        """Nobody asks: there is no session."""
+        raise AssertionError("a session that `Joined` did not give")
+
+    def failure(self, error: Exception) -> Exception:
+        """What arrives here has been translated."""
+        return error
 
     async def create_tables(self, metadata: MetaData) -> None: ...
 
@@ -63,13 +94,44 @@ class Joined:
 
 
 class InSession(Joined):
-    """`Database` for a function whose transaction has begun already: every session is that one."""
+    """`Database` for functions whose transaction has begun already: every session is that one.
 
-    def __init__(self, name: Literal["sqlite", "postgresql"], session: AsyncSession) -> None:
-        super().__init__(name)
+    What else is asked of it goes up as from `Joined`, to whoever runs it by `run` (see `run_mixed`).
+    """
+
+    def __init__(self, database: Database, session: AsyncSession) -> None:
+        super().__init__(database.name)
+        self._database = database
         self._session = session
+        self._failed = False
+
+    async def run(self, statement: Statement) -> Rows:
+        """Run *statement* in the session's transaction; after one has failed, no other succeeds: 25P02."""
+        if self._failed:
+            raise DatabaseError("25P02", "current transaction is aborted")
+        connection = await self._session.connection()
+        try:
+            result = await connection.exec_driver_sql(statement.sql, statement.args)
+            return result.all() if result.returns_rows else []
+        except Exception as error:
+            self._failed = True
+            raise self._database.failure(error) from error
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
-        """The session around; it is not closed here."""
-        yield self._session
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
+        """The session around; it is not closed here.  The next function finds it empty, and what this one wrote done.
+
+        Raises:
+            StaleDataError: a versioned row was changed meanwhile.
+        """
+        try:
+            if read_only:
+                async with self._database.no_writes(self._session):
+                    yield self._session
+            else:
+                yield self._session
+            await self._session.flush()
+            # What other statements write would be hidden by objects that were read before.
+            self._session.expunge_all()
+        except DBAPIError as error:
+            raise self._database.failure(error) from error

@@ -10,8 +10,8 @@ import msgspec
 
 from backstay.catalog.function import Function, Parameter
 from backstay.errors import PlanError
-from backstay.plan.array import parse_array
 from backstay.policy import SERVICE, Kind
+from backstay.request.array import parse_array
 
 Functions = Mapping[str, Function]
 

@@ -22,7 +22,7 @@ from sqlalchemy.dialects import postgresql as pg
 from backstay.catalog import Family, family_of
 from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
-from backstay.plan.array import parse_array
+from backstay.request.array import parse_array
 
 _INTEGER: Final = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
@@ -109,10 +109,19 @@ def _integer(text: str, type_: Any) -> int:
     name = type_name(type_)
     digits = found[1].lstrip("+-").lstrip("0")
     value = int(found[1]) if len(digits) <= 20 else 2**70
-    bound = 2 ** (63 if isinstance(type_, AsStored) else _BITS[name])
+    bound = integer_bound(type_)
     if not -bound <= value < bound:
         raise PlanError("22003", f'value "{text}" is out of range for type {name}')
     return value
+
+
+def integer_bound(type_: sa.types.TypeEngine[Any]) -> int:
+    """The first number that is too large for *type_*; the smallest that fits is its negative.
+
+    >>> integer_bound(sa.SmallInteger())
+    32768
+    """
+    return int(2 ** (63 if isinstance(type_, AsStored) else _BITS[type_name(type_)]))
 
 
 def _float(text: str, type_: Any) -> float:

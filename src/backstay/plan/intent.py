@@ -139,7 +139,11 @@ class EmbedPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ReadPlan:
-    """One read.  *count* adds the number of rows that the caller may see, whatever the page."""
+    """One read.  *count* adds the number of rows that the caller may see, whatever the page.
+
+    With *count_most* it is exact up to that number, and one more stands for any greater one.
+    """
 
     node: Node
     count: bool = False
+    count_most: int | None = None

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from backstay.catalog import Column, Relation, Search, Searchable, Table
+from backstay.catalog import Column, Search, Searchable, Table
 from backstay.errors import PlanError
 from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
@@ -116,8 +116,8 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
     if relation.junction is None:
         child.shown = f"{remote.name}_{len(child.path)}"
     # A key column that a rule hides would be told by the embed, so it counts as mentioned (AC10).
-    draft.mentioned |= {local for local, _ in _local_pairs(relation)}
-    child.mentioned |= {there for _, there in _remote_pairs(relation)}
+    draft.mentioned |= relation.local_columns
+    child.mentioned |= relation.remote_columns
     for term in _order_at(draft):
         # Ordering the parent by a column of the child mentions it: only rules that show it may show the row.
         if term.relation in (key, relation.remote):
@@ -139,14 +139,6 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
         junction=junction,
         junction_grant=scope.grant("read", junction) if junction is not None else None,
     )
-
-
-def _local_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
-    return relation.junction.local if relation.junction is not None else relation.pairs
-
-
-def _remote_pairs(relation: Relation) -> tuple[tuple[str, str], ...]:
-    return relation.junction.remote if relation.junction is not None else relation.pairs
 
 
 def _outputs(draft: _Draft) -> None:

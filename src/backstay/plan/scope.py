@@ -91,12 +91,17 @@ def find_field(
         field = table.search
     if field is None or name in table.columns:
         return find_column(table, grant, name, shown, hinting=hinting)
-    seen = any(field.uses <= part.columns for part in grant.parts)
-    if isinstance(field, Computed):
-        seen = seen and all(_reads_all(scope, home, columns) for home, columns in field.elsewhere.items())
-    if not seen:
+    if not shows_field(scope, grant, field):
         raise _no_column(table, name, shown, hinting)
     return field
+
+
+def shows_field(scope: Scope, grant: Grant, field: Computed | Search) -> bool:
+    """Whether *field* exists for those of this *grant* (see `find_field`)."""
+    if not any(field.uses <= part.columns for part in grant.parts):
+        return False
+    elsewhere = field.elsewhere if isinstance(field, Computed) else {}
+    return all(_reads_all(scope, home, columns) for home, columns in elsewhere.items())
 
 
 def _reads_all(scope: Scope, name: str, columns: frozenset[str]) -> bool:
@@ -124,11 +129,13 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
         PlanError: PGRST200 when none matches, PGRST201 when several do.
     """
     visible = [r for r in origin.relations if _visible(scope, r)]
-    found = [r for r in visible if _matches(r, target, hint)]
+    # What the model declares under a name goes before what the name would mean by itself, as in PostgREST.
+    found = [r for r in visible if r.declared and hint is None and target in r.names]
+    found = found or [r for r in visible if not r.declared and _matches(r, target, hint)]
     if not found and hint is None:
         found = [r for r in visible if target in r.names]
     if not found and hint is None:
-        found = [r for r in visible if r.is_self and r.remote == target]
+        found = [r for r in visible if r.is_self and r.remote == target and not r.declared]
     if not found:
         using = f" using the hint '{hint}'" if hint else ""
         raise PlanError(
@@ -163,14 +170,10 @@ def _relation_hint(scope: Scope, origin: Table, target: str) -> str | None:
 def _visible(scope: Scope, relation: Relation) -> bool:
     """Both ends, the junction, and every key column in between must exist for the caller."""
     tables = scope.catalog.tables
-    ends = [(relation.table, {a for a, _ in relation.pairs}), (relation.remote, {b for _, b in relation.pairs})]
+    ends = [(relation.table, relation.local_columns), (relation.remote, relation.remote_columns)]
     if relation.junction is not None:
         j = relation.junction
-        ends = [
-            (relation.table, {a for a, _ in j.local}),
-            (relation.remote, {b for _, b in j.remote}),
-            (j.table, {b for _, b in j.local} | {a for a, _ in j.remote}),
-        ]
+        ends.append((j.table, frozenset(b for _, b in j.local) | frozenset(a for a, _ in j.remote)))
     return all(columns <= scope.grant("read", tables[name]).columns for name, columns in ends)
 
 

@@ -16,7 +16,8 @@ from backstay.catalog.sealing import key_text
 from backstay.crypt import Keyring
 from backstay.errors import PlanError
 from backstay.plan.coerce import coerce
-from backstay.plan.fill import Pair, broken_null
+from backstay.plan.fill import broken_null
+from backstay.plan.quick import Pair
 from backstay.plan.value import canonical
 from backstay.request.filters import Filter, Slot
 from backstay.request.read import Query

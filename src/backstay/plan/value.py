@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time
 from decimal import ROUND_HALF_UP, Context, Decimal
 from typing import Any, Final
@@ -16,8 +16,9 @@ from backstay.catalog import Column, family_of
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
-from backstay.plan.array import render_array
-from backstay.plan.coerce import coerce, trimmed
+from backstay.plan.coerce import coercion, trimmed
+from backstay.plan.quick import Convert, Pair, quick
+from backstay.request.array import render_array
 
 #: Room for every digit that `coerce` lets through.
 _EXACT: Final = Context(prec=2100)
@@ -88,38 +89,58 @@ def _exact(value: Any) -> Any:
             return _scalar(value)
 
 
-def canonical(value: Any, column: Column) -> tuple[str | None, Any]:
+def canonical(value: Any, column: Column) -> Pair:
     """(text for PostgreSQL, stored value for SQLite) of *value* for *column*.
 
     Raises:
         PlanError: 22P02, 22003, 22007, 22008, or 22001 when the text is longer than the column.
     """
+    return converter(column)(value)
+
+
+def converter(column: Column) -> Convert:
+    """`canonical` for one column, whose type is looked at once: that costs more than reading most values."""
     if column.sealing is not None:
         # What clients send is read as what they see; `sealed_rows` makes ciphertext of it.
-        column = column.sealing.inner
-    text = text_of(value, column.type)
-    if text is None:
-        return None, None
-    stored = text if isinstance(column.type, Native) else coerce(text, column.type)
-    if column.family == "text":
-        if isinstance(column.type, OnWrite):
-            text = stored = column.type.written(text)
-        length = getattr(column.type, "length", None)
-        if isinstance(length, int) and len(text) > length:
+        return converter(column.sealing.inner)
+    whole = careful(column)
+    # What is changed when it is written is never canonical as it comes.
+    return whole if isinstance(column.type, OnWrite) else quick(column, whole)
+
+
+def careful(column: Column) -> Convert:
+    """The whole way for every value of *column*."""
+    type_, family = column.type, column.family
+    coerced: Callable[[str], Any] = str if isinstance(type_, Native) else coercion(type_)
+    length, precision = getattr(type_, "length", None), getattr(type_, "precision", None)
+    scale = getattr(type_, "scale", None) or 0
+
+    def convert(value: Any) -> Pair:
+        text = text_of(value, type_)
+        if text is None:
+            return None, None
+        stored = coerced(text)
+        if isinstance(type_, OnWrite) and family == "text":
+            text = stored = type_.written(text)
+        if family == "text" and isinstance(length, int) and len(text) > length:
             raise PlanError("22001", f"value too long for type character varying({length})")
-    precision, scale = getattr(column.type, "precision", None), getattr(column.type, "scale", None)
-    if column.family == "numeric" and precision is not None:
-        # PostgreSQL rounds halves away from zero.
-        number = Decimal(str(stored)).quantize(Decimal(1).scaleb(-(scale or 0)), ROUND_HALF_UP, _EXACT)
-        if number.adjusted() >= precision - (scale or 0) and number != 0:
-            bound = f"10^{precision - (scale or 0)}"
-            raise PlanError(
-                "22003",
-                "numeric field overflow",
-                details=(
-                    f"A field with precision {precision}, scale {scale or 0} must round to an absolute value "
-                    f"less than {bound}."
-                ),
-            )
-        stored = format(number, "f")
-    return text, stored
+        if family == "numeric" and precision is not None:
+            stored = _rounded(stored, precision, scale)
+        return text, stored
+
+    return convert
+
+
+def _rounded(stored: Any, precision: int, scale: int) -> str:
+    # PostgreSQL rounds halves away from zero.
+    number = Decimal(str(stored)).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
+    if number.adjusted() >= precision - scale and number != 0:
+        raise PlanError(
+            "22003",
+            "numeric field overflow",
+            details=(
+                f"A field with precision {precision}, scale {scale} must round to an absolute value "
+                f"less than 10^{precision - scale}."
+            ),
+        )
+    return format(number, "f")

@@ -26,6 +26,8 @@ class Principal:
     roles: frozenset[str] = frozenset()
     claims: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), compare=False)
     aal: str | None = None
+    #: It came with an API key that may change nothing (RB5).
+    read_only: bool = False
 
     @property
     def is_service(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
 from backstay.observe.redact import HIDDEN, is_secret_key
-from backstay.request.array import parse_array, render_array
+from backstay.request.array import parse_list, render_list
 from backstay.request.field import Field
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
 from backstay.request.name import QUOTED, quote, unescape
@@ -159,7 +159,7 @@ def _with_option(field: Field, head: re.Match[str], value: str, what: str, text:
     if op not in QUANTIFIABLE or option not in ("any", "all"):
         taken = ", ".join(sorted(QUANTIFIABLE))
         raise malformed(what, text, head.start(3), _EXPECTED_OPERATOR, hint=f"(any) and (all) go with: {taken}.")
-    values = parse_array(value)
+    values = parse_list(value)
     if len(values) > limits.list_items:
         raise over_limit("values in a list", limits.list_items, "list_items")
     return Filter(field, op, values, negation is not None, cast(Quantifier, option))
@@ -215,7 +215,7 @@ def render_operation(condition: Filter, *, in_logic: bool = False) -> str:
         return f"{head}.({','.join(map(_element, elements))})"
     if isinstance(value, tuple):
         head += f"({condition.quantifier})"
-        value = render_array(value)
+        value = render_list(value)
     elif condition.language is not None:
         head += f"({condition.language})"
     if in_logic and condition.op != "is" and not _BARE.fullmatch(value):

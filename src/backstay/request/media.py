@@ -34,7 +34,10 @@ class Media:
 
     @property
     def form(self) -> Literal["json", "stripped", "csv"]:
-        """What the body is made of."""
+        """What the body is made of; of a plan, the body that is planned."""
+        if self.kind == "plan":
+            asked = self.plan_for or ""
+            return "csv" if asked.startswith("text/csv") else "stripped" if ";nulls=stripped" in asked else "json"
         return "csv" if self.kind == "csv" else "stripped" if self.nulls_stripped else "json"
 
 
@@ -70,6 +73,8 @@ _CONTENT_TYPES: Final[dict[MediaKind, str]] = {
     "text": "text/plain; charset=utf-8",
     "octet": "application/octet-stream",
 }
+#: What a plan may be for.
+_PLANNED: Final[frozenset[MediaKind]] = frozenset(("array", "object", "csv"))
 #: PostgREST writes the options of a plan in this order.
 _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 
@@ -107,10 +112,14 @@ def _choose(accept: str | None, offered: frozenset[MediaKind]) -> Media:
         found = _media(name, parameters, offered) if q > 0 else None
         if found is not None:
             return found
+    wants_geometry = any(name == "application/geo+json" for name, _, _ in entries)
     named = ", ".join(_spell(name, parameters) for name, parameters, _ in entries)
     raise RequestError(
         "PGRST107",
         f"None of these media types are available: {named[:500]}",
+        details="GeoJSON is made of a geometry column, and columns of PostGIS are not supported."
+        if wants_geometry and "array" in offered
+        else None,
         hint="Available: " + ", ".join(sorted(_CONTENT_TYPES[kind].partition(";")[0] for kind in offered - {"plan"})),
     )
 
@@ -167,16 +176,16 @@ def _media(name: str, parameters: dict[str, str], offered: frozenset[MediaKind])
     if kind_named is None or kind_named not in offered:
         return None
     if kind_named == "plan":
-        return _plan(name, parameters)
+        return _plan(name, parameters, offered)
     stripped = parameters.get("nulls", "").lower() == "stripped" and name.startswith("application/vnd.pgrst.")
     return Media(kind_named, stripped)
 
 
-def _plan(name: str, parameters: dict[str, str]) -> Media | None:
+def _plan(name: str, parameters: dict[str, str], offered: frozenset[MediaKind]) -> Media | None:
     plan_for = parameters.get("for")
     if plan_for is not None:
         plan_for = plan_for.replace(" ", "").lower()
-        if not _PLAN_FOR.fullmatch(plan_for):
+        if not _PLAN_FOR.fullmatch(plan_for) or _KINDS.get(plan_for.partition(";")[0]) not in offered & _PLANNED:
             return None
     options = frozenset(parameters.get("options", "").split("|")) & frozenset(_PLAN_OPTIONS)
     return Media("plan", False, "json" if name.endswith("+json") else "text", plan_for, options)

@@ -6,9 +6,10 @@ Matched letter by letter as PostgREST does: lower case, no quotes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from backstay.errors import RequestError
 
@@ -49,6 +50,9 @@ _KNOWN: Final = {
 _TIMEZONE = re.compile(r"[A-Za-z0-9_+/:-]{1,64}")
 _MAX_AFFECTED = re.compile(r"[0-9]{1,18}")
 _NOTHING: Final = Preferences()
+
+#: How transactions end, and whether ``Prefer: tx=`` may choose otherwise (PostgREST's ``db-tx-end``).
+TxEnd: TypeAlias = Literal["commit", "commit-allow-override", "rollback", "rollback-allow-override"]
 
 #: Longer headers are not remembered, so that nobody fills the memory with them.
 _REMEMBERED_CHARS = 200
@@ -99,11 +103,34 @@ def check_strict(preferences: Preferences) -> None:
         RequestError: PGRST122, with ``handling=strict`` and a preference that nobody knows.
     """
     if preferences.handling == "strict" and preferences.unknown:
-        raise RequestError(
-            "PGRST122",
-            "Invalid preferences given with handling=strict",
-            details=f"Invalid preferences: {', '.join(preferences.unknown)}",
-        )
+        raise _invalid(preferences.unknown)
+
+
+def settle_end(preferences: Preferences, end: TxEnd) -> Preferences:
+    """*preferences* with the *tx* that is honoured, ``None`` where the client may not choose.
+
+    >>> settle_end(parse_prefer("tx=rollback"), "commit-allow-override").tx
+    'rollback'
+
+    Raises:
+        RequestError: PGRST122, with ``handling=strict`` and an end that cannot be had.
+    """
+    asked = preferences.tx
+    if asked is None or end.endswith("-allow-override"):
+        return preferences
+    if preferences.handling == "strict" and asked != end:
+        raise _invalid([f"tx={asked}"])
+    return replace(preferences, tx=None)
+
+
+def undoes(preferences: Preferences, end: TxEnd) -> bool:
+    """Whether a request with *preferences* is rolled back at its end.
+
+    >>> undoes(parse_prefer("tx=rollback"), "commit"), undoes(parse_prefer(None), "rollback-allow-override")
+    (False, True)
+    """
+    asked = preferences.tx if end.endswith("-allow-override") else None
+    return (asked or end.partition("-")[0]) == "rollback"
 
 
 def applied(preferences: Preferences) -> str | None:
@@ -126,6 +153,14 @@ def applied(preferences: Preferences) -> str | None:
         ("max-affected", preferences.max_affected if preferences.handling == "strict" else None),
     )
     return ", ".join(f"{name}={value}" for name, value in pairs if value is not None) or None
+
+
+def _invalid(preferences: Sequence[str]) -> RequestError:
+    return RequestError(
+        "PGRST122",
+        "Invalid preferences given with handling=strict",
+        details=f"Invalid preferences: {', '.join(preferences)}",
+    )
 
 
 def _is_timezone(name: str, timezones: frozenset[str] | None) -> bool:

@@ -36,15 +36,25 @@ def converter(media: Media, form: str) -> Callable[[str], str] | None:
 
 
 def frame_read(
-    path: str, query: str, media: Media, preferences: Preferences, profile: str | None, form: str = "json"
+    path: str,
+    query: str,
+    media: Media,
+    preferences: Preferences,
+    profile: str | None,
+    form: str = "json",
+    *,
+    called: bool = False,
 ) -> Frame:
-    """The frame of a read: ``Content-Type``, ``Content-Location``, ``Vary``, ``Preference-Applied``."""
+    """The frame of a read, or of what is *called*: ``Content-Type``, ``Content-Location``, ``Vary``,
+    ``Preference-Applied``.
+    """
     headers = [
         (b"content-type", media_type(media).encode()),
         (b"content-location", content_location(path, query).encode()),
         (b"vary", b"Accept, Prefer, Range"),
     ]
-    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=None))
+    most = preferences.max_affected if called else None
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=most))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

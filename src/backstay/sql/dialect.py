@@ -13,6 +13,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from backstay.catalog import Column
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
+from backstay.sql.explain import Explain
 from backstay.sql.parameters import SlotParameter
 
 Expression: TypeAlias = ColumnElement[Any]
@@ -63,6 +64,8 @@ class SqlDialect:
     csv: Callable[[Sequence[tuple[str, Expression]]], Expression] | None
     #: Whether a write can be a part of the statement that renders its rows.
     writes_inside: bool
+    #: How it is asked for its plan of a statement.
+    explain: Explain
     #: The texts that JSON has for values, as one JSON array.
     json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.

@@ -24,6 +24,7 @@ from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
+from backstay.sql.explain import POSTGRESQL
 from backstay.sql.parameters import SlotParameter
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -53,6 +54,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
+        explain=POSTGRESQL,
         json_texts=_json_texts,
         json_value=_json_value,
         sealed=_sealed,

@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import util as sql_util
 from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
-from backstay.catalog import Column, Computed
+from backstay.catalog import Column, Computed, Relation
 from backstay.errors import PlanError
 from backstay.plan.intent import (
     ColumnOutput,
@@ -54,8 +54,14 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     layer = build.layer(plan.node)
     page = layer.page()
     body = layer.body(page)
-    total: Any = layer.total() if plan.count else sa.null()
+    total: Any = layer.total(plan.count_most) if plan.count else sa.null()
     return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
+
+
+def select_counted(plan: ReadPlan, dialect: SqlDialect) -> sa.Select[Any]:
+    """The rows that a count of *plan* counts, without any value: for the planner to say how many it expects."""
+    build = Build(dialect, None)
+    return build.layer(plan.node).counted().where(*build.guards)
 
 
 def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, most: int) -> sa.Select[Any]:
@@ -182,11 +188,20 @@ class Layer:
             statement = statement.offset(self.build.dialect.integer(page.offset.index, _not_negative))
         return statement
 
-    def total(self) -> Expression:
-        if self.node.aggregated:
-            return sa.select(sa.func.count()).select_from(self.select().subquery()).correlate(None).scalar_subquery()
-        counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+    def total(self, most: int | None = None) -> Expression:
+        """How many rows there are without the page; with *most*, one more than that stands for any greater number."""
+        if most is None and not self.node.aggregated:
+            counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+        else:
+            rows = self.counted() if most is None else self.counted().limit(sa.literal_column(str(most + 1)))
+            counted = sa.select(sa.func.count()).select_from(rows.subquery())
         return counted.correlate(None).scalar_subquery()
+
+    def counted(self) -> sa.Select[Any]:
+        """What `total` counts."""
+        if self.node.aggregated:
+            return self.select()
+        return sa.select(sa.literal_column("1")).select_from(self.from_).where(*self.where)
 
     def carry(self, expression: Expression, *, aggregate: bool = False) -> str:
         """Take *expression* through the page, and return its label there."""
@@ -241,7 +256,7 @@ class Layer:
 
     def matched(self, embed: EmbedPlan, source: sa.FromClause, child: sa.FromClause) -> ColumnElement[bool]:
         """The rows of *child* that belong to a row of *source*, are visible, and satisfy the embed's own conditions."""
-        pairs = [source.c[here] == child.c[there] for here, there in embed.relation.pairs]
+        pairs = _joined_on(embed.relation, lambda name: source.c[name], child)
         visible = self.visible(embed.node.grant, embed.node, child)
         return sa.and_(*pairs, *visible, *self.conditions(embed.node, child), *self.within(embed.node.page))
 
@@ -303,7 +318,7 @@ class Layer:
         """Ties this layer to a row above it, whose columns *local* gives; joins the junction where there is one."""
         relation = embed.relation
         if relation.junction is None or embed.junction is None or embed.junction_grant is None:
-            return [self.source.c[there] == local(here) for here, there in relation.pairs]
+            return _joined_on(relation, local, self.source)
         middle = self.build.alias(embed.junction.sql)
         keys = frozenset(b for _, b in relation.junction.local) | frozenset(a for a, _ in relation.junction.remote)
         on = [middle.c[a] == self.source.c[b] for a, b in relation.junction.remote]
@@ -387,7 +402,7 @@ class Layer:
         return [(embed.key, render)]
 
     def to_many(self, embed: EmbedPlan, source: sa.FromClause) -> list[tuple[str, Render]]:
-        local = {name: self.carry(source.c[name]) for name in _local_columns(embed)}
+        local = {name: self.carry(source.c[name]) for name in sorted(embed.relation.local_columns)}
         if embed.spread:
             keys = [key for key, _ in self.build.layer(embed.node).outputs]
             return [(key, self._array(embed, local, key)) for key in keys]
@@ -437,9 +452,10 @@ def _mentions_embed(conditions: Sequence[Condition]) -> bool:
     return any(isinstance(c, Present) or (isinstance(c, Group) and _mentions_embed(c.terms)) for c in conditions)
 
 
-def _local_columns(embed: EmbedPlan) -> list[str]:
-    junction = embed.relation.junction
-    return [here for here, _ in (junction.local if junction is not None else embed.relation.pairs)]
+def _joined_on(relation: Relation, local: Callable[[str], Expression], remote: sa.FromClause) -> Where:
+    """What ties a row of *remote* to the row whose columns *local* gives."""
+    found: Where = [remote.c[there] == local(here) for here, there in relation.pairs]
+    return found if relation.join is None else [*found, relation.join.on(local, lambda name: remote.c[name])]
 
 
 def _bounded(most: int | None) -> Callable[[Any], int]:

@@ -38,9 +38,10 @@ async def test_fetch_cannot_write(tmp_path: Path) -> None:
     """25006: the method does not fit."""
     database = SqliteDatabase(str(tmp_path / "app.db"))
     await database.open()
-    for bounded in (True, False):
+    for _ in ("on the event loop", "in a thread"):
         with pytest.raises(DatabaseError) as caught:
-            await database.fetch(Statement("DELETE FROM sqlite_schema"), bounded=bounded)
+            await database.fetch(Statement("DELETE FROM sqlite_schema"))
+        database._heavy.add("DELETE FROM sqlite_schema")
         assert caught.value.code in ("25006", "42501", "XX000")
     await database.close()
 
@@ -79,8 +80,9 @@ async def test_too_many_slow_reads_are_refused(tmp_path: Path) -> None:
     """LM10: slow reads wait in a queue that is bounded, and every one is answered."""
     database = SqliteDatabase(str(tmp_path / "app.db"))
     await database.open()
+    database._heavy.add("SELECT 1")
     outcomes = await asyncio.gather(
-        *(database.fetch(Statement("SELECT 1"), bounded=False) for _ in range(300)), return_exceptions=True
+        *(database.fetch(Statement("SELECT 1")) for _ in range(300)), return_exceptions=True
     )
     refused = [outcome.code for outcome in outcomes if isinstance(outcome, DatabaseError)]
     await database.close()
@@ -147,8 +149,9 @@ async def test_errors_of_functions_arrive(tmp_path: Path) -> None:
     """What a function refuses inside a statement keeps its code."""
     database = SqliteDatabase(str(tmp_path / "app.db"))
     await database.open()
-    for bounded in (True, False):
+    for _ in ("on the event loop", "in a thread"):
         with pytest.raises(DatabaseError) as caught:
-            await database.fetch(Statement("SELECT backstay_like('a', ?)", ("a\\",)), bounded=bounded)
+            await database.fetch(Statement("SELECT backstay_like('a', ?)", ("a\\",)))
+        database._heavy.add("SELECT backstay_like('a', ?)")
         assert caught.value.code == "22025"
     await database.close()

@@ -26,6 +26,9 @@ T = TypeVar("T")
 #: Key of the advisory lock under which tables are created: processes that start together must not race.
 _CREATE_LOCK = 0x6261636B
 
+#: Has what COMMIT would refuse refused now.
+_ALL_CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
+
 
 class PostgresDatabase:
     """One PostgreSQL database.
@@ -116,7 +119,7 @@ class PostgresDatabase:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
         return self.pool
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
         row = await self._read(statement, _first)
         return () if row is None else row
@@ -224,6 +227,8 @@ class PostgresDatabase:
             await connection.execute("BEGIN")
         try:
             outcome = await drive_async(steps(), run)
+            if end == "ROLLBACK":
+                await connection.execute(_ALL_CHECKED)
             if end is not None:
                 await connection.execute(end)
         except Exception as error:
@@ -236,7 +241,7 @@ class PostgresDatabase:
         return outcome
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
         """See `Database.session`."""
         if self._engine is None:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
@@ -245,15 +250,33 @@ class PostgresDatabase:
                 if read_only:
                     await session.connection(execution_options={"postgresql_readonly": True})
                 yield session
+                if rollback:
+                    await session.flush()
+                    await session.execute(text(_ALL_CHECKED))
+                    await session.rollback()
         except DBAPIError as error:
-            orig = error.orig
-            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+            raise self.failure(error) from error
         except PoolTimeout as error:
             raise DatabaseError(
                 "PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY
             ) from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
             raise from_postgresql(error) from error
+
+    @asynccontextmanager
+    async def no_writes(self, session: AsyncSession) -> AsyncIterator[None]:
+        """See `Database.no_writes`: what a savepoint sets ends with it."""
+        await session.flush()
+        async with session.begin_nested():
+            await session.execute(text("SET TRANSACTION READ ONLY"))
+            yield
+
+    def failure(self, error: Exception) -> Exception:
+        """See `Database.failure`."""
+        if not isinstance(error, DBAPIError):
+            return error
+        orig = error.orig
+        return from_postgresql((orig.__cause__ if orig is not None else None) or orig or error)
 
     async def create_tables(self, metadata: MetaData) -> None:
         if self._engine is None:
@@ -266,8 +289,7 @@ class PostgresDatabase:
                 await connection.run_sync(metadata.create_all)
                 await connection.run_sync(create_searches, metadata)
         except DBAPIError as error:
-            orig = error.orig
-            raise from_postgresql((orig.__cause__ if orig is not None else None) or orig or error) from error
+            raise self.failure(error) from error
 
 
 def _translated(error: Exception) -> Exception:

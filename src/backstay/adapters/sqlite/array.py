@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
-from backstay.plan.array import render_array
+from backstay.request.array import render_array
 
 
 def array_contains(whole: Any, part: Any) -> int | None:

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import Final, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
+import apsw
 from sqlalchemy import MetaData, create_engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -16,6 +17,7 @@ from sqlalchemy.pool import NullPool
 
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
 from backstay.adapters.sqlite.connection import Location, check_version
+from backstay.adapters.sqlite.diagnosis import refuse_deferred
 from backstay.adapters.sqlite.export import Export
 from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.search import create_searches
@@ -117,23 +119,23 @@ class SqliteDatabase:
         # Last, so that its closing moves the log into the file.
         await asyncio.to_thread(self.writer.close)
 
-    async def fetch(self, statement: Statement, *, bounded: bool = True) -> Row:
+    async def fetch(self, statement: Statement) -> Row:
         """The first row, or ``()`` when there is none; see `Database.fetch`."""
-        rows = await self._read(statement, bounded)
+        rows = await self._read(statement)
         return rows[0] if rows else ()
 
     async def fetch_all(self, statement: Statement) -> Rows:
         """See `Database.fetch_all`."""
         return await self._read(statement)
 
-    async def _read(self, statement: Statement, bounded: bool = True) -> Rows:
+    async def _read(self, statement: Statement) -> Rows:
         readers = self._readers
         if readers is None:
             raise DatabaseError("BST503", "the database is closed", headers=RETRY)
         if self._location.memory and self.writer.loans:
             # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
             return await self.writer.write(lambda: _rows(statement))
-        if bounded and statement.sql not in self._heavy:
+        if statement.sql not in self._heavy:
             try:
                 return readers.reader.all(statement, _INLINE_SECONDS)
             except DatabaseError as error:
@@ -187,7 +189,7 @@ class SqliteDatabase:
         return await self.writer.write(steps, rollback=rollback)
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
         """See `Database.session`.  A writing session holds the right to write from beginning to end: keep it short."""
         try:
             if read_only and not self._location.memory:
@@ -196,8 +198,10 @@ class SqliteDatabase:
             else:
                 async with self.writer.lend(), self._session(read_only=read_only) as session:
                     yield session
+                    if rollback:
+                        await _undo(session)
         except DBAPIError as error:
-            raise from_sqlite(error.orig or error, self._metadata) from error
+            raise self.failure(error) from error
         except PoolTimeout as error:
             raise DatabaseError("BST503", "the database is busy: too many sessions", headers=RETRY) from error
 
@@ -224,6 +228,21 @@ class SqliteDatabase:
             )
         return engine
 
+    @asynccontextmanager
+    async def no_writes(self, session: AsyncSession) -> AsyncIterator[None]:
+        """See `Database.no_writes`: SQLite cannot forbid it for a while, so rows are counted that were changed."""
+        await session.flush()
+        connection = await _driver(session)
+        before = connection.total_changes()
+        yield
+        await session.flush()
+        if connection.total_changes() != before:
+            raise DatabaseError("25006", "cannot write in a read-only transaction")
+
+    def failure(self, error: Exception) -> Exception:
+        """See `Database.failure`."""
+        return from_sqlite(error.orig or error, self._metadata) if isinstance(error, DBAPIError) else error
+
     async def create_tables(self, metadata: MetaData) -> None:
         async with self.writer.lend():
             await asyncio.to_thread(self._create, metadata)
@@ -235,7 +254,21 @@ class SqliteDatabase:
             with engine.begin() as connection:
                 create_searches(connection, metadata)
         except DBAPIError as error:
-            raise from_sqlite(error.orig or error, self._metadata) from error
+            raise self.failure(error) from error
+
+
+async def _undo(session: AsyncSession) -> None:
+    """Roll *session* back, after what its commit would have refused is refused."""
+    await session.flush()
+    refuse_deferred(await _driver(session))
+    await session.rollback()
+
+
+async def _driver(session: AsyncSession) -> apsw.Connection:
+    """The connection under *session*; between two statements it may be asked from here."""
+    driver: Any = (await (await session.connection()).get_raw_connection()).driver_connection
+    found: apsw.Connection = driver.sync.apsw
+    return found
 
 
 def _rows(statement: Statement) -> Generator[Statement, Rows, Rows]:

@@ -47,6 +47,17 @@ class _Key:
         )
 
 
+def has_deferred(connection: apsw.Connection) -> bool:
+    """Whether COMMIT would be refused as things stand: a foreign key that is checked only then is broken."""
+    return bool(connection.status(apsw.SQLITE_DBSTATUS_DEFERRED_FKS)[0])
+
+
+def refuse_deferred(connection: apsw.Connection) -> None:
+    """Raises `ConstraintError` where COMMIT would be refused."""
+    if has_deferred(connection):
+        raise broken_constraint(Violation(FOREIGN_KEY))
+
+
 def broken_foreign_key(
     connection: apsw.Connection, statement: Statement, metadata: MetaData | None, budget: Budget
 ) -> ConstraintError:

@@ -185,7 +185,8 @@ def _decimal_text(value: Any) -> str:
 
 def _number(value: Any) -> int | float:
     number = check_size(Decimal(str(value)))
-    return int(number) if number.is_finite() and number == number.to_integral_value() else float(number)
+    whole = number.is_finite() and number == number.to_integral_value() and abs(number) < 2**63
+    return int(number) if whole else float(number)
 
 
 class ArrayText(sqltypes.ARRAY[Any]):

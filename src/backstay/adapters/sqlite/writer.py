@@ -24,7 +24,7 @@ import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, check_after_crash, connect
-from backstay.adapters.sqlite.diagnosis import broken_foreign_key
+from backstay.adapters.sqlite.diagnosis import broken_foreign_key, has_deferred, refuse_deferred
 from backstay.adapters.sqlite.waiting import Failed, Job, Loan, Waiting, answer, busy
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
@@ -283,9 +283,13 @@ class Writer:
                 raise self._failure(error) from error
 
         connection.execute("SAVEPOINT job")
+        # Where a neighbour has left a constraint open, COMMIT will fail, and each runs again by itself.
+        settled = job.rollback and not has_deferred(connection)
         try:
             outcome: Any = drive(job.steps(), run)
             undo = job.rollback
+            if settled:
+                refuse_deferred(connection)
         except Exception as error:
             outcome, undo = Failed(error), True
         if connection.in_transaction:

@@ -3,36 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote
 
-from backstay.catalog import Function
+from backstay.catalog import Function, Search
 from backstay.plan.call import may_call
 from backstay.plan.scope import Scope
 from backstay.policy import ANON
-from backstay.request.media import MediaKind
-from backstay.response.openapi.answer import ERROR, HEADERS, error_response, error_schema, refused, success
+from backstay.response.openapi.about import About
+from backstay.response.openapi.answer import ERROR, HEADERS, error_responses, error_schema, refused, success
+from backstay.response.openapi.batch import batch_path, batch_schemas
 from backstay.response.openapi.function import function_path, table_rows
+from backstay.response.openapi.item import item_path, item_template
 from backstay.response.openapi.name import Json
 from backstay.response.openapi.operation import table_path
-from backstay.response.openapi.parameter import FILTER, filter_schema, row_filters, shared_parameters
+from backstay.response.openapi.parameter import (
+    FILTER,
+    SEARCHING,
+    filter_schema,
+    row_filters,
+    search_schema,
+    shared_parameters,
+)
 from backstay.response.openapi.table import Shown, show, table_schemas
-
-
-@dataclass(frozen=True, slots=True)
-class About:
-    """What the document says besides what the catalog says.
-
-    *server* is the URL under which the paths lie, absolute or relative to the document; *version* is the app's own.
-    """
-
-    title: str = "Backstay"
-    version: str = "1.0.0"
-    server: str = "/rest/v1"
-    max_rows: int | None = 1000
-    offered: frozenset[MediaKind] = field(default=frozenset(("array", "object")))
-
 
 _SECURITY: Final[Json] = {
     "bearer": {
@@ -62,16 +55,24 @@ def describe(scope: Scope, functions: Mapping[str, Function], about: About) -> J
     tables = [shown for table in scope.catalog.tables.values() if (shown := show(scope, table)) is not None]
     callable_ = [function for function in functions.values() if may_call(function, scope.who)]
     schemas: dict[str, Json] = {}
-    parameters = shared_parameters(about.max_rows)
+    parameters = shared_parameters(about)
     paths: dict[str, Json] = {"/": _root()}
     for shown in tables:
         schemas |= table_schemas(shown)
-        parameters |= row_filters(shown.table.name, shown.columns(shown.read))
-        paths["/" + quote(shown.table.name, safe="")] = table_path(shown, about.offered)
+        parameters |= row_filters(shown.table.name, shown.fields)
+        paths["/" + quote(shown.table.name, safe="")] = table_path(shown, about)
+        if shown.has_items:
+            paths[item_template(shown)] = item_path(shown, about)
+    batches = bool(tables) and "batch" not in scope.catalog.tables
+    if batches:
+        schemas |= batch_schemas()
+        paths["/batch"] = batch_path(about)
     for function in callable_:
-        item, more = function_path(function, table_rows(function, tables), about.offered)
+        item, more = function_path(function, table_rows(function, tables), about)
         schemas |= more
         paths["/rpc/" + quote(function.name, safe="")] = item
+    if any(isinstance(field, Search) for shown in tables for field in shown.fields):
+        schemas[SEARCHING] = search_schema()
     schemas |= {FILTER: filter_schema(), ERROR: error_schema()}
     document: Json = {
         "openapi": "3.1.0",
@@ -81,13 +82,13 @@ def describe(scope: Scope, functions: Mapping[str, Function], about: About) -> J
             "description": "\n\n".join(filter(None, (scope.catalog.description, _INTRODUCTION))),
         },
         "servers": [{"url": about.server}],
-        "tags": _tags(tables, bool(callable_)),
+        "tags": _tags(tables, batches=batches, functions=bool(callable_)),
         "paths": paths,
         "components": {
             "schemas": schemas,
             "parameters": parameters,
             "headers": HEADERS,
-            "responses": {"error": error_response()},
+            "responses": error_responses(),
             "securitySchemes": _SECURITY,
         },
         "security": _security(scope.who),
@@ -113,13 +114,15 @@ def _root() -> Json:
     }
 
 
-def _tags(tables: list[Shown], functions: bool) -> list[Json]:
-    """One for each table, under its name; two are ours, unless a table is called so."""
+def _tags(tables: list[Shown], *, batches: bool, functions: bool) -> list[Json]:
+    """One for each table, under its name; the others are ours, unless a table is called so."""
     tags: dict[str, Json] = {}
     for shown in tables:
         description = shown.table.description
         tags[shown.table.name] = {"description": description} if description else {}
     tags.setdefault("description", {"description": "What there is."})
+    if batches:
+        tags.setdefault("batch", {"description": "Several requests at once."})
     if functions:
         tags.setdefault("rpc", {"description": "Functions."})
     return [{"name": name, **tag} for name, tag in tags.items()]

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from backstay.catalog import Function, Parameter
-from backstay.request.media import MediaKind
+from backstay.response.openapi.about import About
 from backstay.response.openapi.answer import refused, rows_content, success
 from backstay.response.openapi.name import Json, component
 from backstay.response.openapi.parameter import references, row_filters
@@ -29,20 +29,19 @@ def table_rows(function: Function, tables: Iterable[Shown]) -> Shown | None:
     return next((shown for shown in tables if shown.table.model is function.model and shown.read), None)
 
 
-def function_path(
-    function: Function, rows: Shown | None, offered: frozenset[MediaKind]
-) -> tuple[Json, dict[str, Json]]:
+def function_path(function: Function, rows: Shown | None, about: About) -> tuple[Json, dict[str, Json]]:
     """The path item of one function, and the schemas that it refers to."""
     arguments, components = _schemas([p.type for p in function.parameters.values()], "argument")
     properties = {
         parameter.name: _with_default(schema, parameter)
         for parameter, schema in zip(function.parameters.values(), arguments, strict=True)
     }
-    responses, more = _responses(function, rows, offered)
+    responses, more = _responses(function, rows, about)
     item: Json = {}
     if function.read_only:
         item["get"] = _operation(function, "get", rows, _query(function, properties)) | {"responses": responses}
-    item["post"] = _operation(function, "call", rows, []) | {
+    keys = references("idempotencyKey") if about.keeps_keys else []
+    item["post"] = _operation(function, "call", rows, keys) | {
         "requestBody": _body(function, properties),
         "responses": responses,
     }
@@ -61,11 +60,11 @@ def _operation(function: Function, verb: str, rows: Shown | None, parameters: li
         names.append("select")
         if function.result == "rows":
             taken = set(function.parameters) if verb == "get" else set()
-            filters = row_filters(rows.table.name, rows.columns(rows.read))
+            filters = row_filters(rows.table.name, rows.fields)
             names += [name for name, parameter in filters.items() if parameter["name"] not in taken]
             names += ["or", "and", "order", "limit", "offset"]
             names = [name for name in names if name not in taken]
-    found["parameters"] = [*parameters, *references(*names, "preferRead")]
+    found["parameters"] = [*parameters, *references(*names, "preferCall")]
     return found
 
 
@@ -103,23 +102,23 @@ def _with_default(schema: Json, parameter: Parameter) -> Json:
         return schema
 
 
-def _responses(function: Function, rows: Shown | None, offered: frozenset[MediaKind]) -> tuple[Json, dict[str, Json]]:
+def _responses(function: Function, rows: Shown | None, about: About) -> tuple[Json, dict[str, Json]]:
     if function.result == "void":
-        return {"204": success("Done."), **refused()}, {}
+        return {"204": success("Done."), **refused(404)}, {}
     headers = ("Content-Range", "Preference-Applied")
     if function.model is not None:
         row = rows.row if rows is not None else {"type": "object"}
-        content = rows_content(offered, row, {"type": "array", "items": row})
+        content = rows_content(about.offered, row, {"type": "array", "items": row})
         if function.result == "row":
             # One row, or null where there is none that the caller may read.
             content = {"application/json": {"schema": {"anyOf": [row, {"type": "null"}]}}}
         return {
             "200": success("What it returned, as far as the caller may read it.", headers, content),
-            **refused(),
+            **refused(404),
         }, {}
     (schema,), components = _schemas([function.result_type], "result")
     content = {"application/json": {"schema": schema}}
-    return {"200": success("What it returned.", headers, content), **refused()}, components
+    return {"200": success("What it returned.", headers, content), **refused(404)}, components
 
 
 def _schemas(types: list[Any], way: Way) -> tuple[list[Json], dict[str, Json]]:

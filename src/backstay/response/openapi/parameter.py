@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from backstay.catalog import Column
+from backstay.catalog import Column, Computed, Search
 from backstay.request.filters import IS_VALUES, QUANTIFIABLE, SEARCH, SIMPLE
 from backstay.request.name import render_name
+from backstay.response.openapi.about import About
 from backstay.response.openapi.name import Json, component, reference
+from backstay.response.openapi.preference import preferences
 
 #: The schema of every filter.
 FILTER: Final = "rest.filter"
 
+#: The schema of a filter on the field of full-text search.
+SEARCHING: Final = "rest.search"
+
+_TAGS: Final[Json] = {"type": "string", "pattern": r'^(\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
+
 #: Columns that are called like a parameter have no filter parameter of their own: ``"order"`` in quotes is another
 #: name than ``order``, but generators of code make one identifier of the two, and drop the whole operation.
-_TAKEN: Final = frozenset(("select", "order", "limit", "offset", "or", "and", "columns", "on_conflict"))
+_TAKEN: Final = frozenset(("select", "order", "limit", "offset", "or", "and", "columns", "on_conflict", "cursor"))
 
 
 def _words(words: frozenset[str]) -> str:
@@ -47,18 +54,41 @@ def filter_schema() -> Json:
     }
 
 
-def row_filters(table: str, columns: Sequence[Column]) -> dict[str, Json]:
+def search_schema() -> Json:
+    """One condition on a field of full-text search."""
+    return {
+        "title": "Search",
+        "description": (
+            '- `wfts.fat "big rats" -dog`: as in a web search\n'
+            "- `plfts.fat cats`: all these words\n"
+            "- `phfts.fat cats`: these words, one behind the other\n"
+            "- `fts.fat & (cat | rat:*)`: an expression\n\n"
+            "`not.` in front finds the other rows; a language may be named, as in `wfts(english).cats`."
+        ),
+        "type": "string",
+        "pattern": rf"^(not\.)?({_words(SEARCH)})(\([\w $]+\))?\.[\s\S]*$",
+        "examples": ["wfts.cats -dogs"],
+    }
+
+
+def row_filters(table: str, fields: Sequence[Column | Computed | Search]) -> dict[str, Json]:
     """The filter parameters of one table, by component name."""
     return {
-        f"rowFilter.{component(table)}.{component(column.name)}": {
-            "name": render_name(column.name),
-            "in": "query",
-            **({"description": column.description} if column.description else {}),
-            "schema": reference("schemas", FILTER),
-        }
-        for column in columns
-        if column.name not in _TAKEN
+        f"rowFilter.{component(table)}.{component(field.name)}": _filter(field)
+        for field in fields
+        if field.name not in _TAKEN
     }
+
+
+def _filter(field: Column | Computed | Search) -> Json:
+    found: Json = {"name": render_name(field.name), "in": "query"}
+    if isinstance(field, Search):
+        words = ", ".join(field.declared.columns)
+        found["description"] = f"Full-text search in {words}. `order={field.name}.desc` puts the best answers first."
+        return {**found, "schema": reference("schemas", SEARCHING)}
+    if field.description:
+        found["description"] = field.description
+    return {**found, "schema": reference("schemas", FILTER)}
 
 
 def _query(name: str, description: str, schema: Json | None = None, **more: object) -> Json:
@@ -69,27 +99,10 @@ def _header(name: str, description: str, schema: Json, **more: object) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": schema, **more}
 
 
-def _prefer(choices: dict[str, tuple[str, ...]], meaning: str) -> Json:
-    known = "|".join(f"{name}=({'|'.join(values)})" for name, values in choices.items())
-    known += "|max-affected=[0-9]{1,9}" if "return" in choices else ""
-    listed = ", ".join(f"`{name}={value}`" for name, values in choices.items() for value in values)
-    listed += ", `max-affected=N` (with `handling=strict`)" if "return" in choices else ""
-    return _header(
-        "Prefer",
-        f"{meaning} (RFC 7240), separated by commas: {listed}.",
-        {"type": "string", "pattern": f"^({known})(, ?({known}))*$"},
-    )
-
-
-_COUNT: Final = {"count": ("exact", "planned", "estimated")}
-_HANDLING: Final = {"handling": ("lenient", "strict")}
-_MISSING: Final = {"missing": ("default", "null")}
-_RETURN: Final = {"return": ("minimal", "headers-only", "representation")}
-
-
-def shared_parameters(max_rows: int | None) -> dict[str, Json]:
+def shared_parameters(about: About) -> dict[str, Json]:
     """Parameters that do not depend on a table, by component name."""
-    bound = "" if max_rows is None else f" An answer has at most {max_rows} rows."
+    bound = f" An export as NDJSON has at most {about.max_export_rows} rows."
+    bound += "" if about.max_rows is None else f" Any other answer has at most {about.max_rows} rows."
     tree = "Conditions in parentheses: `(age.gte.18,not.and(name.is.null,city.eq.Oslo))`"
     return {
         "select": _query(
@@ -122,22 +135,27 @@ def shared_parameters(max_rows: int | None) -> dict[str, Json]:
             {"type": "string", "pattern": "^[0-9]{1,9}-([0-9]{1,9})?$"},
         ),
         "rangeUnit": _header("Range-Unit", "What `Range` counts.", {"type": "string", "enum": ["items"]}),
-        "preferRead": _prefer({**_COUNT, **_HANDLING}, "What the answer should have"),
-        "preferCreate": _prefer(
-            {**_RETURN, "resolution": ("ignore-duplicates",), **_MISSING, **_COUNT, **_HANDLING},
-            "What to do and to answer with",
+        "cursor": _query(
+            "cursor",
+            "Where a page by key begins: follow the `Link` of the page before. Empty, it is the first page, as with "
+            "`Prefer: page=keyset`. It belongs to its order and filters, and goes without `offset`.",
+            {"type": "string", "pattern": "^[A-Za-z0-9_-]*$"},
+            allowEmptyValue=True,
         ),
-        "preferUpsert": _prefer(
-            {
-                **_RETURN,
-                "resolution": ("merge-duplicates", "ignore-duplicates"),
-                **_MISSING,
-                **_COUNT,
-                **_HANDLING,
-            },
-            "What to do and to answer with",
+        "ifMatch": _header(
+            "If-Match",
+            "Only if the one row that is meant still has this `ETag`, else 412. `*`: only if there is one.",
+            _TAGS,
         ),
-        "preferWrite": _prefer({**_RETURN, **_COUNT, **_HANDLING}, "What to do and to answer with"),
+        "ifNoneMatch": _header("If-None-Match", "While the one row has this `ETag`, the answer is 304.", _TAGS),
+        "ifNew": _header("If-None-Match", "`*`: create a row or fail with 412.", {"type": "string", "enum": ["*"]}),
+        "idempotencyKey": _header(
+            "Idempotency-Key",
+            "A text that the client makes up, such as a UUID. The same request with the same key is done once: within "
+            "24 hours it gets the first answer again, with `Idempotency-Replayed: true`.",
+            {"type": "string", "minLength": 1, "maxLength": 255, "pattern": r"^[!#-\[\]-~]+$"},
+        ),
+        **preferences(zones=about.zones, ends=about.ends),
     }
 
 

@@ -2,17 +2,18 @@
 
 1. A column that no rule shows to this kind of principal is in none of them (AC12).
 2. A foreign key is told only where the column it points to is shown too.
-3. Keys are noted in the words that PostgREST writes, because tools look for them.
+3. A computed field is told where every column that it uses is shown; a read has it on request only.
+4. Keys are noted in the words that PostgREST writes, because tools look for them.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from backstay.catalog import Column, Table
-from backstay.plan.scope import Scope
+from backstay.catalog import Column, Computed, Search, Table
+from backstay.plan.scope import Scope, shows_field
 from backstay.policy import Grant
-from backstay.response.openapi.column import column_schema, default_text
+from backstay.response.openapi.column import column_schema, default_text, nullable, value_schema
 from backstay.response.openapi.name import Json, component, reference
 
 
@@ -46,10 +47,36 @@ class Shown:
         return reference("schemas", self.name) if self.read else {"type": "object"}
 
     @property
-    def replaceable(self) -> bool:
-        """Whether one row can be named by its whole key, and stored there whether it exists or not."""
+    def keyed(self) -> bool:
+        """Whether one row can be named by its whole key."""
         key = frozenset(self.table.primary_key)
-        return bool(self.create and self.update and key) and key <= self.read.columns and key <= self.create.columns
+        return bool(key) and key <= self.read.columns
+
+    @property
+    def has_items(self) -> bool:
+        """Whether each row has a path of its own; below ``rpc/`` are the functions."""
+        return self.keyed and self.table.name != "rpc"
+
+    @property
+    def replaceable(self) -> bool:
+        """Whether a row can be stored under its key, whether it exists or not."""
+        return self.keyed and bool(self.update) and frozenset(self.table.primary_key) <= self.create.columns
+
+    @property
+    def computed(self) -> list[Computed]:
+        """Fields that SQL makes of columns; a column of the same name hides one."""
+        fields = self.table.computed.items()
+        return [field for name, field in fields if name not in self.table.columns and self._shows(field)]
+
+    @property
+    def fields(self) -> list[Column | Computed | Search]:
+        """Whatever rows can be chosen by."""
+        search = self.table.search
+        searched = [search] if search is not None and self._shows(search) else []
+        return [*self.columns(self.read), *self.computed, *searched]
+
+    def _shows(self, field: Computed | Search) -> bool:
+        return shows_field(self.scope, self.read, field)
 
     def columns(self, grant: Grant) -> list[Column]:
         """What *grant* shows, in the table's order."""
@@ -80,7 +107,8 @@ def table_schemas(shown: Shown) -> dict[str, Json]:
         found[shown.name] = _object(
             shown.title,
             shown.table.description,
-            {column.name: _read_property(shown, column) for column in shown.columns(shown.read)},
+            {column.name: _read_property(shown, column) for column in shown.columns(shown.read)}
+            | {field.name: _computed_property(field) for field in shown.computed},
             [column.name for column in shown.columns(shown.read) if column.name in common],
         )
     if shown.create:
@@ -118,6 +146,12 @@ def _read_property(shown: Shown, column: Column) -> Json:
     if column.generated or column.name not in written:
         schema["readOnly"] = True
     return schema
+
+
+def _computed_property(field: Computed) -> Json:
+    told = "Computed; there only where `select` names it."
+    schema = nullable(value_schema(field.type))
+    return _described(schema, "\n\n".join(filter(None, (field.description, told)))) | {"readOnly": True}
 
 
 def _write_property(shown: Shown, column: Column, *, creates: bool) -> Json:

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.sql.dialect import SqlDialect, defaults
+from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.cast import aggregate, cast
@@ -32,6 +33,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         stripped=None,
         csv=None,
         writes_inside=False,
+        explain=SQLITE,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=json_value,
         sealed=sealed,

@@ -25,11 +25,13 @@ _COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<"
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
+_SETS: Final = frozenset({"cs", "cd", "ov"})
 
 
 def compare(typed: Typed, condition: Compare) -> Expression:
     op, value, path = condition.op, condition.value, condition.operand.path
-    if op in _NOT_HERE:
+    # A range is text here: what looks inside of it would find nothing, and say that there is nothing.
+    if op in _NOT_HERE or (op in _SETS and family_of(typed.type) == "range"):
         raise PlanError("PGRST127", "Feature not implemented", details=f"The operator {op} is not available on SQLite.")
     left, type_ = typed.expression, typed.type
     if path:

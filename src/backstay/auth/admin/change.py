@@ -1,0 +1,135 @@
+"""``PUT /admin/users/{id}``: an account changed by an administrator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from backstay.audit import Event
+from backstay.auth.account import replace_password
+from backstay.auth.accounts import Accounts
+from backstay.auth.admin.create import (
+    Checked,
+    UserParams,
+    check_params,
+    checked_app_metadata,
+    email_exists,
+    merged,
+    set_facts,
+)
+from backstay.auth.admin.users import user_of
+from backstay.auth.assignment import keeps_an_admin, last_admin
+from backstay.auth.emailchange import put_address
+from backstay.auth.epoch import bump_epoch
+from backstay.auth.newcomer import checked_metadata
+from backstay.auth.otp import discard_all
+from backstay.auth.postage import notice
+from backstay.auth.rights import check_reach, password_minimum
+from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.session import end_all, refresh_all
+from backstay.auth.tables import User
+from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.verify import set_metadata
+from backstay.db.store import Transaction
+from backstay.errors import DatabaseError
+from backstay.response.reply import Reply
+from backstay.sql.query import query
+
+
+@query
+def _ban(id: UUID, until: datetime, now: datetime) -> sa.Executable:
+    mine = sa.update(User).where(User.id == id, keeps_an_admin(id, now))
+    return mine.values(banned_until=until, updated_at=now).returning(User.id)
+
+
+async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Change an account: metadata is merged, a ban ends every session at once, a password and an address as well.
+
+    Raises:
+        AuthError: user_not_found, not_admin (it may do more than the caller), conflict (the last admin is banned),
+            validation_failed, email_exists, weak_password, email_address_invalid, phone_provider_disabled.
+    """
+    now = accounts.now()
+    user = await user_of(asked, accounts)
+    await check_reach(accounts, asked, user.id)
+    minimum = await password_minimum(accounts, user.id)
+    checked = await check_params(accounts, asked.body, user.email, now, minimum)
+    changing = _Changing(asked, accounts, checked, user.id, now)
+    try:
+        await accounts.store.transact(changing.run)
+    except DatabaseError as error:
+        raise email_exists() if error.code == "23505" else error from None
+    accounts.trust.expire()
+    accounts.posted()
+    return json_reply(await accounts.user_json(await accounts.store.one(user_by_id(user.id))))
+
+
+class _Changing:
+    """One change at work, in its transaction."""
+
+    def __init__(self, asked: AuthRequest, accounts: Accounts, checked: Checked, id: UUID, now: datetime) -> None:
+        self._asked, self._accounts, self._checked, self._id, self._now = asked, accounts, checked, id, now
+
+    async def run(self, tx: Transaction) -> None:
+        accounts, checked, now = self._accounts, self._checked, self._now
+        # Held until the end: of two changes at once neither loses what the other has set.
+        await bump_epoch(tx)
+        user = await tx.one(user_by_id(self._id))
+        fields = [name for name in ("user_metadata", "app_metadata", "role") if getattr(checked, name) is not None]
+        if checked.user_metadata is not None:
+            data = checked_metadata(merged(user.user_metadata, checked.user_metadata))
+            await tx.run(set_metadata(user.id, data))
+        if checked.app_metadata is not None or checked.role is not None:
+            about = checked_app_metadata(merged(user.app_metadata, checked.app_metadata))
+            await tx.run(set_facts(user.id, about, checked.role or user.role, user.banned_until, now))
+            await refresh_all(tx, user.id, now)
+        await self._address(tx, await tx.one(user_by_id(user.id)), fields)
+        banning = await self._bans(tx, user)
+        events = [Event("user_modified", now, self._asked.actor, str(user.id), {"fields": tuple(fields)})]
+        if checked.password_hash is not None:
+            # Whatever locked its sign-in was about the old one.
+            await accounts.throttle.recovered(tx, checked.email or user.email or "")
+            current = await tx.one(user_by_id(user.id))
+            await replace_password(tx, accounts, self._asked, current, checked.password_hash, now)
+        await accounts.audit(tx, *(events if fields else ()), *banning)
+
+    async def _address(self, tx: Transaction, user: Any, fields: list[str]) -> None:
+        """A new address is vouched for by the administrator as the old one was by its owner."""
+        checked, now, body = self._checked, self._now, self._asked.body
+        confirmed_at = now if body.email_confirm and user.email_confirmed_at is None else user.email_confirmed_at
+        email = checked.email or user.email
+        if email is None or (email == user.email and confirmed_at == user.email_confirmed_at):
+            return
+        fields.append("email" if email != user.email else "email_confirmed_at")
+        if email != user.email:
+            if await tx.one(user_by_email(email)) is not None:
+                raise email_exists()
+            # TK4: who signed in under the old address signs in again.
+            await end_all(tx, user.id, now)
+            await discard_all(tx, user.id)
+            await notice(tx, self._accounts, user, "email_changed", new_email=email)
+        await put_address(tx, user, email, confirmed_at, now)
+        current = await tx.one(user_by_id(user.id))
+        await tx.run(set_metadata(user.id, {**current.user_metadata, "email_verified": confirmed_at is not None}))
+
+    async def _bans(self, tx: Transaction, user: Any) -> list[Event]:
+        checked, now, actor = self._checked, self._now, self._asked.actor
+        if not checked.bans:
+            return []
+        if checked.banned_until is None:
+            current = await tx.one(user_by_id(user.id))
+            await tx.run(set_facts(user.id, current.app_metadata, current.role, None, now))
+            return [Event("user_unbanned", now, actor, str(user.id))]
+        if await tx.one(_ban(user.id, checked.banned_until, now)) is None:
+            raise last_admin()
+        await end_all(tx, user.id, now)
+        await discard_all(tx, user.id)
+        return [Event("user_banned", now, actor, str(user.id), {"until": checked.banned_until.isoformat()})]
+
+
+ROUTES: Final = (
+    Route("PUT", "admin/users/{id}", "admin", change_user, "Change an account", UserParams, permission="users:write"),
+)

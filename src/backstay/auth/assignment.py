@@ -1,0 +1,123 @@
+"""Roles that accounts hold beside their main one: assigned, taken, and the last ``admin`` kept (RB4).
+
+1. Whether somebody is the last is a condition of the statement that takes the role, bans or deletes.  Before it the row
+   of the epoch is held, so that of two removals at once the second sees what the first has done (ID4).
+2. A change of roles makes the account's tokens stale within a second: their next refresh has the new ones (TK8).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+
+from backstay.auth.epoch import bump_epoch
+from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.rights import ADMIN
+from backstay.auth.session import refresh_all
+from backstay.auth.tables import RoleAssignment, User
+from backstay.db.store import Transaction
+from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
+from backstay.sql.query import query
+
+#: As many as a token may name.
+MAX_ROLES: Final = 50
+_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,62}")
+
+
+def checked_role(name: str) -> str:
+    """The name of a role that an account may be assigned.
+
+    Raises:
+        AuthError: validation_failed; the roles that every app has are nobody's to assign.
+    """
+    if not _NAME.fullmatch(name) or name in (ANON, AUTHENTICATED, SERVICE):
+        raise invalid(
+            "This is not a role that can be assigned",
+            hint="Letters, digits and _ . : - after a letter, 63 at most; not anon, authenticated or service_role.",
+        )
+    return name
+
+
+def keeps_an_admin(id: UUID, now: datetime) -> Any:
+    """A condition for statements: ``admin`` does not die out when the account *id* no longer has it."""
+    mine = sa.select(RoleAssignment.role).where(RoleAssignment.user_id == id, RoleAssignment.role == ADMIN)
+    others = (
+        sa.select(RoleAssignment.role)
+        .join(User, User.id == RoleAssignment.user_id)
+        .where(
+            RoleAssignment.role == ADMIN,
+            RoleAssignment.user_id != id,
+            User.deleted_at.is_(None),
+            User.banned_until.is_(None) | (User.banned_until <= now),
+        )
+    )
+    return ~mine.exists() | others.exists()
+
+
+def last_admin() -> AuthError:
+    """The refusal of what would leave nobody with the role ``admin``."""
+    return AuthError("conflict", "This is the last account with the role admin", hint="Give the role to another first.")
+
+
+@query
+def assignments_of(user_id: UUID) -> sa.Executable:
+    return sa.select(RoleAssignment).where(RoleAssignment.user_id == user_id).order_by(RoleAssignment.role)
+
+
+@query
+def _assign(user_id: UUID, role: str, granted_by: UUID | None, granted_at: datetime) -> sa.Executable:
+    # SQLite took this form of INSERT from PostgreSQL, and SQLAlchemy's SQLite compiler writes it.
+    new = insert(RoleAssignment).values(user_id=user_id, role=role, granted_by=granted_by, granted_at=granted_at)
+    return new.on_conflict_do_nothing().returning(RoleAssignment.role)
+
+
+@query
+def _take(user_id: UUID, role: str, now: datetime) -> sa.Executable:
+    mine = sa.delete(RoleAssignment).where(RoleAssignment.user_id == user_id, RoleAssignment.role == role)
+    return mine.where((RoleAssignment.role != ADMIN) | keeps_an_admin(user_id, now)).returning(RoleAssignment.role)
+
+
+@query
+def take_all(user_id: UUID) -> sa.Executable:
+    return sa.delete(RoleAssignment).where(RoleAssignment.user_id == user_id)
+
+
+async def assign(tx: Transaction, user_id: UUID, role: str, by: UUID | None, now: datetime) -> bool:
+    """Assign *role*; false where the account has it already.
+
+    Raises:
+        AuthError: validation_failed, for one more than a token may name.
+    """
+    await bump_epoch(tx)
+    if await tx.one(_assign(user_id, role, by, now)) is None:
+        return False
+    if len(await tx.all(assignments_of(user_id))) > MAX_ROLES:
+        raise invalid(f"An account has at most {MAX_ROLES} roles")
+    await refresh_all(tx, user_id, now)
+    return True
+
+
+async def unassign(tx: Transaction, user_id: UUID, role: str, now: datetime) -> bool:
+    """Take *role*; false where the account does not have it.
+
+    Raises:
+        AuthError: conflict, where it is the last ``admin``.
+    """
+    await bump_epoch(tx)
+    if await tx.one(_take(user_id, role, now)) is None:
+        if role in names(await tx.all(assignments_of(user_id))):
+            raise last_admin()
+        return False
+    await refresh_all(tx, user_id, now)
+    return True
+
+
+def names(rows: Sequence[Any]) -> list[str]:
+    """The roles of assignments (rows)."""
+    return [row.role for row in rows]

@@ -1,0 +1,111 @@
+"""``backstay key`` and ``backstay keys``: keys of the API, and keys that sign tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON, with every field.")
+
+
+@click.group()
+def key() -> None:
+    """API keys: make, list and revoke them."""
+
+
+@key.command()
+@click.argument("name")
+@click.option("--role", default="service_role", show_default=True, help="anon, service_role, or one of the app's.")
+@click.option("--read-only", is_flag=True, help="It changes nothing, on any way.")
+@click.option("--days", type=click.IntRange(1, 3650), metavar="N", help="How long it is good; without end else.")
+@_JSON
+def create(name: str, role: str, read_only: bool, days: int | None, as_json: bool) -> None:
+    """Make a key, and print it: this once."""
+    from dataclasses import replace
+    from datetime import timedelta
+
+    from backstay.auth.admin.apikeys import KeyParams, create_key
+    from backstay.auth.assignment import checked_role
+    from backstay.cli.office import ask, tell, with_accounts
+
+    async def make(accounts: Any) -> Any:
+        # The app's roles are in its code; a role that it does not have sees nothing.
+        known = accounts.roles if role in accounts.roles else accounts.roles | {checked_role(role)}
+        end = None if days is None else accounts.now() + timedelta(days=days)
+        body = KeyParams(name, role, ("read",) if read_only else ("read", "write"), end)
+        return await ask(replace(accounts, roles=known), create_key, body=body)
+
+    tell(with_accounts(make), as_json, lambda made: str(made["api_key"]))
+
+
+@key.command("list")
+@_JSON
+def list_(as_json: bool) -> None:
+    """Print what is known of the keys, the newest first."""
+    from backstay.auth.admin.apikeys import list_keys
+    from backstay.cli.office import ask, plain, tell, with_accounts
+
+    for found in with_accounts(lambda accounts: ask(accounts, list_keys))["api_keys"]:
+        tell(
+            found,
+            as_json,
+            lambda one: plain(
+                one["id"],
+                f"{one['hint']}...",
+                one["role"],
+                "+".join(one["scopes"]),
+                one["name"],
+                f"used {one['last_used_at'] or 'never'}",
+                *([f"revoked {one['revoked_at']}"] if one["revoked_at"] else ()),
+                *([f"good until {one['expires_at']}"] if one["expires_at"] else ()),
+            ),
+        )
+
+
+@key.command()
+@click.argument("id")
+def revoke(id: str) -> None:
+    """Take a key out of use, within a second everywhere."""
+    from backstay.auth.admin.apikeys import revoke_key
+    from backstay.cli.office import ask, with_accounts
+
+    with_accounts(lambda accounts: ask(accounts, revoke_key, path={"id": id}))
+
+
+@click.group()
+def keys() -> None:
+    """Keys that sign access tokens: list, rotate and revoke them."""
+
+
+@keys.command("list")
+@_JSON
+def list_signing(as_json: bool) -> None:
+    """Print the keys, the oldest first."""
+    from backstay.auth.signing import list_keys
+    from backstay.cli.office import plain, tell, with_accounts
+
+    for found in with_accounts(lambda accounts: list_keys(accounts.store)):
+        tell(found, as_json, lambda one: plain(one["kid"], one["state"], one["created_at"], one["changed_at"]))
+
+
+@keys.command()
+def rotate() -> None:
+    """Sign with the key that stands by; what the old one signed stays good, and nobody is signed out."""
+    from backstay.auth.admin.signingkeys import rotate as rotate_it
+    from backstay.cli.office import with_accounts
+
+    click.echo(with_accounts(rotate_it))
+
+
+@keys.command("revoke")
+@click.argument("kid")
+def revoke_signing(kid: str) -> None:
+    """Believe nothing any more that the key KID has signed.
+
+    It must be a previous one, or the one that stands by: rotate first.
+    """
+    from backstay.auth.admin.signingkeys import revoke as revoke_it
+    from backstay.cli.office import with_accounts
+
+    with_accounts(lambda accounts: revoke_it(accounts, kid))

@@ -1,0 +1,174 @@
+"""``backstay user``: accounts, for whoever has the server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+_JSON = click.option("--json", "as_json", is_flag=True, help="JSON, with every field.")
+_WHO = click.argument("who", metavar="WHO")
+
+
+@click.group()
+def user() -> None:
+    """Look at accounts, and change them.
+
+    WHO is an address or an id.
+    """
+
+
+@user.command("list")
+@click.option("--filter", "filter_", default="", metavar="TEXT", help="The beginning of an address, or an id.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, metavar="N")
+@click.option("--per-page", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@_JSON
+def list_(filter_: str, page: int, per_page: int, as_json: bool) -> None:
+    """Print accounts, the newest first."""
+    from backstay.auth.admin.users import list_users
+    from backstay.cli.office import ask, tell, with_accounts
+
+    query = {"filter": filter_, "page": str(page), "per_page": str(per_page)}
+    for found in with_accounts(lambda accounts: ask(accounts, list_users, query=query))["users"]:
+        tell(found, as_json, _line)
+
+
+@user.command()
+@click.argument("email")
+@click.option("--password-stdin", is_flag=True, help="Read a password from stdin; there is none else.")
+@click.option("--unconfirmed", is_flag=True, help="The address is still to be confirmed.")
+@_JSON
+def create(email: str, password_stdin: bool, unconfirmed: bool, as_json: bool) -> None:
+    """Make an account."""
+    import sys
+
+    from backstay.auth.admin.create import UserParams, create_user
+    from backstay.cli.office import ask, tell, with_accounts
+
+    password = sys.stdin.readline().rstrip("\r\n") if password_stdin else None
+    body = UserParams(email=email, password=password, email_confirm=not unconfirmed)
+    tell(with_accounts(lambda accounts: ask(accounts, create_user, body=body)), as_json, _line)
+
+
+@user.command("create-admin")
+@click.argument("email")
+@_JSON
+def create_admin(email: str, as_json: bool) -> None:
+    """Print a link that makes EMAIL an administrator, good once and for 15 minutes.
+
+    Whoever follows it sets a password and a second factor; before that the role administers nothing.
+    """
+    from backstay.auth.admin.first import appoint
+    from backstay.auth.route import AuthRequest
+    from backstay.auth.session import Device
+    from backstay.cli.office import tell, with_accounts
+    from backstay.policy.principal import SERVICE, Principal
+
+    asked = AuthRequest("", {}, {}, {}, None, Principal(role=SERVICE), Device("", "backstay"))
+    tell(with_accounts(lambda accounts: appoint(asked, accounts, email)), as_json, lambda made: str(made["link"]))
+
+
+@user.command()
+@_WHO
+@click.option("--for", "duration", default="87600h", show_default=True, metavar="TIME", help="Such as 24h or 1h30m.")
+@_JSON
+def ban(who: str, duration: str, as_json: bool) -> None:
+    """Ban an account, and end its sessions at once."""
+    _change(who, as_json, ban_duration=duration)
+
+
+@user.command()
+@_WHO
+@_JSON
+def unban(who: str, as_json: bool) -> None:
+    """End a ban."""
+    _change(who, as_json, ban_duration="none")
+
+
+@user.command()
+@_WHO
+@click.option("--soft", is_flag=True, help="Keep the id, and nothing about the person.")
+def delete(who: str, soft: bool) -> None:
+    """Delete an account, and end its sessions at once."""
+    from backstay.auth.admin.remove import Removal, remove_user
+    from backstay.cli.office import ask, find_user, with_accounts
+
+    async def remove(accounts: Any) -> None:
+        found = await find_user(accounts, who)
+        await ask(accounts, remove_user, path={"id": str(found.id)}, body=Removal(should_soft_delete=soft))
+
+    with_accounts(remove)
+
+
+@user.command()
+@_WHO
+@click.argument("role")
+@_JSON
+def grant(who: str, role: str, as_json: bool) -> None:
+    """Assign ROLE to an account."""
+    from backstay.auth.admin.roles import give_role
+
+    _roles(who, role, as_json, give_role)
+
+
+@user.command()
+@_WHO
+@click.argument("role")
+@_JSON
+def revoke(who: str, role: str, as_json: bool) -> None:
+    """Take ROLE from an account; the last admin keeps it."""
+    from backstay.auth.admin.roles import take_role
+
+    _roles(who, role, as_json, take_role)
+
+
+@user.command()
+@_WHO
+@click.option("--end", metavar="ID", help="End this session.")
+@click.option("--end-all", is_flag=True, help="End every session.")
+@_JSON
+def sessions(who: str, end: str | None, end_all: bool, as_json: bool) -> None:
+    """Print where an account is signed in."""
+    from backstay.auth.admin.sessions import end_user_session, end_user_sessions, list_sessions
+    from backstay.cli.office import ask, find_user, plain, tell, with_accounts
+
+    async def look(accounts: Any) -> Any:
+        path = {"id": str((await find_user(accounts, who)).id)}
+        if end is not None:
+            await ask(accounts, end_user_session, path=path | {"session_id": end})
+        if end_all:
+            await ask(accounts, end_user_sessions, path=path)
+        return await ask(accounts, list_sessions, path=path)
+
+    names = ("id", "aal", "ip", "created_at", "refreshed_at", "user_agent")
+    for found in with_accounts(look)["sessions"]:
+        tell(found, as_json, lambda one: plain(*(one[name] for name in names)))
+
+
+def _change(who: str, as_json: bool, **fields: Any) -> None:
+    from backstay.auth.admin.change import change_user
+    from backstay.auth.admin.create import UserParams
+    from backstay.cli.office import ask, find_user, tell, with_accounts
+
+    async def change(accounts: Any) -> Any:
+        path = {"id": str((await find_user(accounts, who)).id)}
+        return await ask(accounts, change_user, path=path, body=UserParams(**fields))
+
+    tell(with_accounts(change), as_json, _line)
+
+
+def _roles(who: str, role: str, as_json: bool, handle: Any) -> None:
+    from backstay.cli.office import ask, find_user, plain, tell, with_accounts
+
+    async def change(accounts: Any) -> Any:
+        path = {"id": str((await find_user(accounts, who)).id), "role": role}
+        return await ask(accounts, handle, path=path)
+
+    tell(with_accounts(change), as_json, lambda held: plain(*(one["role"] for one in held["roles"])))
+
+
+def _line(found: Any) -> str:
+    from backstay.cli.office import plain
+
+    state = f"banned until {found['banned_until']}" if found.get("banned_until") else ""
+    return plain(found["id"], found["email"], found["created_at"], found.get("last_sign_in_at"), state)

@@ -1,0 +1,326 @@
+"""A write as asked → what it will do: its statements, bound and ready, with nothing run yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from backstay.errors import PlanError
+from backstay.pipeline.ask import Ask
+from backstay.pipeline.remember import Remembered
+from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
+from backstay.pipeline.sealed import keys as sealing_keys
+from backstay.pipeline.sealed import opener
+from backstay.pipeline.surface import Surface
+from backstay.plan.fill import Filler
+from backstay.plan.opening import opening_of
+from backstay.plan.put import put_conditions, put_rows
+from backstay.plan.quick import Pair
+from backstay.plan.seal import named_key, sealed_rows
+from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete, plan_insert, plan_update
+from backstay.policy import Grant
+from backstay.request import parse_body
+from backstay.request.body import Payload
+from backstay.response.written import Written
+from backstay.sql.dialect import Form
+from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.statement import Statement, Steps
+from backstay.sql.write import (
+    alone_sql,
+    check_sql,
+    delete_keys_sql,
+    delete_sql,
+    insert_sql,
+    judges_first,
+    key_columns,
+    lock_sql,
+    parents_sql,
+    probe_sql,
+    read_sql,
+    stands_alone,
+    update_sql,
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """What a write will do: *steps* are its transaction, and may be made again.
+
+    *rows* are those that the client sent, and *written* the columns that they set.
+    """
+
+    steps: Callable[[], Steps[Written]]
+    rows: Sequence[Mapping[str, Any]]
+    written: frozenset[str]
+    #: One statement that nothing after it could refuse.
+    alone: bool = False
+    #: The statement that writes, where its plan is asked for and it is one.
+    statement: Statement | None = None
+
+
+class Works:
+    """Makes the work of each kind of write; holds nothing but what it remembers."""
+
+    def __init__(self, surface: Surface) -> None:
+        self._surface = surface
+        self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048)
+
+    # -- insert ------------------------------------------------------------------------------------------------------
+
+    def insert(self, ask: Ask) -> Work | None:
+        """``POST``; ``None`` where there is no row to insert."""
+        payload = self._payload(ask)
+        if not payload.rows:
+            return None
+        groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
+        batches = [self._insert_batch(ask, keys, rows) for keys, rows in groups.items()]
+        flat = [batch for part in batches for batch in part]
+        order = None
+        if len(groups) > 1:
+            order = [number for rows in groups.values() for number, _ in rows]
+
+        values = flat[0].script.values(ask.values)
+
+        def steps() -> Steps[Written]:
+            return write_steps(flat, order, values, ask.request.principal, ask.demands)
+
+        rows = [row for _, row in next(iter(groups.values()))]
+        alone = is_one_statement(flat, ask.demands)
+        return Work(steps, rows, frozenset(payload.keys), alone, _statement(flat, ask))
+
+    def _insert_batch(
+        self,
+        ask: Ask,
+        keys: tuple[str, ...],
+        numbered: Sequence[tuple[int, Mapping[str, Any]]],
+        *,
+        merge: bool | None = None,
+    ) -> list[Batch]:
+        if ask.preferences.resolution is not None and merge is None:
+            merge = ask.preferences.resolution == "merge-duplicates"
+        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
+        key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
+        (plan, filler), script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
+        rows = [row for _, row in numbered]
+        filled = filler.fill(rows, nulls_refused=not self._surface.tells_nulls)
+        if plan.table.seals:
+            filled = sealed_rows(plan.table, plan.packed, filled, sealing_keys(self._surface.keyring))
+        counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
+        if not plan.packed:
+            # A row of nothing but defaults cannot come out of a list: one statement for each.
+            return [Batch(script, script.values(ask.values), 1 if counted else None) for _ in rows]
+        if plan.conflict is not None and plan.conflict.merge:
+            _refuse_twins(plan, filled)
+        packed = self._surface.dialect.pack(filled, len(plan.packed))
+        return [Batch(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
+
+    def _insert_script(
+        self, ask: Ask, keys: tuple[str, ...], merge: bool | None
+    ) -> tuple[tuple[InsertPlan, Filler], Script]:
+        scope = self._surface.scope(ask.request.principal)
+        plan = plan_insert(ask.table.name, keys, ask.shape, scope, representation=ask.representation, merge=merge)
+        dialect, slots = self._surface.dialect, len(ask.values)
+        probe, first = probe_sql(plan, dialect, slots), judges_first(plan)
+        script = self._script(
+            plan,
+            () if first else (plan.grant, plan.update_grant),
+            self._prepare(insert_sql(plan, dialect, slots)),
+            slots,
+            ask.form,
+            probe=None if probe is None else self._prepare(probe),
+        )
+        filler = Filler(plan.brought if plan.table.seals else plan.packed, plan.written)
+        return (plan, filler), replace(script, judged_first=first)
+
+    # -- update ------------------------------------------------------------------------------------------------------
+
+    def update(self, ask: Ask) -> Work | None:
+        """``PATCH``; ``None`` where it sets nothing."""
+        _refuse_page(ask)
+        payload = self._payload(ask)
+        if len(payload.rows) > 1:
+            raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
+        row = payload.rows[0] if payload.rows else {}
+        keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
+        if ask.preferences.missing == "default":
+            # What is left out keeps its value; without the preference, what ``columns`` announces becomes null.
+            keys = tuple(name for name in keys if name in row)
+        if not keys:
+            # Nothing to set: nothing is updated, and nothing is looked at.
+            return None
+        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
+        (plan, filler), script = self._remembered(key, lambda: self._update_script(ask, keys))
+        brought = plan.brought if plan.table.seals else plan.packed
+        (filled,) = filler.fill([row], nulls_refused=not self._surface.tells_nulls)
+        if plan.table.seals and any(column.sealing is not None or column.primary for column in brought):
+            named = named_key(plan.table, ask.shape, ask.values, keys, row)
+            keyring = sealing_keys(self._surface.keyring)
+            (filled,) = sealed_rows(plan.table, plan.packed, [filled], keyring, named)
+        pick = self._surface.dialect.pick
+        values = script.values(ask.values)
+        batch = Batch(script, (*values, *(pick(pair) for pair in filled)))
+
+        def steps() -> Steps[Written]:
+            return write_steps([batch], None, values, ask.request.principal, ask.demands)
+
+        return Work(steps, [row], frozenset(keys), statement=_statement([batch], ask))
+
+    def _update_script(self, ask: Ask, keys: tuple[str, ...]) -> tuple[tuple[UpdatePlan, Filler], Script]:
+        scope = self._surface.scope(ask.request.principal)
+        plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
+        slots = len(ask.values)
+        write = self._prepare(update_sql(plan, self._surface.dialect, slots))
+        filler = Filler(plan.brought if plan.table.seals else plan.packed, plan.written, "onupdate")
+        return (plan, filler), self._script(plan, (plan.grant,), write, slots, ask.form)
+
+    # -- delete ------------------------------------------------------------------------------------------------------
+
+    def delete(self, ask: Ask) -> Work:
+        """``DELETE``."""
+        _refuse_page(ask)
+        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
+        (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
+        principal, values = ask.request.principal, script.values(ask.values)
+
+        def steps() -> Steps[Written]:
+            if lock is None or script.alone is not None:
+                return write_steps([Batch(script, values)], None, values, principal, ask.demands)
+            return delete_steps(lock.bind(values, principal), script, values, principal, ask.demands)
+
+        one = lock is None or script.alone is not None
+        return Work(steps, [], frozenset(), statement=_statement([Batch(script, values)] if one else [], ask))
+
+    def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
+        scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
+        plan = plan_delete(ask.table.name, ask.shape, scope, representation=ask.representation)
+        if plan.returning is None:
+            write, lock = self._prepare(delete_sql(plan, dialect)), None
+        else:
+            write, lock = self._prepare(delete_keys_sql(plan, dialect, slots)), self._prepare(lock_sql(plan, dialect))
+        return (plan, lock), self._script(plan, (), write, slots, ask.form)
+
+    # -- put -------------------------------------------------------------------------------------------------------
+
+    def put(self, ask: Ask) -> Work:
+        """``PUT``: the one row that the filters name: updated where it is, else inserted."""
+        payload = self._payload(ask)
+        rows = put_rows(ask.table, ask.shape, ask.values, payload.rows)
+        keys = payload.keys if ask.shape.columns is None else ask.shape.columns
+        # What is returned and written does not depend on the filters: the rows have been matched with them.
+        bare = replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
+        # If-None-Match: * asks for a new row or none (``pipeline/conditional.py``).
+        merge = None if ask.request.header(b"if-none-match") == "*" else True
+        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=merge)
+
+        values = batches[0].script.values(ask.values)
+
+        def steps() -> Steps[Written]:
+            return write_steps(batches, None, values, ask.request.principal, ask.demands)
+
+        return Work(steps, rows, frozenset(keys), statement=_statement(batches, ask))
+
+    # -- shared ------------------------------------------------------------------------------------------------------
+
+    def _payload(self, ask: Ask) -> Payload:
+        given = ask.shape.columns is not None
+        return parse_body(ask.request.body, ask.request.header(b"content-type"), columns_given=given)
+
+    def _remembered(self, key: Hashable, make: Callable[[], tuple[Any, Script]]) -> tuple[Any, Script]:
+        found = self._scripts.get(key)
+        return found if found is not None else self._scripts.put(key, make())
+
+    def _prepare(self, statement: Any) -> Prepared:
+        return prepare(statement, self._surface.dialect.compiler)
+
+    def _script(
+        self,
+        plan: InsertPlan | UpdatePlan | DeletePlan,
+        grants: Sequence[Grant | None],
+        write: Prepared,
+        slots: int,
+        asked: Form,
+        *,
+        probe: Prepared | None = None,
+    ) -> Script:
+        dialect, table = self._surface.dialect, plan.table
+        written = frozenset() if isinstance(plan, DeletePlan) else plan.written
+        parents = () if isinstance(plan, DeletePlan) else plan.parents
+        check = check_sql(table, grants, written, dialect, slots)
+        opens = None
+        if self._surface.seals:
+            rows = None if isinstance(plan, InsertPlan) else plan.rows
+            opens = opener(opening_of(plan.returning, rows), self._surface.keyring)
+        form = "json" if opens is not None and opens.renders else dialect.form(asked)
+        alone = None
+        if stands_alone(plan, dialect, checked=check is not None):
+            alone = self._prepare(alone_sql(plan, dialect, slots, form))
+        return Script(
+            table=table.name,
+            key_names=tuple(column.name for column in key_columns(table)),
+            write=write,
+            probe=probe,
+            check=None if check is None else self._prepare(check),
+            parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
+            referred=parents,
+            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots, form=form)),
+            pack_keys=dialect.pack_keys,
+            alone=alone,
+            form=form,
+            ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
+            opener=opens,
+        )
+
+
+def _statement(batches: Sequence[Batch], ask: Ask) -> Statement | None:
+    """The only statement of *batches* that writes, where its plan is asked for."""
+    if ask.media.kind != "plan" or len(batches) != 1:
+        return None
+    script, values = batches[0].script, batches[0].values
+    return (script.alone or script.write).bind(values, ask.request.principal)
+
+
+def _refuse_twins(plan: InsertPlan, rows: Sequence[Sequence[Pair]]) -> None:
+    """PostgreSQL merges a row once in a statement; SQLite would do it as often as it comes."""
+    names = [column.name for column in plan.packed]
+    assert plan.conflict is not None  # noqa: S101 - the caller has looked
+    at = [names.index(column.name) for column in plan.conflict.columns if column.name in names]
+    if len(at) < len(plan.conflict.columns):
+        return
+    keys = [key for key in (tuple(row[i][1] for i in at) for row in rows) if None not in key]
+    if len(set(keys)) < len(keys):
+        raise PlanError(
+            "21000",
+            "ON CONFLICT DO UPDATE command cannot affect row a second time",
+            hint="Ensure that no rows within the same command have duplicate constrained values.",
+        )
+
+
+def _refuse_page(ask: Ask) -> None:
+    """A page narrows what is sent back, never what is written: asked of a write that sends nothing back, it was meant
+    to spare rows, and would not.
+    """
+    if not ask.representation and any(not path for path, _ in ask.shape.pages):
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details="limit and offset do not narrow the rows that a PATCH or DELETE writes.",
+            hint="Filter by the keys of the rows, e.g. id=in.(1,2,3).",
+        )
+
+
+def _groups(
+    payload: Payload, columns: tuple[str, ...] | None, *, defaults: bool
+) -> dict[tuple[str, ...], list[tuple[int, Mapping[str, Any]]]]:
+    """The rows, numbered, by the keys that they bring: one statement for each set of keys.
+
+    A key that ``columns`` announces and a row lacks is null, or, with ``missing=default``, left to its default.
+    """
+    keys = payload.keys if columns is None else columns
+    if not defaults:
+        return {keys: [(number, {key: row.get(key) for key in keys}) for number, row in enumerate(payload.rows)]}
+    found: dict[tuple[str, ...], list[tuple[int, Mapping[str, Any]]]] = {}
+    for number, row in enumerate(payload.rows):
+        present = tuple(key for key in keys if key in row)
+        found.setdefault(present, []).append((number, {key: row[key] for key in present}))
+    return found

@@ -1,0 +1,70 @@
+"""Whoever administers in tests: the service role, and accounts with roles and a second factor."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+from joserfc import jwt
+from joserfc.jwk import OctKey
+
+from backstay.audit.read import Wanted, newest
+from backstay.auth.assignment import assign
+from backstay.auth.session import Device, open_session, session_by_id
+from tests.accounts.house import SECRET, House
+from tests.accounts.test_mails import claims
+
+
+def service(house: House, role: str = "service_role") -> str:
+    """A key in the old form: a JWT of the shared secret."""
+    now = house.clock()
+    told = {"role": role, "iat": int(now.timestamp()), "exp": int((now + timedelta(days=3650)).timestamp())}
+    return jwt.encode({"alg": "HS256", "typ": "JWT"}, told, OctKey.import_key(SECRET), algorithms=["HS256"])
+
+
+def give(house: House, session: dict[str, Any], role: str) -> None:
+    """Assign *role* to the account, past the API; tokens that run go on."""
+    id, now = UUID(session["user"]["id"]), house.clock() - timedelta(seconds=5)
+    house.run(house.store.transact(lambda tx: assign(tx, id, role, None, now)))
+    house.office.trust.expire()
+
+
+def lift(house: House, session: dict[str, Any]) -> dict[str, Any]:
+    """The session that a second factor makes of this one."""
+    accounts = house.office.accounts
+
+    async def step(tx: Any) -> Any:
+        old = await tx.one(session_by_id(UUID(claims(session)["session_id"])))
+        return await open_session(
+            tx,
+            accounts.options,
+            user_id=old.user_id,
+            method="totp",
+            device=Device("192.0.2.7", "tests"),
+            now=house.clock(),
+            step_up=old,
+            factor_id=uuid4(),
+        )
+
+    opened = house.run(house.store.transact(step))
+    house.office.trust.expire()
+    return dict(house.run(accounts.session_json(opened)))
+
+
+def hire(house: House, email: str, role: str = "admin") -> dict[str, Any]:
+    """A session with a second factor of a new account that has *role*."""
+    session = house.sign_up(email)
+    give(house, session, role)
+    return lift(house, session)
+
+
+def events(house: House, *names: str) -> list[Any]:
+    """Rows of the audit log of these kinds, the newest first."""
+    return [row for row in house.run(newest(house.store, Wanted(), 500)) if row.event in names]
+
+
+def fingerprint(key: str) -> str:
+    """What is kept of a key, in digits."""
+    return hashlib.sha256(key.encode()).hexdigest()

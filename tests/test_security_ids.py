@@ -1,0 +1,48 @@
+"""docs/explanations/security.md promises nothing that no test is there for."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "explanations" / "security.md").read_text(encoding="utf-8")
+ROWS = {
+    cells[0].strip("`"): [name.strip("` ") for name in cells[2].split(",")]
+    for line in PAGE.splitlines()
+    if line.startswith("| `") and (cells := [cell.strip() for cell in line.strip("|").split("|")])
+}
+#: All ids that there are, by their letters.
+LAST = {"LM": 12, "SQ": 7, "AC": 16, "ID": 4, "ER": 2}
+
+
+def test_each_id_is_on_the_page() -> None:
+    """In the table, or below it where its room does not stand yet."""
+    ids = {f"{letters}{number}" for letters, last in LAST.items() for number in range(1, last + 1)}
+    assert ids == set(re.findall(r"`([A-Z]{2}\d+)`", PAGE))
+    assert {"LM9"} == ids - ROWS.keys()
+
+
+@pytest.mark.parametrize("id_", sorted(ROWS))
+def test_each_promise_has_its_tests(id_: str) -> None:
+    """The id stands in the name or the docstring of a test of every file that the page names."""
+    for name in ROWS[id_]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        tests = re.split(r"^(?=(?:async )?def test_)", text, flags=re.MULTILINE)[1:]
+        named = [test for test in tests if id_ in _ids(test[: _end_of_docstring(test)])]
+        assert named, f"no test in {name} carries {id_}"
+
+
+def _end_of_docstring(test: str) -> int:
+    begin = test.find('"""')
+    return test.find('"""', begin + 3) if begin >= 0 else len(test)
+
+
+def _ids(text: str) -> set[str]:
+    """The ids in *text*; ``AC2–AC8`` are all of those."""
+    found = set(re.findall(r"\b[A-Z]{2}\d+\b", text))
+    for letters, first, last in re.findall(r"\b([A-Z]{2})(\d+)–\1(\d+)\b", text):
+        found |= {f"{letters}{number}" for number in range(int(first), int(last) + 1)}
+    return found
