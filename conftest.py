@@ -81,7 +81,7 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 #: Programs that tests start; importing them, to look for doctests, would run them.
-collect_ignore = ["tests/clients/calls.py"]
+collect_ignore = ["tests/clients/calls.py", "tests/clients/accounts_calls.py"]
 
 
 def fold_skips(reports: list[Any]) -> None:

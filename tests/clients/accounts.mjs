@@ -1,8 +1,9 @@
 // The published JavaScript client and the accounts of two running servers: one JSON line for each call.
 //
-// Reads {open, careful, anonKey} from its first argument: a server where an address counts as confirmed when it is
+// Reads {open, careful, anonKey, serviceKey} from its first argument: a server where an address counts as confirmed when it is
 // given, one where it does not.  What each call must answer stands in accounts_expected.py, under the same name.
 
+import { createHmac } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
 
 const facts = JSON.parse(process.argv[2]);
@@ -51,6 +52,27 @@ const read = new Set();
 
 /** Where a link of a mail leads, as a browser would follow it. */
 const follow = async (link) => new URL((await fetch(link, { redirect: "manual" })).headers.get("location"));
+
+/** The six digits that an authenticator shows now (RFC 6238). */
+function totp(secret) {
+  const bits = [...secret].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const key = Buffer.from(bits.match(/.{8}/g).map((byte) => parseInt(byte, 2)));
+  const step = Buffer.alloc(8);
+  step.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30000)));
+  const mac = createHmac("sha1", key).update(step).digest();
+  const at = mac[19] & 15;
+  return String((mac.readUInt32BE(at) & 0x7fffffff) % 1000000).padStart(6, "0");
+}
+
+const service = createClient(facts.open, facts.serviceKey, {
+  auth: { persistSession: false, autoRefreshToken: false },
+  realtime: { transport },
+});
+const dan = client(facts.open);
+const DAN = { email: "dan@example.org", password: PASSWORD };
+let danId, factor;
+const levels = async () =>
+  told(await dan.auth.mfa.getAuthenticatorAssuranceLevel(), (d) => [d.currentLevel, d.nextLevel, d.currentAuthenticationMethods.map((one) => one.method)]);
 
 const ann = client(facts.open);
 const ann2 = client(facts.open);
@@ -168,6 +190,70 @@ const calls = {
     return told(await anon.auth.verifyOtp({ type: "email_change", email: "ada@example.org", token: code }), (d) => [d.user.email, d.user.is_anonymous]);
   },
   row_is_kept: async () => told(await anon.from("secrets").select("text"), (rows) => rows),
+  // accounts as their admins see them
+  admin_create: async () =>
+    told(await service.auth.admin.createUser({ ...DAN, email_confirm: true, app_metadata: { plan: "gold" } }), ({ user }) => {
+      danId = user.id;
+      return [user.email, user.email_confirmed_at !== undefined, user.app_metadata.plan];
+    }),
+  admin_create_again: async () => told(await service.auth.admin.createUser(DAN), user),
+  admin_list: async () =>
+    told(await service.auth.admin.listUsers({ page: 1, perPage: 50 }), (d) => [d.users.map((one) => one.email).sort(), d.total]),
+  admin_get: async () => told(await service.auth.admin.getUserById(danId), user),
+  admin_update: async () =>
+    told(await service.auth.admin.updateUserById(danId, { user_metadata: { name: "Dan" } }), (d) => d.user.user_metadata.name),
+  admin_as_anybody: async () => told(await nobody.auth.admin.listUsers(), (d) => d.users.length),
+  admin_invite: async () => told(await service.auth.admin.inviteUserByEmail("ivy@example.org"), (d) => [d.user.email, d.user.invited_at !== undefined]),
+  invitation: async () => (await follow((await mail(facts.open, "ivy@example.org", "invite")).link)).hash.includes("access_token="),
+  admin_link: async () => {
+    const { data } = await service.auth.admin.generateLink({ type: "magiclink", email: DAN.email });
+    const { hashed_token: token_hash, verification_type: type } = data.properties;
+    return [type, told(await client(facts.open).auth.verifyOtp({ type, token_hash }), both)];
+  },
+  admin_sign_out: async () => {
+    const { data } = await dan.auth.signInWithPassword(DAN);
+    const out = told(await service.auth.admin.signOut(data.session.access_token, "global"), () => "out");
+    return [out, told(await client(facts.open).auth.getUser(data.session.access_token), user)];
+  },
+  admin_ban: async () => {
+    await service.auth.admin.updateUserById(danId, { ban_duration: "1h" });
+    return told(await dan.auth.signInWithPassword(DAN), both);
+  },
+  admin_unban: async () => {
+    await service.auth.admin.updateUserById(danId, { ban_duration: "none" });
+    return told(await dan.auth.signInWithPassword(DAN), both);
+  },
+  // a second factor
+  mfa_levels_before: levels,
+  mfa_enroll: async () =>
+    told(await dan.auth.mfa.enroll({ factorType: "totp", friendlyName: "phone" }), (d) => {
+      factor = { id: d.id, secret: d.totp.secret };
+      return [d.type, d.friendly_name, d.totp.uri.startsWith("otpauth://totp/"), d.totp.qr_code.startsWith("data:image/svg+xml")];
+    }),
+  mfa_wrong: async () => told(await dan.auth.mfa.challengeAndVerify({ factorId: factor.id, code: "000000x" }), () => "in"),
+  mfa_verify: async () => {
+    const { data } = await dan.auth.mfa.challenge({ factorId: factor.id });
+    const body = { factorId: factor.id, challengeId: data.id, code: totp(factor.secret) };
+    return told(await dan.auth.mfa.verify(body), (d) => [d.user.email, d.token_type]);
+  },
+  mfa_levels: levels,
+  mfa_list: async () => told(await dan.auth.mfa.listFactors(), (d) => d.totp.map((one) => [one.friendly_name, one.status])),
+  mfa_vault: async () => told(await dan.from("vaults").insert({ owner_id: danId }).select("owner_id"), (rows) => rows.length),
+  mfa_weaker_session: async () => {
+    const weaker = client(facts.open);
+    await weaker.auth.signInWithPassword(DAN);
+    const found = await weaker.auth.mfa.getAuthenticatorAssuranceLevel();
+    return [found.data.currentLevel, found.data.nextLevel, told(await weaker.from("vaults").select("owner_id"), (rows) => rows)];
+  },
+  mfa_unenroll: async () => told(await dan.auth.mfa.unenroll({ factorId: factor.id }), (d) => d.id === factor.id),
+  mfa_vault_closed: async () => {
+    await dan.auth.refreshSession();
+    return told(await dan.from("vaults").select("owner_id"), (rows) => rows);
+  },
+  admin_delete: async () => {
+    const gone = told(await service.auth.admin.deleteUser(danId), () => "gone");
+    return [gone, told(await service.auth.admin.getUserById(danId), user), told(await dan.auth.signInWithPassword(DAN), both)];
+  },
   // an address must be confirmed
   careful_sign_up: async () => {
     const answer = told(await bob.auth.signUp(BOB), (d) => [...both(d), d.user.identities.length]);

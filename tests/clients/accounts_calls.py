@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 from uuid import uuid4
 
+import pyotp
 from postgrest.exceptions import APIError
 from supabase import Client, ClientOptions, create_client
 from supabase_auth import SyncMemoryStorage
@@ -258,6 +259,99 @@ def held() -> Any:
     return [session.user.email, session.token_type, session.expires_in]
 
 
+service = create_client(OPEN, facts["serviceKey"], options=ClientOptions(auto_refresh_token=False))
+admin: Any = service.auth.admin
+dan = client(OPEN)
+mfa: Any = dan.auth.mfa
+DAN = {"email": "dan@example.org", "password": PASSWORD}
+
+
+def admin_create() -> Any:
+    made = admin.create_user({**DAN, "email_confirm": True, "app_metadata": {"plan": "gold"}}).user
+    kept["dan"] = made.id
+    return [made.email, made.email_confirmed_at is not None, made.app_metadata["plan"]]
+
+
+def admin_list() -> Any:
+    # This client gives the users alone; how many there are stands in a header that it hides.
+    users = admin.list_users(page=1, per_page=50)
+    return [sorted(one.email for one in users), len(users)]
+
+
+def admin_invite() -> Any:
+    found = admin.invite_user_by_email("ivy@example.org").user
+    return [found.email, found.invited_at is not None]
+
+
+def invitation() -> Any:
+    return "access_token=" in follow(mail(OPEN, "ivy@example.org", "invite")[1]).fragment
+
+
+def admin_link() -> Any:
+    made = admin.generate_link({"type": "magiclink", "email": DAN["email"]}).properties
+    proof: Any = {"type": made.verification_type, "token_hash": made.hashed_token}
+    return [made.verification_type, both(client(OPEN).auth.verify_otp(proof))]
+
+
+def shown(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except AuthError as error:
+        return {"error": [type(error).__name__, error.code, getattr(error, "status", None)]}
+
+
+def admin_sign_out() -> Any:
+    dan.auth.sign_in_with_password(DAN)  # type: ignore[arg-type]
+    token = dan.auth.get_session().access_token
+    admin.sign_out(token, "global")
+    return ["out", shown(lambda: user(client(OPEN).auth.get_user(token)))]
+
+
+def ban(duration: str) -> Any:
+    admin.update_user_by_id(kept["dan"], {"ban_duration": duration})
+    return signed(dan, DAN)
+
+
+def levels() -> Any:
+    found = mfa.get_authenticator_assurance_level()
+    return [found.current_level, found.next_level, [one.method for one in found.current_authentication_methods]]
+
+
+def enroll() -> Any:
+    made = mfa.enroll({"factor_type": "totp", "friendly_name": "phone"})
+    kept["factor"], kept["secret"] = made.id, made.totp.secret
+    uri, code = made.totp.uri.startswith("otpauth://totp/"), made.totp.qr_code.startswith("data:image/svg+xml")
+    return [made.type, made.friendly_name, uri, code]
+
+
+def mfa_verify() -> Any:
+    challenge = mfa.challenge({"factor_id": kept["factor"]}).id
+    code = pyotp.TOTP(kept["secret"]).now()
+    made = mfa.verify({"factor_id": kept["factor"], "challenge_id": challenge, "code": code})
+    return [made.user.email, made.token_type]
+
+
+def vault(of: Client) -> Any:
+    return of.table("vaults").select("owner_id").execute().data
+
+
+def weaker() -> Any:
+    made = client(OPEN)
+    made.auth.sign_in_with_password(DAN)  # type: ignore[arg-type]
+    found = made.auth.mfa.get_authenticator_assurance_level()
+    return [found.current_level, found.next_level, vault(made)]
+
+
+def mfa_closed() -> Any:
+    dan.auth.refresh_session()
+    return vault(dan)
+
+
+def admin_delete() -> Any:
+    admin.delete_user(kept["dan"])
+    return ["gone", shown(lambda: user(admin.get_user_by_id(kept["dan"]))), shown(lambda: signed(dan, DAN))]
+
+
 CALLS: dict[str, Callable[[], Any]] = {
     "sign_up": sign_up,
     "sign_up_again": lambda: both(nobody.auth.sign_up(ANN)),  # type: ignore[arg-type]
@@ -306,6 +400,31 @@ CALLS: dict[str, Callable[[], Any]] = {
     "anonymous_gives_address": lambda: anon.auth.update_user({"email": "ada@example.org"}).user.new_email,
     "anonymous_no_more": no_more,
     "row_is_kept": lambda: rows(anon),
+    "admin_create": admin_create,
+    "admin_create_again": lambda: user(admin.create_user(DAN)),
+    "admin_list": admin_list,
+    "admin_get": lambda: user(admin.get_user_by_id(kept["dan"])),
+    "admin_update": lambda: admin.update_user_by_id(kept["dan"], {"user_metadata": {"name": "Dan"}}).user.user_metadata[
+        "name"
+    ],
+    "admin_as_anybody": lambda: len(client(OPEN).auth.admin.list_users()),
+    "admin_invite": admin_invite,
+    "invitation": invitation,
+    "admin_link": admin_link,
+    "admin_sign_out": admin_sign_out,
+    "admin_ban": lambda: ban("1h"),
+    "admin_unban": lambda: ban("none"),
+    "mfa_levels_before": levels,
+    "mfa_enroll": enroll,
+    "mfa_wrong": lambda: mfa.challenge_and_verify({"factor_id": kept["factor"], "code": "000000x"}),
+    "mfa_verify": mfa_verify,
+    "mfa_levels": levels,
+    "mfa_list": lambda: [[one.friendly_name, one.status] for one in mfa.list_factors().totp],
+    "mfa_vault": lambda: len(dan.table("vaults").insert({"owner_id": kept["dan"]}).select("owner_id").execute().data),
+    "mfa_weaker_session": weaker,
+    "mfa_unenroll": lambda: mfa.unenroll({"factor_id": kept["factor"]}).id == kept["factor"],
+    "mfa_vault_closed": mfa_closed,
+    "admin_delete": admin_delete,
     "careful_sign_up": careful_sign_up,
     "careful_sign_in_early": lambda: signed(bob, BOB),
     "careful_resend": careful_resend,

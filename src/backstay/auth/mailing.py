@@ -102,7 +102,9 @@ async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.type not in ("signup", "email_change"):
         raise invalid("Missing one of these types: signup, email_change", hint="Phones are not supported.")
     if body.type == "signup":
-        return await _send(asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None, "signup")
+        return await _send(
+            asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None, "signup"
+        )
     return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None, "email_change")
 
 

@@ -155,9 +155,14 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
     except RequestError as error:
         raise AuthError("bad_json", f"Could not parse request body as JSON: {error.details or error.message}") from None
     try:
-        return msgspec.convert(_plain(value), kind)
+        return msgspec.convert(_given(_plain(value)), kind)
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
+
+
+def _given(value: Any) -> Any:
+    """Without fields that are ``null``: the published Python client sends those that it was not given so."""
+    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> Any:
