@@ -20,7 +20,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import mail_transport, open_database, sql_dialect
+from backstay.adapters.load import mail_transport, open_database, outbound, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, audit_keys, note_policy
 from backstay.auth.ceremony import relying_party, useless_origins
@@ -28,6 +28,8 @@ from backstay.auth.credentials import Credentials
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import parse_limits
 from backstay.auth.moment import utc_now
+from backstay.auth.oauth.parties import Parties
+from backstay.auth.oauth.provider import parse_providers
 from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
@@ -387,6 +389,7 @@ class Backstay:
             rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
             cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
             pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
+            parties=_parties(settings),
             now=self._now,
         )
 
@@ -432,7 +435,7 @@ class Backstay:
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,
             behind,
-            cors=CorsPolicy(settings.cors_origins),
+            cors=CorsPolicy(settings.cors_origins, plain=self._reflection is not None),
             guard=None if office is None else office.trust,
             beside=beside,
             tls=settings.address.startswith("https://"),
@@ -525,6 +528,13 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
             hint="Set BACKSTAY_WEBAUTHN_RP_ID to the domain of the pages, or to one above it.",
         )
     return options
+
+
+def _parties(settings: Settings) -> Parties | None:
+    """The third parties that *settings* name."""
+    if settings.providers is None:
+        return None
+    return Parties(parse_providers(settings.providers), outbound(loopback=settings.profile == "dev"))
 
 
 def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:

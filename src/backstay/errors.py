@@ -104,6 +104,7 @@ SQLSTATE_STATUS: Final[Mapping[str, int]] = {
     "55P03": 503,
     "55": 500,
     "57014": 500,
+    "57P01": 503,
     "57": 500,
     "58": 500,
     "F0": 500,
@@ -126,8 +127,9 @@ def status_of(code: str) -> int:
         found = SQLSTATE_STATUS.get(code[:length])
         if found is not None:
             return found
-    if len(code) == 5 and code.startswith("PT") and code[2:].isdecimal():
-        return int(code[2:])
+    if len(code) == 5 and code.startswith("PT"):
+        # What a function of the database says: PT and the status.  It may not say one that ends no request.
+        return int(code[2:]) if code[2:].isdecimal() and 200 <= int(code[2:]) <= 599 else 500
     return 400
 
 
@@ -140,6 +142,7 @@ class BackstayError(Exception):
         details: what exactly was wrong; text or any JSON value.
         hint: what to do about it.
         headers: extra response headers, e.g. ``Content-Range`` of a 416.
+        status: the HTTP status where the code alone does not tell it.
     """
 
     def __init__(
@@ -150,6 +153,7 @@ class BackstayError(Exception):
         details: Any = None,
         hint: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        status: int | None = None,
     ) -> None:
         super().__init__(message)
         self.code = code
@@ -157,11 +161,12 @@ class BackstayError(Exception):
         self.details = details
         self.hint = hint
         self.headers = headers
+        self._status = status
 
     @property
     def status(self) -> int:
         """HTTP status; ``http/`` turns the 403 of an anonymous caller into 401."""
-        return status_of(self.code)
+        return status_of(self.code) if self._status is None else self._status
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message}"

@@ -138,7 +138,16 @@ def _are_limits(text: str) -> bool:
     return True
 
 
+def _are_providers(text: str) -> bool:
+    """True, or a `ConfigError` that says which provider and which option is wrong, without its value."""
+    from backstay.auth.oauth.provider import parse_providers
+
+    parse_providers(text)
+    return True
+
+
 _TEXT: Final = Kind("text", str)
+_PROVIDERS: Final = Kind('JSON like {"google": {"client_id": "…", "client_secret": "…"}}', str, _are_providers)
 _HASH_COST: Final = Kind("like m=19456,t=2,p=1", str, _is_hash_cost)
 _LIMITS: Final = Kind('`off`, or JSON like {"mail": "500/3600", "anonymous": "off"}', str, _are_limits)
 _PROXIES: Final = Kind("a count, or addresses and networks separated by commas", Proxies.parse)
@@ -265,6 +274,13 @@ class Settings:
     anonymous_sign_ins: bool = _setting(
         _ON_OFF, False, "Whether people may have accounts without address and password.", shown="`off`"
     )
+    providers: str | None = _setting(
+        _PROVIDERS,
+        None,
+        "Third parties that people sign in with, see [third-party sign-in](../how-to/third-party-sign-in.md).",
+        secret=True,
+        shown="none",
+    )
     access_token_seconds: int = _setting(
         _between(600, 3600), 3600, "Seconds that an access token is good for; a session is carried on past them."
     )
@@ -363,6 +379,12 @@ class Settings:
                 "BACKSTAY_SMTP_URL is set, but not whom mails are from",
                 hint="Set BACKSTAY_MAIL_FROM to an address that the mail server sends for.",
             )
+        if self.providers is not None and self.profile == "prod" and not self.address.startswith("https://"):
+            raise ConfigError(
+                "BST-E228",
+                "BACKSTAY_PROVIDERS is set, but BACKSTAY_PUBLIC_URL is not an https URL",
+                hint="Set BACKSTAY_PUBLIC_URL to where browsers reach the API.",
+            )
         if self.workers > 1 and self.dialect == "sqlite":
             raise ConfigError(
                 "BST-E408",
@@ -400,6 +422,10 @@ class Settings:
                 for key in value.keys:
                     codes = (base64.b64encode(key.material), base64.urlsafe_b64encode(key.material))
                     found += [key.material.hex(), *(code.decode().rstrip("=") for code in codes)]
+            elif spec.name == "providers" and value is not None:
+                from backstay.auth.oauth.provider import parse_providers
+
+                found += [text for provider in parse_providers(value).values() for text in provider.secrets()]
             elif isinstance(value, str):
                 found += [value] if "://" not in value else _passwords_of(value)
         return tuple(found)
@@ -441,7 +467,7 @@ class Settings:
             return value
         if isinstance(value, Keyring):
             return ", ".join(f"{name}:***" for name in value.ids)
-        return redact_url(value) if "://" in value else "***"
+        return redact_url(value) if "://" in value and spec.name != "providers" else "***"
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.redacted().items())})"

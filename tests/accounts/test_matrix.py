@@ -38,6 +38,28 @@ BODIES: dict[str, Any] = {
     "GET reauthenticate": None,
     "POST verify": {},
     "GET verify": None,
+    "GET factors": None,
+    "POST factors": {},
+    "DELETE factors/{id}": None,
+    "POST factors/{id}/challenge": {},
+    "POST factors/{id}/verify": {},
+    "GET factors/recovery-codes": None,
+    "POST factors/recovery-codes": None,
+    "DELETE factors/recovery-codes": None,
+    "POST factors/recovery-codes/regenerate": None,
+    "POST factors/recovery-codes/verify": {},
+    "GET passkeys": None,
+    "PATCH passkeys/{id}": {},
+    "DELETE passkeys/{id}": None,
+    "POST passkeys/registration/options": None,
+    "POST passkeys/registration/verify": {},
+    "POST passkeys/authentication/options": None,
+    "POST passkeys/authentication/verify": {},
+    "GET authorize": None,
+    "GET user/identities/authorize": None,
+    "GET callback": None,
+    "POST callback": None,
+    "DELETE user/identities/{identity_id}": None,
     "GET settings": None,
     "GET health": None,
     "GET openapi.json": None,
@@ -63,6 +85,11 @@ BODIES: dict[str, Any] = {
     "POST admin/api-keys": {},
     "DELETE admin/api-keys/{id}": None,
 }
+
+#: Routes for people who have proved a second factor.
+STRONG = frozenset(
+    {"POST factors/recovery-codes", "DELETE factors/recovery-codes", "POST factors/recovery-codes/regenerate"}
+)
 
 CALLERS = (
     "anon",
@@ -100,6 +127,8 @@ def expected(route: Route, caller: str) -> str | None:
     if route.who == "user":
         # These keys are nobody's session.
         no_session = {"service": "bad_jwt", "reading service": "bad_jwt" if route.method == "GET" else "not_admin"}
+        if named(route) in STRONG and caller in ("user", "aal1 admin"):
+            return "insufficient_aal"
         return no_session.get(caller)
     allowed = {"aal2 admin": None, "service": None}
     if route.method == "GET":
@@ -171,14 +200,15 @@ def test_the_matrix(house: House) -> None:
             for caller in CALLERS:
                 fresh = dict(shown)
                 if expected(route, caller) is None:
-                    fresh[caller] = house.sign_up(f"{uuid4().hex}@example.org")["access_token"]
+                    session = house.sign_up(f"{uuid4().hex}@example.org")
+                    fresh[caller] = (lift(house, session) if caller.startswith("aal2") else session)["access_token"]
                 wrong += ask_all(house, route, {caller: fresh[caller]})
     assert [] == wrong
 
 
 def ask_all(house: House, route: Route, shown: dict[str, str | None]) -> list[tuple[str, str, int, Any, str | None]]:
     """What went otherwise than expected."""
-    path = route.path.format(id=uuid4(), role="editor", session_id=uuid4(), factor_id=uuid4())
+    path = route.path.format(id=uuid4(), role="editor", session_id=uuid4(), factor_id=uuid4(), identity_id=uuid4())
     wrong = []
     for caller, token in shown.items():
         reply = house.send(route.method, path, BODIES[named(route)], as_=token)

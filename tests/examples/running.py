@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -42,10 +44,24 @@ def token(role: str, subject: str | None = None) -> str:
     return jwt.encode({"alg": "HS256"}, claims, OctKey.import_key(SECRET))
 
 
+_PORTS: Final = itertools.count(random.Random(f"{os.getpid()} {time.time_ns()}").randrange(12_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, and that the kernel gives to nobody else for the asking.
+
+    One from below its own range: granian shares a port with whoever else listens on it, so two tests that were given
+    the same one would answer each other's requests.
+    """
+    for number in _PORTS:
+        port = 20_000 + number % 12_000
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError("no port is free")
 
 
 async def _postgresql(url: str, statement: str) -> None:

@@ -85,5 +85,7 @@ CREATE FUNCTION harbour.either(a integer) RETURNS integer LANGUAGE sql AS 'SELEC
 CREATE FUNCTION harbour.either(a text) RETURNS text LANGUAGE sql AS 'SELECT a';
 CREATE FUNCTION harbour.rename_all(name text) RETURNS SETOF harbour.ports LANGUAGE sql
   AS 'UPDATE harbour.ports SET name = $1 RETURNING *';
+CREATE FUNCTION harbour.posted() RETURNS integer LANGUAGE sql
+  AS $$ SELECT 1 / (current_setting('request.method') = 'POST')::integer $$;
 CREATE FUNCTION harbour.unlisted() RETURNS integer LANGUAGE sql AS 'SELECT 1';
 """

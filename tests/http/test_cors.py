@@ -114,3 +114,39 @@ def test_policies_that_cannot_be(origins: tuple[str, ...], credentials: bool) ->
     """WB3: a policy that would be wide open or would never match does not start."""
     with pytest.raises(ConfigError, match="BST-E301"):
         CorsPolicy(origins, credentials=credentials)
+
+
+def test_plain_answers_are_those_of_postgrest() -> None:
+    """WB3: a reflected database lets pages set the headers that they ask for, and still sends no credentials."""
+    policy = CorsPolicy(plain=True)
+    reply = policy.preflight(b"https://a.example", b"X-Cup, x-sugar ,two words,\r\nX-Evil: 1,")
+    assert (200, b"*") == (reply.status, value(reply.headers, ALLOW))
+    allowed = b"Authorization, X-Cup, x-sugar, Accept, Accept-Language, Content-Language"
+    assert allowed == value(reply.headers, b"access-control-allow-headers")
+    assert b"GET, POST, PATCH, PUT, DELETE, OPTIONS, HEAD" == value(reply.headers, b"access-control-allow-methods")
+    assert value(reply.headers, CREDENTIALS) is None
+    exposed = value(policy.headers(b"https://a.example"), b"access-control-expose-headers")
+    assert exposed is not None
+    assert exposed.endswith(b"Location, Server, Transfer-Encoding, Range-Unit")
+    assert b"Authorization, Accept, Accept-Language, Content-Language" == value(
+        policy.preflight(b"https://a.example").headers, b"access-control-allow-headers"
+    )
+
+
+def test_plain_answers_keep_strangers_out() -> None:
+    """WB3: whoever is not listed gets nothing, in PostgREST's place too."""
+    policy = CorsPolicy(("https://a.example",), plain=True)
+    assert (200, b"https://a.example") == (
+        (reply := policy.preflight(b"https://a.example")).status,
+        value(reply.headers, ALLOW),
+    )
+    for origin in (b"https://b.example", b"null"):
+        assert (204, None) == ((reply := policy.preflight(origin)).status, value(reply.headers, ALLOW))
+    assert value(policy.headers(None, "OPTIONS"), ALLOW) is None
+
+
+def test_options_says_so_to_everybody() -> None:
+    """What answers OPTIONS in PostgREST's place may be read by every page, also where nobody asked."""
+    assert b"*" == value(CorsPolicy(plain=True).headers(None, "OPTIONS"), ALLOW)
+    assert () == CorsPolicy(plain=True).headers(None, "GET")
+    assert () == CorsPolicy().headers(None, "OPTIONS")

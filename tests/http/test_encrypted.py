@@ -263,6 +263,22 @@ def test_changes(clinic: Api) -> None:
     assert [ANN] == clinic.get("people?select=id&ssn=eq.333-44-5555").ids
 
 
+def test_announced_columns_take_their_defaults(clinic: Api) -> None:
+    """EN1: missing=default seals a default of the model, and what it empties cannot be found by its old value."""
+    assert 204 == clinic.patch(f"people?id=eq.{ANN}", {"pin": "1234"}, as_="dee").status
+    assert [ANN] == clinic.get("people?select=id&pin=eq.1234", as_="dee").ids
+    full = "return=representation, missing=default"
+    path = "people?id=eq.{}&columns=notes,score,pin&select=notes,score,pin"
+    reply = clinic.patch(path.format(ANN), {"notes": "n"}, as_="dee", prefer=full)
+    assert [{"notes": "n", "score": 5, "pin": None}] == reply.json
+    assert [ANN] == clinic.get("people?select=id&score=eq.5").ids
+    assert [] == clinic.get("people?select=id&pin=eq.1234", as_="dee").ids
+    assert [(None, None)] == run(clinic, "SELECT pin, pin_blind FROM people WHERE name = 'Ann'")
+    assert 1 == run(clinic, "SELECT count(score) FROM people WHERE length(score) > 16")[0][0]
+    moved = clinic.patch(f"people?id=eq.{ANN}&columns=id,notes", {"notes": "m"}, as_="dee", prefer=full)
+    assert (400, "PGRST127") == (moved.status, moved.code)
+
+
 def test_inserts_of_every_kind(clinic: Api) -> None:
     """EN1: defaults in Python, CSV, rows without the column, several key sets, batches and nested rows are sealed."""
     made = clinic.post(

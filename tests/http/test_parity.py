@@ -594,11 +594,11 @@ def test_written_rows_come_with_their_relations(fresh: Api) -> None:
 
 
 def test_announced_columns_that_are_left_out(fresh: Api) -> None:
-    """An update sets what ``columns`` announces and the body lacks to null, or, with missing=default, leaves it."""
-    path = "ships?id=eq.1&columns=tons,owner_id&select=tons,owner_id"
+    """An update sets what ``columns`` announces and the body lacks to null, or, with missing=default, to its default."""
+    path = "ships?id=eq.1&columns=tons,sunk&select=tons,sunk"
     kept = fresh.patch(path, {"tons": 5}, headers={"prefer": "return=representation, missing=default"})
-    assert [{"tons": 5, "owner_id": 1}] == kept.json
-    assert [{"tons": 6, "owner_id": None}] == fresh.patch(path, {"tons": 6, "name": "x"}, headers=FULL).json
+    assert [{"tons": 5, "sunk": False}] == kept.json
+    assert [{"tons": 6, "sunk": None}] == fresh.patch(path, {"tons": 6, "name": "x"}, headers=FULL).json
 
 
 def test_duplicates_are_merged_or_ignored(fresh: Api) -> None:

@@ -29,7 +29,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either"]
+        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either", "posted"]
         settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
@@ -100,6 +100,14 @@ def test_a_call_has_a_plan(port: Api) -> None:
     assert "25006" == port.get("rpc/rename?id=2&name=x", accept=accept, as_="svc").code
     assert "PGRST107" == port.get("rpc/ships_of?owner=1", accept=accept).code
     assert [] == port.get("ports?name=eq.x").json
+
+
+def test_an_analysed_call_sees_its_request(port: Api) -> None:
+    """What the function asks about the request is there while its plan is made, as it is when it is called."""
+    accept = "application/vnd.pgrst.plan+json; options=analyze"
+    assert "Plan" in port.post("rpc/posted", {}, accept=accept, as_="svc").json[0]
+    assert "22012" == port.get("rpc/posted", accept=accept, as_="svc").code
+    assert (1, "22012") == (port.post("rpc/posted", {}).json, port.get("rpc/posted").code)
 
 
 def test_pages_of_calls(port: Api) -> None:

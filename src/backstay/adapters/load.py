@@ -13,6 +13,7 @@ from backstay.db.statement import Database
 from backstay.db.store import Store
 from backstay.errors import ConfigError
 from backstay.mail.transport import Transport
+from backstay.outbound import Fetch
 from backstay.sql.dialect import SqlDialect
 
 
@@ -69,6 +70,13 @@ def mail_transport(url: str, sender: str, *, now: Callable[[], datetime]) -> Tra
     from backstay.adapters.smtp.url import parse_smtp_url
 
     return SmtpTransport(parse_smtp_url(url), parse_sender(sender), now=now)
+
+
+def outbound(*, loopback: bool) -> Fetch:
+    """How the app makes requests itself (SR1); *loopback* also allows http to this machine."""
+    from backstay.adapters.httpx2.fetch import Fetcher
+
+    return Fetcher(loopback=loopback)
 
 
 def sqlite_path(url: str) -> str:

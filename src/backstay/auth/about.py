@@ -17,7 +17,7 @@ _PUBLIC: Final = ((b"cache-control", b"public, max-age=600"),)
 async def settings(asked: AuthRequest, accounts: Accounts) -> Reply:
     """What a sign-in page needs to know."""
     options = accounts.options
-    external = dict.fromkeys(_PROVIDERS, False)
+    external = dict.fromkeys(_PROVIDERS, False) | dict.fromkeys(accounts.parties.providers, True)
     known = {
         "external": {"anonymous_users": options.anonymous_sign_ins, "email": True, "phone": False, **external},
         "disable_signup": not options.signup,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Container, Coroutine, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,6 +13,7 @@ import msgspec
 from backstay.auth.access import issue_access_token
 from backstay.auth.factor import factors_of
 from backstay.auth.hashers import HashPool
+from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
 from backstay.auth.session import Opened
@@ -50,6 +51,8 @@ class Accounts:
     permissions: dict[str, frozenset[str]]
     #: The roles that a token or an API key may ask for.
     roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE})
+    #: Third parties that people sign in with.
+    parties: Parties = field(default_factory=Parties)
 
     async def may(self, user_id: UUID, permission: str) -> bool:
         """Whether one of the account's roles, as assigned in the database, has *permission* (RB1)."""
@@ -92,6 +95,10 @@ class Accounts:
 
     def opened_extra(self, flow: Any) -> dict[str, Any]:
         """What a flow's session answers with besides: the third party's tokens (OA9)."""
+        return {name: value for name, value in self.flow_extra(flow).items() if name.startswith("provider_")}
+
+    def flow_extra(self, flow: Any) -> dict[str, Any]:
+        """What a flow keeps sealed."""
         if flow.extra is None:
             return {}
         raw = self.keyring.open_sealed(flow.extra, purpose="flow", context=str(flow.id))

@@ -16,6 +16,7 @@ from backstay.auth.hashers import HashPool
 from backstay.auth.hashing import HashCost
 from backstay.auth.limits import RateLimits
 from backstay.auth.moment import utc_now
+from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
 from backstay.auth.postage import NOBODY
@@ -65,6 +66,7 @@ class Office:
         rates: RateLimits | None = None,
         cost: HashCost | None = None,
         pwned: Container[bytes] = (),
+        parties: Parties | None = None,
         posted: Callable[[], None] = lambda: None,
         now: Callable[[], datetime] = utc_now,
     ) -> Self:
@@ -122,6 +124,7 @@ class Office:
             now=now,
             permissions=table,
             roles=roles,
+            parties=parties or Parties(),
         )
         office = cls(accounts, credentials)
         office._tasks = (

@@ -85,7 +85,7 @@ class AuthPlane:
             named,
             _query(request.query),
             request.headers,
-            None if route.body is None else _body(route.body, request),
+            _form(request) if route.takes_form else None if route.body is None else _body(route.body, request),
             principal,
             Device(ip, (request.header(b"user-agent") or "").encode("ascii", "replace").decode(), bucket),
             session,
@@ -142,6 +142,18 @@ def _query(raw: bytes) -> dict[str, str]:
         )
     except ValueError:
         raise invalid("The query string is malformed") from None
+
+
+def _form(request: DataRequest) -> dict[str, str]:
+    if len(request.body) > MAX_BODY_BYTES:
+        raise AuthError("request_body_too_large", f"The body is longer than {MAX_BODY_BYTES} bytes")
+    media = (request.header(b"content-type") or "").partition(";")[0].strip().lower()
+    if media != "application/x-www-form-urlencoded":
+        raise AuthError("unsupported_media_type", "Send the body as application/x-www-form-urlencoded")
+    try:
+        return _query(request.body)
+    except AuthError:
+        raise invalid("The form is malformed") from None
 
 
 def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:

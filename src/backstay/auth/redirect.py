@@ -84,17 +84,19 @@ def _matches(options: AuthOptions, url: str) -> bool:
 @lru_cache(maxsize=256)
 def _pattern(entry: str) -> re.Pattern[str]:
     """*entry* as an expression: a single ``*`` stays within one label of the host or one part of the path."""
-    parts = re.split(r"(\*\*|\*|\?)", entry.rstrip("/") if entry.count("/") == 3 else entry)
+    scheme, _, rest = entry.partition("://")
+    host, slash, path = rest.partition("/")
     stands_for = {"**": r"[^@]*", "*": r"[^./@:]*", "?": r"[^./@:]"}
-    body = "".join(stands_for.get(part, re.escape(part)) for part in parts)
-    if "**" in entry.partition("://")[2].partition("/")[0]:
-        # ``**`` in the host would let every host in: there it is one label or more, and no more than labels.
-        host, slash, path = entry.partition("://")[2].partition("/")
-        scheme = re.escape(entry.partition("://")[0])
-        hosts = "".join(
-            {"**": r"[a-z0-9.-]*", "*": r"[a-z0-9-]*", "?": "[a-z0-9-]"}.get(part, re.escape(part))
-            for part in re.split(r"(\*\*|\*|\?)", host)
-        )
-        rest = "".join(stands_for.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", slash + path))
-        body = f"{scheme}://{hosts}{rest}"
-    return re.compile(body + ("/?" if entry.count("/") <= 3 and not entry.endswith("*") else ""))
+    labels = stands_for
+    if scheme in ("http", "https") and "**" in host:
+        # In a host ``**`` stands for labels only, and for every host there is it does not stand.
+        labels = stands_for | {"**": r"[a-z0-9.-]*" if "." in host.rpartition("**")[2] else r"(?!)"}
+    body = re.escape(f"{scheme}://") + _expression(host, labels)
+    if not path:
+        # An entry without a path is a host, and a browser writes the slash behind it or not.
+        return re.compile(body + "/?")
+    return re.compile(body + slash + _expression(path, stands_for))
+
+
+def _expression(text: str, stands_for: dict[str, str]) -> str:
+    return "".join(stands_for.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", text))

@@ -55,6 +55,7 @@ AUTH_STATUS: Final[Mapping[str, int]] = {
     "phone_provider_disabled": 400,
     "provider_disabled": 400,
     "provider_email_needs_verification": 422,
+    "provider_unavailable": 503,
     "reauthentication_needed": 400,
     "reauthentication_not_valid": 422,
     "refresh_token_already_used": 400,

@@ -92,6 +92,8 @@ class Route:
     status: int = 200
     #: For ``admin``: the permission that an account needs; the service role has all.
     permission: str = ""
+    #: Whether the body is a form, as a browser posts it; the handler gets the last of each name.
+    takes_form: bool = False
 
 
 def json_reply(value: Any, status: int = 200, headers: Headers = ()) -> Reply:

@@ -9,26 +9,30 @@ from backstay.auth import (
     account,
     admin,
     enrolment,
+    grants,
     logout,
     mailing,
     mfa,
     passkey,
     recovery,
     sessionlist,
-    signin,
     signup,
     verify,
 )
+from backstay.auth.oauth import authorize, callback, identities
 from backstay.auth.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
     *signup.ROUTES,
-    *signin.ROUTES,
+    *grants.ROUTES,
     *account.ROUTES,
     *logout.ROUTES,
     *sessionlist.ROUTES,
     *mailing.ROUTES,
     *verify.ROUTES,
+    *authorize.ROUTES,
+    *callback.ROUTES,
+    *identities.ROUTES,
     *enrolment.ROUTES,
     *mfa.ROUTES,
     *recovery.ROUTES,

@@ -1,9 +1,9 @@
-"""``POST /token``: a password for a session, and a refresh token for its successor."""
+"""A password for a session, a refresh token for its successor, and a code for what a flow has proved."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -13,9 +13,10 @@ from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.flow import fits, take_flow
+from backstay.auth.oauth.linking import link_at_end
 from backstay.auth.password import upgrade_hash
 from backstay.auth.refusal import AuthError, invalid, invalid_credentials
-from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.route import AuthRequest, json_reply
 from backstay.auth.session import Opened, open_session, rotate
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email
@@ -142,7 +143,8 @@ async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: 
     """A code that came back through the browser, and the verifier that never left the app, for a session (RFC 7636).
 
     Raises:
-        AuthError: validation_failed, flow_state_not_found, flow_state_expired, bad_code_verifier, user_banned.
+        AuthError: validation_failed, flow_state_not_found, flow_state_expired, bad_code_verifier, user_banned;
+            identity_already_exists, provider_disabled, where the flow was to link an identity.
     """
     if not code or not verifier:
         raise invalid("both auth code and code verifier should be non-empty")
@@ -155,6 +157,7 @@ async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: 
         if flow is None or flow.expires_at <= now or not fits(flow, verifier):
             return flow, None
         await accounts.living(tx, flow.user_id)
+        await link_at_end(tx, accounts, asked, flow, now)
         await tx.run(signed_in(flow.user_id, now))
         opened = await open_session(
             tx,
@@ -169,6 +172,8 @@ async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: 
         return flow, opened
 
     flow, opened = await accounts.store.transact(end)
+    accounts.posted()
+    accounts.trust.expire()
     if flow is None:
         raise AuthError("flow_state_not_found", "invalid flow state, no valid flow state found")
     if opened is not None:
@@ -176,37 +181,3 @@ async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: 
     if flow.expires_at <= now:
         raise AuthError("flow_state_expired", "invalid flow state, flow state has expired")
     raise AuthError("bad_code_verifier", "code challenge does not match previously saved code verifier")
-
-
-class TokenBody(msgspec.Struct, frozen=True):
-    """Every grant's fields; ``grant_type`` in the query string says which are meant."""
-
-    email: str = ""
-    phone: str = ""
-    password: str = ""
-    refresh_token: str = ""
-    auth_code: str = ""
-    code_verifier: str = ""
-    provider: str = ""
-    id_token: str = ""
-    access_token: str = ""
-    nonce: str = ""
-
-
-async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """Choose by ``grant_type``."""
-    body: TokenBody = asked.body
-    match asked.query.get("grant_type"):
-        case "password":
-            return await sign_in(asked, accounts, PasswordGrant(body.email, body.phone, body.password))
-        case "refresh_token":
-            return await refresh(asked, accounts, RefreshGrant(body.refresh_token))
-        case "pkce":
-            return await exchange(asked, accounts, body.auth_code, body.code_verifier)
-        case _:
-            raise invalid("unsupported_grant_type", hint="Use password, refresh_token or pkce.")
-
-
-ROUTES: Final = (
-    Route("POST", "token", "anyone", token, "Sign in, or carry a session on", TokenBody, query=("grant_type",)),
-)

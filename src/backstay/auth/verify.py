@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
@@ -23,17 +22,17 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.assurance import remove_all
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
+from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.otp import Used, use_code, use_token
 from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
-from backstay.auth.session import Opened, end_all, open_session
+from backstay.auth.session import Opened, open_session
 from backstay.auth.signin import login_event, signed_in
-from backstay.auth.tables import Identity, User
+from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import BackstayError
@@ -71,33 +70,6 @@ class Outcome:
     opened: Opened | None = None
     code: str | None = None
     half: bool = False
-
-
-@query
-def _confirm(id: UUID, now: datetime) -> sa.Executable:
-    mine = sa.update(User).where(User.id == id, User.email_confirmed_at.is_(None))
-    return mine.values(email_confirmed_at=now, updated_at=now).returning(User.id)
-
-
-@query
-def _drop_password(id: UUID) -> sa.Executable:
-    return sa.update(User).where(User.id == id).values(password_hash=None)
-
-
-@query
-def _drop_identities(user_id: UUID) -> sa.Executable:
-    return sa.delete(Identity).where(Identity.user_id == user_id, Identity.provider != "email")
-
-
-@query
-def set_metadata(id: UUID, user_metadata: dict[str, Any]) -> sa.Executable:
-    return sa.update(User).where(User.id == id).values(user_metadata=user_metadata)
-
-
-@query
-def _verify_identity(user_id: UUID, data: dict[str, Any], now: datetime) -> sa.Executable:
-    mine = sa.update(Identity).where(Identity.user_id == user_id, Identity.provider == "email")
-    return mine.values(data=data, updated_at=now, last_sign_in_at=now)
 
 
 async def verify_body(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -236,16 +208,8 @@ class _Verifying:
         now = self.now
         # The owner reads mail: whatever locked the account's sign-in is over.
         await self.accounts.throttle.recovered(tx, used.address)
-        if await tx.one(_confirm(user.id, now)) is None:
+        if not await confirm_mailbox(tx, user, now, purge=used.kind != "signup"):
             return
-        if used.kind != "signup":
-            await tx.run(_drop_password(user.id))
-            await tx.run(_drop_identities(user.id))
-            await remove_all(tx, user.id, now)
-            await end_all(tx, user.id, now)
-        metadata = {**user.user_metadata, "email_verified": True}
-        await tx.run(set_metadata(user.id, metadata))
-        await tx.run(_verify_identity(user.id, metadata, now))
         if used.kind == "invite":
             await self.accounts.audit(tx, Event("invite_accepted", now, self.asked.actor, str(user.id)))
 

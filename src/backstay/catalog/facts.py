@@ -29,6 +29,8 @@ class ColumnFacts:
     computed: bool = False
     identity: bool = False
     comment: str | None = None
+    #: The SQL of its default, where a statement cannot say DEFAULT (SQLite).
+    default: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,10 @@ class ArgumentFacts:
     name: str
     type: sa.types.TypeEngine[Any]
     required: bool = True
+    #: It takes the rest of the values, as an array (``VARIADIC``).
+    variadic: bool = False
+    #: The type as PostgreSQL writes it.
+    type_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

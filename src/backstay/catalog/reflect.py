@@ -107,4 +107,5 @@ def _column(facts: ColumnFacts, sql: sa.Column[Any], primary: bool) -> Column:
         primary=primary,
         description=facts.comment,
         identity=facts.identity,
+        default_sql=facts.default,
     )

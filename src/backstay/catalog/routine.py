@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from backstay.catalog.facts import Facts, FunctionFacts, Name, TableFacts
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.table import Catalog, Table
+
+#: The types of a whole body, by the type of the argument that takes it.
+_WHOLE: Final[Mapping[str, str]] = {"json": "json", "jsonb": "json", "text": "text", "xml": "xml", "bytea": "bytea"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,6 +27,19 @@ class Routine:
         return self.facts.name.table
 
     @property
+    def whole(self) -> str | None:
+        """The type of its only argument, where that has no name and takes a whole body: json, text, xml or bytea."""
+        if len(self.facts.arguments) != 1 or self.facts.arguments[0].name:
+            return None
+        return _WHOLE.get(self.facts.arguments[0].type_name)
+
+    @property
+    def signature(self) -> str:
+        """``schema.name(argument => type, …)``, as errors tell overloads apart."""
+        listed = ", ".join(f"{argument.name} => {argument.type_name}" for argument in self.facts.arguments)
+        return f"{self.facts.name.schema}.{self.name}({listed})"
+
+    @property
     def names(self) -> frozenset[str]:
         return frozenset(argument.name for argument in self.facts.arguments)
 
@@ -32,12 +49,18 @@ class Routine:
 
 
 def routines_of(facts: Facts, catalog: Catalog) -> Mapping[str, tuple[Routine, ...]]:
-    """The functions of *catalog*'s schema by name; several of one name are told apart by their arguments."""
+    """The functions of *catalog*'s schema by name; several of one name are told apart by their arguments.
+
+    An argument without a name cannot be named by a request, so that such a function is not there, unless it is the only
+    argument and takes a whole body.
+    """
     found: dict[str, tuple[Routine, ...]] = {}
     for function in facts.functions:
         if function.name.schema == catalog.schema:
             name = function.name.table
-            found[name] = (*found.get(name, ()), _routine(function, catalog))
+            routine = _routine(function, catalog)
+            if routine.whole is not None or all(argument.name for argument in function.arguments):
+                found[name] = (*found.get(name, ()), routine)
     return found
 
 

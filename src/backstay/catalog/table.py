@@ -42,6 +42,8 @@ class Column:
     sealing: Sealing | None = None
     #: Set where the column is the blind index of such a one.
     blind_for: Sealing | None = None
+    #: The SQL of its default, where a statement cannot say DEFAULT (SQLite).
+    default_sql: str | None = None
 
     @property
     def type(self) -> sa.types.TypeEngine[Any]:

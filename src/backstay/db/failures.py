@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
+from backstay.db.raised import raised
 from backstay.db.violation import CHECK, FOREIGN_KEY, NOT_NULL, UNIQUE, ConstraintError, Violation, broken_constraint
 from backstay.errors import BackstayError, DatabaseError
 
@@ -221,11 +222,15 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _postgresql_constraint(state, message, error)
     if state.startswith("42"):
         return _postgresql_names(state, message, error)
+    if state == "PGRST":
+        return raised(message, getattr(error, "detail", None))
     return DatabaseError(
         state,
         message,
         details=getattr(error, "detail", None),
         hint=getattr(error, "hint", None),
+        # A view or a function whose sub-query gives too many rows is its author's to mend, not the client's.
+        status=500 if state == "21000" and "used as an expression" in message else None,
         headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
     )
 

@@ -5,6 +5,7 @@ Rules of this file (WB3):
 1. ``*`` is for answers without credentials: the callers of this API carry their token in a header, never in a cookie.
 2. Otherwise an origin is echoed only if it is literally listed; then ``Vary: Origin``.
 3. The origin ``null`` (sandboxed frames, files, some redirects) is nobody: anyone can make one.
+4. In the place of PostgREST (*plain*) the same origins get PostgREST's words: it lets pages set any header.
 """
 
 from __future__ import annotations
@@ -58,6 +59,22 @@ EXPOSE_HEADERS: Final = (
     "X-Request-Id",
 )
 
+#: PostgREST's, in its order.
+_PLAIN_METHODS: Final = ("GET", "POST", "PATCH", "PUT", "DELETE", "OPTIONS", "HEAD")
+_PLAIN_EXPOSE: Final = (
+    "Content-Encoding",
+    "Content-Location",
+    "Content-Range",
+    "Content-Type",
+    "Date",
+    "Location",
+    "Server",
+    "Transfer-Encoding",
+    "Range-Unit",
+)
+_MOST_ASKED: Final = 100
+
+_TOKEN: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")
 _ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?")
 
 
@@ -70,6 +87,7 @@ class CorsPolicy:
         credentials: also let listed pages send cookies; impossible with ``*``.
         allow_headers: request headers that pages may set; lower case.
         max_age_seconds: how long a browser may remember a preflight.
+        plain: speak as PostgREST does; *allow_headers* then are those that a page asks for.
 
     Raises:
         ConfigError: BST-E301 for an origin that no browser sends, or ``*`` with credentials.
@@ -82,6 +100,7 @@ class CorsPolicy:
         credentials: bool = False,
         allow_headers: tuple[str, ...] = ALLOW_HEADERS,
         max_age_seconds: int = 86400,
+        plain: bool = False,
     ) -> None:
         any_origin = "*" in origins
         if any_origin and (credentials or len(origins) > 1):
@@ -98,10 +117,12 @@ class CorsPolicy:
                     hint="Write scheme, host and port only, in lower case: https://app.example.org",
                 )
         vary = () if any_origin else ((b"vary", b"Origin"),)
-        expose = (b"access-control-expose-headers", ", ".join(EXPOSE_HEADERS).encode())
+        self._plain = plain
+        exposed, methods = (_PLAIN_EXPOSE, _PLAIN_METHODS) if plain else (EXPOSE_HEADERS, METHODS)
+        expose = (b"access-control-expose-headers", ", ".join(exposed).encode())
         ask: Headers = (
-            (b"access-control-allow-methods", ", ".join(METHODS).encode()),
-            (b"access-control-allow-headers", ", ".join(allow_headers).encode()),
+            (b"access-control-allow-methods", ", ".join(methods).encode()),
+            *(() if plain else ((b"access-control-allow-headers", ", ".join(allow_headers).encode()),)),
             (b"access-control-max-age", str(max_age_seconds).encode()),
         )
         with_credentials = ((b"access-control-allow-credentials", b"true"),) if credentials else ()
@@ -110,12 +131,13 @@ class CorsPolicy:
         for origin in origins:
             allow = ((b"access-control-allow-origin", origin.encode()), *with_credentials, *vary)
             self._answers[origin.encode()] = (*allow, expose)
-            self._preflights[origin.encode()] = Reply(204, (*allow, *ask))
+            self._preflights[origin.encode()] = Reply(200 if plain else 204, (*allow, *ask))
         # What an origin gets that is not listed.
         self._other_answer: Headers = self._answers.get(b"*", vary)
         self._other_preflight = self._preflights.get(b"*", Reply(204, vary))
+        self._unasked: Headers = ((b"access-control-allow-origin", b"*"),) if plain and any_origin else ()
 
-    def headers(self, origin: bytes | None) -> Headers:
+    def headers(self, origin: bytes | None, method: str = "GET") -> Headers:
         """What an answer to a page of *origin* carries (``None``: the request names no origin).
 
         >>> CorsPolicy(("https://a.example",)).headers(b"https://b.example")
@@ -124,14 +146,24 @@ class CorsPolicy:
         ()
         """
         if origin is None:
+            if method == "OPTIONS" and self._unasked:
+                return self._unasked
             # With a list the answer to the same URL differs by Origin, and a shared cache must know even now.
             return () if b"*" in self._answers else self._other_answer
         if origin == b"null":
             return () if b"*" in self._answers else self._other_answer
         return self._answers.get(origin, self._other_answer)
 
-    def preflight(self, origin: bytes) -> Reply:
-        """Answer ``OPTIONS`` with Origin and Access-Control-Request-Method: 204, with nothing allowed to strangers."""
+    def preflight(self, origin: bytes, asked: bytes | None = None) -> Reply:
+        """Answer ``OPTIONS`` with Origin and Access-Control-Request-Method: 204, with nothing allowed to strangers.
+
+        *asked* is Access-Control-Request-Headers.
+        """
         if origin == b"null":
             return Reply(204)
-        return self._preflights.get(origin, self._other_preflight)
+        reply = self._preflights.get(origin, self._other_preflight)
+        if not self._plain or reply.status != 200:
+            return reply
+        names = [name for part in (asked or b"").split(b",")[:_MOST_ASKED] if _TOKEN.fullmatch(name := part.strip())]
+        allowed = b", ".join((b"Authorization", *names, b"Accept", b"Accept-Language", b"Content-Language"))
+        return Reply(200, (*reply.headers, (b"access-control-allow-headers", allowed)))

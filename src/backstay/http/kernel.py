@@ -156,10 +156,11 @@ class Kernel:
             headers = read_headers(scope["headers"], self._limits)
             id = self._ids.begin(headers.get(b"x-request-id"))
             origin = headers.get(b"origin")
-            cors = self._cors.headers(origin)
+            cors = self._cors.headers(origin, method)
             self._check_head(scope, headers)
             if method == "OPTIONS" and origin is not None and b"access-control-request-method" in headers:
-                reply, cors = self._cors.preflight(origin), ()
+                asked = headers.get(b"access-control-request-headers")
+                reply, cors = self._cors.preflight(origin, asked), ()
             elif path is None:
                 reply = self._health() if method in ("GET", "HEAD") else _HEALTH_METHODS
             else:

@@ -33,6 +33,7 @@ class Data:
         described: Described | None = None,
     ) -> None:
         self._surface = surface
+        self._functions = functions
         self._reads = Reads(surface, database)
         self._writes = Writes(surface, database)
         self._calls = Calls(surface, database, functions)
@@ -45,7 +46,7 @@ class Data:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
-        if request.path.startswith("rpc/") and request.path[4:] in self._routines:
+        if request.path.startswith("rpc/") and self._is_routine(request.path[4:]):
             return await self._routines.answer(request, request.path[4:])
         if request.path.startswith("rpc/"):
             return await self._calls.answer(request, request.path[4:])
@@ -60,6 +61,10 @@ class Data:
                 return self._options(request)
             case method:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
+
+    def _is_routine(self, name: str) -> bool:
+        routines = self._surface.routines
+        return routines is not None and (name in routines or name not in self._functions)
 
     def _options(self, request: DataRequest) -> Reply:
         scope = self._surface.scope(request.principal)

@@ -7,9 +7,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from backstay.db.statement import Database
+from backstay.pipeline.zone import rows_of
 from backstay.request.media import Media, media_type
 from backstay.response.reply import Reply
 from backstay.sql.dialect import SqlDialect
@@ -23,9 +25,9 @@ async def explained(
     statement: Statement,
     profile: str | None,
     *,
-    read_only: bool = False,
+    around: Callable[[Statement], Steps[Rows]] = rows_of,
 ) -> Reply:
-    """The plan of *statement*; with *read_only* it must not write while it is analysed.
+    """The plan of *statement*; *around* runs what asks for it, behind what must hold while it is analysed.
 
     Raises:
         DatabaseError: 22023 (options that do not go together), 25006, and what the statement raises when it is run.
@@ -34,12 +36,7 @@ async def explained(
     media = replace(media, plan_options=media.plan_options & explain.options)
     asked = explain.ask(statement, media.plan_format, tuple(media.plan_options))
 
-    def steps() -> Steps[Rows]:
-        if read_only:
-            yield Statement("SET TRANSACTION READ ONLY")
-        return (yield asked)
-
-    rows = await database.transact(steps, rollback=True)
+    rows = await database.transact(lambda: around(asked), rollback=True)
     headers = [(b"content-type", media_type(media).encode())]
     if profile is not None:
         headers.append((b"content-profile", profile.encode()))

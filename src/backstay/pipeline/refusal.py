@@ -41,7 +41,7 @@ def rival_of(
     columns, read = error.violation.columns, scope.grant("read", table)
     if error.violation.table != table.name or not columns or not frozenset(columns) <= written & read.columns:
         return None
-    if _sees_all(table, scope):
+    if sees_all(table, scope):
         return None
     values = [(name, text_of(rows[0][name], table.columns[name].type)) for name in columns if name in rows[0]]
     found = [((), Filter(Field(name), "eq", text)) for name, text in values if text is not None]
@@ -59,7 +59,7 @@ def parents_of(
     if not isinstance(error, ConstraintError) or error.code != FOREIGN_KEY or error.violation.still_referenced:
         return ()
     keys = [r for r in table.relations if r.holds_key and written & {here for here, _ in r.pairs}]
-    if all(_sees_all(scope.catalog.tables[r.remote], scope) for r in keys):
+    if all(sees_all(scope.catalog.tables[r.remote], scope) for r in keys):
         return ()
     row = rows[0] if len(rows) == 1 else {}
     return tuple(_parent(relation, row, table, scope) for relation in keys)
@@ -109,22 +109,22 @@ def explained(
         return broken_constraint(Violation(violation.code))
     read = scope.grant("read", told)
     columns = frozenset(violation.columns)
-    sees_all = _sees_all(told, scope)
+    all_seen = sees_all(told, scope)
     if not columns <= read.columns | (written if told is table else frozenset()):
         return broken_constraint(Violation(violation.code))
-    if violation.code in _RIVALS and not (sees_all or rival_seen):
+    if violation.code in _RIVALS and not (all_seen or rival_seen):
         return broken_constraint(Violation(violation.code))
     answer = DatabaseError(error.code, error.message)
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
-    if sees_all or own:
+    if all_seen or own:
         known = error
         referred = scope.catalog.tables.get(violation.referred or "")
-        if referred is not None and not violation.still_referenced and not _sees_all(referred, scope):
+        if referred is not None and not violation.still_referenced and not sees_all(referred, scope):
             # The database names the row of a bulk whose parent is missing, and could not name one whose parent is
             # only hidden: so neither is told.
             known = broken_constraint(violation)
         answer.details = details_of(known, rows[0] if len(rows) == 1 else None)
-    if sees_all and told is table and answer.details is None and violation.code in _ROWS and len(rows) == 1:
+    if all_seen and told is table and answer.details is None and violation.code in _ROWS and len(rows) == 1:
         answer.details = _failing_row(rows[0], table)
     return answer
 
@@ -139,7 +139,7 @@ def _failing_row(row: Mapping[str, Any], table: Table) -> str | None:
     return f"Failing row contains ({', '.join('null' if text is None else text for text in texts)})."
 
 
-def _sees_all(table: Table, scope: Scope) -> bool:
+def sees_all(table: Table, scope: Scope) -> bool:
     return isinstance(scope.grant("read", table).rows(frozenset(table.columns)), True_)
 
 
@@ -153,6 +153,6 @@ def _told_table(violation: Violation, table: Table, scope: Scope) -> Table | Non
         referred = tables.get(violation.referred)
         if referred is None or not scope.sees(referred):
             return None
-        if violation.still_referenced and not _sees_all(referred, scope):
+        if violation.still_referenced and not sees_all(referred, scope):
             return None
     return found

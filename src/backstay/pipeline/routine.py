@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -10,27 +10,33 @@ import sqlalchemy as sa
 from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.db.statement import Database
-from backstay.errors import PlanError, RequestError
+from backstay.db.violation import ConstraintError, details_of
+from backstay.errors import RequestError
+from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
 from backstay.pipeline.read import paged
+from backstay.pipeline.refusal import sees_all
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.script import check_number, demands_of_call
+from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.zone import in_zone, rows_of
+from backstay.pipeline.zone import in_zone
 from backstay.plan.call import no_function
-from backstay.plan.near import nearest
 from backstay.plan.read import plan_rows
+from backstay.plan.routine import argument_texts, choose
 from backstay.plan.shape import shape_of
-from backstay.plan.value import text_of
 from backstay.policy import Grant, Part
-from backstay.request import negotiate, parse_arguments, parse_query
+from backstay.request import Sent, negotiate, parse_call, parse_query, sent_pairs
+from backstay.request.media import Media
+from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
-from backstay.response.rows import frame_read, not_single, render_read
+from backstay.response.rows import frame_call, render_read
+from backstay.response.said import said
 from backstay.sql.call import call_rows, call_value
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.statement import Rows, Statement, Steps
+from backstay.sql.statement import Row, Rows, Statement, Steps
 
 
 class Routines:
@@ -39,111 +45,78 @@ class Routines:
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
         self._database = database
-        self._routines = surface.routines
+        self._routines = surface.routines or {}
         self._prepared: Remembered[Any, Prepared] = Remembered(512)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._routines
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
 
         Raises:
-            BackstayError: PGRST202, PGRST203, PGRST101, or whatever the function raises.
+            BackstayError: PGRST202, PGRST203, PGRST101, PGRST128, or whatever the function raises.
         """
+        if "/" in name:
+            raise RequestError("PGRST125", "Invalid path specified in request URL")
         surface, reads = self._surface, request.method in ("GET", "HEAD")
         if not reads and request.method not in ("POST", "OPTIONS"):
             raise RequestError("PGRST101", f"Cannot use the {request.method} method on RPC")
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile" if reads else b"content-profile"))
         if request.method == "OPTIONS":
-            writes = all(routine.facts.may_write for routine in self._routines[name])
+            known = self._routines.get(name)
+            if known is None:
+                raise no_function(name, (), surface.catalog.schema)
+            writes = all(routine.facts.may_write for routine in known)
             return Reply(200, ((b"allow", b"OPTIONS,POST" if writes else b"OPTIONS,GET,HEAD,POST"),))
-        given, query = self._given(request, name)
-        query = paged(query, request, surface)
-        routine = self._chosen(name, given, posted=request.method == "POST")
-        arguments = [argument for argument in routine.facts.arguments if argument.name in given]
-        texts = tuple(_text(given[argument.name], argument) for argument in arguments)
+        sent, query = self._sent(request)
+        routine = choose(name, self._routines, sent, surface.catalog.schema)
+        demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
+        given = argument_texts(routine, sent)
+        arguments = [argument for argument, _ in given]
         media = negotiate(request.header(b"accept"), surface.offers(request.principal))
+        query = paged(query, request, surface)
         shape, values = shape_of(query)
         form = surface.dialect.form(media.form) if routine.rows is not None else "json"
-        names = tuple(argument.name for argument in arguments)
-        key = (name, names, shape, form, preferences.count is not None, request.principal.kind)
+        key = (routine, tuple(a.name for a in arguments), shape, form, counted(preferences), request.principal.kind)
         prepared = self._prepared.get(key)
         if prepared is None:
-            statement = self._statement(
-                routine, arguments, shape, len(values), request, form, preferences.count is not None
-            )
+            statement = self._statement(routine, arguments, shape, len(values), request, form, counted(preferences))
             prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
-        statement_bound = prepared.bind((*values, *texts), request.principal)
-        if media.kind == "plan":
-            return await explained(self._database, surface.dialect, media, statement_bound, profile, read_only=reads)
-        zone = preferences.timezone
-        demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
+        call = _Call(routine, preferences, demands, media, form, profile, query)
+        statement_bound = prepared.bind((*values, *(text for _, text in given)), request.principal)
 
-        frame = frame_read(f"rpc/{name}", "", media, preferences, profile, form, called=True)
-        single = frame.singular and (routine.rows is not None or routine.facts.is_set)
+        def around(statement: Statement) -> Steps[Rows]:
+            return in_context(request, statement, read_only=reads)
 
-        def steps() -> Steps[Rows]:
-            own = rows_of(statement_bound) if not reads else _reading(statement_bound)
-            found = yield from (own if zone is None else in_zone(zone, own))
-            # Refused here, so that what the function did is undone.
-            check_number(found[0][1], demands)
-            if single and found[0][1] != 1:
-                raise not_single(found[0][1])
-            return found
+        def steps() -> Steps[Reply]:
+            own = around(statement_bound)
+            zone = preferences.timezone
+            rows = yield from own if zone is None else in_zone(zone, own)
+            # Whatever refuses the answer does so in here, and undoes what the function has done.
+            return _reply(call, rows[0])
 
-        body, rows, total = (await self._database.transact(steps, rollback=surface.undoes(request)))[0]
-        if routine.facts.gives == "void":
-            told = tuple(pair for pair in frame.headers if pair[0] == b"preference-applied")
-            return Reply(204, told)
-        if routine.rows is None and not routine.facts.is_set:
-            kept = (b"content-type", b"preference-applied", b"content-profile")
-            headers = tuple(pair for pair in frame.headers if pair[0] in kept)
-            shown = b"0-0/*" if preferences.count is None else b"0-0/1"
-            return Reply(200, (*headers, (b"content-range", shown)), body.encode())
-        offset = next((page.offset for path, page in query.pages if not path), 0)
-        reply = render_read(frame, body, rows, total, offset if isinstance(offset, int) else 0)
-        if routine.rows is not None and not routine.facts.is_set and media.kind == "array" and form == "json":
-            # One row that is not a set stands alone.
-            alone = reply.body[1:-1] if rows else b"null"
-            reply = Reply(reply.status, reply.headers, alone)
-        headers = tuple(pair for pair in reply.headers if pair[0] not in (b"content-location", b"vary"))
-        return Reply(reply.status, headers, reply.body)
+        try:
+            if media.kind == "plan":
+                return await explained(self._database, surface.dialect, media, statement_bound, profile, around=around)
+            return await self._database.transact(steps, rollback=surface.undoes(request))
+        except ConstraintError as error:
+            raise self._told(error, request) from error
 
-    def _given(self, request: DataRequest, name: str) -> tuple[Mapping[str, Any], Query]:
+    def _told(self, error: ConstraintError, request: DataRequest) -> ConstraintError:
+        """*error*, with the key that it is about where the caller sees all of its table."""
+        table = self._surface.catalog.tables.get(error.violation.table or "")
+        if table is not None and sees_all(table, self._surface.scope(request.principal)):
+            error.details = details_of(error)
+        return error
+
+    def _sent(self, request: DataRequest) -> tuple[Sent, Query]:
         text = request.query.decode("utf-8", "surrogateescape")
         limits = self._surface.limits
         if request.method == "POST":
-            body = parse_arguments(request.body, request.header(b"content-type"))
-            return body, parse_query(text, limits=limits).query
-        names = frozenset().union(*(routine.names for routine in self._routines[name]))
-        parsed = parse_query(text, arguments=names, limits=limits)
-        return dict(parsed.arguments), parsed.query
-
-    def _chosen(self, name: str, given: Mapping[str, Any], *, posted: bool) -> Routine:
-        found = [r for r in self._routines[name] if r.required <= given.keys() <= r.names]
-        if not found:
-            refusal = no_function(name, tuple(given), self._surface.catalog.schema)
-            if posted and isinstance(refusal.details, str):
-                refusal.details = refusal.details.replace(
-                    ", but no", " or with a single unnamed json/jsonb parameter, but no"
-                )
-            signatures = [f"({', '.join(sorted(routine.names))})" for routine in self._routines[name]]
-            near = nearest(f"({', '.join(sorted(given))})", signatures, score=0.33)
-            if near is not None:
-                called = f"{self._surface.catalog.schema}.{name}{near[0]}"
-                refusal.hint = f"Perhaps you meant to call the function {called}"
-            raise refusal
-        if len(found) > 1:
-            listed = ", ".join(_signature(routine) for routine in found)
-            raise PlanError(
-                "PGRST203",
-                f"Could not choose the best candidate function between: {listed}",
-                hint="Try renaming the parameters or the function itself in the database so function overloading "
-                "can be resolved",
-            )
-        return found[0]
+            query = parse_query(text, limits=limits).query
+            return parse_call(request.body, request.header(b"content-type"), query.columns), query
+        # What begins like an operator is a filter, even on a column that is called like an argument.
+        parsed = parse_query(text, arguments=frozenset(), limits=limits)
+        return sent_pairs(parsed.arguments), parsed.query
 
     def _statement(
         self,
@@ -152,7 +125,7 @@ class Routines:
         shape: Query,
         slots: int,
         request: DataRequest,
-        form: Any,
+        form: Form,
         count: bool,
     ) -> sa.Select[Any]:
         if routine.rows is None:
@@ -166,21 +139,46 @@ class Routines:
         return call_rows(routine, arguments, node, dialect, slots, max_rows=most, form=form, count=count)
 
 
-def _reading(statement: Statement) -> Steps[Rows]:
-    yield Statement("SET TRANSACTION READ ONLY")
-    return (yield statement)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Everything about a call's answer that does not come from the database."""
+
+    routine: Routine
+    preferences: Preferences
+    demands: Demands
+    media: Media
+    form: Form
+    profile: str | None
+    query: Query
 
 
-def _text(value: Any, argument: ArgumentFacts) -> str | None:
-    return value if isinstance(value, str) and _is_plain(argument) else text_of(value, argument.type)
+def _reply(call: _Call, row: Row) -> Reply:
+    """The answer of a call that gave *row*: (body, number of rows, total, headers, status).
+
+    Raises:
+        PlanError: PGRST116 or PGRST124, for too many rows.
+        DatabaseError: PGRST111 or PGRST112, see `said`.
+    """
+    body, rows, total, headers, status = row
+    facts = call.routine.facts
+    check_number(rows, call.demands)
+    frame = frame_call(call.media, call.preferences, call.profile, call.form)
+    if facts.gives == "void":
+        reply = Reply(204, (*frame.headers[1:], (b"content-range", _one(call))))
+    elif call.routine.rows is None and not facts.is_set:
+        reply = Reply(200, (*frame.headers, (b"content-range", _one(call))), body.encode())
+    else:
+        offset = next((page.offset for path, page in call.query.pages if not path), 0)
+        reply = render_read(frame, body, rows, total, offset if isinstance(offset, int) else 0)
+        if call.routine.rows is not None and not facts.is_set and call.media.kind == "array" and call.form == "json":
+            # One row that is not a set stands alone.
+            reply = reply._replace(body=reply.body[1:-1] if rows else b"null")
+    return said(reply, headers, status)
 
 
-def _is_plain(argument: ArgumentFacts) -> bool:
-    return not isinstance(argument.type, sa.JSON)
+def _one(call: _Call) -> bytes:
+    return b"0-0/1" if counted(call.preferences) else b"0-0/*"
 
 
-def _signature(routine: Routine) -> str:
-    listed = ", ".join(
-        f"{a.name} => {getattr(a.type, 'sql_name', str(a.type)).lower()}" for a in routine.facts.arguments
-    )
-    return f"{routine.facts.name.schema}.{routine.name}({listed})"
+def counted(preferences: Preferences) -> bool:
+    return preferences.count is not None

@@ -86,7 +86,6 @@ def demands_of_call(preferences: Preferences, *, gives_set: bool) -> Demands:
         raise RequestError(
             "PGRST128",
             "Function must return SETOF or TABLE when max-affected preference is used with handling=strict",
-            hint="Leave max-affected out.",
         )
     return Demands(max_affected=most)
 

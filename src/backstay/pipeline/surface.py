@@ -52,10 +52,10 @@ class Surface:
     tells_nulls: bool = False
     #: Whether it stands in PostgREST's place: what only we have is off where PostgREST has an answer of its own.
     stands_in: bool = False
-    #: Functions of the database that may be called.
-    routines: Mapping[str, tuple[Routine, ...]] = field(default_factory=dict)
     #: What encrypted columns are sealed with; there is one wherever there are such columns.
     keyring: Keyring | None = None
+    #: Functions of the database that may be called; ``None`` where the database is not served as it is.
+    routines: Mapping[str, tuple[Routine, ...]] | None = None
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from backstay.catalog import Table
 from backstay.errors import PlanError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.remember import Remembered
@@ -13,7 +14,7 @@ from backstay.pipeline.script import Batch, Script, delete_steps, is_one_stateme
 from backstay.pipeline.sealed import keys as sealing_keys
 from backstay.pipeline.sealed import opener
 from backstay.pipeline.surface import Surface
-from backstay.plan.fill import Filler
+from backstay.plan.fill import Filler, default_of
 from backstay.plan.opening import opening_of
 from backstay.plan.put import put_conditions, put_rows
 from backstay.plan.quick import Pair
@@ -143,14 +144,17 @@ class Works:
             raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
         row = payload.rows[0] if payload.rows else {}
         keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
+        cleared: tuple[str, ...] = ()
         if ask.preferences.missing == "default":
-            # What is left out keeps its value; without the preference, what ``columns`` announces becomes null.
+            # Without the preference, what ``columns`` announces and the body leaves out becomes null.
+            row, cleared = _with_defaults(ask.table, row, keys)
             keys = tuple(name for name in keys if name in row)
-        if not keys:
+        if not keys and not cleared:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return None
-        key = ("update", ask.table.name, keys, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
-        (plan, filler), script = self._remembered(key, lambda: self._update_script(ask, keys))
+        shape = (ask.shape, ask.representation, ask.form)
+        key = ("update", ask.table.name, keys, cleared, shape, ask.request.principal.kind)
+        (plan, filler), script = self._remembered(key, lambda: self._update_script(ask, keys, cleared))
         brought = plan.brought if plan.table.seals else plan.packed
         (filled,) = filler.fill([row], nulls_refused=not self._surface.tells_nulls)
         if plan.table.seals and any(column.sealing is not None or column.primary for column in brought):
@@ -166,9 +170,11 @@ class Works:
 
         return Work(steps, [row], frozenset(keys), statement=_statement([batch], ask))
 
-    def _update_script(self, ask: Ask, keys: tuple[str, ...]) -> tuple[tuple[UpdatePlan, Filler], Script]:
+    def _update_script(
+        self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
+    ) -> tuple[tuple[UpdatePlan, Filler], Script]:
         scope = self._surface.scope(ask.request.principal)
-        plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation)
+        plan = plan_update(ask.table.name, keys, ask.shape, scope, representation=ask.representation, cleared=cleared)
         slots = len(ask.values)
         write = self._prepare(update_sql(plan, self._surface.dialect, slots))
         filler = Filler(plan.brought if plan.table.seals else plan.packed, plan.written, "onupdate")
@@ -307,6 +313,22 @@ def _refuse_page(ask: Ask) -> None:
             details="limit and offset do not narrow the rows that a PATCH or DELETE writes.",
             hint="Filter by the keys of the rows, e.g. id=in.(1,2,3).",
         )
+
+
+def _with_defaults(
+    table: Table, row: Mapping[str, Any], keys: Sequence[str]
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """*row* with the model's own defaults for those of *keys* that it lacks, and those that only the database has."""
+    filled, cleared = dict(row), []
+    for name in keys:
+        if name not in row:
+            column = table.columns.get(name)
+            default: Any = None if column is None else column.sql.default
+            if column is None or default is None or default.is_clause_element or default.is_sequence:
+                cleared.append(name)
+            else:
+                filled[name] = default_of(column)(row)
+    return filled, tuple(cleared)
 
 
 def _groups(

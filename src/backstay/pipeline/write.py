@@ -162,4 +162,4 @@ def _nothing(ask: Ask) -> Written:
     """The outcome of a write that touches no row."""
     if ask.demands.single:
         raise not_single(0)
-    return Written(0, "[]" if ask.representation else None)
+    return Written(0, "[]" if ask.representation else None, inserted=False)

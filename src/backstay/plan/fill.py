@@ -30,7 +30,7 @@ class Filler:
         self._columns = [
             (column.name, None, _required(column))
             if column.name in written
-            else (column.name, _default_of(column, which), converter(column))
+            else (column.name, default_of(column, which), converter(column))
             for column in columns
         ]
 
@@ -94,7 +94,8 @@ def broken_null(column: Column) -> PlanError:
     )
 
 
-def _default_of(column: Column, which: Literal["default", "onupdate"]) -> Callable[[Mapping[str, Any]], Any]:
+def default_of(column: Column, which: Literal["default", "onupdate"] = "default") -> Callable[[Mapping[str, Any]], Any]:
+    """What the model fills *column* of a row with; only where that is a value of ours and no SQL expression."""
     default: Any = getattr(column.sql, which)
     argument = default.arg
     return (lambda row: argument(_Context(row))) if default.is_callable else (lambda row: argument)

@@ -71,7 +71,10 @@ class InsertPlan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class UpdatePlan:
-    """*rows* addresses the old rows; *packed* and *computed* as for an insert, with ``onupdate`` for the default."""
+    """*rows* addresses the old rows; *packed* and *computed* as for an insert, with ``onupdate`` for the default.
+
+    *cleared* get the database's own default.
+    """
 
     table: Table
     packed: tuple[Column, ...]
@@ -81,6 +84,7 @@ class UpdatePlan:
     rows: Node
     returning: Node | None
     parents: tuple[Parent, ...]
+    cleared: tuple[Column, ...] = ()
 
     @property
     def brought(self) -> tuple[Column, ...]:
@@ -135,21 +139,41 @@ def plan_insert(
     )
 
 
-def plan_update(name: str, keys: tuple[str, ...], query: Query, scope: Scope, *, representation: bool) -> UpdatePlan:
-    """Plan the update of the rows that *query* addresses, setting *keys*.
+def plan_update(
+    name: str,
+    keys: tuple[str, ...],
+    query: Query,
+    scope: Scope,
+    *,
+    representation: bool,
+    cleared: tuple[str, ...] = (),
+) -> UpdatePlan:
+    """Plan the update of the rows that *query* addresses, setting *keys*, and *cleared* to their defaults.
 
     Raises: as `plan_insert`.
     """
     table = find_table(scope, name)
     grant = _granted(scope, table, "update")
     written = _writable(table, grant, scope, keys, "update")
-    packed, computed = _filled(table, keys, "onupdate") if keys else ((), ())
+    emptied = _writable(table, grant, scope, cleared, "update", to_default=True)
+    every = (*keys, *cleared)
+    packed, computed = _filled(table, every, "onupdate") if every else ((), ())
     rows, returning = _addressed(table, query, scope, representation)
-    parents = _parents(table, frozenset(keys), scope)
+    parents = _parents(table, frozenset(every), scope)
     brought = (*written, *packed)
     if table.seals:
-        brought = (*brought, *_indexes(brought))
-    return UpdatePlan(table, brought, computed, frozenset(keys), grant, rows, returning, parents)
+        brought, emptied = (*brought, *_indexes(brought)), (*emptied, *_indexes(emptied))
+    return UpdatePlan(
+        table=table,
+        packed=brought,
+        computed=computed,
+        written=frozenset(every),
+        grant=grant,
+        rows=rows,
+        returning=returning,
+        parents=parents,
+        cleared=emptied,
+    )
 
 
 def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) -> DeletePlan:
@@ -197,7 +221,13 @@ def _granted(scope: Scope, table: Table, action: Action) -> Grant:
 
 
 def _writable(
-    table: Table, grant: Grant, scope: Scope, keys: Iterable[str], action: Literal["create", "update"]
+    table: Table,
+    grant: Grant,
+    scope: Scope,
+    keys: Iterable[str],
+    action: Literal["create", "update"],
+    *,
+    to_default: bool = False,
 ) -> tuple[Column, ...]:
     visible = grant.columns | scope.grant("read", table).columns
     found: list[Column] = []
@@ -217,7 +247,7 @@ def _writable(
                 f"The '{key}' column of '{table.name}' cannot be written",
                 hint=f"Leave '{key}' out: no policy lets this caller write it.",
             )
-        if column.generated:
+        if column.generated and not to_default:
             raise _computed(column, action)
         found.append(column)
     return tuple(found)

@@ -1,6 +1,7 @@
 """Text → values: PostgREST's grammar, complete, as pure functions.  Knows the grammar, never the tables."""
 
 from backstay.request.body import Payload, parse_arguments, parse_body
+from backstay.request.call import Sent, parse_call, sent_pairs
 from backstay.request.limits import BodyLimits, QueryLimits
 from backstay.request.media import media_type, negotiate
 from backstay.request.page import narrow, parse_range
@@ -13,6 +14,7 @@ __all__ = [
     "ParsedQuery",
     "Payload",
     "QueryLimits",
+    "Sent",
     "applied",
     "canonical_query",
     "check_strict",
@@ -21,8 +23,10 @@ __all__ = [
     "negotiate",
     "parse_arguments",
     "parse_body",
+    "parse_call",
     "parse_prefer",
     "parse_query",
     "parse_range",
     "render_query",
+    "sent_pairs",
 ]

@@ -52,7 +52,7 @@ def parse_body(
     Raises:
         RequestError: PGRST102 (not of its type, or keys differ), BST413 (too large), BST415 (type unknown).
     """
-    kind = _content_type(body, content_type, limits)
+    kind = body_type(body, content_type, limits)
     if kind == _CSV:
         return _parse_csv(body, limits)
     if kind == _FORM:
@@ -63,7 +63,7 @@ def parse_body(
         return Payload((value,), False, tuple(value))
     if not isinstance(value, list):
         raise invalid_json("Rows are an object or an array of objects.")
-    _check_rows(len(value), limits)
+    check_rows(len(value), limits)
     return Payload(tuple(value), True, _keys(value, columns_given))
 
 
@@ -75,7 +75,7 @@ def parse_arguments(
     Raises:
         RequestError: PGRST102, BST413, BST415 as `parse_body`.
     """
-    kind = _content_type(body, content_type, limits)
+    kind = body_type(body, content_type, limits)
     if kind == _FORM:
         return _parse_form(body, limits)
     if kind == _CSV:
@@ -104,8 +104,12 @@ def _keys(rows: list[Any], columns_given: bool) -> tuple[str, ...]:
     return tuple(keys)
 
 
-def _content_type(body: bytes, content_type: str | None, limits: BodyLimits) -> str:
-    """The type of a body of bearable size, without parameters."""
+def body_type(body: bytes, content_type: str | None, limits: BodyLimits, others: frozenset[str] = frozenset()) -> str:
+    """The type of a body of bearable size, without parameters: JSON, CSV, a form, or one of *others*.
+
+    Raises:
+        RequestError: BST413, BST415.
+    """
     if len(body) > limits.size_bytes:
         raise RequestError(
             "BST413", "The request body is too large", hint=f"A body has at most {limits.size_bytes} bytes."
@@ -113,7 +117,7 @@ def _content_type(body: bytes, content_type: str | None, limits: BodyLimits) -> 
     if content_type is None or not content_type.strip():
         return "application/json"
     name, *parameters = (part.strip().lower() for part in content_type.split(";"))
-    if name not in _JSON and name not in (_CSV, _FORM):
+    if name not in _JSON and name not in (_CSV, _FORM) and name not in others:
         raise _unsupported(name)
     for parameter in parameters:
         key, _, value = parameter.partition("=")
@@ -124,14 +128,14 @@ def _content_type(body: bytes, content_type: str | None, limits: BodyLimits) -> 
 
 def _parse_csv(body: bytes, limits: BodyLimits) -> Payload:
     """A header and its lines; the field ``NULL`` is null, empty lines do not count."""
-    reader = csv.reader(io.StringIO(_text(body).removeprefix("\ufeff"), newline=""), strict=True)
+    reader = csv.reader(io.StringIO(body_text(body).removeprefix("\ufeff"), newline=""), strict=True)
     try:
         header = next(reader, None)
         if not header:
             _fail("not enough input", "A CSV body begins with a line of column names.")
         if len(set(header)) != len(header) or "" in header:
             _fail("Invalid CSV header", "A column name is empty or stands twice.")
-        _check_fields(len(header), limits)
+        check_fields(len(header), limits)
         rows: list[Mapping[str, Any]] = []
         for line in reader:
             if not line:
@@ -142,17 +146,17 @@ def _parse_csv(body: bytes, limits: BodyLimits) -> Payload:
                     f"Line {reader.line_num} has {len(line)} fields, the header {len(header)}.",
                 )
             rows.append({key: None if field == "NULL" else field for key, field in zip(header, line, strict=True)})
-            _check_rows(len(rows), limits)
+            check_rows(len(rows), limits)
     except csv.Error as error:
         _fail("Invalid CSV", f"Line {reader.line_num}: {error}.")
     return Payload(tuple(rows), True, tuple(header))
 
 
 def _parse_form(body: bytes, limits: BodyLimits) -> dict[str, Any]:
-    text = _text(body)
+    text = body_text(body)
     if not text:
         return {}
-    _check_fields(text.count("&") + 1, limits)
+    check_fields(text.count("&") + 1, limits)
     try:
         pairs = parse_qsl(text, keep_blank_values=True, encoding="utf-8", errors="strict", max_num_fields=None)
     except ValueError:
@@ -165,7 +169,12 @@ def _parse_form(body: bytes, limits: BodyLimits) -> dict[str, Any]:
     return row
 
 
-def _text(body: bytes) -> str:
+def body_text(body: bytes) -> str:
+    """*body* as text without NUL.
+
+    Raises:
+        RequestError: PGRST102.
+    """
     try:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
@@ -175,14 +184,16 @@ def _text(body: bytes) -> str:
     return text
 
 
-def _check_rows(count: int, limits: BodyLimits) -> None:
+def check_rows(count: int, limits: BodyLimits) -> None:
+    """Raises BST413 for more rows than a request may bring."""
     if count > limits.rows:
         raise RequestError(
             "BST413", "Too many rows in one request", hint=f"Send at most {limits.rows} rows at once."
         )  # fmt: skip
 
 
-def _check_fields(count: int, limits: BodyLimits) -> None:
+def check_fields(count: int, limits: BodyLimits) -> None:
+    """Raises BST413 for more fields than a row may have."""
     if count > limits.fields:
         raise RequestError("BST413", "Too many fields in one row", hint=f"A row has at most {limits.fields} fields.")
 

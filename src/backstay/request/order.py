@@ -29,7 +29,7 @@ class OrderTerm:
 
 _TAIL = re.compile(r"[ \t]*+(?:\.(asc|desc))?(?:\.nulls(first|last))?[ \t]*+(?:\Z|(,))")
 
-_BEGUN = re.compile(r"(\.(?:asc|desc))?+(\.nulls(?:first|last))?+")
+_BEGUN = re.compile(r"(\.(?:asc|desc))?(\.nulls(?:first|last))?")
 
 
 def parse_order(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple[OrderTerm, ...]:

@@ -42,19 +42,25 @@ def frame_read(
     preferences: Preferences,
     profile: str | None,
     form: str = "json",
-    *,
-    called: bool = False,
 ) -> Frame:
-    """The frame of a read, or of what is *called*: ``Content-Type``, ``Content-Location``, ``Vary``,
-    ``Preference-Applied``.
-    """
+    """The frame of a read: ``Content-Type``, ``Content-Location``, ``Vary``, ``Preference-Applied``."""
     headers = [
         (b"content-type", media_type(media).encode()),
         (b"content-location", content_location(path, query).encode()),
         (b"vary", b"Accept, Prefer, Range"),
     ]
-    most = preferences.max_affected if called else None
-    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=most))
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None, max_affected=None))
+    if told is not None:
+        headers.append((b"preference-applied", told.encode()))
+    if profile is not None:
+        headers.append((b"content-profile", profile.encode()))
+    return Frame(media, tuple(headers), preferences.count is not None, converter(media, form))
+
+
+def frame_call(media: Media, preferences: Preferences, profile: str | None, form: str = "json") -> Frame:
+    """The frame of a call: ``Content-Type`` first, ``Preference-Applied``."""
+    headers = [(b"content-type", media_type(media).encode())]
+    told = applied(replace(preferences, resolution=None, missing=None, returning=None))
     if told is not None:
         headers.append((b"preference-applied", told.encode()))
     if profile is not None:

@@ -28,31 +28,41 @@ def call_rows(
     form: Form,
     count: bool,
 ) -> sa.Select[Any]:
-    """One row of (body, number of rows, total or NULL); the arguments are slots *slots* and on."""
+    """One row of (body, number of rows, total or NULL, headers, status); the arguments are slots *slots* and on."""
     if routine.rows is None:
         raise AssertionError(f"{routine.name} gives no rows")
     source = _called(routine, given, slots).table_valued(*routine.rows.columns, name="_f")
     layer = Build(dialect, max_rows, form).layer(node, source)
     page = layer.page()
     total: Any = layer.total() if count else sa.null()
-    return sa.select(layer.body(page), sa.func.count(), total).select_from(page)
+    return sa.select(layer.body(page), sa.func.count(), total, *_said()).select_from(page)
 
 
 def call_value(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> sa.Select[Any]:
-    """One row of (JSON text, number of values, NULL)."""
+    """One row of (JSON text, number of values, NULL, headers, status)."""
     called = _called(routine, given, slots)
     nothing: Any = sa.null()
     one: Any = sa.literal_column("1")
     if routine.facts.gives == "void":
         ran: Any = sa.cast(called, sa.Text())
-        return sa.select(sa.literal_column("''"), one, ran)
+        return sa.select(sa.literal_column("''"), one, ran, *_said())
     if not routine.facts.is_set:
         text: Any = sa.func.coalesce(sa.cast(sa.func.to_json(called), sa.Text()), sa.literal_column("'null'"))
-        return sa.select(text, one, nothing)
-    values = called.table_valued("_v", name="_f").render_derived()
+        return sa.select(text, one, nothing, *_said())
+    # In the select list a record needs no list of its columns, which nobody knows here.
+    values = sa.select(called.label("_v")).subquery("_f")
     listed: Any = sa.func.coalesce(sa.func.json_agg(values.c["_v"]), sa.literal_column("'[]'::json"))
     text = sa.cast(listed, sa.Text())
-    return sa.select(text, sa.func.count(), nothing).select_from(values)
+    return sa.select(text, sa.func.count(), nothing, *_said()).select_from(values)
+
+
+def _said() -> tuple[Expression, Expression]:
+    """What the function has said about the answer; it stands behind the call, and so is read after it."""
+    headers, status = (
+        sa.func.current_setting(sa.literal_column(f"'response.{what}'"), sa.true(), type_=sa.Text())
+        for what in ("headers", "status")
+    )
+    return headers, status
 
 
 def _called(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> Any:
@@ -67,5 +77,6 @@ def _argument(argument: ArgumentFacts, slot: int) -> Expression:
     typed = value if target is None else sa.cast(value, target)
     if not argument.name:
         return typed
-    name: Expression = sa.literal_column('"' + argument.name.replace('"', '""') + '"')
+    keyword = "VARIADIC " if argument.variadic else ""
+    name: Expression = sa.literal_column(keyword + '"' + argument.name.replace('"', '""') + '"')
     return name.op(":=")(typed)

@@ -110,6 +110,8 @@ class SqlDialect:
     #: Whether a lock of this number was free, and is now held until the transaction ends; ``None`` where writers do not
     #: run side by side.
     try_lock: Callable[[Expression], sa.Select[Any] | None]
+    #: The default that the database itself has for a column, as a new value of an UPDATE; ``None``: it has it anyway.
+    default: Callable[[Column], Expression | None]
     #: INSERT of one row of defaults.
     insert_nothing: Callable[[sa.Table], Any]
 

@@ -77,6 +77,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         insert=pg.insert,
         now=sa.func.now,
         try_lock=lambda number: sa.select(sa.func.pg_try_advisory_xact_lock(number)),
+        default=lambda column: sa.literal_column("DEFAULT"),
         insert_nothing=lambda table: pg.insert(table).values(defaults(table, sa.literal_column("DEFAULT"))),
     )
 

@@ -166,9 +166,18 @@ def update_sql(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> sa.Executab
 def _update(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> Any:
     table = _table(plan.table)
     values: dict[Any, Any] = {column.sql: _onupdate(column) for column in plan.computed}
+    for column in plan.cleared:
+        made: Any = column.sql.default
+        own = _default(column) if made is not None and made.is_clause_element else dialect.default(column)
+        if own is not None:
+            values[column.sql] = own
     for at, column in enumerate(plan.packed, slots):
         parameter = SlotParameter.of(at, lambda value: value, dialect.stored_type(column))
         values[column.sql] = dialect.stored(column, parameter)
+    if not values:
+        # Only what the database computes was to get its default: the rows are counted and shown, and stay.
+        same = next(column for column in plan.table.columns.values() if not column.generated)
+        values[same.sql] = same.sql
     return sa.update(table).values(values).where(*_addressed(plan.rows, plan.grant, plan.written, dialect))
 
 

@@ -64,9 +64,10 @@ columns AS (
   WHERE a.attrelid IN (SELECT oid FROM relations) AND a.attnum > 0 AND NOT a.attisdropped
 ),
 functions AS (
-  SELECT p.*, n.nspname, r.typtype AS rtype, r.typrelid AS rrel,
+  SELECT p.*, n.nspname, r.typtype AS rtype, CASE WHEN r.typtype = 'd' THEN b.typrelid ELSE r.typrelid END AS rrel,
     coalesce(p.proallargtypes, p.proargtypes::oid[]) AS types
   FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_type r ON r.oid = p.prorettype
+  LEFT JOIN pg_type b ON b.oid = r.typbasetype
   WHERE p.prokind = 'f' AND n.nspname = ANY($1::text[]) AND p.proname = ANY($2::text[])
 ),
 row_columns AS (
@@ -116,11 +117,11 @@ SELECT json_build_object(
       'schema', f.nspname, 'name', f.proname, 'types', f.types, 'names', f.proargnames, 'modes', f.proargmodes::text[],
       'defaults', f.pronargdefaults, 'inputs', f.pronargs, 'returns', f.prorettype::int8, 'kind', f.rtype,
       'void', f.prorettype = 'void'::regtype, 'set', f.proretset, 'volatile', f.provolatile = 'v',
-      'variadic', f.provariadic <> 0, 'comment', obj_description(f.oid, 'pg_proc'),
+      'comment', obj_description(f.oid, 'pg_proc'),
       'table', (SELECT json_build_array(n.nspname, c.relname) FROM pg_class c
                 JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = f.rrel AND c.relkind <> 'c'),
       'columns', (SELECT json_agg(json_build_array(attname, atttypid::int8, atttypmod) ORDER BY attnum)
-                  FROM row_columns r WHERE r.oid = f.oid))) FROM functions f),
+                  FROM row_columns r WHERE r.oid = f.oid)) ORDER BY f.oid) FROM functions f),
   'zones', (SELECT json_agg(name) FROM pg_timezone_names),
   'schemas', (SELECT json_agg(nspname) FROM pg_namespace WHERE nspname = ANY($1::text[]))
 )::text
@@ -202,7 +203,7 @@ def facts_of(found: Mapping[str, Any]) -> Facts:
         keys=tuple(_key(k, names) for k in keys if k["kind"] == "f"),
         view_keys=tuple(_view_keys(keys, names, _origins(found["views"] or {}))),
         timezones=frozenset(found["zones"] or ()),
-        functions=tuple(_function(f, types) for f in found["functions"] or [] if not f["variadic"]),
+        functions=tuple(_function(f, types) for f in found["functions"] or []),
     )
 
 
@@ -256,17 +257,18 @@ def _type(oid: str, mod: int, types: Mapping[str, Any]) -> sa.types.TypeEngine[A
 def _function(found: Mapping[str, Any], types: Mapping[str, Any]) -> FunctionFacts:
     count = len(found["types"])
     names, modes = found["names"] or [""] * count, found["modes"] or ["i"] * count
-    listed = [
-        (name, _type(str(oid), -1, types), mode) for name, oid, mode in zip(names, found["types"], modes, strict=True)
-    ]
-    inputs = [(name, type_) for name, type_, mode in listed if mode in ("i", "b")]
-    outputs = [ColumnFacts(name, type_) for name, type_, mode in listed if mode in ("o", "b", "t")]
+    listed = list(zip(names, map(str, found["types"]), modes, strict=True))
+    inputs = [(name, oid, mode) for name, oid, mode in listed if mode in ("i", "b", "v")]
+    outputs = [ColumnFacts(name, _type(oid, -1, types)) for name, oid, mode in listed if mode in ("o", "b", "t")]
     required = len(inputs) - found["defaults"]
     if found["columns"]:
         outputs = [ColumnFacts(name, _type(str(oid), mod, types)) for name, oid, mod in found["columns"]]
     return FunctionFacts(
         name=Name(found["schema"], found["name"]),
-        arguments=tuple(ArgumentFacts(name, type_, at < required) for at, (name, type_) in enumerate(inputs)),
+        arguments=tuple(
+            ArgumentFacts(name, _type(oid, -1, types), at < required, mode == "v", types[oid]["sql"])
+            for at, (name, oid, mode) in enumerate(inputs)
+        ),
         gives="void" if found["void"] else "rows" if outputs else "value",
         is_set=found["set"],
         table=Name(*found["table"]) if found["table"] else None,

@@ -92,6 +92,7 @@ def _table(connection: apsw.Connection, name: Name, kind: str, without_rowid: bo
             nullable=not required and not key,
             has_default=default is not None or bool(key and integer_key and declared.upper() == "INTEGER"),
             computed=hidden in (2, 3),
+            default=None if default is None or hidden else _default(default),
         )
         for _, column, declared, required, default, key, hidden in visible
     )
@@ -104,6 +105,11 @@ def _table(connection: apsw.Connection, name: Name, kind: str, without_rowid: bo
         is_view=kind == "view",
         has_rowid=kind == "table" and not without_rowid,
     )
+
+
+def _default(text: str) -> str:
+    """The expression of a DEFAULT.  In double quotes it is a text, as nowhere else."""
+    return "'" + text[1:-1].replace('""', '"').replace("'", "''") + "'" if text.startswith('"') else text
 
 
 def type_of(declared: str) -> sa.types.TypeEngine[Any]:

@@ -24,6 +24,7 @@ from backstay.auth.admin.users import user_of
 from backstay.auth.assignment import keeps_an_admin, last_admin
 from backstay.auth.emailchange import put_address
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
@@ -32,7 +33,6 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
-from backstay.auth.verify import set_metadata
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply

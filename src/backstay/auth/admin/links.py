@@ -15,6 +15,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.admin.create import email_exists, merged
 from backstay.auth.emailchange import wish
+from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata, create_account
 from backstay.auth.otp import Secret, issue
 from backstay.auth.password import check_new_password, set_password
@@ -25,7 +26,6 @@ from backstay.auth.rights import check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
-from backstay.auth.verify import set_metadata
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply

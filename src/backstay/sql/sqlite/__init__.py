@@ -17,7 +17,7 @@ from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.condition import compare, guard
 from backstay.sql.sqlite.path import json_path, sort_key
-from backstay.sql.sqlite.rows import finite, key_out, listed, packed
+from backstay.sql.sqlite.rows import default, finite, key_out, listed, packed
 from backstay.sql.sqlite.value import json_object, json_value, sealed
 
 
@@ -56,5 +56,6 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         insert=sqlite_dialect.insert,
         try_lock=lambda number: None,
         now=lambda: sa.func.backstay_now(type_=sa.types.NULLTYPE),
+        default=default,
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(defaults(table, sa.null())),
     )

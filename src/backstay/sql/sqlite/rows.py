@@ -45,5 +45,17 @@ def finite(value: Any) -> Any:
     return value
 
 
+def default(column: Column) -> Expression | None:
+    """The default of a column, written out: SQLite's UPDATE has no word for it, and none for a generated column."""
+    if column.generated:
+        return None
+    if column.default_sql is not None:
+        return sa.literal_column(f"({column.default_sql})")
+    own: Any = getattr(column.sql.server_default, "arg", None)
+    if isinstance(own, str):
+        return sa.literal_column("'" + own.replace("'", "''") + "'")
+    return own if isinstance(own, sa.ClauseElement) else sa.null()  # type: ignore[return-value]
+
+
 def key_out(column: Column) -> Expression:
     return sa.func.hex(column.sql) if column.family == "bytes" else sa.type_coerce(column.sql, sa.types.NULLTYPE)

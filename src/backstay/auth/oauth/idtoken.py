@@ -1,0 +1,169 @@
+"""Is this ID token true, and for us?  OpenID Connect Core §3.1.3.7 (OA4).
+
+1. The key is one of the provider's, by ``kid``; nothing in the token's header is followed.
+2. The algorithm is one that we allow, never what the token asks for: it must fit the key, and be asymmetric.
+3. Claims are looked at after the signature.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from joserfc import jws
+from joserfc.errors import JoseError
+from joserfc.jwk import import_key
+from joserfc.util import urlsafe_b64decode
+
+#: Longer tokens are refused unread; some directories list a person's groups.
+MAX_BYTES: Final = 16 * 1024
+#: Seconds that the clocks of provider and app may differ.
+SKEW_SECONDS: Final = 30
+
+#: Asymmetric ones: with a shared secret everybody who has it could sign.
+ALL_ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519")
+
+_KEY_TYPES: Final = {"RS": "RSA", "PS": "RSA", "ES": "EC", "Ed": "OKP"}
+_CURVES: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521", "Ed25519": "Ed25519"}
+#: RFC 9864 gave EdDSA on this curve a name of its own; most providers write the old one.
+_NAMES: Final = {"EdDSA": "Ed25519"}
+_MIN_RSA_BITS: Final = 2048
+_GUID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class IdTokenError(Exception):
+    """The token is not good; *reason* is a word for the log."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Expected:
+    """What a good token says.
+
+    *issuer* may have Microsoft's ``{tenantid}``, for which the token's ``tid`` stands.  *audiences* are all ours; the
+    first is that of this sign-in.  *nonce* ``None``: the token must have none.
+    """
+
+    issuer: str
+    audiences: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    nonce: str | None
+    access_token: str = ""
+
+
+def header_of(token: str) -> Mapping[str, Any]:
+    """The token's header, of which nothing is believed yet.
+
+    Raises:
+        IdTokenError: malformed.
+    """
+    parts = token.split(".")
+    if len(token) > MAX_BYTES or len(parts) != 3 or not token.isascii():
+        raise IdTokenError("malformed")
+    return _object(parts[0])
+
+
+def check_id_token(token: str, keys: Sequence[Mapping[str, Any]], expected: Expected, now: float) -> Mapping[str, Any]:
+    """The claims of a good token.
+
+    Raises:
+        IdTokenError: ``malformed``, ``algorithm``, ``kid``, ``signature``, ``iss``, ``sub``, ``aud``, ``azp``, ``exp``,
+            ``iat``, ``nbf``, ``nonce``, ``at_hash``.
+    """
+    header = header_of(token)
+    algorithm = _NAMES.get(str(header.get("alg")), str(header.get("alg")))
+    if algorithm not in expected.algorithms or "crit" in header or "b64" in header:
+        raise IdTokenError("algorithm")
+    _verify(token, _key(keys, header.get("kid"), algorithm), str(header["alg"]))
+    claims = _object(token.split(".")[1])
+    issuer = expected.issuer
+    if "{tenantid}" in issuer:
+        tenant = claims.get("tid")
+        issuer = issuer.replace("{tenantid}", tenant if isinstance(tenant, str) and _GUID.fullmatch(tenant) else "")
+    if claims.get("iss") != issuer:
+        raise IdTokenError("iss")
+    subject = claims.get("sub")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():
+        raise IdTokenError("sub")
+    _check_audience(claims, expected.audiences)
+    _check_times(claims, now)
+    if claims.get("nonce") != expected.nonce:
+        raise IdTokenError("nonce")
+    if expected.access_token and claims.get("at_hash") not in (None, half_hash(expected.access_token, algorithm)):
+        raise IdTokenError("at_hash")
+    return claims
+
+
+def half_hash(text: str, algorithm: str) -> str:
+    """``at_hash``: the left half of the hash that goes with the token's algorithm, as base64url."""
+    name = "sha512" if algorithm == "Ed25519" else f"sha{algorithm[-3:]}"
+    digest = hashlib.new(name, text.encode("utf-8", "replace")).digest()
+    return urlsafe_b64encode(digest[: len(digest) // 2]).rstrip(b"=").decode()
+
+
+def _key(keys: Sequence[Mapping[str, Any]], kid: Any, algorithm: str) -> Mapping[str, Any]:
+    fitting = [
+        key
+        for key in keys
+        if key.get("kty") == _KEY_TYPES[algorithm[:2]]
+        and key.get("use", "sig") == "sig"
+        and _NAMES.get(str(key.get("alg")), key.get("alg")) in (None, algorithm)
+        and key.get("crv") == _CURVES.get(algorithm)
+        and (kid is None or key.get("kid") == kid)
+    ]
+    # Without a kid there is no choice: one key, or a guess.
+    if len(fitting) != 1:
+        raise IdTokenError("kid")
+    return fitting[0]
+
+
+def _verify(token: str, key: Mapping[str, Any], algorithm: str) -> None:
+    public = {name: value for name, value in key.items() if name in ("kty", "n", "e", "crv", "x", "y")}
+    try:
+        if public["kty"] == "RSA" and 8 * len(urlsafe_b64decode(str(public["n"]).encode())) < _MIN_RSA_BITS:
+            raise IdTokenError("kid")
+        loaded = import_key(public)
+        registry = jws.JWSRegistry(algorithms=[algorithm], strict_check_header=False)
+        jws.deserialize_compact(token, loaded, registry=registry)
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise IdTokenError("signature") from None
+
+
+def _check_audience(claims: Mapping[str, Any], ours: tuple[str, ...]) -> None:
+    audience = claims.get("aud")
+    named = [audience] if isinstance(audience, str) else audience
+    if not isinstance(named, list) or not any(name in ours for name in named if isinstance(name, str)):
+        raise IdTokenError("aud")
+    if len(named) > 1 and "azp" not in claims:
+        raise IdTokenError("azp")
+    if "azp" in claims and claims["azp"] not in ours:
+        raise IdTokenError("azp")
+
+
+def _check_times(claims: Mapping[str, Any], now: float) -> None:
+    for name in ("exp", "iat", "nbf"):
+        value = claims.get(name)
+        if value is None and name == "nbf":
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 2**53:
+            raise IdTokenError(name)
+        if (name == "exp" and value <= now - SKEW_SECONDS) or (name != "exp" and value > now + SKEW_SECONDS):
+            raise IdTokenError(name)
+
+
+def _object(part: str) -> Mapping[str, Any]:
+    try:
+        found = json.loads(urlsafe_b64decode(part.encode("ascii")))
+    except (ValueError, RecursionError):
+        raise IdTokenError("malformed") from None
+    if not isinstance(found, dict):
+        raise IdTokenError("malformed")
+    return found

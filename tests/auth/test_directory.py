@@ -1,0 +1,145 @@
+"""What providers say of themselves, and how often they are asked."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from backstay.auth.oauth.directory import Directory
+from backstay.auth.oauth.provider import Provider, parse_providers
+from backstay.auth.refusal import AuthError
+from backstay.outbound import Answered, Call, OutboundError
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+ISSUER = "https://login.example.org/realm"
+METADATA: dict[str, Any] = {
+    "issuer": ISSUER, "authorization_endpoint": f"{ISSUER}/auth", "token_endpoint": f"{ISSUER}/token",
+    "jwks_uri": f"{ISSUER}/keys", "id_token_signing_alg_values_supported": ["HS256", "RS256", "EdDSA"],
+}  # fmt: skip
+
+
+def provider(name: str = "corp", **options: Any) -> Provider:
+    given = {"client_id": "x", "client_secret": "y", **({"issuer": ISSUER} if name == "corp" else {}), **options}
+    return parse_providers(json.dumps({name: given}))[name]
+
+
+class Net:
+    """Answers by URL; and what was asked."""
+
+    def __init__(self, **answers: Any) -> None:
+        self.answers: dict[str, Any] = {
+            f"{ISSUER}/.well-known/openid-configuration": METADATA,
+            f"{ISSUER}/keys": {"keys": [{"kid": "a"}, "x"]},
+        } | answers
+        self.calls: list[Call] = []
+
+    async def __call__(self, call: Call) -> Answered:
+        self.calls.append(call)
+        answer = self.answers.get(call.url)
+        if isinstance(answer, Exception):
+            raise answer
+        if isinstance(answer, tuple):
+            return Answered(*answer)
+        return Answered(404, b"") if answer is None else Answered(200, json.dumps(answer).encode())
+
+
+async def test_discovery_is_asked_for_once_an_hour() -> None:
+    """And again after it; algorithms are those that all sides allow."""
+    net = Net()
+    directory = Directory(net)
+    for minutes in (0, 1, 59):
+        found = await directory.endpoints(provider(), NOW + timedelta(minutes=minutes))
+    assert ((f"{ISSUER}/token", ("RS256", "Ed25519"), False), 1) == (
+        (found.token_url, found.algorithms, found.secret_in_form), len(net.calls)
+    )  # fmt: skip
+    await directory.endpoints(provider(), NOW + timedelta(minutes=61))
+    assert 2 == len(net.calls)
+    assert not net.calls[0].private
+    await Directory(net).endpoints(provider(allow_private=True), NOW)
+    assert net.calls[-1].private
+
+
+async def test_an_unknown_key_is_looked_for_once_a_minute() -> None:
+    """A stranger's token makes no more requests than that (OA4)."""
+    net = Net()
+    directory = Directory(net)
+
+    async def keys(kid: str, **later: float) -> list[Any]:
+        return [key["kid"] for key in await directory.keys(provider(), kid, NOW + timedelta(**later))]
+
+    assert ["a"] == await keys("a")
+    assert ["a"] == await keys("b", seconds=30)
+    assert 2 == len(net.calls)
+    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "a"}, {"kid": "b"}]}
+    assert ["a", "b"] == await keys("b", seconds=61)
+    assert ["a", "b"] == await keys("c", seconds=90)
+    assert 3 == len(net.calls)
+    await keys("a", minutes=70)
+    assert 5 == len(net.calls)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"issuer": "https://evil.example"},
+        {"issuer": ISSUER + "/"},
+        {"issuer": None},
+        {"token_endpoint": None},
+        {"authorization_endpoint": "javascript:x"},
+        {"authorization_endpoint": f"{ISSUER}/\r\nx"},
+        {"authorization_endpoint": f"{ISSUER}/ü"},
+        {"jwks_uri": 7},
+        {"id_token_signing_alg_values_supported": ["HS256", "none"]},
+    ],
+)
+async def test_what_describes_itself_wrongly(change: dict[str, Any]) -> None:
+    """It is not the provider that was meant, or cannot be used (OA5)."""
+    net = Net(**{f"{ISSUER}/.well-known/openid-configuration": METADATA | change})
+    with pytest.raises(AuthError, match="cannot be reached"):
+        await Directory(net).endpoints(provider(), NOW)
+
+
+@pytest.mark.parametrize(
+    "answer", [OutboundError("no answer in time"), (500, b"{}"), (404, b""), (200, b"<html>"), (200, b"[]"), (200, b"[" * 99999), (302, b"{}")]
+)  # fmt: skip
+async def test_one_that_is_down_is_left_alone_for_a_while(answer: Any) -> None:
+    """People wait for each try; a moment later it is asked again."""
+    net = Net(**{f"{ISSUER}/.well-known/openid-configuration": answer})
+    directory = Directory(net)
+    for seconds in (0, 5):
+        with pytest.raises(AuthError) as refused:
+            await directory.endpoints(provider(), NOW + timedelta(seconds=seconds))
+        assert ("provider_unavailable", 503) == (refused.value.code, refused.value.status)
+    assert 1 == len(net.calls)
+    net.answers[f"{ISSUER}/.well-known/openid-configuration"] = METADATA
+    assert await directory.endpoints(provider(), NOW + timedelta(seconds=11))
+
+
+async def test_keys_that_are_none() -> None:
+    """Not a list, or nobody answers."""
+    for answer in ({"keys": "x"}, {}, OutboundError("down")):
+        with pytest.raises(AuthError):
+            await Directory(Net(**{f"{ISSUER}/keys": answer})).keys(provider(), "a", NOW)
+
+
+async def test_the_special_ones() -> None:
+    """GitHub needs no discovery, Microsoft's common door has a placeholder, Apple takes its secret in the form."""
+    net = Net()
+    found = await Directory(net).endpoints(provider("github"), NOW)
+    assert ("https://github.com/login/oauth/access_token", None, True, 0) == (
+        found.token_url, found.issuer, found.secret_in_form, len(net.calls)
+    )  # fmt: skip
+    many = "https://login.microsoftonline.com/{tenantid}/v2.0"
+    url = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration"
+    found = await Directory(Net(**{url: METADATA | {"issuer": many}})).endpoints(
+        provider("azure", tenant="common"), NOW
+    )
+    assert many == found.issuer
+    posts = METADATA | {"token_endpoint_auth_methods_supported": ["client_secret_post"]}
+    net = Net(**{f"{ISSUER}/.well-known/openid-configuration": posts})
+    assert (await Directory(net).endpoints(provider(), NOW)).secret_in_form

@@ -1,0 +1,205 @@
+"""Forged ID tokens: one table, all refused (OA4)."""
+
+from __future__ import annotations
+
+import hmac
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from joserfc import jws
+from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
+
+from backstay.auth.oauth.idtoken import ALL_ALGORITHMS, Expected, IdTokenError, check_id_token, half_hash, header_of
+
+NOW = 1_795_264_569
+ISSUER = "https://login.example.org"
+CLIENT = "backstay"
+ACCESS = "the access token"
+RSA = RSAKey.generate_key(2048, private=True)
+EC = ECKey.generate_key("P-256", private=True)
+EC384 = ECKey.generate_key("P-384", private=True)
+ED = OKPKey.generate_key("Ed25519", private=True)
+OTHER = RSAKey.generate_key(2048, private=True)
+
+
+def public(key: Key, **more: str) -> dict[str, Any]:
+    return {**key.as_dict(private=False), "use": "sig", **more}
+
+
+KEYS: list[Mapping[str, Any]] = [
+    public(RSA, kid="rsa"),
+    public(EC, kid="ec"),
+    public(EC384, kid="ec384", alg="ES384"),
+    public(ED, kid="ed"),
+    {"kty": "RSA", "kid": "weak", "e": "AQAB", "n": urlsafe_b64encode(b"\xff" * 128).decode().rstrip("=")},
+    public(OTHER, kid="enc") | {"use": "enc"},
+    {"kty": "oct", "kid": "oct", "k": "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0"},
+]
+CLAIMS: dict[str, Any] = {
+    "iss": ISSUER, "sub": "248289761001", "aud": CLIENT, "exp": NOW + 3600, "iat": NOW - 1, "nonce": "n-0S6_WzA2Mj",
+}  # fmt: skip
+EXPECTED = Expected(ISSUER, (CLIENT,), ALL_ALGORITHMS, "n-0S6_WzA2Mj", ACCESS)
+
+
+def signed(key: Key = RSA, header: dict[str, Any] | None = None, claims: Any = None, **change: Any) -> str:
+    head = {"alg": "RS256", "kid": "rsa"} | (header or {})
+    head = {name: value for name, value in head.items() if value is not None}
+    said = {name: value for name, value in (CLAIMS | change).items() if value is not None} if claims is None else claims
+    registry = jws.JWSRegistry(algorithms=[str(head["alg"])], strict_check_header=False)
+    registry.max_header_length = 4096
+    return jws.serialize_compact(head, json.dumps(said), key, registry=registry)
+
+
+def part(value: Any) -> str:
+    return urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
+
+
+def unsigned(alg: str) -> str:
+    return f"{part({'alg': alg, 'kid': 'rsa'})}.{part(CLAIMS)}."
+
+
+def swapped(**change: Any) -> str:
+    """Good signature, other claims."""
+    head, _, signature = signed().split(".")
+    return f"{head}.{part(CLAIMS | change)}.{signature}"
+
+
+def with_public_key_as_secret() -> str:
+    body = f"{part({'alg': 'HS256', 'kid': 'rsa'})}.{part(CLAIMS)}"
+    mac = hmac.digest(RSA.as_pem(private=False), body.encode(), "sha256")
+    return f"{body}.{urlsafe_b64encode(mac).rstrip(b'=').decode()}"
+
+
+GOOD: list[Any] = [
+    pytest.param(signed(), id="RS256"),
+    pytest.param(signed(header={"alg": "PS256"}), id="PS256"),
+    pytest.param(signed(EC, {"alg": "ES256", "kid": "ec"}), id="ES256"),
+    pytest.param(signed(EC384, {"alg": "ES384", "kid": "ec384"}), id="ES384"),
+    pytest.param(signed(ED, {"alg": "Ed25519", "kid": "ed"}), id="Ed25519"),
+    pytest.param(signed(header={"typ": "JWT", "x5t": "abc"}), id="other header names"),
+    pytest.param(signed(header={"jku": "https://evil.example/keys"}), id="a jku that nobody follows"),
+    pytest.param(signed(EC384, {"alg": "ES384", "kid": None}), id="no kid and one key that fits"),
+    pytest.param(signed(aud=[CLIENT, "other"], azp=CLIENT), id="several audiences"),
+    pytest.param(signed(at_hash=half_hash(ACCESS, "RS256")), id="at_hash"),
+    pytest.param(signed(exp=NOW - 29), id="within the skew"),
+    pytest.param(signed(iat=NOW + 29, nbf=NOW + 29), id="just issued"),
+    pytest.param(signed(exp=NOW + 3600.5), id="a fraction of a second"),
+]
+
+BAD: list[Any] = [
+    # the algorithm
+    pytest.param(unsigned("none"), "algorithm", id="none"),
+    pytest.param(unsigned("None"), "algorithm", id="None"),
+    pytest.param(unsigned("nOnE"), "algorithm", id="nOnE"),
+    pytest.param(with_public_key_as_secret(), "algorithm", id="HS256 with the public key"),
+    pytest.param(signed(OctKey.import_key("secretsecretsecretsecret"), {"alg": "HS256", "kid": "oct"}), "algorithm", id="HS256 with a key of the set"),
+    pytest.param(f"{part({'alg': 'RS256', 'kid': 'rsa', 'crit': ['x']})}.{part(CLAIMS)}.x", "algorithm", id="crit"),
+    pytest.param(f"{part({'alg': 'RS256', 'kid': 'rsa', 'b64': False})}.{part(CLAIMS)}.x", "algorithm", id="b64"),
+    pytest.param(f"{part({'alg': ['RS256'], 'kid': 'rsa'})}.{part(CLAIMS)}.x", "algorithm", id="alg is a list"),
+    pytest.param(f"{part({'kid': 'rsa'})}.{part(CLAIMS)}.x", "algorithm", id="no alg"),
+    # the key
+    pytest.param(signed(EC, {"alg": "ES256", "kid": "rsa"}), "kid", id="the key of another algorithm"),
+    pytest.param(signed(EC, {"alg": "ES256", "kid": "ec384"}), "kid", id="the key of another curve"),
+    pytest.param(signed(header={"kid": "unknown"}), "kid", id="unknown kid"),
+    pytest.param(signed(header={"kid": "../../etc/passwd"}), "kid", id="kid is a path"),
+    pytest.param(signed(header={"kid": None}), "kid", id="no kid and two keys"),
+    pytest.param(signed(OTHER, {"kid": "enc"}), "kid", id="a key to encrypt with"),
+    pytest.param(f"{part({'alg': 'RS256', 'kid': 'weak'})}.{part(CLAIMS)}.x", "kid", id="a weak key"),
+    pytest.param(f"{part({'alg': 'RS256', 'kid': 7})}.{part(CLAIMS)}.x", "kid", id="kid is a number"),
+    # the signature
+    pytest.param(signed(OTHER), "signature", id="another's key"),
+    pytest.param(signed(OTHER, {"jwk": public(OTHER)}), "signature", id="a key of its own in the header"),
+    pytest.param(swapped(sub="admin"), "signature", id="other claims"),
+    pytest.param(signed().rpartition(".")[0] + ".", "signature", id="no signature"),
+    pytest.param(signed().rpartition(".")[0] + ".AAAA", "signature", id="a short signature"),
+    pytest.param(signed(EC, {"alg": "ES256", "kid": "ec"}).rpartition(".")[0] + "." + "A" * 86, "signature", id="zeros"),
+    # who and for whom
+    pytest.param(signed(iss=None), "iss", id="no iss"),
+    pytest.param(signed(iss=ISSUER + "/"), "iss", id="iss with a slash"),
+    pytest.param(signed(iss="https://evil.example"), "iss", id="another iss"),
+    pytest.param(signed(iss=[ISSUER]), "iss", id="iss is a list"),
+    pytest.param(signed(sub=None), "sub", id="no sub"),
+    pytest.param(signed(sub=""), "sub", id="empty sub"),
+    pytest.param(signed(sub=7), "sub", id="sub is a number"),
+    pytest.param(signed(sub="x" * 256), "sub", id="long sub"),
+    pytest.param(signed(sub="a\x00b"), "sub", id="NUL in sub"),
+    pytest.param(signed(aud=None), "aud", id="no aud"),
+    pytest.param(signed(aud="other"), "aud", id="another aud"),
+    pytest.param(signed(aud=["other", "another"]), "aud", id="other audiences"),
+    pytest.param(signed(aud=[]), "aud", id="no audience"),
+    pytest.param(signed(aud={CLIENT: 1}), "aud", id="aud is an object"),
+    pytest.param(signed(aud=CLIENT.upper()), "aud", id="aud in capitals"),
+    pytest.param(signed(aud=[CLIENT, "other"]), "azp", id="several audiences without azp"),
+    pytest.param(signed(azp="other"), "azp", id="another azp"),
+    # when
+    pytest.param(signed(exp=None), "exp", id="no exp"),
+    pytest.param(signed(exp=NOW - 31), "exp", id="expired"),
+    pytest.param(signed(exp=str(NOW + 60)), "exp", id="exp is text"),
+    pytest.param(signed(exp=True), "exp", id="exp is true"),
+    pytest.param(signed(exp=1e300), "exp", id="exp is endless"),
+    pytest.param(signed(iat=None), "iat", id="no iat"),
+    pytest.param(signed(iat=NOW + 31), "iat", id="issued in the future"),
+    pytest.param(signed(nbf=NOW + 31), "nbf", id="not yet"),
+    # the sign-in
+    pytest.param(signed(nonce=None), "nonce", id="no nonce"),
+    pytest.param(signed(nonce="other"), "nonce", id="another nonce"),
+    pytest.param(signed(nonce=["n-0S6_WzA2Mj"]), "nonce", id="nonce is a list"),
+    pytest.param(signed(nonce="ü"), "nonce", id="a nonce beyond ASCII"),
+    pytest.param(signed(at_hash=half_hash("other", "RS256")), "at_hash", id="another access token"),
+    pytest.param(signed(at_hash=""), "at_hash", id="empty at_hash"),
+    # the form
+    pytest.param("", "malformed", id="nothing"),
+    pytest.param("a.b", "malformed", id="two parts"),
+    pytest.param(signed() + ".x", "malformed", id="four parts"),
+    pytest.param("x." + signed().partition(".")[2], "malformed", id="a header that is no JSON"),
+    pytest.param(f"{part(['RS256'])}.{part(CLAIMS)}.x", "malformed", id="a header that is a list"),
+    pytest.param(signed(claims=["sub"]), "malformed", id="claims that are a list"),
+    pytest.param(signed(name="x" * 20_000), "malformed", id="too long"),
+    pytest.param(signed() + "ü", "malformed", id="beyond ASCII"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("token", GOOD)
+def test_a_good_token(token: str) -> None:
+    """Its claims."""
+    assert "248289761001" == check_id_token(token, KEYS, EXPECTED, NOW)["sub"]
+
+
+@pytest.mark.parametrize(("token", "reason"), BAD)
+def test_a_forged_token(token: str, reason: str) -> None:
+    """Refused, for the right reason (OA4)."""
+    with pytest.raises(IdTokenError) as refused:
+        check_id_token(token, KEYS, EXPECTED, NOW)
+    assert reason == refused.value.reason
+
+
+def test_what_is_expected_decides() -> None:
+    """An algorithm that the operator has not allowed, a nonce that was not asked for, and Microsoft's many issuers."""
+    only = Expected(ISSUER, (CLIENT,), ("ES256",), "n-0S6_WzA2Mj")
+    with pytest.raises(IdTokenError, match="algorithm"):
+        check_id_token(signed(), KEYS, only, NOW)
+    without = Expected(ISSUER, (CLIENT,), ALL_ALGORITHMS, None)
+    assert check_id_token(signed(nonce=None), KEYS, without, NOW)
+    with pytest.raises(IdTokenError, match="nonce"):
+        check_id_token(signed(), KEYS, without, NOW)
+    tenant = "72f988bf-86f1-41af-91ab-2d7cd011db47"
+    many = Expected("https://login.microsoftonline.com/{tenantid}/v2.0", (CLIENT,), ALL_ALGORITHMS, "n-0S6_WzA2Mj")
+    url = f"https://login.microsoftonline.com/{tenant}/v2.0"
+    assert check_id_token(signed(iss=url, tid=tenant), KEYS, many, NOW)
+    for change in ({"iss": url}, {"iss": url, "tid": "x"}, {"iss": url, "tid": tenant[::-1]}, {"tid": tenant}):
+        with pytest.raises(IdTokenError, match="iss"):
+            check_id_token(signed(**change), KEYS, many, NOW)
+
+
+def test_the_header_is_only_read() -> None:
+    """For the kid, before there is a key."""
+    assert "rsa" == header_of(signed())["kid"]
+
+
+def test_at_hash_of_the_specification() -> None:
+    """OpenID Connect Core, appendix A.3."""
+    token = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"
+    assert "77QmUPtjPfzWtF2AnpK9RQ" == half_hash(token, "RS256")
