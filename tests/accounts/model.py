@@ -20,7 +20,9 @@ class Person:
     email: str
     password: str
     id: str = ""
+    banned: bool = False
     deleted: bool = False
+    roles: set[str] = field(default_factory=set)
 
 
 @dataclass(eq=False)

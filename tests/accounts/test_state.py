@@ -20,10 +20,10 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from backstay.auth.session import refresh_all
 from backstay.auth.signing import revoke_key, rotate_keys
 from tests.accounts.house import KEYRING, House
 from tests.accounts.model import Access, Model, Person, Session
+from tests.accounts.staff import service
 from tests.accounts.test_mails import follow, query_of
 
 #: Few on every run; ``BACKSTAY_EXAMPLES=500`` looks harder.
@@ -95,6 +95,11 @@ class Accounts(RuleBasedStateMachine):
     @rule(number=pick)
     def sign_in(self, number: int) -> None:
         person = self.person(number)
+        if person.banned:
+            body = {"email": person.email, "password": person.password}
+            refused = self.house.post("token?grant_type=password", body)
+            assert (400, "user_banned") == (refused.status, refused.json["code"])
+            return
         self.opened(person, self.house.sign_in(person.email, person.password))
 
     @rule(number=pick, scope=st.sampled_from(["local", "others", "global"]))
@@ -151,6 +156,9 @@ class Accounts(RuleBasedStateMachine):
         """By the newest link; every link before it is good for nothing."""
         person = self.person(number)
         self.house.post("recover", {"email": person.email})
+        if person.banned:
+            assert [] == self.house.letters("recovery")
+            return
         (letter,) = self.house.letters("recovery")[-1:]
         self.opened(person, follow(self.house, letter.data["link"]))
         self.old_links.append(letter.data["link"])
@@ -163,17 +171,37 @@ class Accounts(RuleBasedStateMachine):
         token = query_of(link)["token"]
         assert 403 == self.house.post("verify", {"type": "recovery", "token_hash": token}).status
 
-    @rule(number=pick)
-    def grant_a_role(self, number: int) -> None:
+    @rule(number=pick, role=st.sampled_from(["editor", "clerk"]))
+    def change_roles(self, number: int, role: str) -> None:
         """What tokens say of roles is old now: they are to be refreshed."""
-        from uuid import UUID
-
-        person, now = self.person(number), self.house.clock()
-        self.house.run(self.house.store.transact(lambda tx: refresh_all(tx, UUID(person.id), now)))
-        self.house.office.trust.expire()
+        person = self.person(number)
+        path = f"admin/users/{person.id}/roles/{role}"
+        if role in person.roles:
+            assert 200 == self.house.delete(path, as_=service(self.house)).status
+            person.roles.remove(role)
+        else:
+            assert 200 == self.house.put(path, as_=service(self.house)).status
+            person.roles.add(role)
         for session in self.model.sessions:
             if session.person is person:
-                session.stale = now
+                session.stale = self.house.clock()
+
+    @rule(number=pick)
+    def ban_or_unban(self, number: int) -> None:
+        person = self.person(number)
+        person.banned = not person.banned
+        body = {"ban_duration": "87600h" if person.banned else "none"}
+        assert 200 == self.house.put(f"admin/users/{person.id}", body, as_=service(self.house)).status
+        if person.banned:
+            self.model.end(person)
+
+    @precondition(lambda self: sum(not person.deleted for person in self.model.people) > 1)
+    @rule(number=pick)
+    def delete(self, number: int) -> None:
+        person = self.person(number)
+        assert 200 == self.house.delete(f"admin/users/{person.id}", {}, as_=service(self.house)).status
+        person.deleted = True
+        self.model.end(person)
 
     @rule()
     def rotate(self) -> None:
@@ -227,7 +255,7 @@ class Accounts(RuleBasedStateMachine):
 @pytest.mark.settings(rate_limits="off")
 @pytest.mark.timeout(0 if EXAMPLES > 20 else 120)
 def test_tokens_are_good_when_the_model_says_so(house: House) -> None:
-    """T-STATE: sign-ups, sign-ins and sign-outs, refreshes and replays, passwords, links, roles, keys, and time."""
+    """T-STATE: sign-ups, sign-ins and sign-outs, refreshes and replays, passwords, links, roles, bans, keys, and time."""
     machine = type("Machine", (Accounts,), {"house": house})
     run_state_machine_as_test(
         machine,
