@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from joserfc.jwk import OctKey
 
 from backstay.audit.read import Wanted, newest
 from backstay.auth.assignment import assign
+from backstay.auth.route import Route
 from backstay.auth.session import Device, open_session, session_by_id
 from tests.accounts.house import SECRET, House
 from tests.accounts.test_mails import claims
@@ -58,6 +60,11 @@ def hire(house: House, email: str, role: str = "admin") -> dict[str, Any]:
     session = house.sign_up(email)
     give(house, session, role)
     return lift(house, session)
+
+
+def path_of(route: Route, **named: Any) -> str:
+    """The path of *route* with *named* in it; ids else are nobody's."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(named.get(m[1], "editor" if m[1] == "role" else uuid4())), route.path)
 
 
 def events(house: House, *names: str) -> list[Any]:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from backstay.auth.admin.first import appoint
+from backstay.auth.factor import factors_of
 from backstay.auth.hashing import HashCost, hash_password
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
@@ -17,6 +18,7 @@ from backstay.auth.session import Device
 from backstay.policy.principal import SERVICE, Principal
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.staff import events, give, hire, lift, service
+from tests.accounts.test_factors import lifted
 from tests.accounts.test_mails import follow
 
 OTHER = "another long passphrase"
@@ -415,3 +417,63 @@ def test_an_admins_link_expires(house: House) -> None:
     house.post("signup", {"email": "boss@example.org", "password": OTHER})
     refused = house.post("token?grant_type=password", {"email": "boss@example.org", "password": OTHER})
     assert (400, "invalid_credentials") == code(refused)
+
+
+def test_second_factors_are_removed_for_their_owner(house: House) -> None:
+    """MF4: seen without secrets; what a factor lifted falls back, its owner is told, and so is the log."""
+    key = service(house)
+    factor, session = lifted(house, house.sign_up(), "phone")
+    path = f"admin/users/{session['user']['id']}"
+    listed = house.get(f"{path}/factors", as_=key)
+    assert [("phone", "totp", "verified")] == [(f["friendly_name"], f["factor_type"], f["status"]) for f in listed.json]
+    assert factor["totp"]["secret"].encode() not in listed.body
+    assert [factor["id"]] == [f["id"] for f in house.get(path, as_=key).json["factors"]]
+    assert [] == house.get(f"{path}/passkeys", as_=key).json
+    body = {"owner_id": session["user"]["id"]}
+    assert 201 == house.rest("POST", "vaults", body, as_=session).status
+    house.letters()
+    assert {"id": factor["id"]} == house.delete(f"{path}/factors/{factor['id']}", as_=key).json
+    assert 403 == house.rest("POST", "vaults", body, as_=session).status
+    assert "phone" == house.letter("factor_removed").data["factor"]
+    assert (404, "mfa_factor_not_found") == code(house.delete(f"{path}/factors/{factor['id']}", as_=key))
+    assert (404, "passkey_not_found") == code(house.delete(f"{path}/passkeys/{uuid4()}", as_=key))
+    assert ["factors", "user", "passkeys"] == [
+        row.details["fields"][0] for row in reversed(events(house, "admin_read_user"))
+    ]
+    lifted(house, session, "tablet")
+    assert 200 == house.delete(path, {"should_soft_delete": True}, as_=key).status
+    assert [] == house.run(factors_of(house.store, UUID(session["user"]["id"])))
+
+
+def test_changes_at_once_wait_for_each_other(house: House) -> None:
+    """An administrator and the owner change one account at the same time: all are answered, and nothing is lost."""
+    key = service(house)
+    session = house.sign_up()
+    path = f"admin/users/{session['user']['id']}"
+
+    async def all_at_once() -> list[Any]:
+        return await asyncio.gather(
+            *(house.sending("PUT", path, {"app_metadata": {f"a{n}": n}}, as_=key) for n in range(5)),
+            *(house.sending("PUT", "user", {"data": {f"u{n}": n}}, as_=session) for n in range(5)),
+            *(house.sending("PUT", path, {"user_metadata": {f"v{n}": n}}, as_=key) for n in range(5)),
+            *(house.sending("PUT", f"{path}/roles/r{n}", as_=key) for n in range(5)),
+            *(
+                house.sending("POST", "factors", {"factor_type": "totp", "friendly_name": f"f{n}"}, as_=session)
+                for n in range(3)
+            ),
+        )
+
+    assert {200} == {reply.status for reply in house.run(all_at_once())}
+    shown = house.get(path, as_=key).json
+    assert {f"a{n}": n for n in range(5)}.items() <= shown["app_metadata"].items()
+    assert {f"v{n}": n for n in range(5)}.items() <= shown["user_metadata"].items()
+    again = {"ban_duration": "1h", "email": "ann@example.com", "password": OTHER}
+
+    async def ends() -> list[Any]:
+        return await asyncio.gather(
+            *(house.sending("PUT", path, again, as_=key) for _ in range(4)),
+            *(house.sending("POST", "logout?scope=global", as_=session) for _ in range(2)),
+            *(house.sending("DELETE", f"{path}/sessions", as_=key) for _ in range(4)),
+        )
+
+    assert {reply.status for reply in house.run(ends())} <= {200, 204, 403}

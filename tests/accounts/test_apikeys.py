@@ -14,7 +14,7 @@ from backstay.auth.apikey import is_whole, key_by_id
 from backstay.auth.refusal import AuthError
 from backstay.auth.routes import ROUTES
 from tests.accounts.house import Clock, House, make_app
-from tests.accounts.staff import events, fingerprint, hire, service
+from tests.accounts.staff import events, fingerprint, hire, path_of, service
 
 
 def make(house: House, **more: Any) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def test_a_reading_key_writes_nothing(house: House) -> None:
         ), (method, path)
     for route in ROUTES:
         if route.who == "admin" and route.method != "GET":
-            path = route.path.format(id=uuid4(), role="x", session_id=uuid4(), factor_id=uuid4())
+            path = path_of(route)
             refused = house.send(route.method, path, {}, headers=alone)
             assert (403, "not_admin") == (refused.status, refused.json["code"]), route.path
     assert 403 == house.rest("POST", "secrets", body, headers=alone, as_=ann).status

@@ -18,7 +18,7 @@ from backstay.auth.rights import PERMISSIONS
 from backstay.auth.route import Route
 from backstay.auth.routes import ROUTES
 from tests.accounts.house import House
-from tests.accounts.staff import give, hire, lift, service
+from tests.accounts.staff import give, hire, lift, path_of, service
 from tests.accounts.test_mails import claims
 
 #: A body for each route, ``None`` where there is none: good enough to get past the door, harmless where it is let in.
@@ -38,8 +38,8 @@ BODIES: dict[str, Any] = {
     "GET reauthenticate": None,
     "POST verify": {},
     "GET verify": None,
-    "GET factors": None,
     "POST factors": {},
+    "GET factors": None,
     "DELETE factors/{id}": None,
     "POST factors/{id}/challenge": {},
     "POST factors/{id}/verify": {},
@@ -48,17 +48,17 @@ BODIES: dict[str, Any] = {
     "DELETE factors/recovery-codes": None,
     "POST factors/recovery-codes/regenerate": None,
     "POST factors/recovery-codes/verify": {},
-    "GET passkeys": None,
-    "PATCH passkeys/{id}": {},
-    "DELETE passkeys/{id}": None,
     "POST passkeys/registration/options": None,
     "POST passkeys/registration/verify": {},
     "POST passkeys/authentication/options": None,
     "POST passkeys/authentication/verify": {},
+    "GET passkeys": None,
+    "PATCH passkeys/{id}": {},
+    "DELETE passkeys/{id}": None,
     "GET authorize": None,
-    "GET user/identities/authorize": None,
     "GET callback": None,
     "POST callback": None,
+    "GET user/identities/authorize": None,
     "DELETE user/identities/{identity_id}": None,
     "GET settings": None,
     "GET health": None,
@@ -72,6 +72,8 @@ BODIES: dict[str, Any] = {
     "DELETE admin/users/{id}": {},
     "GET admin/users/{id}/factors": None,
     "DELETE admin/users/{id}/factors/{factor_id}": None,
+    "GET admin/users/{id}/passkeys": None,
+    "DELETE admin/users/{id}/passkeys/{passkey_id}": None,
     "GET admin/users/{id}/roles": None,
     "PUT admin/users/{id}/roles/{role}": None,
     "DELETE admin/users/{id}/roles/{role}": None,
@@ -208,7 +210,7 @@ def test_the_matrix(house: House) -> None:
 
 def ask_all(house: House, route: Route, shown: dict[str, str | None]) -> list[tuple[str, str, int, Any, str | None]]:
     """What went otherwise than expected."""
-    path = route.path.format(id=uuid4(), role="editor", session_id=uuid4(), factor_id=uuid4(), identity_id=uuid4())
+    path = path_of(route)
     wrong = []
     for caller, token in shown.items():
         reply = house.send(route.method, path, BODIES[named(route)], as_=token)
@@ -230,7 +232,7 @@ def test_one_account_never_reaches_another(house: House) -> None:
     assert 204 == house.delete("sessions", as_=bob).status
     for route in ROUTES:
         if route.who == "admin":
-            path = route.path.format(id=id, role="editor", session_id=session_id, factor_id=uuid4())
+            path = path_of(route, id=id, session_id=session_id)
             reply = house.send(route.method, path, BODIES[named(route)], as_=bob)
             assert (403, "not_admin") == (reply.status, reply.json["code"]), named(route)
     assert 200 == house.get("user", as_=ann).status

@@ -66,6 +66,8 @@ def test_errors_have_the_shape_that_the_client_knows(house: House) -> None:
         headers={"X-Supabase-Api-Version": "2023-01-01"},
     )
     assert VERSION == new.one("x-supabase-api-version")
+    page = house.post("token", {}, headers={"Origin": "https://app.example.org"})
+    assert "X-Supabase-Api-Version" in (page.one("access-control-expose-headers") or "").split(", ")
     assert None is old.one("x-supabase-api-version")
     assert {"code": 400, "error_code": "invalid_credentials", "msg": "Invalid login credentials"} == old.json
 

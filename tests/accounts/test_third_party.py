@@ -12,8 +12,12 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 
+from tests.accounts.authenticator import Authenticator
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.party import CALLBACK, PHONE, Browser, parameters, running_provider
+from tests.accounts.test_factors import lifted
+from tests.accounts.test_passkeys import register
+from tests.accounts.test_passkeys import sign_in as sign_in_with
 
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -284,6 +288,23 @@ def test_linking_with_pkce_ends_at_the_app_that_began_it(house: House, browser: 
     house.post("logout?scope=global", as_=ended)
     assert "session_not_found" == browser.dance(ticket, "cat")["error_code"]
     victim.close()
+
+
+@pytest.mark.settings(email_confirmation=False, site_url="https://app.example.org", rate_limits="off")
+def test_passkeys_and_second_factors(house: House, browser: Browser) -> None:
+    """A passkey is another way in (OA10); where there is a second factor, linking and unlinking take it (MF7)."""
+    session = browser.dance(QUERY, "ann")
+    id = house.get("user", as_=session).json["identities"][0]["identity_id"]
+    assert 422 == house.delete(f"user/identities/{id}", as_=session).status
+    key = Authenticator()
+    assert 200 == register(house, session, key).status
+    assert 200 == house.delete(f"user/identities/{id}", as_=session).status
+    by_key = sign_in_with(house, key).json
+    assert ([], []) == (by_key["user"]["identities"], by_key["user"]["app_metadata"]["providers"])
+    lifted(house, house.sign_up("zoe@example.org"))
+    weak = house.sign_in("zoe@example.org")
+    for refused in (link(house, browser, weak), house.delete(f"user/identities/{id}", as_=weak)):
+        assert (403, "insufficient_aal") == (refused.status, refused.json["code"])
 
 
 def test_an_id_token_of_a_phone(house: House, browser: Browser, issuer: str) -> None:

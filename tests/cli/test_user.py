@@ -155,3 +155,10 @@ def test_what_is_missing_is_said(
     wrong = {**environ, "BACKSTAY_DATABASE": f"sqlite:///{tmp_path / 'none.db'}"}
     done = CliRunner().invoke(main, ["user", "list"], env=wrong)
     assert (2, True, False) == (done.exit_code, "[BST-E514]" in done.stderr, (tmp_path / "none.db").exists())
+    other = {**environ, "BACKSTAY_ENCRYPTION_KEYS": "x:" + "fedcba9876543210" * 4}
+    done = CliRunner().invoke(main, ["user", "list"], env=other)
+    assert (2, True) == (done.exit_code, "[BST-E503]" in done.stderr)
+    done = CliRunner().invoke(
+        main, ["user", "list"], env={**environ, "BACKSTAY_ENCRYPTION_KEYS": None, "BACKSTAY_PROFILE": "prod"}
+    )
+    assert 2 == done.exit_code

@@ -15,6 +15,8 @@ from backstay.auth.signing import SigningKeys
 
 #: A token goes with every request, and 8 KiB is the most that is read; who stores more reads it from ``/user``.
 _MAX_METADATA_BYTES: Final = 2048
+#: Verifiers refuse what nests more than 32 levels, so the account would be locked out by its own metadata.
+_MAX_METADATA_DEPTH: Final = 20
 
 
 def issue_access_token(
@@ -54,4 +56,12 @@ def issue_access_token(
 
 
 def _small(metadata: dict[str, Any], otherwise: dict[str, Any]) -> dict[str, Any]:
-    return metadata if len(msgspec.json.encode(metadata)) <= _MAX_METADATA_BYTES else otherwise
+    fits = len(msgspec.json.encode(metadata)) <= _MAX_METADATA_BYTES and not _is_deep(metadata, _MAX_METADATA_DEPTH)
+    return metadata if fits else otherwise
+
+
+def _is_deep(value: Any, levels: int) -> bool:
+    if not isinstance(value, dict | list):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deep(one, levels - 1) for one in inner)

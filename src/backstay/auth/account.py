@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import require_second
+from backstay.auth.assurance import hold_user, require_second
 from backstay.auth.emailchange import ask_change
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
@@ -27,6 +27,9 @@ from backstay.db.store import Transaction
 from backstay.mail import Letter
 from backstay.response.reply import Reply
 from backstay.sql.query import query
+
+#: What the server puts beside what an account says of itself: nobody verifies an address by saying so.
+_OURS: Final = frozenset({"sub", "email", "email_verified", "phone_verified"})
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -66,7 +69,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     Raises:
         AuthError: weak_password, same_password, current_password_mismatch, reauthentication_needed,
-            reauthentication_not_valid, email_exists, email_address_invalid, insufficient_aal, phone_provider_disabled.
+            reauthentication_not_valid, email_exists, email_address_invalid, insufficient_aal, phone_provider_disabled;
+            over_request_rate_limit.
     """
     body: Change = asked.body
     now = accounts.now()
@@ -75,10 +79,14 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
     if body.password is not None or body.email is not None:
         await require_second(accounts.store, asked.session)
-    password_hash = None
+    password_hash = attempt = None
     if body.password is not None:
-        await _prove(asked, accounts, user, body, now)
         check_new_password(accounts, body.password, user.email, await password_minimum(accounts, user.id))
+        # Counted like a sign-in: whoever holds the device may not guess the password here instead of there (TH1).
+        attempt = await accounts.throttle.attempt(
+            accounts.store, now=now, ip=asked.device.bucket, identifier=user.email or str(user.id)
+        )
+        await _prove(asked, accounts, user, body, now)
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")
         password_hash = await accounts.passwords.hash(body.password)
@@ -86,13 +94,17 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         await ask_change(asked, accounts, user, now)
 
     async def change(tx: Transaction) -> None:
+        # Held, and then read: of two changes at once neither loses what the other has set.
+        await tx.run(hold_user(user.id, now))
         if body.data is not None:
-            # Read in the transaction: of two changes at once neither loses what the other has set.
             current = (await tx.one(user_by_id(user.id))).user_metadata
-            merged = {key: value for key, value in (current | body.data).items() if value is not None}
+            said = {key: value for key, value in body.data.items() if key not in _OURS}
+            merged = {key: value for key, value in (current | said).items() if value is not None}
             await tx.run(_set_metadata(user.id, checked_metadata(merged), now))
             await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("data",)}))
         if password_hash is not None:
+            if attempt is not None:
+                await accounts.throttle.succeeded(tx, attempt, now=now)
             await replace_password(tx, accounts, asked, user, password_hash, now)
 
     if body.data is not None or password_hash is not None:

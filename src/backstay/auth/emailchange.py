@@ -13,7 +13,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.mailing import post_change
-from backstay.auth.otp import Used
+from backstay.auth.otp import Used, discard_all
 from backstay.auth.postage import notice
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError
@@ -83,11 +83,14 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
     challenge = checked_challenge(asked.body.code_challenge, asked.body.code_challenge_method)
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to)
     await accounts.spend(asked, "mail_address", "mail_address_hour", "mail", identifier=email)
+    if user.email is not None:
+        # It is written to as well, whatever other address is asked for.
+        await accounts.spend(asked, "mail_address_hour", identifier=user.email)
 
     async def ask(tx: Transaction) -> None:
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
-            raise AuthError("email_exists", "A user with this email address has already been registered")
+            raise address_taken()
         await tx.run(wish(user.id, email, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
@@ -108,15 +111,18 @@ async def confirm_change(
         AuthError: email_exists, when the address was taken in the meantime.
     """
     side = 1 if used.kind == "email_change_current" else 2
-    row = None if user.new_email is None else await tx.one(_one_side(user.id, side, user.new_email))
+    # Asked for another address since: who agreed to the one before has not agreed to this one.
+    stale = user.email_change_sent_at is None or used.created_at < user.email_change_sent_at
+    row = None if user.new_email is None or stale else await tx.one(_one_side(user.id, side, user.new_email))
     if row is None or (side == 2 and used.address != user.new_email):
         raise AuthError("otp_expired", "Token has expired or is invalid")
     needed = 3 if user.email is not None and user.email_confirmed_at is not None else 2
     if row.email_change_confirmed & needed != needed:
         return False
     if await tx.one(user_by_email(user.new_email)) is not None:
-        raise AuthError("email_exists", "A user with this email address has already been registered")
+        raise address_taken()
     await put_address(tx, user, user.new_email, now, now)
+    await discard_all(tx, user.id)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.
         await end_all(tx, user.id, now)
@@ -138,3 +144,8 @@ async def put_address(tx: Transaction, user: Any, email: str, confirmed_at: date
         await tx.run(_change_identity(identities[0].id, email, metadata, now))
     else:
         await tx.run(add_identity(uuid4(), user.id, "email", str(user.id), metadata, email, now))
+
+
+def address_taken() -> AuthError:
+    """The address has an account already."""
+    return AuthError("email_exists", "A user with this email address has already been registered")

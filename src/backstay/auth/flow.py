@@ -82,6 +82,11 @@ def _take(code_hash: bytes) -> sa.Executable:
 
 
 @query
+def _discard(user_id: UUID) -> sa.Executable:
+    return sa.delete(FlowState).where(FlowState.user_id == user_id)
+
+
+@query
 def _sweep(now: datetime) -> sa.Executable:
     return sa.delete(FlowState).where(FlowState.expires_at < now)
 
@@ -134,6 +139,11 @@ async def prove_flow(
 async def take_flow(transaction: Transaction, code: str) -> Any:
     """The flow (row) that *code* ends, or ``None``; there is no second time, whatever becomes of this one."""
     return await transaction.one(_take(_hash(code)))
+
+
+async def discard_flows(transaction: Transaction, user_id: UUID) -> None:
+    """Make invalid every code that was proved for this account: what signs in has changed (PW8)."""
+    await transaction.run(_discard(user_id))
 
 
 def fits(flow: Any, verifier: str) -> bool:

@@ -26,6 +26,7 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
+from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -128,13 +129,15 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
     """Use up the code of ``/reauthenticate``.
 
     Raises:
-        AuthError: reauthentication_not_valid; the try is counted.
+        AuthError: reauthentication_not_valid; the try is counted, over_request_rate_limit.
     """
     now = accounts.now()
-    await accounts.spend(asked, "verify")
+    attempt = await accounts.throttle.attempt(
+        accounts.store, now=now, ip=asked.device.bucket, identifier=str(user.id), purpose="nonce", limit="verify"
+    )
 
     async def use(tx: Transaction) -> Any:
-        return await use_code(
+        used = await use_code(
             tx,
             accounts.otp_key,
             user_id=user.id,
@@ -143,13 +146,18 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
             code=nonce,
             now=now,
         )
+        if used is not None:
+            await accounts.throttle.succeeded(tx, attempt, now=now)
+        return used
 
     if await accounts.store.transact(use) is None:
         raise AuthError("reauthentication_not_valid", "Nonce has expired or is invalid")
 
 
 def _sign_in_kind(user: Any) -> str:
-    return "magiclink" if user.email_confirmed_at is not None else "signup"
+    # Who asks for a link may not be who chose the password of an account that nobody has confirmed: a link of this
+    # kind drops the password when it is used, and one of the kind `signup` would make it good (OA7).
+    return "magiclink" if user.email_confirmed_at is not None or user.password_hash is not None else "signup"
 
 
 async def _send(
@@ -181,15 +189,34 @@ async def _send(
             user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
+        if kind == "email_change" and not await _may_ask(tx, accounts, user, now):
+            kind = None
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         if kind is None:
             await _post(tx, asked, accounts, None, otherwise, redirect_to, flow_id, now, email=email)
         else:
             await _post(tx, asked, accounts, user, kind, redirect_to, flow_id, now)
 
-    await accounts.store.transact(send)
+    try:
+        await accounts.store.transact(send)
+    except DatabaseError as error:
+        # Two requests for a new address at the same moment: the other one has made the account, and sent the mail.
+        if error.code != "23505":
+            raise
     accounts.posted()
     return json_reply({})
+
+
+async def _may_ask(tx: Transaction, accounts: Accounts, user: Any, now: datetime) -> bool:
+    """Whether the address that *user* wants may be written to again.
+
+    The request names the old one, so the limits of the new one, whose owner may know nothing of this, are counted here;
+    and where it has an account by now, there is nothing to agree to.
+    """
+    if await tx.one(user_by_email(user.new_email)) is not None:
+        return False
+    limits = ("mail_address", "mail_address_hour")
+    return await accounts.throttle.spend(tx, *limits, now=now, identifier=user.new_email) is None
 
 
 async def _post(

@@ -24,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backstay.auth.flow import discard_flows
 from backstay.db.own import Own
 from backstay.db.store import Transaction
 from backstay.sql.query import query
@@ -140,8 +141,9 @@ async def use_code(
 
 
 async def discard_all(transaction: Transaction, user_id: UUID) -> None:
-    """Make invalid all that was sent for this account: its password or address has changed (PW8)."""
+    """Make invalid all that was sent for this account, and what came of it: its password or address changed (PW8)."""
     await transaction.run(_discard(user_id=user_id))
+    await discard_flows(transaction, user_id)
 
 
 async def sweep(transaction: Transaction, *, now: datetime) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
+from math import isfinite
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -166,6 +167,9 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
         value = parse_json(request.body or b"{}", _LIMITS)
     except RequestError as error:
         raise AuthError("bad_json", f"Could not parse request body as JSON: {error.details or error.message}") from None
+    if isinstance(value, dict):
+        # As GoTrue reads it, and supabase-py relies on it: a field that is null was left out.
+        value = {name: inner for name, inner in value.items() if inner is not None}
     try:
         return msgspec.convert(_given(_plain(value)), kind)
     except msgspec.ValidationError as error:
@@ -185,6 +189,10 @@ def _plain(value: Any) -> Any:
         case list():
             return [_plain(inner) for inner in value]
         case Decimal():
-            return float(value)
+            number = float(value)
+            if not isfinite(number):
+                # JSON has no word for it: neither the database nor a token could hold it.
+                raise invalid("A number is larger than any floating-point number")
+            return number
         case _:
             return value

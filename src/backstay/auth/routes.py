@@ -20,9 +20,10 @@ from backstay.auth import (
     verify,
 )
 from backstay.auth.oauth import authorize, callback, identities
+from backstay.auth.openapi import described
 from backstay.auth.route import Route
 
-ROUTES: Final[tuple[Route, ...]] = (
+_ROUTES: Final[tuple[Route, ...]] = (
     *signup.ROUTES,
     *grants.ROUTES,
     *account.ROUTES,
@@ -40,3 +41,6 @@ ROUTES: Final[tuple[Route, ...]] = (
     *about.ROUTES,
     *admin.ROUTES,
 )
+
+#: With the one that describes them.
+ROUTES: Final[tuple[Route, ...]] = (*_ROUTES, described(_ROUTES))

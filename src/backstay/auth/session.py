@@ -24,9 +24,10 @@ import sqlalchemy as sa
 
 from backstay.auth.epoch import revoke_sessions
 from backstay.auth.options import AuthOptions
+from backstay.auth.refusal import AuthError
 from backstay.auth.tables import RefreshToken, Session
 from backstay.db.store import Asks, Transaction
-from backstay.sql.query import query
+from backstay.sql.query import Asked, query
 
 #: A lost answer is forgiven for so long where its successor has not been used either (TK2).
 _UNUSED: Final = timedelta(seconds=60)
@@ -123,7 +124,7 @@ def _of_family(family_id: UUID) -> sa.Executable:
 
 @query
 def _end(id: UUID) -> sa.Executable:
-    return sa.delete(Session).where(Session.id == id)
+    return sa.delete(Session).where(Session.id == id).returning(Session.id)
 
 
 @query
@@ -153,7 +154,15 @@ async def open_session(
     """Open a session after a proof by *method* (``password``, ``otp``, ``magiclink``, ``oauth``, ``totp``, …).
 
     *step_up* is the session (row) that a second factor lifts to aal2: its proofs are carried over, and it ends.
+
+    Raises:
+        AuthError: session_not_found, when *step_up* has ended meanwhile.
     """
+    if step_up is not None:
+        # One of two ends it: whoever ended all sessions in this moment has not left this one (ID4).
+        if await transaction.one(_end(step_up.id)) is None:
+            raise AuthError("session_not_found", "Session from session_id claim in JWT does not exist")
+        await revoke_sessions(transaction, [step_up.id], "end", now)
     proof: dict[str, Any] = {"method": method, "timestamp": int(now.timestamp())}
     if provider is not None:
         proof["provider"] = provider
@@ -177,8 +186,6 @@ async def open_session(
             not_after,
         )
     )
-    if step_up is not None:
-        await end_sessions(transaction, [step_up.id], now)
     token = secrets.token_urlsafe(32)
     await transaction.run(_add_token(hash_of(token), session_id, None, now))
     return Opened(session_id, user_id, aal, amr, token)
@@ -193,8 +200,18 @@ async def end_sessions(transaction: Transaction, session_ids: Sequence[UUID], no
 
 async def end_all(transaction: Transaction, user_id: UUID, now: datetime, *, but: UUID | None = None) -> list[UUID]:
     """End every session of the account *but* one; which were ended."""
-    ended = [row.id for row in await transaction.all(sessions_of(user_id)) if row.id != but]
-    await end_sessions(transaction, ended, now)
+    return await _end_those(transaction, sessions_of(user_id), now, but)
+
+
+async def _end_those(transaction: Transaction, those: Asked, now: datetime, but: UUID | None = None) -> list[UUID]:
+    """End the sessions that the query *those* finds, until it finds none *but* that one.
+
+    Ending one waits for a step up that takes it at the same moment; what that has opened is found by the next look.
+    """
+    ended: list[UUID] = []
+    while more := [row.id for row in await transaction.all(those) if row.id != but]:
+        await end_sessions(transaction, more, now)
+        ended += more
     return ended
 
 
@@ -240,14 +257,16 @@ async def rotate(
     if old is None:
         return Rotated("unknown")
     session = await transaction.one(session_by_id(old.session_id))
+    if session is None:
+        # It ended between the two statements.
+        return Rotated("unknown")
     age = now - old.superseded_at
     followed, steps = await _follow(transaction, token, keys)
     may_repeat = age <= timedelta(seconds=options.reuse_seconds) or (steps == 1 and age <= _UNUSED)
     if followed is not None and may_repeat and not _is_over(session, options, now):
         return Rotated("repeated", session, followed)
-    ended = tuple(row.id for row in await transaction.all(_of_family(session.family_id)))
-    await end_sessions(transaction, ended, now)
-    return Rotated("reused", session, ended=ended)
+    ended = await _end_those(transaction, _of_family(session.family_id), now)
+    return Rotated("reused", session, ended=tuple(ended))
 
 
 async def _follow(asks: Asks, token: str, keys: Sequence[bytes]) -> tuple[str | None, int]:

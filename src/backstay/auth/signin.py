@@ -38,6 +38,19 @@ def signed_in(id: UUID, now: datetime) -> sa.Executable:
     return sa.update(User).where(User.id == id).values(last_sign_in_at=now, updated_at=now)
 
 
+@query
+def _signed_in_still(id: UUID, password_changed_at: datetime | None, now: datetime) -> sa.Executable:
+    """As `signed_in`, if the account is as it was when its password was looked at."""
+    mine = sa.update(User).where(
+        User.id == id,
+        User.deleted_at.is_(None),
+        User.password_hash.is_not(None),
+        User.password_changed_at.is_not_distinct_from(password_changed_at),
+        sa.or_(User.banned_until.is_(None), User.banned_until <= now),
+    )
+    return mine.values(last_sign_in_at=now, updated_at=now).returning(User.id)
+
+
 async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -> Reply:
     """Open a session for an e-mail address and its password.
 
@@ -70,10 +83,14 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         await accounts.store.transact(lambda tx: accounts.audit(tx, _failed(asked, user, now, reason)))
         raise refusal
 
-    async def open_it(tx: Transaction) -> Opened:
+    async def open_it(tx: Transaction) -> Opened | None:
+        # Hashing takes its time, in which the password may have been changed, or the account banned: no session may
+        # come after the end of all sessions (PW8, TK4).
+        if await tx.one(_signed_in_still(user.id, user.password_changed_at, now)) is None:
+            await accounts.audit(tx, _failed(asked, user, now))
+            return None
         if verified.upgraded_hash is not None:
             await tx.run(upgrade_hash(user.id, user.password_hash, verified.upgraded_hash))
-        await tx.run(signed_in(user.id, now))
         opened = await open_session(
             tx, accounts.options, user_id=user.id, method="password", device=asked.device, now=now
         )
@@ -82,6 +99,8 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         return opened
 
     opened = await accounts.store.transact(open_it)
+    if opened is None:
+        raise invalid_credentials()
     return json_reply(await accounts.session_json(opened))
 
 

@@ -229,18 +229,29 @@ class Throttle:
         return self._mac("bucket", about, subject)
 
     def _name(self, purpose: str, identifier: str) -> bytes:
-        return self._mac("name", purpose, normal(identifier))
+        return self._mac("name", purpose, exact(identifier))
 
     def _place(self, purpose: str, identifier: str, ip: str) -> bytes:
-        return self._mac("place", purpose, normal(identifier), ip)
+        return self._mac("place", purpose, exact(identifier), ip)
 
     def _mac(self, *parts: str) -> bytes:
         raw = [part.encode("utf-8", "surrogatepass") for part in parts]
         return hmac.digest(self._key, b"".join(len(part).to_bytes(8, "big") + part for part in raw), "sha256")
 
 
+def exact(identifier: str) -> str:
+    """*identifier* as locks know it: one account's and no other's.
+
+    Failures end with a sign-in, so a name that looks alike must not end them: its account may be the attacker's.
+
+    >>> exact(" Ann@Example.ORG ") == exact("ann@example.org") != exact("ａnn@example.org")
+    True
+    """
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", identifier.strip()).lower())
+
+
 def normal(identifier: str) -> str:
-    """*identifier* as it is counted: whatever an account might be found by has one form.
+    """*identifier* as it is counted in buckets: all that might reach one mailbox has one form.
 
     >>> normal(" Ann@Example.ORG ") == normal("ann@example.org") == normal("ａnn@example.org")
     True

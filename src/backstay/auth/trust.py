@@ -57,6 +57,8 @@ class Trust:
         self._epoch = 0
         self._looked_at = float("-inf")
         self._looking: asyncio.Lock | None = None
+        #: How often `expire` was called: a look that began before the last call says nothing of what it was about.
+        self._expired = 0
         #: Session → (ended, second factor gone, stale before this second, forgotten after this second).
         self._changed: dict[str, tuple[bool, bool, float, float]] = {}
         self._keys: SigningKeys | None = None
@@ -74,6 +76,7 @@ class Trust:
 
     def expire(self) -> None:
         """Look again at the next request: something was revoked here just now."""
+        self._expired += 1
         self._looked_at = float("-inf")
 
     async def refresh(self) -> None:
@@ -84,11 +87,12 @@ class Trust:
             if not self.is_stale:
                 return
             # What is revoked after this moment may be missed, so the look is as old as its beginning.
-            looked_at = self._timer()
+            looked_at, expired = self._timer(), self._expired
             row = await self._store.one(current_epoch())
             if row is not None and row.value != self._epoch:
                 await self._catch_up(row.value)
-            self._looked_at = looked_at
+            if expired == self._expired:
+                self._looked_at = looked_at
 
     async def _catch_up(self, epoch: int) -> None:
         now = self._now()

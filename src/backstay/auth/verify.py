@@ -22,7 +22,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.emailchange import confirm_change
+from backstay.auth.emailchange import address_taken, confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.otp import Used, use_code, use_token
@@ -33,9 +33,10 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, open_session
 from backstay.auth.signin import login_event, signed_in
 from backstay.auth.tables import User
+from backstay.auth.throttle import Attempt
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
-from backstay.errors import BackstayError
+from backstay.errors import BackstayError, DatabaseError
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -78,7 +79,7 @@ async def verify_body(asked: AuthRequest, accounts: Accounts) -> Reply:
     Raises:
         AuthError: otp_expired, for whatever is not good; validation_failed, user_banned; over_request_rate_limit.
     """
-    outcome = await _verify(asked, accounts, asked.body, in_browser=False)
+    outcome = await _verify(asked, accounts, asked.body)
     if outcome.half:
         return json_reply({"msg": _HALF, "code": "200"})
     if outcome.opened is None:
@@ -97,7 +98,7 @@ async def verify_link(asked: AuthRequest, accounts: Accounts) -> Reply:
         token_hash=asked.query.get("token") or asked.query.get("token_hash", ""),
     )
     try:
-        outcome = await _verify(asked, accounts, proof, in_browser=True)
+        outcome = await _verify(asked, accounts, proof)
         if outcome.opened is None and outcome.code is None and not outcome.half:
             raise _expired()
     except BackstayError as error:
@@ -119,7 +120,7 @@ async def verify_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     return _see(back, {**{name: str(session[name]) for name in told}, "sb": "", "type": proof.type})
 
 
-async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof, *, in_browser: bool) -> Outcome:
+async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outcome:
     if proof.phone:
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
     kinds = _KINDS.get(proof.type)
@@ -129,10 +130,21 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof, *, in_br
     if not token and not (proof.token and proof.email):
         raise invalid("Verify requires a token_hash, or a token and an email")
     email = None if token else normal_email(proof.email)
-    await accounts.spend(asked, "verify")
     now = accounts.now()
-    verifying = _Verifying(asked, accounts, proof, kinds, email, now, in_browser)
-    outcome = await accounts.store.transact(verifying.run)
+    attempt = None
+    if email is None:
+        await accounts.spend(asked, "verify")
+    else:
+        # A new code every minute is five new guesses every minute: they are counted across codes, too (TH2, TH6).
+        attempt = await accounts.throttle.attempt(
+            accounts.store, now=now, ip=asked.device.bucket, identifier=email, purpose="code", limit="verify"
+        )
+    verifying = _Verifying(asked, accounts, proof, kinds, email, now, attempt)
+    try:
+        outcome = await accounts.store.transact(verifying.run)
+    except DatabaseError as error:
+        # Two accounts change to one address at the same moment: the unique index decides.
+        raise address_taken() if error.code == "23505" else error from None
     accounts.posted()
     accounts.trust.expire()
     return outcome
@@ -148,13 +160,16 @@ class _Verifying:
     kinds: tuple[str, ...]
     email: str | None
     now: datetime
-    in_browser: bool
+    #: The guess of a code that is counted as wrong until it is right.
+    attempt: Attempt | None
 
     async def run(self, tx: Transaction) -> Outcome:
         used = await self._use(tx)
         # A wrong code is a try that counts: the transaction commits, and the refusal comes after it.
         if used is None:
             return Outcome()
+        if self.attempt is not None:
+            await self.accounts.throttle.succeeded(tx, self.attempt, now=self.now)
         user = await tx.one(user_by_id(used.user_id))
         if user is None or (user.banned_until is not None and user.banned_until > self.now):
             return Outcome()
@@ -167,7 +182,8 @@ class _Verifying:
             return Outcome()
         else:
             await self._confirmed(tx, user, used)
-        if self.in_browser and used.flow_state_id is not None:
+        if used.flow_state_id is not None and asked.method == "GET":
+            # Through the browser.  Who asks by POST has the mail's secret in the app itself, which needs no code.
             method = "recovery" if used.kind == "recovery" else "magiclink"
             return Outcome(used, code=await prove_flow(tx, used.flow_state_id, user_id=user.id, method=method, now=now))
         await tx.run(signed_in(user.id, now))
@@ -207,7 +223,8 @@ class _Verifying:
     async def _confirmed(self, tx: Transaction, user: Any, used: Used) -> None:
         now = self.now
         # The owner reads mail: whatever locked the account's sign-in is over.
-        await self.accounts.throttle.recovered(tx, used.address)
+        for purpose in ("password", "code"):
+            await self.accounts.throttle.recovered(tx, used.address, purpose=purpose)
         if not await confirm_mailbox(tx, user, now, purge=used.kind != "signup"):
             return
         if used.kind == "invite":

@@ -25,7 +25,7 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
     """What *use* makes of the accounts; what it refuses ends the command with a sentence.
 
     Raises:
-        ConfigError: BST-E513 without keys, BST-E514 without the app's database.
+        ConfigError: BST-E513 without keys, BST-E503 with others than the app's, BST-E514 without its database.
     """
     import asyncio
     import os
@@ -34,6 +34,7 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
     from backstay.adapters.load import open_store, sqlite_path
     from backstay.auth.office import Office
     from backstay.auth.token import TokenVerifier
+    from backstay.crypt import Unsealable
     from backstay.db.own import Own
     from backstay.errors import BackstayError, ConfigError
     from backstay.settings import Settings
@@ -69,6 +70,12 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(work())
+    except Unsealable as fault:
+        raise ConfigError(
+            "BST-E503",
+            f"The keys that sign tokens do not open: {fault}",
+            hint="Set BACKSTAY_ENCRYPTION_KEYS to the keys that the app was started with.",
+        ) from None
     except ConfigError:
         raise
     except BackstayError as fault:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from backstay.auth.refusal import AUTH_STATUS
-from backstay.errors import BackstayError, TokenError
+from backstay.errors import BackstayError, DatabaseError, TokenError
 from backstay.response.gotrue import gotrue_problem
 from backstay.response.reply import Reply
 
@@ -28,6 +28,9 @@ def auth_problem(error: BackstayError, asked: Mapping[bytes, bytes]) -> Reply:
     status = error.status
     if error.code in AUTH_STATUS:
         code = error.code
+    elif isinstance(error, DatabaseError) and status < 500:
+        # The client wrote no SQL: two requests met, and what the database says of it names columns and values (ER2).
+        return gotrue_problem(409, "conflict", "The request met another one. Try again", asked)
     elif isinstance(error, TokenError):
         status, code = 403, "bad_jwt"
     else:

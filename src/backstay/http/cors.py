@@ -57,6 +57,9 @@ EXPOSE_HEADERS: Final = (
     "Retry-After",
     "WWW-Authenticate",
     "X-Request-Id",
+    "X-Sb-Error-Code",
+    "X-Supabase-Api-Version",
+    "X-Total-Count",
 )
 
 #: PostgREST's, in its order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from backstay.auth.admin import apikeys, change, create, links, log, remove, roles, sessions, users
+from backstay.auth.admin import apikeys, change, create, factors, links, log, remove, roles, sessions, users
 from backstay.auth.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -15,6 +15,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *links.ROUTES,
     *roles.ROUTES,
     *sessions.ROUTES,
+    *factors.ROUTES,
     *apikeys.ROUTES,
     *log.ROUTES,
 )

@@ -22,12 +22,14 @@ from backstay.auth.admin.create import (
 )
 from backstay.auth.admin.users import user_of
 from backstay.auth.assignment import keeps_an_admin, last_admin
+from backstay.auth.assurance import hold_user
 from backstay.auth.emailchange import put_address
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
+from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_reach, password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all
@@ -68,7 +70,10 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 class _Changing:
-    """One change at work, in its transaction."""
+    """One change at work, in its transaction.
+
+    Rows are locked in the order of every flow: account, codes, sessions, epoch, audit log.
+    """
 
     def __init__(self, asked: AuthRequest, accounts: Accounts, checked: Checked, id: UUID, now: datetime) -> None:
         self._asked, self._accounts, self._checked, self._id, self._now = asked, accounts, checked, id, now
@@ -76,8 +81,11 @@ class _Changing:
     async def run(self, tx: Transaction) -> None:
         accounts, checked, now = self._accounts, self._checked, self._now
         # Held until the end: of two changes at once neither loses what the other has set.
-        await bump_epoch(tx)
+        await tx.run(hold_user(self._id, now))
         user = await tx.one(user_by_id(self._id))
+        if user is None:
+            raise AuthError("user_not_found", "User not found")
+        await self._ends(tx, user)
         fields = [name for name in ("user_metadata", "app_metadata", "role") if getattr(checked, name) is not None]
         if checked.user_metadata is not None:
             data = checked_metadata(merged(user.user_metadata, checked.user_metadata))
@@ -96,6 +104,16 @@ class _Changing:
             await replace_password(tx, accounts, self._asked, current, checked.password_hash, now)
         await accounts.audit(tx, *(events if fields else ()), *banning)
 
+    async def _ends(self, tx: Transaction, user: Any) -> None:
+        """End what the change leaves no reason for: sessions, links and codes (TK4, PW8)."""
+        checked, session = self._checked, self._asked.session
+        moves = checked.email is not None and checked.email != user.email
+        if moves or checked.banned_until is not None or checked.password_hash is not None:
+            # Whoever sets their own password stays where they are, as with ``PUT /user``.
+            stays = None if session is None or moves or checked.banned_until is not None else session.id
+            await discard_all(tx, user.id)
+            await end_all(tx, user.id, self._now, but=stays)
+
     async def _address(self, tx: Transaction, user: Any, fields: list[str]) -> None:
         """A new address is vouched for by the administrator as the old one was by its owner."""
         checked, now, body = self._checked, self._now, self._asked.body
@@ -107,9 +125,6 @@ class _Changing:
         if email != user.email:
             if await tx.one(user_by_email(email)) is not None:
                 raise email_exists()
-            # TK4: who signed in under the old address signs in again.
-            await end_all(tx, user.id, now)
-            await discard_all(tx, user.id)
             await notice(tx, self._accounts, user, "email_changed", new_email=email)
         await put_address(tx, user, email, confirmed_at, now)
         current = await tx.one(user_by_id(user.id))
@@ -123,10 +138,9 @@ class _Changing:
             current = await tx.one(user_by_id(user.id))
             await tx.run(set_facts(user.id, current.app_metadata, current.role, None, now))
             return [Event("user_unbanned", now, actor, str(user.id))]
+        await bump_epoch(tx)
         if await tx.one(_ban(user.id, checked.banned_until, now)) is None:
             raise last_admin()
-        await end_all(tx, user.id, now)
-        await discard_all(tx, user.id)
         return [Event("user_banned", now, actor, str(user.id), {"until": checked.banned_until.isoformat()})]
 
 

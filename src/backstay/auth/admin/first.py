@@ -50,7 +50,6 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
             )
         if user.banned_until is not None and user.banned_until > now:
             raise AuthError("user_banned", "User is banned")
-        given = await assign(tx, user.id, ADMIN, None, now)
         secret = await issue(
             tx,
             accounts.otp_key,
@@ -61,6 +60,7 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
             lifetime=LIFETIME,
             redirect_to=accounts.options.site_url,
         )
+        given = await assign(tx, user.id, ADMIN, None, now)
         events = [Event("role_granted", now, asked.actor, str(user.id), {"role": ADMIN})] if given else []
         requested = Event("user_recovery_requested", now, asked.actor, str(user.id), {"method": "link"})
         await accounts.audit(tx, *events, requested)

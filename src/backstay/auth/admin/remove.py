@@ -13,6 +13,7 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import user_of
 from backstay.auth.assignment import keeps_an_admin, last_admin, take_all
+from backstay.auth.assurance import hold_user, remove_all
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.otp import discard_all
 from backstay.auth.rights import check_reach
@@ -60,14 +61,16 @@ async def remove_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     await check_reach(accounts, asked, user.id)
 
     async def remove(tx: Transaction) -> None:
-        await bump_epoch(tx)
-        await end_all(tx, user.id, now)
+        await tx.run(hold_user(user.id, now))
         await discard_all(tx, user.id)
+        await end_all(tx, user.id, now)
+        await bump_epoch(tx)
         if await tx.one(_anonymise(user.id, now) if soft else _delete(user.id, now)) is None:
             raise last_admin()
         if soft:
             await tx.run(_drop_identities(user.id))
             await tx.run(take_all(user.id))
+            await remove_all(tx, user.id, now)
         await accounts.audit(tx, Event("user_deleted", now, asked.actor, str(user.id), {"soft": soft}))
 
     await accounts.store.transact(remove)

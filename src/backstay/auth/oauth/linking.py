@@ -171,7 +171,7 @@ def about_providers(app_metadata: dict[str, Any], identities: Any) -> dict[str, 
     linked = dict.fromkeys(row.provider for row in identities)
     names = list(dict.fromkeys([*(name for name in app_metadata.get("providers", ()) if name in linked), *linked]))
     first = app_metadata.get("provider")
-    return {**app_metadata, "provider": first if first in names else (names or [""])[0], "providers": names}
+    return {**app_metadata, "provider": first if first in names or not names else names[0], "providers": names}
 
 
 async def _is_proved(tx: Transaction, accounts: Accounts, user: Any) -> bool:
