@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.accounts.alike import PAIRS, Pair, recording, settle
+from tests.accounts.alike import CHANGING, KNOWN, PAIRS, UNKNOWN, Pair, recording, settle
 from tests.accounts.house import House
 from tests.auth.timing import assert_alike
 
@@ -52,6 +52,21 @@ def test_the_answers_are_the_same(house: House) -> None:
             reply = house.post(pair.path, pair.body_for(email))
             seen.append((reply.status, [key for key, _ in reply.headers], _plain(reply.body.decode(), email)))
         assert seen[0] == seen[1], name
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off")
+def test_a_wish_for_a_taken_address_looks_like_any(house: House) -> None:
+    """TH5: whoever has signed in and wants another address learns nothing of it, not even in the own mailbox."""
+    settle(house)
+    session = house.sign_in(KNOWN)
+    seen = []
+    for wanted in (CHANGING, UNKNOWN):
+        with recording(house) as recorder:
+            reply = house.put("user", {"email": wanted}, as_=session)
+        own = [letter.kind for letter in house.letters() if letter.to == KNOWN]
+        seen.append((reply.status, reply.json["new_email"] == wanted, own, recorder.asked))
+    assert seen[0] == seen[1]
+    assert ["email_change"] == seen[0][2]
 
 
 def _plain(body: str, email: str) -> str:

@@ -89,6 +89,7 @@ def test_a_place_is_who_the_proxy_says(house: House) -> None:
     assert [400] * 10 + [429] == [guess(f"nonsense{number}") for number in range(11)]
 
 
+@pytest.mark.settings(rate_limits="off")
 def test_codes_die_of_guessing(house: House) -> None:
     """TH6: six digits, ten minutes, five tries, the newest only, and for the address that it was sent to."""
     house.sign_up()

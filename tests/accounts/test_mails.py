@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 from typing import Any
@@ -257,20 +256,6 @@ def test_a_code_proves_who_changes_the_password(house: House) -> None:
     body = {"password": "another long passphrase", "nonce": code}
     assert 200 == house.put("user", body, as_=session).status
     assert 422 == house.put("user", {**body, "password": "a third passphrase"}, as_=session).status
-
-
-def test_a_used_link_is_used_once_by_twenty(house: House) -> None:
-    """Twenty at once: one session (T-RACE, ID4)."""
-    house.sign_up()
-    house.post("recover", {"email": "ann@example.org"})
-    token = query_of(house.letter("recovery").data["link"])["token"]
-
-    async def all_at_once() -> list[Any]:
-        body = {"type": "recovery", "token_hash": token}
-        return await asyncio.gather(*(house.sending("POST", "verify", body) for _ in range(20)))
-
-    statuses = [reply.status for reply in house.run(all_at_once())]
-    assert (1, 19) == (statuses.count(200), statuses.count(403))
 
 
 def test_where_a_link_leads(house: House) -> None:

@@ -189,8 +189,10 @@ async def _send(
             user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
-        if kind == "email_change" and not await _may_ask(tx, accounts, user, now):
-            kind = None
+        if otherwise == "email_change":
+            # Asked in every case (TH5): where nobody changes, of an address that nobody can have.
+            wanted = f"new for {email}" if kind is None else user.new_email
+            kind = kind if await _may_ask(tx, accounts, wanted, now) else None
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         if kind is None:
             await _post(tx, asked, accounts, None, otherwise, redirect_to, flow_id, now, email=email)
@@ -207,16 +209,15 @@ async def _send(
     return json_reply({})
 
 
-async def _may_ask(tx: Transaction, accounts: Accounts, user: Any, now: datetime) -> bool:
-    """Whether the address that *user* wants may be written to again.
+async def _may_ask(tx: Transaction, accounts: Accounts, wanted: str, now: datetime) -> bool:
+    """Whether the address that an account wants, *wanted*, may be written to again.
 
     The request names the old one, so the limits of the new one, whose owner may know nothing of this, are counted here;
     and where it has an account by now, there is nothing to agree to.
     """
-    if await tx.one(user_by_email(user.new_email)) is not None:
-        return False
+    taken = await tx.one(user_by_email(wanted)) is not None
     limits = ("mail_address", "mail_address_hour")
-    return await accounts.throttle.spend(tx, *limits, now=now, identifier=user.new_email) is None
+    return await accounts.throttle.spend(tx, *limits, now=now, identifier=wanted) is None and not taken
 
 
 async def _post(
