@@ -81,7 +81,7 @@ pytest_collect_file = Sybil(
 ).pytest()
 
 #: Programs that tests start; importing them, to look for doctests, would run them.
-collect_ignore = ["tests/clients/calls.py", "tests/clients/documented.py"]
+collect_ignore = [f"tests/clients/{name}.py" for name in ("calls", "documented", "accounts_calls")]
 
 
 def fold_skips(reports: list[Any]) -> None:

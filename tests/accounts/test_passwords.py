@@ -168,6 +168,14 @@ def test_what_anybody_may_know(house: House) -> None:
     assert "https://api.example.org/auth/v1" == found["issuer"]
 
 
+def test_a_field_that_is_null_was_not_given(house: House) -> None:
+    """The published Python client sends every field that it knows; metadata keeps the ``null`` that removes a key."""
+    body = {"email": "ann@example.org", "password": PASSWORD, "phone": None, "data": {"name": "Ann"}}
+    session = house.post("signup", body).json
+    assert 200 == house.post("token?grant_type=password", {**body, "refresh_token": None}).status
+    assert "name" not in house.put("user", {"data": {"name": None}}, as_=session).json["user_metadata"]
+
+
 def test_paths_and_methods_that_are_not_there(house: House) -> None:
     """404 and 405 in GoTrue's shape, and OPTIONS says what is there."""
     assert (404, "not_found") == ((lost := house.get("nothing")).status, lost.json["code"])

@@ -69,7 +69,7 @@ def exchange(house: House, code: str, verifier: str = VERIFIER) -> Any:
 
 
 def test_sign_in_and_out_and_in(house: House, browser: Browser) -> None:
-    """A new account with a verified address; the same one next time; every secret of the way is used once (OA1, OA2)."""
+    """A new account with a verified address; the same one next time; every secret is used once (OA1, OA2, OA11)."""
     url = browser.begin(QUERY + "&scopes=calendar&login_hint=eve&prompt=none&state=x&client_id=evil")
     sent = parameters(url)
     assert ("backstay", CALLBACK, "code", "S256") == (

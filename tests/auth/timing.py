@@ -81,7 +81,7 @@ async def assert_alike(
     allowed: float = ALLOWED,
     rounds: int = 3,
     clock: Callable[[], float] = time.perf_counter,
-) -> None:
+) -> Difference:
     """Fail when the medians are certainly more than *allowed* seconds apart in each of *rounds*.
 
     A real difference is there in every round, and a busy machine's is not.
@@ -93,5 +93,5 @@ async def assert_alike(
     for _ in range(rounds):
         seen.append(await compare(first, second, samples=samples, clock=clock))
         if seen[-1].certain < allowed:
-            return
+            return seen[-1]
     raise AssertionError("can be told apart: " + "; ".join(map(str, seen)))

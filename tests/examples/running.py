@@ -12,10 +12,11 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 import pytest
@@ -158,15 +159,24 @@ def plant(database: str) -> None:
 
 
 @contextmanager
-def serving(database: str, log: Path, *options: str, app: str = "examples.chirp.app:app") -> Iterator[Chirp]:
-    """*app* served on *database* by the command that an operator would use, in a process group of its own."""
+def serving(
+    database: str,
+    log: Path,
+    *options: str,
+    app: str = "examples.chirp.app:app",
+    settings: Mapping[str, str] = MappingProxyType({}),
+) -> Iterator[Chirp]:
+    """*app* served on *database* by the command that an operator would use, in a process group of its own.
+
+    *settings* are further variables of its environment.
+    """
     port = free_port()
     command = [BACKSTAY, "serve", app, "--port", str(port), *options]
     with log.open("w", encoding="utf-8") as output:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=_environment(database),
+            env=_environment(database) | settings,
             stdout=output,
             stderr=subprocess.STDOUT,
             text=True,

@@ -94,10 +94,8 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
         await tx.run(wish(user.id, email, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
-        if taken is not None:
-            await notice(tx, accounts, taken, "account_exists", link=accounts.options.site_url)
-        else:
-            await post_change(tx, accounts, wishing, redirect_to, flow_id, now)
+        # The asker's own mailbox gets its mail in both cases, so that its absence tells nothing (TH5).
+        await post_change(tx, accounts, wishing, redirect_to, flow_id, now, taken=taken)
         await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("new_email",)}))
 
     await accounts.store.transact(ask)

@@ -17,14 +17,14 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.flow import begin_flow, checked_challenge
-from backstay.auth.newcomer import checked_metadata, create_account
+from backstay.auth.newcomer import checked_metadata, create_unless
 from backstay.auth.otp import use_code
-from backstay.auth.postage import post, post_nobody
+from backstay.auth.postage import NOBODY, issue_for, nobody_at, notice, post, post_nobody
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
-from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -77,7 +77,7 @@ _SENT: Final = {
 
 async def recover(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Send a link and a code that sign in whoever has forgotten the password."""
-    return await _send(asked, accounts, lambda user: "recovery")
+    return await _send(asked, accounts, lambda user: "recovery", "recovery")
 
 
 async def otp(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -90,7 +90,7 @@ async def otp(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.phone and not body.email:
         raise AuthError("phone_provider_disabled", "Unsupported phone provider")
     creates = body.create_user and accounts.options.signup
-    return await _send(asked, accounts, _sign_in_kind, creates=creates)
+    return await _send(asked, accounts, _sign_in_kind, "magiclink", creates=creates)
 
 
 async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -103,8 +103,10 @@ async def resend(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.type not in ("signup", "email_change"):
         raise invalid("Missing one of these types: signup, email_change", hint="Phones are not supported.")
     if body.type == "signup":
-        return await _send(asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None)
-    return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None)
+        return await _send(
+            asked, accounts, lambda user: "signup" if user.email_confirmed_at is None else None, "signup"
+        )
+    return await _send(asked, accounts, lambda user: "email_change" if user.new_email else None, "email_change")
 
 
 async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -162,10 +164,15 @@ async def _send(
     asked: AuthRequest,
     accounts: Accounts,
     kind_of: Callable[[Any], str | None],
+    otherwise: str,
     *,
     creates: bool = False,
 ) -> Reply:
-    """Send what *kind_of* the account says, to the address of the body; the same is done for an address without one."""
+    """Send what *kind_of* the account says, to the address of the body.
+
+    For an address without an account, and for one that has nothing to be sent, the same is done as if it were sent the
+    kind *otherwise*.
+    """
     body: Ask = asked.body
     if not body.email:
         raise invalid("Password recovery requires an email" if not creates else "One of email or phone must be set")
@@ -178,17 +185,17 @@ async def _send(
 
     async def send(tx: Transaction) -> None:
         user = await tx.one(user_by_email(email))
-        if user is None and creates:
-            id = await create_account(tx, asked, email, None, data, now, confirmed=False)
-            user = await tx.one(user_by_id(id))
+        if creates:
+            user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
-        if kind == "email_change" and not await _may_ask(tx, accounts, user, now):
-            kind = None
+        if otherwise == "email_change":
+            # Asked in every case (TH5): where nobody changes, of an address that nobody can have.
+            wanted = f"new for {email}" if kind is None else user.new_email
+            kind = kind if await _may_ask(tx, accounts, wanted, now) else None
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         if kind is None:
-            await tx.run(_recovery_sent(UUID(int=0), now))
-            await post_nobody(tx, accounts, "recovery", redirect_to, now)
+            await _post(tx, asked, accounts, None, otherwise, redirect_to, flow_id, now, email=email)
         else:
             await _post(tx, asked, accounts, user, kind, redirect_to, flow_id, now)
 
@@ -202,16 +209,15 @@ async def _send(
     return json_reply({})
 
 
-async def _may_ask(tx: Transaction, accounts: Accounts, user: Any, now: datetime) -> bool:
-    """Whether the address that *user* wants may be written to again.
+async def _may_ask(tx: Transaction, accounts: Accounts, wanted: str, now: datetime) -> bool:
+    """Whether the address that an account wants, *wanted*, may be written to again.
 
     The request names the old one, so the limits of the new one, whose owner may know nothing of this, are counted here;
     and where it has an account by now, there is nothing to agree to.
     """
-    if await tx.one(user_by_email(user.new_email)) is not None:
-        return False
+    taken = await tx.one(user_by_email(wanted)) is not None
     limits = ("mail_address", "mail_address_hour")
-    return await accounts.throttle.spend(tx, *limits, now=now, identifier=user.new_email) is None
+    return await accounts.throttle.spend(tx, *limits, now=now, identifier=wanted) is None and not taken
 
 
 async def _post(
@@ -223,23 +229,50 @@ async def _post(
     redirect_to: str,
     flow_id: UUID | None,
     now: datetime,
+    *,
+    email: str = "",
 ) -> None:
+    """Send *kind* to the account *user*; for ``None`` do as much for the address *email*, and send nothing."""
     if kind == "email_change":
-        await post_change(tx, accounts, user, redirect_to, flow_id, now)
+        if user is None:
+            both = {"new_email": email, "email": email}
+            for side in ("email_change_current", "email_change_new"):
+                await post_nobody(tx, accounts, email, side, redirect_to, now, flow_id=flow_id, **both)
+        else:
+            await post_change(tx, accounts, user, redirect_to, flow_id, now)
         return
-    await tx.run(_SENT[kind](user.id, now))
-    await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
-    if kind in _EVENTS:
-        await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, str(user.id), {"method": "email"}))
+    await tx.run(_SENT[kind](NOBODY if user is None else user.id, now))
+    if user is None:
+        await post_nobody(tx, accounts, email, kind, redirect_to, now, flow_id=flow_id)
+    else:
+        await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
+    # Also where there is no account: that somebody looks for accounts is worth knowing.
+    subject = None if user is None else str(user.id)
+    await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, subject, {"method": "email"}))
 
 
 async def post_change(
-    tx: Transaction, accounts: Accounts, user: Any, redirect_to: str, flow_id: UUID | None, now: datetime
+    tx: Transaction,
+    accounts: Accounts,
+    user: Any,
+    redirect_to: str,
+    flow_id: UUID | None,
+    now: datetime,
+    *,
+    taken: Any = None,
 ) -> None:
-    """Ask both sides of a change of address; only the new one where there is no old one that was confirmed."""
+    """Ask both sides of a change of address; only the new one where there is no old one that was confirmed.
+
+    Where the new address has an account, *taken*, its owner is told instead of asked.
+    """
     both = {"new_email": user.new_email, "email": user.email or user.new_email}
     if user.email is not None and user.email_confirmed_at is not None:
         await post(tx, accounts, user, "email_change_current", redirect_to, now, flow_id=flow_id, **both)
+    if taken is not None:
+        nobody = nobody_at(accounts, user.new_email)
+        await issue_for(tx, accounts, nobody.id, "email_change_new", nobody.email, redirect_to, now, flow_id)
+        await notice(tx, accounts, taken, "account_exists", link=accounts.options.site_url)
+        return
     await post(
         tx,
         accounts,

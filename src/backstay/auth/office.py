@@ -19,6 +19,7 @@ from backstay.auth.moment import utc_now
 from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
+from backstay.auth.postage import NOBODY
 from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
@@ -95,9 +96,9 @@ class Office:
             return keyring.seal(letter, purpose="mail", context="")
 
         async def send(transaction: Transaction, letter: Letter) -> None:
-            await enqueue(
-                transaction, letter, now=now(), seal=lambda raw: keyring.seal(raw, purpose="mail", context="")
-            )
+            await enqueue(transaction, letter, now=now(), seal=sealed)
+            # Nothing: as many statements as `unsend` has, so that their number tells nobody apart (TH5).
+            await transaction.run(forget(NOBODY))
 
         async def unsend(transaction: Transaction, letter: Letter) -> None:
             id = await enqueue(transaction, letter, now=now(), seal=sealed)

@@ -171,9 +171,14 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
         # As GoTrue reads it, and supabase-py relies on it: a field that is null was left out.
         value = {name: inner for name, inner in value.items() if inner is not None}
     try:
-        return msgspec.convert(_plain(value), kind)
+        return msgspec.convert(_given(_plain(value)), kind)
     except msgspec.ValidationError as error:
         raise invalid(str(error)) from None
+
+
+def _given(value: Any) -> Any:
+    """Without fields that are ``null``: the published Python client sends those that it was not given so."""
+    return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
 
 
 def _plain(value: Any) -> Any:

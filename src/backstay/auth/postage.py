@@ -6,18 +6,21 @@ write to: for an address without one the same statements run, for nobody (TH5).
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
 
 from backstay.auth.accounts import Accounts
-from backstay.auth.otp import issue
+from backstay.auth.otp import Secret, issue
 from backstay.db.store import Transaction
 from backstay.mail import Kind, Letter
 
-#: Whose tokens are made for addresses without an account: nobody's.
-_NOBODY: Final = UUID(int=0)
+#: The id of no account: what is done to it is done to nobody, and takes as long.
+NOBODY: Final = UUID(int=0)
 
 #: An invitation is read when its reader comes to it; there is no code to guess in it.
 INVITE_LIFETIME: Final = timedelta(days=1)
@@ -50,23 +53,14 @@ async def post(
     *,
     address: str | None = None,
     flow_id: UUID | None = None,
+    send: Callable[[Transaction, Letter], Awaitable[None]] | None = None,
     **more: str,
 ) -> None:
     """Issue a token of *kind* for the account *user* (row), and send it to its address, or to *address*."""
     to = address or user.email
-    lifetime = INVITE_LIFETIME if kind == "invite" else timedelta(seconds=accounts.options.otp_seconds)
+    lifetime = _lifetime(accounts, kind)
     minutes = max(1, lifetime // timedelta(minutes=1))
-    secret = await issue(
-        tx,
-        accounts.otp_key,
-        user_id=user.id,
-        kind=kind,
-        address=to,
-        now=now,
-        lifetime=lifetime,
-        redirect_to=redirect_to,
-        flow_state_id=flow_id,
-    )
+    secret = await issue_for(tx, accounts, user.id, kind, to, redirect_to, now, flow_id)
     type_, letter = _LETTERS[kind]
     data = {"code": secret.code, "minutes": str(minutes), "email": to, "site_name": accounts.options.site_name}
     if kind != "reauthentication":
@@ -74,7 +68,35 @@ async def post(
     if kind == "invite":
         # The code is good for ten minutes at most, and the letter says a day.
         del data["code"]
-    await accounts.send(tx, Letter(to, letter, user.locale or "", data | more))
+    await (send or accounts.send)(tx, Letter(to, letter, user.locale or "", data | more))
+
+
+def _lifetime(accounts: Accounts, kind: str) -> timedelta:
+    return INVITE_LIFETIME if kind == "invite" else timedelta(seconds=accounts.options.otp_seconds)
+
+
+async def issue_for(
+    tx: Transaction,
+    accounts: Accounts,
+    user_id: UUID,
+    kind: str,
+    address: str,
+    redirect_to: str,
+    now: datetime,
+    flow_id: UUID | None = None,
+) -> Secret:
+    """A token of *kind* with the lifetime that the operator chose."""
+    return await issue(
+        tx,
+        accounts.otp_key,
+        user_id=user_id,
+        kind=kind,
+        address=address,
+        now=now,
+        lifetime=_lifetime(accounts, kind),
+        redirect_to=redirect_to,
+        flow_state_id=flow_id,
+    )
 
 
 async def notice(tx: Transaction, accounts: Accounts, user: Any, kind: Kind, **data: str) -> None:
@@ -84,33 +106,26 @@ async def notice(tx: Transaction, accounts: Accounts, user: Any, kind: Kind, **d
         await accounts.send(tx, Letter(user.email, kind, user.locale or "", about))
 
 
+@dataclass(frozen=True, slots=True)
 class Nobody:
     """An account that is none, for an address that has none."""
 
-    id = _NOBODY
-    email = "nobody@example.invalid"
-    locale = ""
+    id: UUID
+    email: str = "nobody@example.invalid"
+    locale: str = ""
 
 
-async def post_nobody(tx: Transaction, accounts: Accounts, kind: str, redirect_to: str, now: datetime) -> None:
-    """What `post` does, for nobody: nothing is sent."""
-    secret = await issue(
-        tx,
-        accounts.otp_key,
-        user_id=_NOBODY,
-        kind=kind,
-        address=Nobody.email,
-        now=now,
-        lifetime=timedelta(seconds=accounts.options.otp_seconds),
-        redirect_to=redirect_to,
-    )
-    type_, letter = _LETTERS[kind]
-    minutes = str(max(1, accounts.options.otp_seconds // 60))
-    data = {
-        "code": secret.code,
-        "minutes": minutes,
-        "email": Nobody.email,
-        "link": link(accounts, secret.token, type_, redirect_to),
-        "site_name": accounts.options.site_name,
-    }
-    await accounts.unsend(tx, Letter(Nobody.email, letter, "", data))
+def nobody_at(accounts: Accounts, email: str) -> Nobody:
+    """Who stands for the address *email* where it has no account: always the same, as an account would be.
+
+    So codes are kept, replaced and tried for it like for an account, but sent nowhere; and no two addresses wait for
+    one row.
+    """
+    return Nobody(UUID(bytes=hmac.digest(accounts.keyring.derive("alias"), email.encode(), "sha256")[:16], version=4))
+
+
+async def post_nobody(
+    tx: Transaction, accounts: Accounts, email: str, kind: str, redirect_to: str, now: datetime, /, **more: Any
+) -> None:
+    """What `post` does, for an address without an account: nothing is sent."""
+    await post(tx, accounts, nobody_at(accounts, email), kind, redirect_to, now, send=accounts.unsend, **more)

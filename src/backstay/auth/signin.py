@@ -73,10 +73,15 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
     if user is None or not verified.ok:
         await accounts.store.transact(lambda tx: accounts.audit(tx, _failed(asked, user, now)))
         raise invalid_credentials()
+    refusal = None
     if user.banned_until is not None and user.banned_until > now:
-        raise AuthError("user_banned", "User is banned")
-    if user.email_confirmed_at is None:
-        raise AuthError("email_not_confirmed", "Email not confirmed")
+        refusal = AuthError("user_banned", "User is banned")
+    elif user.email_confirmed_at is None:
+        refusal = AuthError("email_not_confirmed", "Email not confirmed")
+    if refusal is not None:
+        reason = refusal.code
+        await accounts.store.transact(lambda tx: accounts.audit(tx, _failed(asked, user, now, reason)))
+        raise refusal
 
     async def open_it(tx: Transaction) -> Opened | None:
         # Hashing takes its time, in which the password may have been changed, or the account banned: no session may
@@ -105,8 +110,9 @@ def login_event(asked: AuthRequest, opened: Opened, now: datetime) -> Event:
     return Event("login", now, asked.actor, str(opened.user_id), details)
 
 
-def _failed(asked: AuthRequest, user: Any, now: datetime) -> Event:
-    return Event("login_failed", now, asked.actor, None if user is None else str(user.id), {"method": "password"})
+def _failed(asked: AuthRequest, user: Any, now: datetime, reason: str = "invalid_credentials") -> Event:
+    details = {"method": "password", "reason": reason}
+    return Event("login_failed", now, asked.actor, None if user is None else str(user.id), details)
 
 
 class RefreshGrant(msgspec.Struct, frozen=True):

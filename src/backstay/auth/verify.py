@@ -5,6 +5,8 @@
    in, factors, passkeys, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very
    password.
 3. A link never lifts a session to aal2 (MF5).
+4. Where the sign-in began with a challenge, a link that a browser follows ends with a code, since the address bar is
+   no place for tokens; the app that posts a code or a link's token gets its session in the answer.
 """
 
 from __future__ import annotations
@@ -13,7 +15,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, urlencode
-from uuid import uuid4
 
 import msgspec
 import sqlalchemy as sa
@@ -25,6 +26,7 @@ from backstay.auth.emailchange import address_taken, confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.otp import Used, use_code, use_token
+from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -199,13 +201,16 @@ class _Verifying:
             return None
         assert self.email is not None  # noqa: S101 - a code comes with its address
         user = await tx.one(user_by_email(self.email))
-        if user is None and self.proof.type == "email_change":
-            user = await tx.one(user_by_new_email(self.email))
+        if self.proof.type == "email_change":
+            changing = await tx.one(user_by_new_email(self.email))
+            user = changing if user is None else user
+        # For an address without an account its nobody's codes are tried: none of those was sent to anybody (TH5).
+        user_id = nobody_at(self.accounts, self.email).id if user is None else user.id
         for kind in self.kinds:
             used = await use_code(
                 tx,
                 key,
-                user_id=uuid4() if user is None else user.id,
+                user_id=user_id,
                 kind=kind,
                 address=self.email,
                 code=proof.token,
