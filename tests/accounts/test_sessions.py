@@ -79,8 +79,11 @@ def test_a_session_ends_in_the_end(house: House) -> None:
     for _ in range(5):
         house.clock.turn(days=5, hours=23)
         session = house.refresh(session["refresh_token"]).json
+    house.clock.turn(hours=4, minutes=45)
+    last = house.refresh(session["refresh_token"]).json
+    assert (900, int(house.clock.at.timestamp()) + 900) == (last["expires_in"], last["expires_at"])
     house.clock.turn(days=1)
-    over = house.refresh(session["refresh_token"])
+    over = house.refresh(last["refresh_token"])
     assert (400, "session_expired") == (over.status, over.json["code"])
 
 

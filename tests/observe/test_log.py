@@ -122,6 +122,8 @@ def test_configure_takes_every_logger(monkeypatch: pytest.MonkeyPatch) -> None:
     before = (list(root.handlers), root.level, logging.raiseExceptions)
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
+    # A command that an earlier test called may have configured logging for good.
+    logging.captureWarnings(False)
     try:
         configure("warning", as_json=True, secrets=["correct-horse"])
         logging.getLogger("some.library").warning("correct-horse")

@@ -247,6 +247,12 @@ PLAIN = {
     "backstay_audit.previous",
     "backstay_audit.hash",
     "backstay_audit_head.hash",
+    "backstay_api_keys.hash",
+    "backstay_challenges.value",  # random, and good for five minutes
+    "backstay_oauth_states.hash",
+    "backstay_passkeys.credential_id",
+    "backstay_passkeys.public_key",
+    "backstay_recovery_codes.hash",
     "backstay_refresh_tokens.hash",
     "backstay_refresh_tokens.parent_hash",
 }

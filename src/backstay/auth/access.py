@@ -28,14 +28,16 @@ def issue_access_token(
     session_id: UUID,
     aal: str,
     amr: Sequence[Mapping[str, Any]],
+    not_after: datetime,
     now: datetime,
 ) -> tuple[str, int]:
     """The token, and the second since 1970 at which it expires.
 
     *roles* are those assigned in the database: they become ``app_metadata.roles``, over whatever stands there.
+    No token is good past *not_after*, the end of its session (TK1).
     """
     issued_at = int(now.timestamp())
-    expires_at = issued_at + options.access_seconds
+    expires_at = min(issued_at + options.access_seconds, int(not_after.timestamp()))
     claims = {
         "iss": options.issuer,
         "sub": str(user.id),

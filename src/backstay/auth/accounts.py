@@ -116,6 +116,7 @@ class Accounts:
 
     async def session_json(self, opened: Opened, **more: Any) -> dict[str, Any]:
         """The Session object: what a sign-in answers."""
+        now = self.now()
         user = await self.store.one(user_by_id(opened.user_id))
         token, expires_at = issue_access_token(
             self.trust.keys,
@@ -125,12 +126,13 @@ class Accounts:
             session_id=opened.id,
             aal=opened.aal,
             amr=opened.amr,
-            now=self.now(),
+            not_after=opened.not_after,
+            now=now,
         )
         return {
             "access_token": token,
             "token_type": "bearer",
-            "expires_in": self.options.access_seconds,
+            "expires_in": expires_at - int(now.timestamp()),
             "expires_at": expires_at,
             "refresh_token": opened.refresh_token,
             "user": await self.user_json(user),

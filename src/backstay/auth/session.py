@@ -44,6 +44,8 @@ class Opened:
     aal: str
     amr: tuple[dict[str, Any], ...]
     refresh_token: str
+    #: The end of the session, which no access token outlives (TK1).
+    not_after: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +190,7 @@ async def open_session(
     )
     token = secrets.token_urlsafe(32)
     await transaction.run(_add_token(hash_of(token), session_id, None, now))
-    return Opened(session_id, user_id, aal, amr, token)
+    return Opened(session_id, user_id, aal, amr, token, not_after)
 
 
 async def end_sessions(transaction: Transaction, session_ids: Sequence[UUID], now: datetime) -> None:

@@ -154,7 +154,7 @@ async def refresh(asked: AuthRequest, accounts: Accounts, body: RefreshGrant) ->
             raise AuthError("refresh_token_already_used", "Invalid Refresh Token: Already Used")
     session = rotated.session
     await accounts.living(accounts.store, session.user_id)
-    opened = Opened(session.id, session.user_id, session.aal, tuple(session.amr), rotated.token)
+    opened = Opened(session.id, session.user_id, session.aal, tuple(session.amr), rotated.token, session.not_after)
     return json_reply(await accounts.session_json(opened))
 
 
