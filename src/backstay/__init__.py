@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from backstay.app import Backstay
     from backstay.catalog import Function, Searchable, function
     from backstay.catalog.encrypted import Encrypted
+    from backstay.catalog.geometry import Geometry
     from backstay.catalog.html import Html
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
@@ -25,6 +26,7 @@ __all__ = [
     "Encrypted",
     "Forbidden",
     "Function",
+    "Geometry",
     "Html",
     "Me",
     "Model",
@@ -48,6 +50,7 @@ _HOMES = {
     "Encrypted": "backstay.catalog.encrypted",
     "Forbidden": "backstay.errors",
     "Function": "backstay.catalog",
+    "Geometry": "backstay.catalog.geometry",
     "Html": "backstay.catalog.html",
     "Me": "backstay.policy",
     "Model": "backstay.catalog.model",

@@ -55,6 +55,7 @@ from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
+from backstay.pipeline.surface import representations
 from backstay.pipeline.keysinuse import note_keys
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
@@ -314,6 +315,7 @@ class Backstay:
             tx_end=settings.tx_end,
             plans=settings.plan_enabled,
             keyring=settings.encryption_keys,
+            offered=representations(self._catalog, dialect),
         )
         return database, [surface]
 
@@ -465,6 +467,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             catalog,
             _reflected_rules(reflection, catalog),
             dialect,
+            offered=representations(catalog, dialect, routines),
             max_rows=reflection.max_rows,
             max_export_rows=settings.max_export_rows,
             max_offset=None,
@@ -475,9 +478,9 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             timezones=facts.timezones,
             tells_nulls=not is_file,
             stands_in=True,
-            routines=routines_of(facts, catalog),
+            routines=routines,
         )
-        for catalog in catalogs
+        for catalog, routines in ((catalog, routines_of(facts, catalog)) for catalog in catalogs)
     ]
 
 

@@ -204,6 +204,10 @@ _REFERENCED: Final = re.compile(r'is not present in table "(.+)"|is still refere
 _KEY: Final = re.compile(r"Key \((.*?)\)=")
 
 
+#: Where PostGIS reads what it is given.  It says of a malformed geometry that it is an internal error.
+_READS_GEOMETRIES: Final = frozenset(("lwgeom_pg.c", "lwgeom_inout.c", "geography_inout.c"))
+
+
 def from_postgresql(error: BaseException) -> BackstayError:
     """The `BackstayError` that *error*, raised by asyncpg, stands for.
 
@@ -222,6 +226,8 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _postgresql_constraint(state, message, error)
     if state.startswith("42"):
         return _postgresql_names(state, message, error)
+    if state == "XX000" and getattr(error, "server_source_filename", None) in _READS_GEOMETRIES:
+        state = "22P02"
     if state == "PGRST":
         return raised(message, getattr(error, "detail", None))
     return DatabaseError(

@@ -22,6 +22,7 @@ from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
+from backstay.plan.feature import no_geometry
 from backstay.plan.fill import fill_rows
 from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
@@ -32,9 +33,11 @@ from backstay.request.media import Media, media_type
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
 from backstay.request.read import Query
+from backstay.response.form import feature_collection
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.value import encode_value
+from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import key_columns, read_sql
 
@@ -72,6 +75,8 @@ class Calls:
         profile = self._surface.check_profile(request.header(profile_header))
         function, arguments, query = self._arguments(request, name)
         media = negotiate(request.header(b"accept"), self._surface.offered)
+        if media.kind == "geojson" and function.model is None:
+            raise no_geometry()
         counted = preferences.count is not None
         demands = demands_of_call(preferences, gives_set=function.gives_set)
         try:
@@ -117,6 +122,7 @@ class Calls:
     ) -> Answered:
         """Run *function* in its transaction."""
         injected, principal = set(function.injected.values()), request.principal
+        form: Form = "features" if media.kind == "geojson" else "json"
         undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
@@ -126,7 +132,7 @@ class Calls:
                 )
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
-                answer = await self._rows(function, result, session, query, principal, counted=counted)
+                answer = await self._rows(function, result, session, query, principal, form, counted=counted)
             elif isinstance(result, list | tuple):
                 body = encode_value(result)
                 answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
@@ -144,6 +150,7 @@ class Calls:
         session: AsyncSession,
         query: Query,
         principal: Principal,
+        form: Form,
         *,
         counted: bool,
     ) -> Answered:
@@ -158,7 +165,7 @@ class Calls:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         shape, values = shape_of(query)
-        prepared, opens = self._prepared(table, shape, len(values), principal, counted=counted)
+        prepared, opens = self._prepared(table, shape, len(values), principal, form, counted=counted)
         values = values if opens is None else opens.values(values)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
@@ -166,22 +173,26 @@ class Calls:
         connection = await session.connection()
         answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
         body, rows = str(answer[0]) if opens is None else opens.body(answer[0]), int(answer[1])
-        if function.result == "row":
+        if form == "features":
+            body = feature_collection(body)
+        elif function.result == "row":
             return Answered(body[1:-1], rows) if rows else Answered("null", 0)
         page = next((page for path, page in query.pages if not path), Page())
         return Answered(body, rows, answer[2], page.offset if isinstance(page.offset, int) else 0)
 
     def _prepared(
-        self, table: Table, shape: Query, slots: int, principal: Principal, *, counted: bool
+        self, table: Table, shape: Query, slots: int, principal: Principal, form: Form, *, counted: bool
     ) -> tuple[Prepared, Opener | None]:
-        key = (table.name, shape, slots, counted, principal.kind)
+        key = (table.name, shape, slots, counted, form, principal.kind)
         found = self._reads.get(key)
         if found is not None:
             return found
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
-        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, count=counted)
-        opens = opener(opening_of(node), self._surface.keyring) if self._surface.seals else None
+        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, form=form, count=counted)
+        opens = None
+        if self._surface.seals:
+            opens = opener(opening_of(node, features=form == "features"), self._surface.keyring)
         return self._reads.put(key, (prepare(statement, self._surface.dialect.compiler), opens))
 
     def _table(self, function: Function) -> Table:

@@ -202,13 +202,13 @@ class Nested:
         if known is None:
             scope = surface.scope(principal)
             node = plan_rows(table, scope.grant("read", table), shape, scope)
-            opens = opener(opening_of(node), surface.keyring) if surface.seals else None
-            made: Form = "json" if opens is not None and opens.renders else form
+            opens = opener(opening_of(node, features=form == "features"), surface.keyring) if surface.seals else None
+            made = form if opens is None else opens.form(form)
             statement = read_sql(node, surface.dialect, len(values), form=made)
             known = self._reads.put(key, (prepare(statement, surface.dialect.compiler), opens))
         prepared, opens = known
         if opens is not None:
-            values, form = opens.values(values), "json" if opens.renders else form
+            values, form = opens.values(values), opens.form(form)
         columns = key_columns(table)
         packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         row = await self._fetch(prepared.bind((*values, *packed), principal))

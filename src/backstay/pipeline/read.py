@@ -159,8 +159,11 @@ class Reads:
         plan = plan_read(table, shape, surface.scope(request.principal))
         how = counting(preferences.count, plan.node, surface, request.principal)
         plan = replace(plan, count=how.here, count_most=how.most)
-        found_opener = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
-        made: Form = "json" if form == "lines" or (found_opener is not None and found_opener.renders) else form
+        made: Form = "json" if form == "lines" else form
+        found_opener = None
+        if surface.seals:
+            found_opener = opener(opening_of(plan.node, features=form == "features"), surface.keyring)
+        made = made if found_opener is None else found_opener.form(made)
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)
         else:

@@ -22,6 +22,7 @@ from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import in_zone
 from backstay.plan.call import no_function
+from backstay.plan.feature import no_geometry
 from backstay.plan.read import plan_rows
 from backstay.plan.routine import argument_texts, choose
 from backstay.plan.shape import shape_of
@@ -79,6 +80,8 @@ class Routines:
         key = (routine, tuple(a.name for a in arguments), shape, form, counted(preferences), request.principal.kind)
         prepared = self._prepared.get(key)
         if prepared is None:
+            if media.kind == "geojson" and routine.rows is None:
+                raise no_geometry()
             statement = self._statement(routine, arguments, shape, len(values), request, form, counted(preferences))
             prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
         call = _Call(routine, preferences, demands, media, form, profile, query)

@@ -11,6 +11,7 @@ from backstay.errors import ConfigError
 from backstay.plan.opening import Opening
 from backstay.plan.seal import blinded
 from backstay.response.opened import open_rows
+from backstay.sql.dialect import Form
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Opener:
     def renders(self) -> bool:
         """Whether the answer holds encrypted values, and must be JSON until they are open."""
         return self.opening.rows is not None
+
+    def form(self, asked: Form) -> Form:
+        """What the database is to make for *asked*: what is neither JSON nor features is made of JSON afterwards."""
+        return "json" if self.renders and asked != "features" else asked
 
     def values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The request's *values*, with what a blind index may hold in the place of what it is asked for.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from backstay.catalog import Catalog
+from backstay.catalog.geometry import spatial_of
 from backstay.catalog.routine import Routine
 from backstay.crypt import Keyring
 from backstay.errors import RequestError
@@ -18,6 +19,7 @@ from backstay.request.media import MediaKind
 from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
 from backstay.sql.dialect import SqlDialect
 
+_ROWS: Final[frozenset[MediaKind]] = frozenset(("array", "object", "csv"))
 _PLAN: Final[frozenset[MediaKind]] = frozenset(("plan",))
 #: The names of the only time zone that can be had where the database has no other.
 _UTC: Final = frozenset(("UTC", "Etc/UTC", "GMT", "Z"))
@@ -39,7 +41,7 @@ class Surface:
     max_offset: int | None = 100_000
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
-    offered: frozenset[MediaKind] = frozenset(("array", "object", "csv"))
+    offered: frozenset[MediaKind] = _ROWS
     #: Whether the service role may ask how the database answers.
     plans: bool = False
     #: All schemas that are served, this one's among them; with several, answers say which one they are about.
@@ -119,3 +121,13 @@ class Surface:
             f"Invalid schema: {asked}",
             hint=f"Only the following schemas are exposed: {', '.join(self.exposed) or self.catalog.schema}",
         )
+
+
+def representations(
+    catalog: Catalog, dialect: SqlDialect, routines: Mapping[str, tuple[Routine, ...]] | None = None
+) -> frozenset[MediaKind]:
+    """What `Surface.offered` is for these: GeoJSON only where some table, or rows of a function, have a geometry."""
+    called = [routine.rows for known in (routines or {}).values() for routine in known if routine.rows is not None]
+    columns = [column for table in (*catalog.tables.values(), *called) for column in table.columns.values()]
+    found = {spatial.kind for column in columns if (spatial := spatial_of(column.type)) is not None}
+    return _ROWS | {"geojson"} if found & dialect.geometries else _ROWS

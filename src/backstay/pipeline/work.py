@@ -256,8 +256,8 @@ class Works:
         opens = None
         if self._surface.seals:
             rows = None if isinstance(plan, InsertPlan) else plan.rows
-            opens = opener(opening_of(plan.returning, rows), self._surface.keyring)
-        form = "json" if opens is not None and opens.renders else dialect.form(asked)
+            opens = opener(opening_of(plan.returning, rows, features=asked == "features"), self._surface.keyring)
+        form = dialect.form(asked if opens is None else opens.form(asked))
         alone = None
         if stands_alone(plan, dialect, checked=check is not None):
             alone = self._prepare(alone_sql(plan, dialect, slots, form))

@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Final
 
 from backstay.catalog import Column, Computed, Family, Search, Table
+from backstay.catalog.geometry import Geometry
 from backstay.errors import PlanError
 from backstay.plan.coerce import type_name
 from backstay.plan.intent import Operand
@@ -24,7 +25,7 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:
-        PlanError: 42883 (no such operator), PGRST127 (not for a search field), 42804 (``is.true`` of what is not
+        PlanError: 42883 (no such operator), PGRST127 (not for a search field or a geometry), 42804 (``is.true`` of what is not
             boolean).
     """
     family = operand.column.family
@@ -39,6 +40,12 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
             "PGRST127",
             "Feature not implemented",
             details=f"The search field {operand.column.name} takes fts, plfts, phfts and wfts, not {asked.op}.",
+        )
+    if isinstance(operand.column.type, Geometry) and not operand.path and asked.op != "is":
+        raise PlanError(
+            "PGRST127",
+            "Feature not implemented",
+            details=f"The geometry {operand.column.name} takes is.null, not {asked.op}.",
         )
     # PostgreSQL's own enum types are no text; an Enum(native_enum=False) is.
     textual = family in _TEXTUAL and not (family == "enum" and getattr(operand.column.type, "native_enum", False))

@@ -47,15 +47,17 @@ class Opening:
     blind: tuple[tuple[int, Column], ...] = field(default=())
 
 
-def opening_of(rows: Node | None, *others: Node | None) -> Opening | None:
+def opening_of(rows: Node | None, *others: Node | None, features: bool = False) -> Opening | None:
     """What a statement needs that answers with *rows* and filters by the conditions of *others* too.
 
-    ``None`` where no column of them is encrypted.
+    With *features* its rows are features of GeoJSON, and what a row shows are their properties.  ``None`` where no column of them is encrypted.
 
     Raises:
         PlanError: PGRST127, when rows are to be grouped by an encrypted column.
     """
     found = None if rows is None else _objects(rows)
+    if features and found is not None:
+        found = Objects({"properties": found})
     slots = [slot for node in (rows, *others) if node is not None for slot in _slots(node)]
     blind = tuple(dict(slots).items())
     return Opening(found, blind) if found is not None or blind else None

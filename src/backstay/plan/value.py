@@ -13,6 +13,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
+from backstay.catalog.geometry import Geometry, check_geometry
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
@@ -115,7 +116,11 @@ def careful(column: Column) -> Convert:
     length, precision = getattr(type_, "length", None), getattr(type_, "precision", None)
     scale = getattr(type_, "scale", None) or 0
 
+    is_geometry = isinstance(type_, Geometry)
+
     def convert(value: Any) -> Pair:
+        if is_geometry and value is not None:
+            value = _geometry(value)
         text = text_of(value, type_)
         if text is None:
             return None, None
@@ -129,6 +134,19 @@ def careful(column: Column) -> Convert:
         return text, stored
 
     return convert
+
+
+def _geometry(value: Any) -> Any:
+    """*value*, or what it says where it is text, when that is a geometry."""
+    try:
+        found = json.loads(value) if isinstance(value, str) else value
+        check_geometry(found)
+    except (ValueError, RecursionError) as fault:
+        # An error of the reader speaks of places in a text that most clients have never seen.
+        unread = isinstance(fault, json.JSONDecodeError | RecursionError)
+        told = "it is no object of GeoJSON" if unread else str(fault)
+        raise PlanError("22P02", f"invalid input syntax for type geometry: {told}") from None
+    return found
 
 
 def _rounded(stored: Any, precision: int, scale: int) -> str:

@@ -33,11 +33,13 @@ class Media:
     plan_options: frozenset[str] = field(default_factory=frozenset)
 
     @property
-    def form(self) -> Literal["json", "stripped", "csv"]:
+    def form(self) -> Literal["json", "stripped", "csv", "features"]:
         """What the body is made of; of a plan, the body that is planned."""
         if self.kind == "plan":
             asked = self.plan_for or ""
             return "csv" if asked.startswith("text/csv") else "stripped" if ";nulls=stripped" in asked else "json"
+        if self.kind == "geojson":
+            return "features"
         return "csv" if self.kind == "csv" else "stripped" if self.nulls_stripped else "json"
 
 
@@ -117,7 +119,7 @@ def _choose(accept: str | None, offered: frozenset[MediaKind]) -> Media:
     raise RequestError(
         "PGRST107",
         f"None of these media types are available: {named[:500]}",
-        details="GeoJSON is made of a geometry column, and columns of PostGIS are not supported."
+        details="GeoJSON is made of a geometry column, and there is none here."
         if wants_geometry and "array" in offered
         else None,
         hint="Available: " + ", ".join(sorted(_CONTENT_TYPES[kind].partition(";")[0] for kind in offered - {"plan"})),

@@ -1,4 +1,5 @@
-"""JSON as a database finished it → the same rows without nulls, or as CSV, where the database makes neither itself.
+"""JSON as a database finished it → the same rows without nulls, or as CSV, where the database makes neither itself; and
+its features as the collection of them.
 
 Numbers go through as they are written: no digit is lost on the way.
 """
@@ -36,6 +37,15 @@ def csv_of(body: str) -> str:
     rows = _read(body)
     header = ",".join(rows[0]) if rows else ""
     return "\n".join((header, *(",".join(map(_field, row.values())) for row in rows))) + ("" if rows else "\n")
+
+
+def feature_collection(features: str) -> str:
+    """*features*, a JSON array, as the collection that GeoJSON has for them.
+
+    >>> feature_collection("[]")
+    '{"type" : "FeatureCollection", "features" : []}'
+    """
+    return f'{{"type" : "FeatureCollection", "features" : {features}}}'
 
 
 def _read(body: str) -> Any:

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, quote
 from backstay.errors import PlanError
 from backstay.request.media import Media, media_type
 from backstay.request.prefer import Preferences, applied
-from backstay.response.form import csv_of, strip_nulls
+from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Headers, Reply
 
 
@@ -30,6 +30,9 @@ class Frame:
 
 def converter(media: Media, form: str) -> Callable[[str], str] | None:
     """What is still to be done for *media* with a body that the database made in *form*."""
+    if media.form == "features":
+        # The database has made the features, whatever it is.
+        return feature_collection
     if media.form == form:
         return None
     return csv_of if media.form == "csv" else strip_nulls

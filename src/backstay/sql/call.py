@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import quoted_name
 
 from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.plan.intent import Node
 from backstay.sql.dialect import Expression, Form, SqlDialect
+from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.postgresql import bare
 from backstay.sql.select import Build
@@ -66,9 +66,8 @@ def _said() -> tuple[Expression, Expression]:
 
 
 def _called(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> Any:
-    schema = getattr(sa.func, quoted_name(routine.facts.name.schema, quote=True))
-    function = getattr(schema, quoted_name(routine.name, quote=True))
-    return function(*(_argument(argument, slots + at) for at, argument in enumerate(given)))
+    arguments = (_argument(argument, slots + at) for at, argument in enumerate(given))
+    return call(routine.facts.name.schema, routine.name, *arguments)
 
 
 def _argument(argument: ArgumentFacts, slot: int) -> Expression:

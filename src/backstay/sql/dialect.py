@@ -11,6 +11,7 @@ from sqlalchemy.engine import Dialect as SaDialect
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog import Column
+from backstay.catalog.geometry import SpatialKind
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.sql.explain import Explain
@@ -18,8 +19,8 @@ from backstay.sql.parameters import SlotParameter
 
 Expression: TypeAlias = ColumnElement[Any]
 
-#: What a body is made of: JSON, JSON whose objects have no nulls, or the lines of a CSV file.
-Form: TypeAlias = Literal["json", "stripped", "csv"]
+#: What a body is made of: JSON, JSON whose objects have no nulls, the lines of a CSV file, or features of GeoJSON.
+Form: TypeAlias = Literal["json", "stripped", "csv", "features"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +71,9 @@ class SqlDialect:
     json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.
     json_value: Callable[[Typed], Expression]
+    #: The kinds of geometries that it has, and one of them as GeoJSON, ready to stand in JSON.
+    geometries: frozenset[SpatialKind]
+    geojson: Callable[[Typed], Expression]
     #: Ciphertext and the JSON-ready key of its row, as a JSON array; null where there is none.
     sealed: Callable[[Expression, Sequence[Expression]], Expression]
     #: A JSON path into a column.

@@ -14,7 +14,8 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.catalog import Column, Family, family_of
-from backstay.catalog.opaque import Composite
+from backstay.catalog.geometry import Spatial, spatial_of
+from backstay.catalog.opaque import Composite, Opaque
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.intent import Compare
@@ -25,6 +26,7 @@ from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
+from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -57,6 +59,8 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         explain=POSTGRESQL,
         json_texts=_json_texts,
         json_value=_json_value,
+        geometries=frozenset(("geojson", "geometry", "geography")),
+        geojson=_geojson,
         sealed=_sealed,
         path=_path,
         sort_key=_sort_key,
@@ -119,6 +123,17 @@ def _joined(parts: Sequence[Expression]) -> list[Expression]:
 
 def _json_value(typed: Typed) -> Expression:
     return typed.expression
+
+
+def _geojson(typed: Typed) -> Expression:
+    spatial = spatial_of(typed.type)
+    if spatial is None or spatial.kind == "geojson":
+        return typed.expression
+    # Nine digits, and a ``crs`` only where it is not that of GeoJSON: what PostGIS gives the geometry of a feature.
+    if spatial.schema is None:
+        return sa.cast(sa.func.st_asgeojson(typed.expression), sa.JSON())
+    # The function stands beside the type, whose schema need not be on the search path.
+    return sa.cast(call(spatial.schema, "st_asgeojson", typed.expression), sa.JSON())
 
 
 def _sealed(stored: Expression, key: Sequence[Expression]) -> Expression:
@@ -335,7 +350,17 @@ def _stored(column: Column, text: Expression) -> Expression:
         plain = sa.type_coerce(text, sa.Text())
         row = sa.func.jsonb_populate_record(sa.cast(sa.null(), target), sa.cast(plain, pg.JSONB()))
         return sa.case((plain.op("^@")(sa.literal_column("'{'")), row), else_=sa.cast(plain, target))
+    spatial = None if target is None else spatial_of(target)
+    if target is not None and spatial is not None and spatial.kind == "geography":
+        # Only the other type reads GeoJSON, beside all that this one does.
+        return sa.cast(sa.cast(sa.type_coerce(text, sa.Text()), _beside(spatial)), target)
     return sa.type_coerce(text, sa.Text()) if target is None else sa.cast(sa.type_coerce(text, sa.Text()), target)
+
+
+def _beside(spatial: Spatial) -> Opaque:
+    """The type ``geometry`` of the schema that ``geography`` comes from."""
+    schema = "" if spatial.schema is None else '"' + spatial.schema.replace('"', '""') + '".'
+    return Opaque(schema + "geometry")
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> tuple[Any, ...]:

@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
 from backstay.catalog import Column, Computed, Relation
 from backstay.errors import PlanError
+from backstay.plan.feature import feature_geometry
 from backstay.plan.intent import (
     ColumnOutput,
     Compare,
@@ -91,6 +92,8 @@ class Build:
     form: Form = "json"
     aliases: int = 0
     pages: int = 0
+    #: The output that is the geometry of a feature, where features are made.
+    geometry: ColumnOutput | None = None
     #: What must hold whatever the rows; to be asked where it is asked once.
     guards: list[Expression] = field(default_factory=list)
 
@@ -217,6 +220,8 @@ class Layer:
         form = dialect.form(self.build.form)
         if form == "csv" and dialect.csv is not None:
             return dialect.csv([(key, render(page)) for key, render in self.outputs])
+        if form == "features":
+            return dialect.body(dialect.json_array(self.feature(page)))
         row = self.object(page)
         if form == "stripped" and dialect.stripped is not None:
             row = dialect.stripped(row)
@@ -224,6 +229,16 @@ class Layer:
 
     def object(self, page: sa.FromClause) -> Expression:
         return self.build.dialect.json_object([(key, render(page)) for key, render in self.outputs])
+
+    def feature(self, page: sa.FromClause) -> Expression:
+        """A row as a feature of GeoJSON: its geometry, and all else as properties."""
+        dialect = self.build.dialect
+        self.build.geometry = geometry = feature_geometry(self.node, dialect.geometries)
+        rendered = {key: render(page) for key, render in self.outputs}
+        shape = rendered.pop(geometry.key)
+        word = sa.literal("Feature", sa.Text())
+        properties = dialect.nested(dialect.json_object(list(rendered.items())))
+        return dialect.json_object([("type", word), ("geometry", shape), ("properties", properties)])
 
     # -- joins -------------------------------------------------------------------------------------------------------
 
@@ -375,7 +390,13 @@ class Layer:
         if typed is None:
             raise PlanError("PGRST100", "a select item without a column must be count()")
         label, type_ = self.carry(typed.expression, aggregate=output.aggregate is not None), typed.type
-        return lambda page: dialect.json_value(Typed(page.c[label], type_))
+
+        def render(page: sa.FromClause) -> Expression:
+            # Known only when the page is there: the same output is a plain value in any other form.
+            show = dialect.geojson if output is self.build.geometry else dialect.json_value
+            return show(Typed(page.c[label], type_))
+
+        return render
 
     def sealed(self, column: Column, source: sa.FromClause) -> Render:
         """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it."""

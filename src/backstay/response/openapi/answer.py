@@ -13,7 +13,23 @@ from backstay.response.openapi.name import Json, reference
 _ROWS: Final[tuple[MediaKind, ...]] = ("array", "object", "csv", "geojson", "ndjson")
 
 _TEXT: Final[Json] = {"type": "string"}
-_TEXTS: Final[dict[MediaKind, Json]] = {
+_FEATURE: Final[Json] = {
+    "type": "object",
+    "properties": {
+        "type": {"const": "Feature"},
+        "geometry": {"type": ["object", "null"]},
+        "properties": {"type": "object"},
+    },
+    "required": ["type", "geometry", "properties"],
+}
+#: Kinds whose schema is not that of the rows.
+_OWN: Final[dict[MediaKind, Json]] = {
+    "geojson": {
+        "description": "Each row as a feature: its first geometry, and whatever else was selected as properties.",
+        "type": "object",
+        "properties": {"type": {"const": "FeatureCollection"}, "features": {"type": "array", "items": _FEATURE}},
+        "required": ["type", "features"],
+    },
     "csv": {**_TEXT, "description": "A line with the names of the columns, then a line for each row."},
     "ndjson": {**_TEXT, "description": "A row a line, streamed; neither counted nor cut into pages."},
 }
@@ -139,7 +155,7 @@ def rows_content(offered: frozenset[MediaKind], row: Json, rows: Json) -> Json:
     found: Json = {}
     for kind in _ROWS:
         if kind in offered:
-            schema = rows if kind == "array" else row if kind == "object" else dict(_TEXTS.get(kind, _TEXT))
+            schema = rows if kind == "array" else row if kind == "object" else dict(_OWN.get(kind, _TEXT))
             found[_bare(kind)] = {"schema": schema}
     return found
 

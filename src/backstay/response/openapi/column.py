@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import Column, Family, family_of
+from backstay.catalog.geometry import Geometry
 from backstay.catalog.html import Html
 from backstay.plan.coerce import type_name
 from backstay.response.openapi.name import Json
@@ -56,6 +57,8 @@ def value_schema(type_: sa.types.TypeEngine[Any]) -> Json:
     """
     if isinstance(type_, Html):
         return {**value_schema(sa.String(type_.length)), "contentMediaType": "text/html"}
+    if isinstance(type_, Geometry):
+        return {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}
     while isinstance(type_, sa.types.TypeDecorator):
         type_ = type_.impl_instance
     family = family_of(type_)

@@ -108,7 +108,8 @@ def _responses(function: Function, rows: Shown | None, about: About) -> tuple[Js
     headers = ("Content-Range", "Preference-Applied")
     if function.model is not None:
         row = rows.row if rows is not None else {"type": "object"}
-        content = rows_content(about.offered, row, {"type": "array", "items": row})
+        offered = about.offered - {"geojson"} if rows is None else rows.offers(about.offered)
+        content = rows_content(offered, row, {"type": "array", "items": row})
         if function.result == "row":
             # One row, or null where there is none that the caller may read.
             content = {"application/json": {"schema": {"anyOf": [row, {"type": "null"}]}}}

@@ -12,11 +12,12 @@ from backstay.response.openapi.table import Shown
 
 def table_path(shown: Shown, about: About) -> Json:
     """The path item of one table; empty where nothing of it can be asked for."""
-    content = rows_content(about.offered, shown.row, shown.rows)
+    offered = shown.offers(about.offered)
+    content = rows_content(offered, shown.row, shown.rows)
     filters = list(row_filters(shown.table.name, shown.fields))
     item: Json = {}
     if shown.read:
-        item["get"] = _read(shown, filters, rows_content(about.offered | {"ndjson"}, shown.row, shown.rows))
+        item["get"] = _read(shown, filters, rows_content(offered | {"ndjson"}, shown.row, shown.rows))
     if shown.create:
         item["post"] = _create(shown, content, about)
     if shown.replaceable:

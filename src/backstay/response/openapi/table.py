@@ -11,8 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backstay.catalog import Column, Computed, Search, Table
+from backstay.catalog.geometry import spatial_of
 from backstay.plan.scope import Scope, shows_field
 from backstay.policy import Grant
+from backstay.request.media import MediaKind
 from backstay.response.openapi.column import column_schema, default_text, nullable, value_schema
 from backstay.response.openapi.name import Json, component, reference
 
@@ -61,6 +63,11 @@ class Shown:
     def replaceable(self) -> bool:
         """Whether a row can be stored under its key, whether it exists or not."""
         return self.keyed and bool(self.update) and frozenset(self.table.primary_key) <= self.create.columns
+
+    def offers(self, offered: frozenset[MediaKind]) -> frozenset[MediaKind]:
+        """What of *offered* the table has: features are made only of a geometry that is shown."""
+        spatial = any(spatial_of(column.type) for column in self.columns(self.read))
+        return offered if spatial else offered - {"geojson"}
 
     @property
     def computed(self) -> list[Computed]:

@@ -36,6 +36,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         explain=SQLITE,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=json_value,
+        geometries=frozenset(("geojson",)),
+        geojson=json_value,
         sealed=sealed,
         path=json_path,
         sort_key=sort_key,
