@@ -55,8 +55,8 @@ from backstay.http.mail import mail_routes
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
-from backstay.pipeline.surface import representations
 from backstay.pipeline.keysinuse import note_keys
+from backstay.pipeline.surface import representations
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.upkeep import Rotation, reclean, rotate

@@ -146,7 +146,7 @@ _MODIFIERS: Final = {
     "maybe_single": Expected(None),
     "csv": Expected("id,name\n1,Lerwick\n2,Ullapool\n3,Hamnavoe"),
     "strip_nulls": rows(ISLANDS[0], {"id": 2}, *ISLANDS[2:]),
-    # There is no geometry, and a plan is not for everybody.
+    # No table here has a geometry, and a plan is not for everybody.
     "geojson": Expected(code="PGRST107", status=406),
     "explain": Expected(code="PGRST107", status=406),
     "explain_analyze": Expected(code="PGRST107", status=406),

@@ -198,6 +198,8 @@ def test_foreign_key_names() -> None:
         (Server("22P02", 'invalid input syntax for type integer: "x"'), "22P02", None, 400),
         (Server("22000", "invalid input for query argument $1: 'x' ('str' object …)"), "22P02", "invalid input", 400),
         (Server("22000", "invalid input for query argument $1: 9 (value out of int32 range)"), "22003", "value", 400),
+        (Server("XX000", "parse error", server_source_filename="lwgeom_pg.c"), "22P02", "parse error", 400),
+        (Server("XX000", "tuple concurrently updated", server_source_filename="heapam.c"), "XX000", None, 500),
         (Server("40001", "could not serialize access"), "40001", None, 500),
         (Server("40P01", "deadlock detected"), "40P01", None, 500),
         (Server("42501", "permission denied for table t"), "42501", None, 403),

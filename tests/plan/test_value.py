@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from backstay.catalog import Column
+from backstay.catalog.geometry import Geometry
 from backstay.errors import PlanError
 from backstay.plan.value import canonical
 
@@ -34,6 +36,24 @@ def column(type_: sa.types.TypeEngine[Any]) -> Column:
 def test_numbers_are_rounded_as_postgresql_rounds(precision: int, scale: int, value: Any, stored: str) -> None:
     """Halves go away from zero, and no digit that the column has room for is lost."""
     assert stored == canonical(value, column(sa.Numeric(precision, scale)))[1]
+
+
+def test_a_geometry_is_checked_and_stored_as_it_is() -> None:
+    """As an object, or as the text of one; null is null."""
+    text = '{"type":"Point","coordinates":[7.1,50.70]}'
+    expected = '{"type":"Point","coordinates":[7.1,50.7]}'
+    assert [(expected, expected)] * 2 == [canonical(value, column(Geometry())) for value in (text, json.loads(text))]
+    assert (None, None) == canonical(None, column(Geometry()))
+
+
+@pytest.mark.parametrize(
+    "value", [{}, "", "POINT(1 2)", "[" * 5000, '{"type":"Point","coordinates":[NaN,1]}', "null", True]
+)
+def test_what_is_no_geometry(value: Any) -> None:
+    """22P02, with what is wrong in the message."""
+    with pytest.raises(PlanError, match="invalid input syntax for type geometry: ") as raised:
+        canonical(value, column(Geometry()))
+    assert "22P02" == raised.value.code
 
 
 @pytest.mark.parametrize(

@@ -98,7 +98,7 @@ def check_geometry(value: Any) -> None:
     """
     kind = value.get("type") if isinstance(value, Mapping) else None
     if not isinstance(kind, str):
-        raise ValueError("a geometry is an object with a type")  # noqa: TRY004 - a value of a client, not of a caller
+        raise ValueError("a geometry is an object with a type")
     if kind == "GeometryCollection":
         for one in _list(value.get("geometries"), kind, "geometries"):
             check_geometry(one)
@@ -111,14 +111,27 @@ def check_geometry(value: Any) -> None:
 
 def _list(value: Any, kind: str, what: str) -> list[Any] | tuple[Any, ...]:
     if not isinstance(value, list | tuple):
-        raise ValueError(f"a {kind}'s {what} are not an array")  # noqa: TRY004
+        raise ValueError(f"a {kind}'s {what} are not an array")
     return value
 
 
 def _position(value: Any, kind: str) -> None:
     numbers = value if isinstance(value, list | tuple) and len(value) in (2, 3) else (None,)
-    if not all(isinstance(n, int | float | Decimal) and not isinstance(n, bool) and math.isfinite(n) for n in numbers):
+    if not all(map(_finite, numbers)):
         raise ValueError(f"a {kind}'s position is not two or three numbers")
+
+
+def _finite(number: Any) -> bool:
+    match number:
+        case bool():
+            return False
+        case int():
+            # Longer ones are no double, and ``math`` would raise.
+            return abs(number) < 10**300
+        case float():
+            return math.isfinite(number)
+        case _:
+            return isinstance(number, Decimal) and number.is_finite()
 
 
 def _line(value: Any, kind: str) -> None:

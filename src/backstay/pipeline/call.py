@@ -189,7 +189,9 @@ class Calls:
             return found
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
-        statement = read_sql(node, self._surface.dialect, slots, max_rows=self._surface.max_rows, form=form, count=counted)
+        statement = read_sql(
+            node, self._surface.dialect, slots, max_rows=self._surface.max_rows, form=form, count=counted
+        )
         opens = None
         if self._surface.seals:
             opens = opener(opening_of(node, features=form == "features"), self._surface.keyring)

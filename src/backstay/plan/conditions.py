@@ -25,8 +25,8 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:
-        PlanError: 42883 (no such operator), PGRST127 (not for a search field or a geometry), 42804 (``is.true`` of what is not
-            boolean).
+        PlanError: 42883 (no such operator), PGRST127 (not for a search field or a geometry), 42804 (``is.true`` of
+            what is not boolean).
     """
     family = operand.column.family
     name = _name(operand.column)

@@ -50,7 +50,8 @@ class Opening:
 def opening_of(rows: Node | None, *others: Node | None, features: bool = False) -> Opening | None:
     """What a statement needs that answers with *rows* and filters by the conditions of *others* too.
 
-    With *features* its rows are features of GeoJSON, and what a row shows are their properties.  ``None`` where no column of them is encrypted.
+    With *features* its rows are features of GeoJSON, and what a row shows are their properties.  ``None`` where no
+    column of them is encrypted.
 
     Raises:
         PlanError: PGRST127, when rows are to be grouped by an encrypted column.
