@@ -131,6 +131,14 @@ def test_a_refused_representation_writes_nothing(parks: Api) -> None:
     assert [] == parks.rows("parks?id=eq.3")
 
 
+def test_where_there_is_none(parks: Api) -> None:
+    """A single item and a page by key are JSON, and say so."""
+    for path in ("parks/1", "parks?order=id&cursor="):
+        reply = parks.get(path, accept=GEO)
+        assert (406, "PGRST107") == (reply.status, reply.code), reply.body
+        assert "GeoJSON is for rows with a geometry column" in reply.json["details"]
+
+
 def test_functions(parks: Api) -> None:
     """Rows of a model are features; a plain value is none."""
     assert [1, 2] == [f["properties"]["id"] for f in features(parks.get("rpc/parks_from?least=1", accept=GEO))]

@@ -85,5 +85,8 @@ def test_geojson_is_not_made(api: Api, method: str) -> None:
     body = {"id": 77, "name": "x"} if method == "POST" else None
     reply = api._write(method, "categories", body, {"accept": "application/geo+json", "as_": "dee"})
     assert (406, "PGRST107") == (reply.status, reply.code)
-    assert "GeoJSON is made of a geometry column, and there is none here." == reply.json["details"]
+    assert (
+        "GeoJSON is for rows with a geometry column, and for neither single items nor pages by key."
+        == reply.json["details"]
+    )
     assert [] == api.rows("categories?id=eq.77")

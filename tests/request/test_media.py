@@ -112,7 +112,10 @@ def test_geojson_is_refused_with_its_reason() -> None:
     with pytest.raises(RequestError) as caught:
         negotiate("application/geo+json, image/png;q=0.5", TABLE - {"geojson"})
     assert ("PGRST107", 406) == (caught.value.code, caught.value.status)
-    assert "GeoJSON is made of a geometry column, and there is none here." == caught.value.details
+    assert (
+        "GeoJSON is for rows with a geometry column, and for neither single items nor pages by key."
+        == caught.value.details
+    )
     assert "csv" == negotiate("application/geo+json, text/csv;q=0.5", TABLE - {"geojson"}).kind
 
 

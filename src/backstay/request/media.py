@@ -119,7 +119,7 @@ def _choose(accept: str | None, offered: frozenset[MediaKind]) -> Media:
     raise RequestError(
         "PGRST107",
         f"None of these media types are available: {named[:500]}",
-        details="GeoJSON is made of a geometry column, and there is none here."
+        details="GeoJSON is for rows with a geometry column, and for neither single items nor pages by key."
         if wants_geometry and "array" in offered
         else None,
         hint="Available: " + ", ".join(sorted(_CONTENT_TYPES[kind].partition(";")[0] for kind in offered - {"plan"})),

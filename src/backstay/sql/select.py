@@ -237,7 +237,7 @@ class Layer:
         rendered = {key: render(page) for key, render in self.outputs}
         shape = rendered.pop(geometry.key)
         word = sa.literal("Feature", sa.Text())
-        properties = dialect.nested(dialect.json_object(list(rendered.items())))
+        properties = dialect.json_object(list(rendered.items()))
         return dialect.json_object([("type", word), ("geometry", shape), ("properties", properties)])
 
     # -- joins -------------------------------------------------------------------------------------------------------
