@@ -16,7 +16,7 @@ from backstay.auth.mailing import post_change
 from backstay.auth.otp import Used, discard_all
 from backstay.auth.postage import notice
 from backstay.auth.redirect import allowed_redirect
-from backstay.auth.refusal import AuthError
+from backstay.auth.refusal import AuthError, email_exists
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import end_all
 from backstay.auth.tables import Identity, User
@@ -90,7 +90,7 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
     async def ask(tx: Transaction) -> None:
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
-            raise address_taken()
+            raise email_exists()
         await tx.run(wish(user.id, email, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
@@ -120,7 +120,7 @@ async def confirm_change(
     if row.email_change_confirmed & needed != needed:
         return False
     if await tx.one(user_by_email(user.new_email)) is not None:
-        raise address_taken()
+        raise email_exists()
     await put_address(tx, user, user.new_email, now, now)
     await discard_all(tx, user.id)
     if user.email is not None:
@@ -144,8 +144,3 @@ async def put_address(tx: Transaction, user: Any, email: str, confirmed_at: date
         await tx.run(_change_identity(identities[0].id, email, metadata, now))
     else:
         await tx.run(add_identity(uuid4(), user.id, "email", str(user.id), metadata, email, now))
-
-
-def address_taken() -> AuthError:
-    """The address has an account already."""
-    return AuthError("email_exists", "A user with this email address has already been registered")

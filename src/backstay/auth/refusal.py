@@ -118,3 +118,8 @@ def invalid_credentials() -> AuthError:
 def invalid(message: str, *, hint: str | None = None) -> AuthError:
     """The body or the query is not what the route takes."""
     return AuthError("validation_failed", message, hint=hint)
+
+
+def email_exists() -> AuthError:
+    """The refusal of an address that an account has."""
+    return AuthError("email_exists", "A user with this email address has already been registered")

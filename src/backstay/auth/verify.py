@@ -22,13 +22,13 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.emailchange import address_taken, confirm_change
+from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.otp import Used, use_code, use_token
 from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
-from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, open_session
 from backstay.auth.signin import login_event, signed_in
@@ -144,7 +144,7 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outco
         outcome = await accounts.store.transact(verifying.run)
     except DatabaseError as error:
         # Two accounts change to one address at the same moment: the unique index decides.
-        raise address_taken() if error.code == "23505" else error from None
+        raise email_exists() if error.code == "23505" else error from None
     accounts.posted()
     accounts.trust.expire()
     return outcome

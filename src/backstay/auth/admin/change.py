@@ -16,7 +16,6 @@ from backstay.auth.admin.create import (
     UserParams,
     check_params,
     checked_app_metadata,
-    email_exists,
     merged,
     set_facts,
 )
@@ -29,7 +28,7 @@ from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
-from backstay.auth.refusal import AuthError
+from backstay.auth.refusal import AuthError, email_exists
 from backstay.auth.rights import check_reach, password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all

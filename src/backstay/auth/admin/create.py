@@ -17,7 +17,7 @@ from backstay.auth.admin.ban import banned_until
 from backstay.auth.imported import readable
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
-from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
@@ -174,11 +174,6 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         # Two at the same moment: the unique index decides.
         raise email_exists() if error.code == "23505" else error from None
     return json_reply(await accounts.user_json(await accounts.store.one(user_by_id(id))))
-
-
-def email_exists() -> AuthError:
-    """The refusal of an address that an account has."""
-    return AuthError("email_exists", "A user with this email address has already been registered")
 
 
 def _read_id(text: str | None) -> UUID | None:

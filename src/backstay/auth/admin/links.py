@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.admin.create import email_exists, merged
+from backstay.auth.admin.create import merged
 from backstay.auth.emailchange import wish
 from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata, create_account
@@ -21,7 +21,7 @@ from backstay.auth.otp import Secret, issue
 from backstay.auth.password import check_new_password, set_password
 from backstay.auth.postage import INVITE_LIFETIME, link, post
 from backstay.auth.redirect import allowed_redirect
-from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.rights import check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
