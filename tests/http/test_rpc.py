@@ -144,3 +144,20 @@ def test_singular(api: Api) -> None:
     assert {"id": 2} == api.get("rpc/cheap?below=5&select=id", accept=OBJECT).json
     reply = api.get("rpc/cheap?below=50&select=id", accept=OBJECT)
     assert (406, "PGRST116") == (reply.status, reply.code)
+
+
+def test_what_a_function_returns_as_csv(api: Api) -> None:
+    """Rows, one row, an object and a bare value; numbers as they are written."""
+    rows = api.get("rpc/cheap?below=10&select=id,price&order=id&limit=2", accept="text/csv")
+    assert (200, "text/csv; charset=utf-8") == (rows.status, rows.one("content-type"))
+    table = api.get("products?price=lt.10&select=id,price&order=id&limit=2", accept="text/csv")
+    assert table.body == rows.body
+    assert b"pgrst_scalar\n3" == api.get("rpc/add?a=1", accept="text/csv").body
+    said = api.get("rpc/echo?text=a,b", accept="text/csv").body
+    assert b'text,numbers,flag\n"a,b",,f' == said
+
+
+def test_what_a_function_returns_without_its_nulls(api: Api) -> None:
+    """``nulls=stripped`` holds for functions too."""
+    asked = "application/vnd.pgrst.object+json;nulls=stripped"
+    assert {"text": "x", "flag": False} == api.get("rpc/echo?text=x", accept=asked).json

@@ -128,7 +128,8 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
         return nh3.Cleaner(
             tags=set(self.tags),
             clean_content_tags=set(_EMPTIED),
-            attributes={tag: set(names) for tag, names in self.attributes},
+            # ``*`` are those of every element: unless it is told that there are none, it keeps lang and title.
+            attributes={"*": set(), **{tag: set(names) for tag, names in self.attributes}},
             url_schemes=set(self.url_schemes),
             strip_comments=True,
             link_rel="noopener noreferrer",

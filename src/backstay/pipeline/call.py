@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
@@ -33,7 +34,7 @@ from backstay.request.media import Media, media_type
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
 from backstay.request.read import Query
-from backstay.response.form import feature_collection
+from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.value import encode_value
@@ -204,6 +205,17 @@ class Calls:
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
 
 
+def _as_rows(body: str) -> str:
+    """Whatever a function has returned, as an array of objects: PostgREST's column for a bare value is its own."""
+    value = json.loads(body)
+    listed = value if isinstance(value, list) else [] if value is None else [value]
+    if all(isinstance(one, dict) for one in listed):
+        return body if isinstance(value, list) else f"[{body}]" if listed else "[]"
+    # Numbers stay as they are written: only the brackets and names around them are new.
+    texts = [body] if not isinstance(value, list) else [encode_value(one) for one in value]
+    return "[" + ",".join(f'{{"pgrst_scalar":{text}}}' for text in texts) + "]"
+
+
 async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncSession | None, caller: Caller) -> Any:
     given: dict[str, Any] = {"db": session, "me": caller}
     injected = {name: given.get(what) for name, what in function.injected.items()}
@@ -233,6 +245,10 @@ def _reply(function: Function, answer: Answered, media: Media, preferences: Pref
     shown = f"{answer.offset}-{answer.offset + rows - 1}" if rows else "*"
     if media.kind == "object" and function.result == "rows":
         body = body[1:-1]
+    if media.form == "csv":
+        body = csv_of(_as_rows(body))
+    elif media.form == "stripped":
+        body = strip_nulls(body)
     content_range = f"{shown}/{'*' if total is None else total}"
     headers += [(b"content-type", media_type(media).encode()), (b"content-range", content_range.encode())]
     return Reply(206 if total is not None and rows < total else 200, tuple(headers), body.encode())
