@@ -19,7 +19,7 @@ from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.errors import BackstayError, Forbidden, RequestError
+from backstay.errors import BackstayError, Forbidden, RequestError, TokenError
 from backstay.http.body import BodyReader, ClientGone
 from backstay.http.cors import CorsPolicy
 from backstay.http.headers import check_host, read_headers
@@ -57,6 +57,8 @@ class Guard(Protocol):
     def is_stale(self) -> bool: ...
 
     async def refresh(self) -> None: ...
+
+    async def look_again(self) -> bool: ...
 
 
 class Beside(NamedTuple):
@@ -173,7 +175,7 @@ class Kernel:
                     body = await self._body.read(receive, headers)
                 if self._guard is not None and self._guard.is_stale:
                     await self._guard.refresh()
-                principal = ANONYMOUS if beside is not None else self._authenticate(headers)
+                principal = ANONYMOUS if beside is not None else await self._caller(headers)
                 if principal.read_only and method not in _READING:
                     # RB5: here, so that no way to write can forget it; whatever GET calls reads only.
                     raise Forbidden("42501", "The API key may only read", hint="Use a key with the scope write.")
@@ -211,6 +213,15 @@ class Kernel:
             await stream(scope, receive, send, reply, _all_headers(scope, reply, cors, id))
         if self._access_log:
             _log_access(scope, reply.status, began)
+
+    async def _caller(self, headers: Mapping[bytes, bytes]) -> Principal:
+        try:
+            return self._authenticate(headers)
+        except TokenError:
+            # Another process may have made the key a moment ago.
+            if self._guard is None or not await self._guard.look_again():
+                raise
+            return self._authenticate(headers)
 
     def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
         check_host(headers.get(b"host"), scope.get("http_version", "1.1"), self._hosts)
