@@ -83,9 +83,7 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     if body.password is not None:
         check_new_password(accounts, body.password, user.email, await password_minimum(accounts, user.id))
         # Counted like a sign-in: whoever holds the device may not guess the password here instead of there (TH1).
-        attempt = await accounts.throttle.attempt(
-            accounts.store, now=now, ip=asked.device.bucket, identifier=user.email or str(user.id)
-        )
+        attempt = await accounts.attempt(asked, user.email or str(user.id))
         await _prove(asked, accounts, user, body, now)
         if user.password_hash is not None and await is_password(accounts, user, body.password):
             raise AuthError("same_password", "New password should be different from the old password.")

@@ -17,7 +17,7 @@ from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
 from backstay.auth.session import Opened
-from backstay.auth.throttle import Throttle
+from backstay.auth.throttle import Attempt, Throttle
 from backstay.auth.trust import Trust
 from backstay.auth.user import identities_of, roles_of, user_by_id, user_json
 from backstay.crypt import Keyring
@@ -70,6 +70,23 @@ class Accounts:
             BackstayError: 429, over_request_rate_limit or over_email_send_rate_limit.
         """
         await self.throttle.guard(self.store, *names, now=self.now(), ip=asked.device.bucket, identifier=identifier)
+
+    async def attempt(
+        self, asked: Any, identifier: str, *, purpose: str = "password", limit: str = "signin"
+    ) -> Attempt:
+        """Count a try of a secret of *identifier* before it is looked at; see `Throttle.attempt`.
+
+        Raises:
+            BackstayError: 429, over_request_rate_limit.
+        """
+        return await self.throttle.attempt(
+            self.store,
+            now=self.now(),
+            ip=asked.device.bucket,
+            identifier=identifier,
+            purpose=purpose,
+            limit=limit,
+        )
 
     @property
     def otp_key(self) -> bytes:

@@ -47,7 +47,6 @@ class HashPool:
     def __init__(self, cost: HashCost | None = None, *, workers: int = 2, waiting: int = 32) -> None:
         self._cost = cost or HashCost()
         self._free = asyncio.Semaphore(workers)
-        self._workers = workers
         self._max_waiting = waiting
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="backstay-hash")
         #: Hashes at work and callers that wait, for metrics and tests.

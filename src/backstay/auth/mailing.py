@@ -132,9 +132,7 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
         AuthError: reauthentication_not_valid; the try is counted, over_request_rate_limit.
     """
     now = accounts.now()
-    attempt = await accounts.throttle.attempt(
-        accounts.store, now=now, ip=asked.device.bucket, identifier=str(user.id), purpose="nonce", limit="verify"
-    )
+    attempt = await accounts.attempt(asked, str(user.id), purpose="nonce", limit="verify")
 
     async def use(tx: Transaction) -> Any:
         used = await use_code(

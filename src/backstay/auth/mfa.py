@@ -135,14 +135,7 @@ async def _code(asked: AuthRequest, accounts: Accounts, user: Any, factor: Any) 
     # A challenge that is over is no try of a code.
     if await accounts.store.one(factor_challenge(body.challenge_id, factor.id, session_id, now)) is None:
         raise _expired()
-    attempt = await accounts.throttle.attempt(
-        accounts.store,
-        now=now,
-        ip=asked.device.bucket,
-        identifier=str(user.id),
-        purpose="factor",
-        limit="factor",
-    )
+    attempt = await accounts.attempt(asked, str(user.id), purpose="factor", limit="factor")
     secret = accounts.keyring.open_sealed(factor.secret, purpose=SECRETS, context=secret_context(factor.id)).decode()
     step = step_of(secret, body.code, now, after=factor.last_step)
 

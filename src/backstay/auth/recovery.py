@@ -126,14 +126,7 @@ async def verify(asked: AuthRequest, accounts: Accounts) -> Reply:
     now = accounts.now()
     user = await accounts.living(accounts.store, asked.user_id)
     # With the codes of factors: whoever may guess at either may not guess twice as often.
-    attempt = await accounts.throttle.attempt(
-        accounts.store,
-        now=now,
-        ip=asked.device.bucket,
-        identifier=str(user.id),
-        purpose="factor",
-        limit="factor",
-    )
+    attempt = await accounts.attempt(asked, str(user.id), purpose="factor", limit="factor")
     keys = accounts.keyring.derive_all(_PURPOSE)
 
     async def check(tx: Transaction) -> Opened | None:

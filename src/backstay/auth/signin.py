@@ -67,7 +67,7 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         raise invalid("missing email or phone")
     email = normal_email(body.email)
     now = accounts.now()
-    attempt = await accounts.throttle.attempt(accounts.store, now=now, ip=asked.device.bucket, identifier=email)
+    attempt = await accounts.attempt(asked, email)
     user = await accounts.store.one(user_by_email(email))
     verified = await accounts.passwords.verify(None if user is None else user.password_hash, body.password)
     if user is None or not verified.ok:

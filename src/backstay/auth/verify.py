@@ -136,9 +136,7 @@ async def _verify(asked: AuthRequest, accounts: Accounts, proof: Proof) -> Outco
         await accounts.spend(asked, "verify")
     else:
         # A new code every minute is five new guesses every minute: they are counted across codes, too (TH2, TH6).
-        attempt = await accounts.throttle.attempt(
-            accounts.store, now=now, ip=asked.device.bucket, identifier=email, purpose="code", limit="verify"
-        )
+        attempt = await accounts.attempt(asked, email, purpose="code", limit="verify")
     verifying = _Verifying(asked, accounts, proof, kinds, email, now, attempt)
     try:
         outcome = await accounts.store.transact(verifying.run)
