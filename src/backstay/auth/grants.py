@@ -10,7 +10,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.oauth.grant import sign_in_with_id_token
 from backstay.auth.refusal import invalid
 from backstay.auth.route import AuthRequest, Route
-from backstay.auth.signin import PasswordGrant, RefreshGrant, exchange, refresh, sign_in
+from backstay.auth.signin import exchange, refresh, sign_in
 from backstay.response.reply import Reply
 
 
@@ -36,9 +36,9 @@ async def token(asked: AuthRequest, accounts: Accounts) -> Reply:
     body: TokenBody = asked.body
     match asked.query.get("grant_type"):
         case "password":
-            return await sign_in(asked, accounts, PasswordGrant(body.email, body.phone, body.password))
+            return await sign_in(asked, accounts, email=body.email, phone=body.phone, password=body.password)
         case "refresh_token":
-            return await refresh(asked, accounts, RefreshGrant(body.refresh_token))
+            return await refresh(asked, accounts, body.refresh_token)
         case "pkce":
             return await exchange(asked, accounts, body.auth_code, body.code_verifier)
         case "id_token" if body.link_identity:

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
 import sqlalchemy as sa
 
 from backstay.audit import Detail, Event
@@ -23,14 +22,6 @@ from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 from backstay.sql.query import query
-
-
-class PasswordGrant(msgspec.Struct, frozen=True):
-    """``grant_type=password``."""
-
-    email: str = ""
-    phone: str = ""
-    password: str = ""
 
 
 @query
@@ -51,7 +42,7 @@ def _signed_in_still(id: UUID, password_changed_at: datetime | None, now: dateti
     return mine.values(last_sign_in_at=now, updated_at=now).returning(User.id)
 
 
-async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -> Reply:
+async def sign_in(asked: AuthRequest, accounts: Accounts, *, email: str, phone: str, password: str) -> Reply:
     """Open a session for an e-mail address and its password.
 
     An unknown address, one without a password and a wrong password are one case, in answer and in time (TH5); what
@@ -61,15 +52,15 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, body: PasswordGrant) -
         AuthError: invalid_credentials, user_banned, email_not_confirmed, phone_provider_disabled;
             over_request_rate_limit.
     """
-    if body.phone and not body.email:
+    if phone and not email:
         raise AuthError("phone_provider_disabled", "Phone logins are disabled")
-    if not body.email:
+    if not email:
         raise invalid("missing email or phone")
-    email = normal_email(body.email)
+    email = normal_email(email)
     now = accounts.now()
     attempt = await accounts.attempt(asked, email)
     user = await accounts.store.one(user_by_email(email))
-    verified = await accounts.passwords.verify(None if user is None else user.password_hash, body.password)
+    verified = await accounts.passwords.verify(None if user is None else user.password_hash, password)
     if user is None or not verified.ok:
         await accounts.store.transact(lambda tx: accounts.audit(tx, _failed(asked, user, now)))
         raise invalid_credentials()
@@ -115,27 +106,21 @@ def _failed(asked: AuthRequest, user: Any, now: datetime, reason: str = "invalid
     return Event("login_failed", now, asked.actor, None if user is None else str(user.id), details)
 
 
-class RefreshGrant(msgspec.Struct, frozen=True):
-    """``grant_type=refresh_token``."""
-
-    refresh_token: str = ""
-
-
-async def refresh(asked: AuthRequest, accounts: Accounts, body: RefreshGrant) -> Reply:
+async def refresh(asked: AuthRequest, accounts: Accounts, token: str) -> Reply:
     """Carry a session on (TK2, TK3).
 
     Raises:
         AuthError: refresh_token_not_found, refresh_token_already_used (and the family of sessions has ended),
             session_expired, user_banned; over_request_rate_limit.
     """
-    if not body.refresh_token:
+    if not token:
         raise invalid("refresh_token required")
     await accounts.spend(asked, "refresh")
     now = accounts.now()
     keys = accounts.refresh_keys()
 
     async def carry_on(tx: Transaction) -> Any:
-        rotated = await rotate(tx, accounts.options, body.refresh_token, keys, asked.device, now)
+        rotated = await rotate(tx, accounts.options, token, keys, asked.device, now)
         if rotated.outcome == "reused":
             details: dict[str, Detail] = {"session_id": str(rotated.session.id), "sessions": len(rotated.ended)}
             event = Event("token_reuse_detected", now, asked.actor, str(rotated.session.user_id), details)
