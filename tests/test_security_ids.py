@@ -1,4 +1,4 @@
-"""docs/explanations/security.md promises nothing that no test is there for."""
+"""docs/explanations/security.md and weaknesses.md promise nothing that no test is there for."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ PAGE = (ROOT / "docs" / "explanations" / "security.md").read_text(encoding="utf-
 ROWS = {
     cells[0].strip("`"): [name.strip("` ") for name in cells[2].split(",")]
     for line in PAGE.splitlines()
+    if line.startswith("| `") and (cells := [cell.strip() for cell in line.strip("|").split("|")])
+}
+#: Weaknesses that were found, with the files of the tests that keep them closed.
+FOUND = {
+    cells[0].strip("`"): re.findall(r"`(tests/[^`]+)`", cells[3])
+    for line in (ROOT / "docs" / "explanations" / "weaknesses.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| `") and (cells := [cell.strip() for cell in line.strip("|").split("|")])
 }
 #: All ids that there are, by their letters.
@@ -35,10 +41,23 @@ def test_each_id_is_on_the_page() -> None:
 def test_each_promise_has_its_tests(id_: str) -> None:
     """The id stands in the name or the docstring of a test of every file that the page names."""
     for name in ROWS[id_]:
-        text = (ROOT / name).read_text(encoding="utf-8")
-        tests = re.split(r"^(?=(?:async )?def test_)", text, flags=re.MULTILINE)[1:]
-        named = [test for test in tests if id_ in _ids(test[: _end_of_docstring(test)])]
-        assert named, f"no test in {name} carries {id_}"
+        assert any(id_ in _ids(head) for head in _heads(name)), f"no test in {name} carries {id_}"
+
+
+@pytest.mark.parametrize("id_", sorted(FOUND))
+def test_each_weakness_has_its_tests(id_: str) -> None:
+    """The id stands in the name or the docstring of a test of every file that the row names, and it names one."""
+    assert FOUND[id_]
+    for name in FOUND[id_]:
+        carried = [head for head in _heads(name) if re.search(rf"(?<![A-Za-z0-9]){id_}(?![0-9])", head)]
+        assert carried, f"no test in {name} carries {id_}"
+
+
+def _heads(name: str) -> list[str]:
+    """Each test of a file, up to the end of its docstring."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    tests = re.split(r"^(?=(?:async )?def test_)", text, flags=re.MULTILINE)[1:]
+    return [test[: _end_of_docstring(test)] for test in tests]
 
 
 def _end_of_docstring(test: str) -> int:
