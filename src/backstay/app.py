@@ -36,6 +36,7 @@ from backstay.auth.pwned import PwnedFile
 from backstay.auth.rights import ADMIN, permission_table
 from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
+from backstay.budget import RequestBudget
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
 from backstay.catalog.instances import KEYRING
 from backstay.catalog.reflect import reflect_catalog
@@ -303,8 +304,8 @@ class Backstay:
                     hint='Make a key with: echo "$(date +%Y-%m):$(openssl rand -hex 32)"',
                 )
             self.metadata.info[KEYRING] = settings.encryption_keys
-        budget = settings.statement_timeout
-        database = open_database(settings.database, metadata=self.metadata, budget_seconds=budget)
+        budget = RequestBudget(database_seconds=settings.statement_timeout)
+        database = open_database(settings.database, metadata=self.metadata, budget=budget)
         dialect = sql_dialect(database.name)
         surface = Surface(
             self._catalog,
@@ -316,6 +317,7 @@ class Backstay:
             plans=settings.plan_enabled,
             keyring=settings.encryption_keys,
             offered=representations(self._catalog, dialect),
+            budget=budget,
         )
         return database, [surface]
 
@@ -453,7 +455,8 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     schemas = reflection.schemas[:1] if is_file else reflection.schemas
     catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
     options: dict[str, Any] = {} if is_file else {"search_path": schemas}
-    database = open_database(url, metadata=catalogs[0].metadata, budget_seconds=settings.statement_timeout, **options)
+    budget = RequestBudget(database_seconds=settings.statement_timeout)
+    database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)
     if reflection.open_to is not None:
         _LOG.warning(
@@ -479,6 +482,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             tells_nulls=not is_file,
             stands_in=True,
             routines=routines,
+            budget=budget,
         )
         for catalog, routines in ((catalog, routines_of(facts, catalog)) for catalog in catalogs)
     ]

@@ -9,6 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import MetaData
 
+from backstay.budget import RequestBudget
 from backstay.db.statement import Database
 from backstay.db.store import Store
 from backstay.errors import ConfigError
@@ -17,7 +18,14 @@ from backstay.outbound import Fetch
 from backstay.sql.dialect import SqlDialect
 
 
-def open_database(url: str, *, metadata: MetaData | None = None, schema: str | None = None, **options: Any) -> Database:
+def open_database(
+    url: str,
+    *,
+    metadata: MetaData | None = None,
+    schema: str | None = None,
+    budget: RequestBudget | None = None,
+    **options: Any,
+) -> Database:
     """The database at *url*, not yet open: ``await database.open()`` opens it.
 
     ==========================================  ==========================================
@@ -27,13 +35,15 @@ def open_database(url: str, *, metadata: MetaData | None = None, schema: str | N
     ``postgresql://…``, ``postgres://…``        a server, as libpq reads it
     ==========================================  ==========================================
 
-    *metadata* names the broken constraints on SQLite.  *schema* is PostgreSQL's.  *options* go to `SqliteDatabase` or
-    `PostgresDatabase`: ``budget_seconds``, ``wait_seconds``, ``max_size``, …
+    *metadata* names the broken constraints on SQLite.  *schema* is PostgreSQL's.  *budget* is what one request may
+    cost.  Other *options* go to `SqliteDatabase` or `PostgresDatabase`: ``budget_seconds``, ``wait_seconds``, …
 
     Raises:
         ConfigError: BST-E101, the driver is not installed; BST-E103, the URL is not understood.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
+    if budget is not None:
+        options = {"budget_seconds": budget.database_seconds, **options}
     match scheme.partition("+")[0]:
         case "" | "sqlite":
             from backstay.adapters.sqlite.database import SqliteDatabase

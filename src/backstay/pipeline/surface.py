@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from backstay.budget import DEFAULT_BUDGET, RequestBudget
 from backstay.catalog import Catalog
 from backstay.catalog.geometry import spatial_of
 from backstay.catalog.routine import Routine
@@ -41,6 +42,8 @@ class Surface:
     max_offset: int | None = 100_000
     aggregates: frozenset[str] | None = frozenset()
     limits: QueryLimits = field(default_factory=QueryLimits)
+    #: What one request may cost.
+    budget: RequestBudget = DEFAULT_BUDGET
     offered: frozenset[MediaKind] = _ROWS
     #: Whether the service role may ask how the database answers.
     plans: bool = False
