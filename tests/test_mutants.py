@@ -1,0 +1,60 @@
+"""tools/mutants.py makes lines wrong that are behaviour, and no others."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def mutants() -> ModuleType:
+    path = Path(__file__).parent.parent / "tools" / "mutants.py"
+    spec = importlib.util.spec_from_file_location("mutants", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["mutants"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("body", "wrong"),
+    [
+        ("return a < b", {"return (a <= b)", "return True", "return False"}),
+        ("x = a and b", {"x = (a or b)", "x = (b)", "x = (a)"}),
+        ("x = not a", {"x = (a)"}),
+        ("x = 3", {"x = 4"}),
+        ("x = a if b else c", {"x = (a)", "x = (c)"}),
+        ("if a: b()", {"if False: b()", "if True: b()", "if a: pass"}),
+        ("return [a for a in b if a]", {"return [a for a in b if True]"}),
+        ("raise Problem", {"pass"}),
+        ("x = a(b, c=d)", {"x = (a(b))"}),
+        ("x = sa.and_(a, b)", {"x = (sa.and_(b))", "x = (sa.and_(a))"}),
+        ("x = 'text' + a", set()),
+        ("assert a == 1", set()),
+        ("'''A docstring.'''", set()),
+    ],
+)
+def test_a_line_is_made_wrong(mutants: ModuleType, body: str, wrong: set[str]) -> None:
+    """Each kind of mistake, once for each place; texts and assertions stay."""
+    source = f"def f():\n    {body}\n"
+    found = {
+        source.encode()[: m.start] + m.text.encode() + source.encode()[m.end :]
+        for m in mutants.mutants("r", "f", source)
+    }
+    assert {f"def f():\n    {text}\n".encode() for text in wrong} == found
+
+
+def test_declarations_stay(mutants: ModuleType) -> None:
+    """What is not inside a function is a declaration, and so are annotations and defaults."""
+    assert [] == list(mutants.mutants("r", "f", "LIMIT = 3\ndef f(a: int = 3) -> Literal[3]:\n    return a\n"))
+
+
+def test_it_speaks_of_files_that_are_there(mutants: ModuleType) -> None:
+    """Every room has wrong lines to try."""
+    assert all(mutants.every_mutant([room]) for room in mutants.ROOMS)

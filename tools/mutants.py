@@ -1,0 +1,416 @@
+"""Make single lines of the rooms that guard rows and accounts wrong, and see whether a test notices.
+
+``python tools/mutants.py map`` runs the tests once, on SQLite, and remembers which of them ran which line.
+``python tools/mutants.py run --sample 300`` then tries that many wrong lines and lists those that nobody noticed.
+
+1. A wrong line is made of the file's syntax tree: another comparison, the other of and/or, a condition that is always
+   or never true, a negation that is gone, a number that is one more, a statement or a keyword argument left out.
+2. A wrong line is tried by the tests that ran the line: first a few of each test, then all of them.
+3. Each is tried in a process of its own, on a copy of the checkout: nothing that is wrong stays anywhere.
+4. ``tools/equivalent.txt`` names the wrong lines that mean the same as the right ones, with the reason; they count as
+   neither noticed nor missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import contextlib
+import copy
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "backstay"
+MAP = ROOT / ".cache" / "mutants.json"
+#: The rooms, and what of them is tried: everything below a folder, or a file.
+ROOMS = {
+    "policy": ["policy"],
+    "plan": ["plan"],
+    "sql": ["sql"],
+    "auth": ["auth"],
+    "writers": ["adapters/sqlite/writer.py", "pipeline/script.py", "pipeline/unit.py", "pipeline/work.py"],
+}
+TESTS = [
+    "policy",
+    "plan",
+    "sql",
+    "auth",
+    "accounts",
+    "http",
+    "pipeline",
+    "request",
+    "contracts",
+    "db",
+    "adapters/sqlite",
+]
+#: Tests that try at random or take long: whoever fails only there has no test of its own.
+LEFT_OUT = "not postgresql and not test_fuzz and not test_schemathesis and not test_beyond_fuzz and not test_servers"
+#: What every try imports anew: ours, and what pytest wants to import itself.
+LATER = {
+    "backstay",
+    "tests",
+    "examples",
+    "__main__",
+    "_pytest",
+    "pytest",
+    "hypothesis",
+    "anyio",
+    "schemathesis",
+    "sybil",
+}
+#: Seconds of CPU and of the clock that one wrong line may take before it counts as noticed: it never ends.
+MOST_CPU, MOST_SECONDS = 60, 240
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One wrong line: *text* stands where the file had *start* to *end* (offsets in UTF-8)."""
+
+    room: str
+    file: str
+    line: int
+    kind: str
+    start: int
+    end: int
+    text: str
+
+    @property
+    def name(self) -> str:
+        """What ``tools/equivalent.txt`` calls it: it outlives lines that are added above."""
+        return f"{self.file} {self.kind} {' '.join(self.text.split())}"
+
+
+COMPARED: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
+    ast.Lt: [ast.LtE],
+    ast.LtE: [ast.Lt],
+    ast.Gt: [ast.GtE],
+    ast.GtE: [ast.Gt],
+    ast.Eq: [ast.NotEq],
+    ast.NotEq: [ast.Eq],
+    ast.In: [ast.NotIn],
+    ast.NotIn: [ast.In],
+    ast.Is: [ast.IsNot],
+    ast.IsNot: [ast.Is],
+}
+#: Where a mistake changes a text for people or a declaration, and no behaviour.
+QUIET_CALLS = {
+    "PlanError",
+    "RequestError",
+    "ConfigError",
+    "BackstayError",
+    "Refused",
+    "AssertionError",
+    "TypeVar",
+    "doc",
+}
+
+
+def mutants(room: str, file: str, source: str) -> Iterator[Mutant]:
+    """Every wrong line of one file."""
+    starts = [0]
+    for line in source.encode().splitlines(keepends=True):
+        starts.append(starts[-1] + len(line))
+
+    def made(node: Any, kind: str, other: ast.AST | str) -> Mutant:
+        text = other if isinstance(other, str) else ast.unparse(other)
+        if isinstance(other, ast.expr):
+            text = f"({text})"
+        start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
+        return Mutant(room, file, node.lineno, kind, start, end, text)
+
+    for node in _behaviour(ast.parse(source)):
+        match node:
+            case ast.Compare(ops=[op]) if type(op) in COMPARED:
+                for other in COMPARED[type(op)]:
+                    changed = copy.deepcopy(node)
+                    changed.ops = [other()]
+                    yield made(node, "compare", changed)
+            case ast.BoolOp(op=op):
+                changed = copy.deepcopy(node)
+                changed.op = ast.Or() if isinstance(op, ast.And) else ast.And()
+                yield made(node, "and-or", changed)
+                for left_out in range(len(node.values)):
+                    fewer = copy.deepcopy(node)
+                    del fewer.values[left_out]
+                    yield made(node, "term", fewer if len(fewer.values) > 1 else fewer.values[0])
+            case ast.UnaryOp(op=ast.Not()):
+                yield made(node, "not", node.operand)
+            case ast.BinOp(op=ast.BitOr() | ast.BitAnd() | ast.Sub() | ast.Add()) if not _is_text(node):
+                yield made(node, "left", node.left)
+            case ast.Constant(value=bool() as value):
+                yield made(node, "flag", str(not value))
+            case ast.Constant(value=int() as number):
+                yield made(node, "number", str(number + 1))
+            case ast.IfExp():
+                yield made(node, "always", node.body)
+                yield made(node, "never", node.orelse)
+            case ast.If() | ast.While():
+                yield made(node.test, "never", "False")
+                if isinstance(node, ast.If):
+                    yield made(node.test, "always", "True")
+            case ast.comprehension(ifs=[test]):
+                yield made(test, "every", "True")
+            case ast.Expr(value=ast.Call() | ast.Await()) | ast.AugAssign() | ast.Raise():
+                yield made(node, "left-out", "pass")
+            case ast.Call(keywords=[*keywords]) if keywords:
+                for at, keyword in enumerate(keywords):
+                    if keyword.arg is not None:
+                        fewer_keywords = copy.deepcopy(node)
+                        del fewer_keywords.keywords[at]
+                        yield made(node, f"without {keyword.arg}", fewer_keywords)
+            case ast.Call(func=ast.Attribute(attr="and_" | "or_")) if len(node.args) > 1:
+                for at in range(len(node.args)):
+                    fewer_arguments = copy.deepcopy(node)
+                    del fewer_arguments.args[at]
+                    yield made(node, "argument", fewer_arguments)
+            case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
+                if isinstance(value, ast.Compare | ast.BoolOp) or (
+                    isinstance(value, ast.Call) and ast.unparse(value.func) in ("any", "all", "bool")
+                ):
+                    yield made(value, "true", "True")
+                    yield made(value, "false", "False")
+
+
+def _is_text(node: ast.AST) -> bool:
+    return any(
+        isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
+        for part in ast.walk(node)
+    )
+
+
+def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes inside functions, without annotations, defaults of declarations, docstrings and texts of errors."""
+
+    def walk(node: ast.AST, inside: bool) -> Iterator[ast.AST]:
+        if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in QUIET_CALLS:
+            return
+        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
+            return
+        if inside:
+            yield node
+        for name, value in ast.iter_fields(node):
+            if name in (
+                "annotation",
+                "returns",
+                "decorator_list",
+                "args" if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) else "",
+            ):
+                continue
+            for child in value if isinstance(value, list) else [value]:
+                if isinstance(child, ast.AST):
+                    yield from walk(child, inside or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+    yield from walk(tree, False)
+
+
+def every_mutant(rooms: list[str]) -> list[Mutant]:
+    found: list[Mutant] = []
+    for room in rooms:
+        for place in ROOMS[room]:
+            path = SOURCE / place
+            for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+                found += mutants(room, str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
+    return found
+
+
+# -- which test runs which line --------------------------------------------------------------------------------------
+
+
+class _Contexts:
+    """A plugin of pytest that tells coverage which test runs, and notes how long each took."""
+
+    def __init__(self, coverage: Any) -> None:
+        self.coverage = coverage
+        self.seconds: dict[str, float] = {}
+
+    def pytest_runtest_protocol(self, item: Any) -> None:
+        self.coverage.switch_context(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+
+def make_map() -> int:
+    import coverage
+    import pytest
+
+    MAP.parent.mkdir(exist_ok=True)
+    measured = coverage.Coverage(data_file=None, source=[str(SOURCE)], concurrency=["thread", "greenlet"])
+    contexts = _Contexts(measured)
+    places = [f"tests/{name}" for name in TESTS if (ROOT / "tests" / name).exists()]
+    measured.start()
+    status = pytest.main(
+        ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", LEFT_OUT, *places], plugins=[contexts]
+    )
+    measured.stop()
+    lines: dict[str, dict[int, list[str]]] = {}
+    for file in measured.get_data().measured_files():
+        by_line = measured.get_data().contexts_by_lineno(file)
+        lines[str(Path(file).relative_to(ROOT))] = {line: [c for c in names if c] for line, names in by_line.items()}
+    MAP.write_text(json.dumps({"lines": lines, "seconds": contexts.seconds}), encoding="utf-8")
+    return int(status)
+
+
+# -- trying ------------------------------------------------------------------------------------------------------------
+
+
+def preload() -> None:
+    """Import what the tests need and what is not ours, once, so that each try begins with it."""
+    script = (
+        "import sys, pytest, hypothesis, backstay, tests.http.api, tests.accounts.house; print('\\n'.join(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
+    for name in done.stdout.split():
+        if name.split(".")[0] not in LATER:
+            # What cannot be imported by itself is imported by the tests.
+            with contextlib.suppress(Exception):
+                __import__(name)
+
+
+def collected() -> set[str]:
+    """The tests that there are: the map may be older than they."""
+    places = [f"tests/{name}" for name in TESTS if (ROOT / "tests" / name).exists()]
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *places]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own tests
+    return {line for line in done.stdout.splitlines() if "::" in line}
+
+
+def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
+    """The tests that ran the line: at most *most*, of every function a few, the quick ones first."""
+    ran = known["lines"].get(mutant.file, {}).get(str(mutant.line), [])
+    by_function: defaultdict[str, list[str]] = defaultdict(list)
+    for test in sorted(ran, key=lambda test: known["seconds"].get(test, 0)):
+        by_function[test.split("[")[0]].append(test)
+    chosen: list[str] = []
+    for turn in range(max(map(len, by_function.values()), default=0)):
+        for tests in by_function.values():
+            if turn < len(tests) and len(chosen) < most:
+                chosen.append(tests[turn])
+    return chosen
+
+
+def tried(mutant: Mutant, tests: list[str], folder: Path) -> bool:
+    """Whether one of *tests* notices *mutant*."""
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            os.setsid()
+            resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU, MOST_CPU))
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1)
+            os.dup2(quiet, 2)
+            path = folder / mutant.file
+            source = path.read_bytes()
+            path.write_bytes(source[: mutant.start] + mutant.text.encode() + source[mutant.end :])
+            os.chdir(folder)
+            sys.path[:0] = [str(folder / "src"), str(folder)]
+            os.environ["PYTHONPATH"] = f"{folder / 'src'}{os.pathsep}{folder}"
+            sys.dont_write_bytecode = True
+            import pytest
+
+            found = pytest.main(
+                ["-x", "-q", "--assert=plain", "-p", "no:cacheprovider", "-p", "no:xdist", "--no-header", *tests]
+            )
+            code = 0 if found == 0 else 1
+        finally:
+            os._exit(code)
+    end = time.monotonic() + MOST_SECONDS
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return status != 0
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return True
+
+
+def run(arguments: argparse.Namespace) -> int:
+    known = json.loads(MAP.read_text(encoding="utf-8"))
+    equal = {
+        line.split("  #")[0].strip()
+        for line in (ROOT / "tools" / "equivalent.txt").read_text(encoding="utf-8").splitlines()
+        if line.strip() and not line.startswith("#")
+    }
+    chance = random.Random(arguments.seed)  # noqa: S311 - a sample, not a secret
+    there = collected()
+    for lines in known["lines"].values():
+        for line, tests in lines.items():
+            lines[line] = [test for test in tests if test in there]
+    chosen = every_mutant(arguments.rooms)
+    chance.shuffle(chosen)
+    chosen = [mutant for mutant in chosen if mutant.name not in equal][: arguments.sample]
+    preload()
+    noticed: defaultdict[str, int] = defaultdict(int)
+    total: defaultdict[str, int] = defaultdict(int)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "checkout"
+        skipped = shutil.ignore_patterns(".git", ".venv", "node_modules", ".cache", "__pycache__", ".*_cache", "_build")
+        shutil.copytree(ROOT, folder, ignore=skipped)
+        control = next(mutant for mutant in chosen if tests_of(mutant, known, 1))
+        nothing = replace(control, end=control.start, text="")
+        if tried(nothing, tests_of(control, known, 40), folder):
+            print(f"the tests fail without a wrong line: {tests_of(control, known, 40)}")
+            return 2
+        for number, mutant in enumerate(chosen, 1):
+            path = folder / mutant.file
+            whole = path.read_bytes()
+            few, many = tests_of(mutant, known, 40), tests_of(mutant, known, arguments.most)
+            found = bool(few) and (
+                tried(mutant, few, folder) or (len(many) > len(few) and _again(path, whole, mutant, many[40:], folder))
+            )
+            path.write_bytes(whole)
+            total[mutant.room] += 1
+            noticed[mutant.room] += found
+            if not found:
+                why = "nobody noticed" if few else "no test runs the line"
+                print(f"{mutant.file}:{mutant.line}: {why}  ({len(many)} tests)\n    {mutant.name}", flush=True)
+            if number % 25 == 0:
+                print(f"… {number} of {len(chosen)}: {sum(noticed.values())} noticed", flush=True)
+    for room in arguments.rooms:
+        if total[room]:
+            print(
+                f"{room:<8} {noticed[room]:>4} of {total[room]:>4} noticed  {100 * noticed[room] / total[room]:.0f} %"
+            )
+    share = sum(noticed.values()) / max(1, sum(total.values()))
+    print(f"all      {sum(noticed.values()):>4} of {sum(total.values()):>4} noticed  {100 * share:.1f} %")
+    return 0 if share >= arguments.least / 100 else 1
+
+
+def _again(path: Path, whole: bytes, mutant: Mutant, tests: list[str], folder: Path) -> bool:
+    path.write_bytes(whole)
+    return tried(mutant, tests, folder)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("verb", choices=["map", "run"])
+    parser.add_argument("--rooms", nargs="+", choices=list(ROOMS), default=list(ROOMS))
+    parser.add_argument("--sample", type=int, default=300, help="how many wrong lines are tried")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
+    parser.add_argument("--most", type=int, default=400, help="most tests for one wrong line")
+    parser.add_argument("--least", type=float, default=90, help="the share that must be noticed, in per cent")
+    arguments = parser.parse_args()
+    if arguments.verb == "map":
+        return make_map()
+    print(f"seed {arguments.seed}", flush=True)
+    return run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
