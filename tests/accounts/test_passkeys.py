@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
 from dataclasses import replace
 from typing import Any
 
+import cbor2
 import pytest
 import sqlalchemy as sa
 
@@ -16,9 +19,10 @@ from backstay.auth.authenticator import MAX_PASSKEYS
 from backstay.auth.ceremony import relying_party
 from backstay.auth.tables import User
 from backstay.sql.query import query
-from tests.accounts.authenticator import PRESENT, Authenticator
+from tests.accounts.authenticator import PRESENT, Authenticator, bytes_of, text_of
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.test_factors import claims, lifted, refusal
+from tests.auth.test_cbor import BOMBS
 
 SITE = pytest.mark.settings(site_url="https://app.example.org", rate_limits="off")
 
@@ -31,6 +35,11 @@ def _events() -> Any:
 @query
 def _unconfirm() -> Any:
     return sa.update(User).values(email_confirmed_at=sa.null())
+
+
+@query
+def _failures() -> Any:
+    return sa.select(Entry).where(Entry.event == "factor_failed").order_by(Entry.seq)
 
 
 def events(house: House) -> list[str]:
@@ -282,6 +291,126 @@ def test_a_security_key_as_second_factor(house: House) -> None:
     assert (422, "webauthn_credential_exists") == refusal(register(house, first, verified))
     assert 200 == house.delete(path, as_=first).status
     assert "aal1" == claims(house.refresh(first["refresh_token"]).json)["aal"]
+
+
+def with_extensions(answer: dict[str, Any], raw: bytes) -> dict[str, Any]:
+    """*answer* with bytes for extensions, which stand before its signature is looked at."""
+    response = answer["response"]
+    data = bytes_of(response["authenticatorData"])
+    data = data[:32] + bytes((data[32] | 0x80,)) + data[33:] + raw
+    return answer | {"response": response | {"authenticatorData": text_of(data)}}
+
+
+@SITE
+@pytest.mark.parametrize("name", ["a regular expression", "a decimal fraction", "a rational", "nested arrays"])
+def test_no_bomb_goes_off(house: House, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A2: in a registration, a sign-in without a session, an enrolment and a second factor: refused by its form."""
+    bomb, _ = BOMBS[name]
+    session, key, second = house.sign_up(), Authenticator(), Authenticator(flags=PRESENT)
+    assert 200 == register(house, session, key).status
+    session = sign_in(house, key).json
+    path = f"factors/{house.post('factors', {'factor_type': 'webauthn'}, as_=session).json['id']}"
+
+    def prove(change: Any) -> Any:
+        asked = house.post(f"{path}/challenge", {}, as_=session).json
+        what = asked["webauthn"]
+        public = what["credential_options"]["publicKey"]
+        answer = change(second.create(public) if what["type"] == "create" else second.get(public))
+        given = {"type": what["type"], "credential_response": answer}
+        return house.post(f"{path}/verify", {"challenge_id": asked["id"], "webauthn": given}, as_=session)
+
+    def created(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"response": answer["response"] | {"attestationObject": text_of(bomb)}}
+
+    def never(raw: bytes, **_: Any) -> Any:
+        raise AssertionError(f"decoded: {raw[:20]!r}")
+
+    monkeypatch.setattr(cbor2, "loads", never)
+    begun = house.post("passkeys/registration/options", {}, as_=session).json
+    body = {"challenge_id": begun["challenge_id"], "credential": created(Authenticator().create(begun["options"]))}
+    refused = [house.post("passkeys/registration/verify", body, as_=session)]
+    begun = begin(house)
+    body = {
+        "challenge_id": begun["challenge_id"],
+        "credential": with_extensions(key.get(begun["options"]), bomb),
+    }
+    refused += [house.post("passkeys/authentication/verify", body), prove(created)]
+    monkeypatch.undo()
+    session = prove(lambda answer: answer).json
+    monkeypatch.setattr(cbor2, "loads", never)
+    refused.append(prove(lambda answer: with_extensions(answer, bomb)))
+    assert [(422, "webauthn_verification_failed")] * 4 == [refusal(reply) for reply in refused]
+
+
+@SITE
+def test_keys_are_checked_beside_the_loop(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A2: what a ceremony costs is paid in a thread, so that everybody else is answered meanwhile."""
+    places: dict[str, list[bool]] = {}
+
+    def noted(module: str, name: str) -> None:
+        real = getattr(sys.modules[module], name)
+
+        def call(*given: Any, **named: Any) -> Any:
+            places.setdefault(name, []).append(threading.current_thread() is threading.main_thread())
+            return real(*given, **named)
+
+        monkeypatch.setattr(f"{module}.{name}", call)
+
+    for module in ("backstay.auth.passkey", "backstay.auth.mfa"):
+        for name in ("check_registration", "check_assertion", "creation_options", "request_options"):
+            noted(module, name)
+    session, key = house.sign_up(), Authenticator()
+    assert 200 == register(house, session, key).status
+    session = sign_in(house, key).json
+    path = f"factors/{house.post('factors', {'factor_type': 'webauthn'}, as_=session).json['id']}"
+    second = Authenticator()
+    for _ in range(2):
+        asked = house.post(f"{path}/challenge", {}, as_=session).json
+        what = asked["webauthn"]
+        public = what["credential_options"]["publicKey"]
+        given = {"type": what["type"], "credential_response": getattr(second, _VERBS[what["type"]])(public)}
+        reply = house.post(f"{path}/verify", {"challenge_id": asked["id"], "webauthn": given}, as_=session)
+        assert 200 == reply.status
+        session = reply.json
+    assert {"check_registration", "check_assertion", "creation_options", "request_options"} == places.keys()
+    assert {(False, False)} == {tuple(where) for where in places.values()}
+
+
+_VERBS = {"create": "create", "request": "get"}
+
+
+@SITE
+def test_a_wrong_signature_of_a_second_factor_is_audited(house: House) -> None:
+    """Each once, as what it was; an answer without what the browser gave is no try and no fault of ours (MF3)."""
+    session, key = house.sign_up(), Authenticator()
+    path = f"factors/{house.post('factors', {'factor_type': 'webauthn'}, as_=session).json['id']}"
+
+    def answer(as_: Any, given: dict[str, Any] | None, key: Authenticator = key) -> Any:
+        asked = house.post(f"{path}/challenge", {}, as_=as_).json
+        what = asked["webauthn"]
+        public = what["credential_options"]["publicKey"]
+        if given is None:
+            credential = getattr(key, _VERBS[what["type"]])(public)
+            given = {"webauthn": {"type": what["type"], "credential_response": credential}}
+        return house.post(f"{path}/verify", {"challenge_id": asked["id"], **given}, as_=as_)
+
+    def failures() -> list[Any]:
+        rows = house.run(house.store.all(_failures()))
+        return [(row.event, row.details["factor_type"], row.details["reason"]) for row in rows]
+
+    for nothing in ({}, {"code": "123456"}, {"webauthn": None}, {"webauthn": {}}):
+        assert (400, "validation_failed") == refusal(answer(session, nothing))
+    assert [] == failures()
+    evil = replace(key, origin="https://evil.example")
+    assert (422, "webauthn_verification_failed") == refusal(answer(session, None, evil))
+    failed = ("factor_failed", "webauthn", "signature")
+    assert [failed] == failures()
+    assert 200 == answer(session, None).status
+    third = house.sign_in()
+    assert (400, "validation_failed") == refusal(answer(third, {}))
+    assert (422, "webauthn_verification_failed") == refusal(answer(third, None, replace(key, key=Authenticator().key)))
+    assert [failed, failed] == failures()
+    assert {"challenge_created", "factor_verified"} <= set(events(house))
 
 
 @pytest.mark.settings(site_url="https://app.example.org", rate_limits="off", email_confirmation=True)

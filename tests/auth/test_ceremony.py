@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import cbor2
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from backstay.auth.ceremony import (
+    MAX_CHARS,
     RelyingParty,
     check_assertion,
     check_registration,
@@ -23,9 +28,12 @@ from backstay.auth.ceremony import (
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
 from tests.accounts.authenticator import ORIGIN, Authenticator, bytes_of, text_of
+from tests.auth.test_cbor import BOMBS
+from tests.auth.test_publickey import COSE, WEAK_COSE
 
 PARTY = RelyingParty("app.example.org", "House", (ORIGIN,))
 USER = UUID(int=7)
+LOADS = cbor2.loads
 
 
 @pytest.mark.parametrize(
@@ -121,3 +129,178 @@ def test_one_changed_byte_is_a_refusal(part: str, at: int, to: bytes) -> None:
 
 GOOD = registered()
 ASSERTION = GOOD[0].get(request_options(PARTY, b"d" * 32, allowed=()))
+
+
+def attested(*, key: bytes | None = None, extensions: bytes = b"", more: bytes = b"", **changed: Any) -> dict[str, Any]:
+    """The answer that registers, with another key, extensions, or parts of the attestation object changed."""
+    found = LOADS(bytes_of(GOOD[2]["response"]["attestationObject"]))
+    data = bytes(found["authData"])
+    if key is not None:
+        data = data[:87] + key
+    if extensions:
+        data = data[:32] + bytes((data[32] | 0x80,)) + data[33:] + extensions
+    found = {**found, "authData": data + more, **changed}
+    raw = cbor2.dumps({name: value for name, value in found.items() if value is not None})
+    return GOOD[2] | {"response": GOOD[2]["response"] | {"attestationObject": text_of(raw)}}
+
+
+def extended(extensions: bytes) -> dict[str, Any]:
+    """The answer that signs in, with extensions: its signature is no longer one, which a bomb never comes to."""
+    data = bytes_of(ASSERTION["response"]["authenticatorData"])
+    data = data[:32] + bytes((data[32] | 0x80,)) + data[33:] + extensions
+    return ASSERTION | {"response": ASSERTION["response"] | {"authenticatorData": text_of(data)}}
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What the decoder of the library was given."""
+    seen: list[bytes] = []
+
+    def spy(raw: bytes, **named: Any) -> Any:
+        seen.append(raw)
+        return LOADS(raw, **named)
+
+    monkeypatch.setattr(cbor2, "loads", spy)
+    return seen
+
+
+@pytest.mark.parametrize("name", [name for name in BOMBS if name != "nothing"])
+def test_no_bomb_is_decoded(name: str, decoded: list[bytes]) -> None:
+    """A2: wherever it stands, and in a sign-in before any signature, what is refused by its form reaches no decoder."""
+    bomb, _ = BOMBS[name]
+    (_, row, _, challenge), raw = GOOD, bytes_of(GOOD[2]["response"]["attestationObject"])
+    answers = [
+        GOOD[2] | {"response": GOOD[2]["response"] | {"attestationObject": text_of(bomb)}},
+        GOOD[2] | {"response": GOOD[2]["response"] | {"attestationObject": text_of(raw + bomb)}},
+        GOOD[2]
+        | {"response": GOOD[2]["response"] | {"attestationObject": text_of(b"\xa4" + raw[1:] + b"\x61z" + bomb)}},
+    ]
+    for answer in answers:
+        with pytest.raises(AuthError, match="verification failed"):
+            check_registration(PARTY, answer, challenge, verified_owner=True)
+    assert [] == decoded
+    # Within the authenticator's data, which is bytes to the outer object: that one is decoded, the bomb is not.
+    for answer in (attested(key=bomb), attested(extensions=bomb), attested(more=bomb)):
+        decoded.clear()
+        with pytest.raises(AuthError, match="verification failed"):
+            check_registration(PARTY, answer, challenge, verified_owner=True)
+        assert not any(raw.startswith(bomb) for raw in decoded)
+    decoded.clear()
+    with pytest.raises(AuthError, match="verification failed"):
+        check_assertion(PARTY, extended(bomb), b"d" * 32, row, passkey=True)
+    assert [] == decoded
+
+
+def test_cheap_things_are_looked_at_first(decoded: list[bytes]) -> None:
+    """A2: with a foreign challenge, page, relying party, owner or size nothing is decoded, and no key is loaded."""
+    _, row, answer, challenge = GOOD
+    elsewhere = RelyingParty("app.example.org", "House", ("https://b.example.org",))
+    other = RelyingParty("example.org", "House", (ORIGIN,))
+    bobs = SimpleNamespace(user_id=UUID(int=8), credential_id=row.credential_id, public_key=row.public_key)
+    for party, value in ((PARTY, b"e" * 32), (elsewhere, challenge)):
+        with pytest.raises(AuthError, match="verification failed"):
+            check_registration(party, answer, value, verified_owner=True)
+    for party, value, owner in (
+        (PARTY, b"e" * 32, row),
+        (elsewhere, b"d" * 32, row),
+        (other, b"d" * 32, row),
+        (PARTY, b"d" * 32, bobs),
+    ):
+        with pytest.raises(AuthError, match="verification failed"):
+            check_assertion(party, ASSERTION, value, owner, passkey=True)
+    for name, most in MAX_CHARS.items():
+        padded = answer | {"response": answer["response"] | {name: "A" * (most + 1)}}
+        signed = ASSERTION | {"response": ASSERTION["response"] | {name: "A" * (most + 1)}}
+        if name in ("clientDataJSON", "attestationObject"):
+            with pytest.raises(AuthError, match="verification failed"):
+                check_registration(PARTY, padded, challenge, verified_owner=True)
+        if name != "attestationObject":
+            with pytest.raises(AuthError, match="verification failed"):
+                check_assertion(PARTY, signed, b"d" * 32, row, passkey=True)
+    assert [] == decoded
+
+
+@pytest.mark.parametrize("form", ["packed", "tpm", "android-key", "android-safetynet", "fido-u2f", "apple", "compound"])
+def test_certificates_of_third_parties_are_not_read(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A2: nobody is named who could vouch for an authenticator, so what claims to is no parser's business."""
+
+    def never(*_: Any) -> None:
+        raise AssertionError("a certificate was read")
+
+    monkeypatch.setattr("cryptography.x509.load_der_x509_certificate", never)
+    statement = {"x5c": [b"\x30\x84\xff\xff\xff\xff" * 500], "sig": b"s", "alg": -7, "response": b"a.b.c", "ver": "2.0"}
+    answer = attested(fmt=form, attStmt=statement)
+    assert GOOD[1].public_key == check_registration(PARTY, answer, GOOD[3], verified_owner=True).public_key
+
+
+def test_a_key_may_vouch_for_itself() -> None:
+    """Self attestation is a proof that the sender has the key; a wrong one is refused (WebAuthn Level 3 §8.2)."""
+    key, _, answer, challenge = GOOD
+    data = bytes(LOADS(bytes_of(answer["response"]["attestationObject"]))["authData"])
+    signed = data + hashlib.sha256(bytes_of(answer["response"]["clientDataJSON"])).digest()
+    good = key.key.sign(signed, ec.ECDSA(SHA256()))
+    for signature, statement in ((good, {}), (good[:-1] + bytes((good[-1] ^ 1,)), None)):
+        sent = attested(fmt="packed", attStmt={"alg": -7, "sig": signature})
+        if statement is None:
+            with pytest.raises(AuthError, match="verification failed"):
+                check_registration(PARTY, sent, challenge, verified_owner=True)
+        else:
+            assert key.credential_id == check_registration(PARTY, sent, challenge, verified_owner=True).credential_id
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"fmt": "my-own"},
+        {"fmt": None},
+        {"fmt": 1},
+        {"attStmt": None},
+        {"attStmt": []},
+        {"authData": b""},
+        {"authData": "text"},
+        {"attStmt": {"sig": b"s"}},
+    ],
+)
+def test_attestation_objects_that_are_none(answer: dict[str, Any]) -> None:
+    """A form that is not registered, a missing part, another type: a refusal (T-500)."""
+    with pytest.raises(AuthError, match="verification failed"):
+        check_registration(PARTY, attested(**answer), GOOD[3], verified_owner=True)
+
+
+@pytest.mark.parametrize("name", WEAK_COSE)
+def test_weak_keys_neither_register_nor_verify(name: str) -> None:
+    """A12: RSA with n = 3, points off the curve, other kinds: refused when they come, and where one is stored."""
+    raw = cbor2.dumps(WEAK_COSE[name])
+    with pytest.raises(AuthError, match="verification failed"):
+        check_registration(PARTY, attested(key=raw), GOOD[3], verified_owner=True)
+    stored = SimpleNamespace(user_id=USER, credential_id=GOOD[1].credential_id, public_key=raw)
+    with pytest.raises(AuthError, match="verification failed"):
+        check_assertion(PARTY, ASSERTION, b"d" * 32, stored, passkey=True)
+
+
+@pytest.mark.parametrize("n", [3, 15, 2**64 + 13])
+def test_a_signature_that_anybody_can_make(n: int) -> None:
+    """A12: RSA with a tiny modulus, and a signature that fits it."""
+    client_data = bytes_of(ASSERTION["response"]["clientDataJSON"])
+    assert b"webauthn.get" in client_data
+    for e in (1, 3, 65537):
+        stored = SimpleNamespace(
+            user_id=USER,
+            credential_id=GOOD[1].credential_id,
+            public_key=cbor2.dumps({1: 3, 3: -257, -1: n.to_bytes(9, "big"), -2: e.to_bytes(3, "big")}),
+        )
+        for signature in (b"", b"\0", b"\1", n.to_bytes(9, "big")):
+            forged = ASSERTION | {"response": ASSERTION["response"] | {"signature": text_of(signature)}}
+            with pytest.raises(AuthError, match="verification failed"):
+                check_assertion(PARTY, forged, b"d" * 32, stored, passkey=True)
+
+
+@pytest.mark.parametrize("name", COSE)
+def test_every_kind_that_is_asked_for_registers(name: str) -> None:
+    """ES256, EdDSA and RS256, with and without extensions of the authenticator."""
+    raw = cbor2.dumps(COSE[name])
+    for extensions in (b"", cbor2.dumps({"credProtect": 2, "hmac-secret": True})):
+        answer = attested(key=raw, extensions=extensions)
+        assert raw == check_registration(PARTY, answer, GOOD[3], verified_owner=True).public_key
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    assert {-7, -8, -257} == {one["alg"] for one in options["pubKeyCredParams"]} == {key[3] for key in COSE.values()}

@@ -3,13 +3,19 @@
 1. The relying party is fixed by the operator: its id, and an exact list of origins (MF3).  Nothing of it is read from
    a request.
 2. A page inside of another page is none of ours: ``crossOrigin`` is refused.
-3. What comes back is bytes of an unknown author.  The library that reads them raises all kinds of errors; each is the
-   same refusal.
+3. What comes back is bytes of an unknown author.  Sizes come first, then what is cheap to compare (challenge, page,
+   relying party, owner), then the form of what is CBOR (`cbor.py`), and only then a library reads it; each of the many
+   errors is the same refusal (A2).
+4. Nobody is named here who could vouch for an authenticator.  So of its statements only the one that its own key signs
+   is read; certificates of third parties prove nothing to us, and no parser is lent to them.
+5. Checks of public keys take a while: call `check_registration` and `check_assertion` in a thread.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, Final
@@ -18,12 +24,30 @@ from uuid import UUID
 
 import msgspec
 
+from backstay.auth.cbor import end_of_item
 from backstay.auth.challenge import LIFETIME
 from backstay.auth.options import AuthOptions
+from backstay.auth.publickey import check_cose
 from backstay.auth.refusal import AuthError
 
 #: WebAuthn Level 3 §4: no credential id is longer.
 MAX_CREDENTIAL_ID: Final = 1023
+#: Characters of each text in an answer, as base64url: several times what authenticators send.
+MAX_CHARS: Final[Mapping[str, int]] = {
+    "clientDataJSON": 8 * 1024,
+    "attestationObject": 32 * 1024,
+    "authenticatorData": 8 * 1024,
+    "signature": 4 * 1024,
+    "userHandle": 128,
+}
+_MAX_ID_CHARS: Final = 4 * (MAX_CREDENTIAL_ID + 2) // 3
+#: WebAuthn Level 3 §6.1: hash of the relying party, flags, count; then, with the flag, AAGUID, length, id and key.
+_HASH, _HEAD, _AAGUID = 32, 37, 16
+_ATTESTED, _EXTENDED = 0x40, 0x80
+#: IANA's registry of statements (RFC 8809 §2.1).
+_FORMATS: Final = frozenset(
+    {"none", "packed", "tpm", "android-key", "android-safetynet", "fido-u2f", "apple", "compound"}
+)
 _TIMEOUT_MS: Final = int(LIFETIME.total_seconds() * 1000)
 _LOOPBACK: Final = "localhost"
 
@@ -155,8 +179,10 @@ def check_registration(
     from webauthn.helpers.structs import CredentialDeviceType
 
     try:
+        _check_sizes(response, "clientDataJSON", "attestationObject")
         credential = parse_registration_credential_json(response)
-        _same_page(credential.response.client_data_json)
+        _check_page(party, credential.response.client_data_json, challenge, "webauthn.create")
+        credential.response.attestation_object = _readable(party, credential.response.attestation_object)
         verified = verify_registration_response(
             credential=credential,
             expected_challenge=challenge,
@@ -186,10 +212,11 @@ def credential_id_of(response: dict[str, Any]) -> bytes:
     Raises:
         AuthError: webauthn_verification_failed.
     """
-    from webauthn.helpers import base64url_to_bytes
-
     try:
-        id = base64url_to_bytes(response["rawId"])
+        text = response["rawId"]
+        if len(text) > _MAX_ID_CHARS:
+            raise ValueError("the credential id")
+        id = urlsafe_b64decode(f"{text}===")
         if not 0 < len(id) <= MAX_CREDENTIAL_ID:
             raise ValueError("the credential id")
     except Exception as error:
@@ -211,13 +238,16 @@ def check_assertion(
     from webauthn.helpers import parse_authentication_credential_json
 
     try:
+        _check_sizes(response, "clientDataJSON", "authenticatorData", "signature", "userHandle")
         answer = parse_authentication_credential_json(response)
-        _same_page(answer.response.client_data_json)
+        _check_page(party, answer.response.client_data_json, challenge, "webauthn.get")
         handle = answer.response.user_handle
         if (handle is None and passkey) or (handle is not None and handle != credential.user_id.bytes):
             raise ValueError("the user handle")
         if answer.raw_id != credential.credential_id:
             raise ValueError("the credential")
+        _check_authenticator_data(party, answer.response.authenticator_data, attested=False)
+        check_cose(_map_of(credential.public_key))
         verified = verify_authentication_response(
             credential=answer,
             expected_challenge=challenge,
@@ -233,11 +263,71 @@ def check_assertion(
     return Assertion(verified.new_sign_count, verified.credential_backed_up)
 
 
-def _same_page(client_data: bytes) -> None:
+def _check_sizes(response: dict[str, Any], *names: str) -> None:
+    """Whether every text of an answer that will be decoded is short enough to be looked at."""
+    within = response.get("response")
+    if not isinstance(within, dict):
+        raise ValueError("no response")
+    texts = [(response.get(name), _MAX_ID_CHARS) for name in ("id", "rawId")]
+    texts += [(within.get(name), MAX_CHARS[name]) for name in names]
+    if any(isinstance(text, str) and len(text) > most for text, most in texts):
+        raise ValueError("too long")
+
+
+def _check_page(party: RelyingParty, client_data: bytes, challenge: bytes, kind: str) -> None:
     from webauthn.helpers import parse_client_data_json
 
-    if parse_client_data_json(client_data).cross_origin:
-        raise ValueError("crossOrigin")
+    said = parse_client_data_json(client_data)
+    if said.type != kind or said.challenge != challenge or said.origin not in party.origins or said.cross_origin:
+        raise ValueError("the page")
+
+
+def _readable(party: RelyingParty, raw: bytes) -> bytes:
+    """What of the attestation object *raw* is given to the library (WebAuthn Level 3 §6.5.4)."""
+    from webauthn.helpers import encode_cbor
+
+    found = _map_of(raw)
+    data, statement, form = found.get("authData"), found.get("attStmt"), found.get("fmt")
+    if not isinstance(data, bytes) or not isinstance(statement, dict) or form not in _FORMATS:
+        raise ValueError("the attestation object")
+    _check_authenticator_data(party, data, attested=True)
+    if form == "none" or (form == "packed" and "x5c" not in statement):
+        return raw
+    return encode_cbor({"fmt": "none", "attStmt": {}, "authData": data})
+
+
+def _check_authenticator_data(party: RelyingParty, data: bytes, *, attested: bool) -> None:
+    """The relying party, and the form of what follows; a new credential (*attested*) has a sound key."""
+    if len(data) < _HEAD or data[:_HASH] != hashlib.sha256(party.id.encode()).digest():
+        raise ValueError("the relying party")
+    flags, at = data[_HASH], _HEAD
+    if attested != bool(flags & _ATTESTED):
+        raise ValueError("a credential is there or not")
+    if attested:
+        at += _AAGUID
+        length = int.from_bytes(data[at : at + 2], "big")
+        if not 0 < length <= MAX_CREDENTIAL_ID:
+            raise ValueError("the credential id")
+        at += 2 + length
+        end = end_of_item(data, at)
+        check_cose(_map_of(data[at:end]))
+        at = end
+    if flags & _EXTENDED:
+        at = end_of_item(data, at)
+    if at != len(data):
+        raise ValueError("something follows")
+
+
+def _map_of(raw: bytes) -> dict[Any, Any]:
+    """The one map that *raw* is; the library decodes it when its form is known."""
+    from webauthn.helpers import parse_cbor
+
+    if end_of_item(raw) != len(raw):
+        raise ValueError("something follows")
+    found = parse_cbor(raw)
+    if not isinstance(found, dict):
+        raise ValueError("not a map")
+    return found
 
 
 def _failed() -> AuthError:

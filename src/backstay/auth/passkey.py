@@ -6,6 +6,7 @@ and something one knows or is (NIST SP 800-63B §5.1.9).  So the session that it
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -78,7 +79,10 @@ async def registration_options(asked: AuthRequest, accounts: Accounts) -> Reply:
     await _may_add(accounts.store, accounts, asked.session, now)
     known = [row.credential_id for row in await accounts.store.all(credentials_by_user(user.id))]
     party, name = relying_party(accounts.options), user.email or str(user.id)
-    options = creation_options(party, value, user_id=user.id, name=name, known=known, passkey=True)
+    # Also in a thread: the first one loads the library.
+    options = await asyncio.to_thread(
+        creation_options, party, value, user_id=user.id, name=name, known=known, passkey=True
+    )
     id, expires_at = await accounts.store.transact(
         lambda tx: begin_challenge(tx, "registration", now, session=asked.session, value=value)
     )
@@ -101,7 +105,8 @@ async def register(asked: AuthRequest, accounts: Accounts) -> Reply:
     )
     if taken is None:
         raise _expired()
-    made = check_registration(relying_party(accounts.options), body.credential, taken.value, verified_owner=True)
+    party = relying_party(accounts.options)
+    made = await asyncio.to_thread(check_registration, party, body.credential, taken.value, verified_owner=True)
     id = uuid4()
 
     async def add(tx: Transaction) -> Any:
@@ -128,7 +133,7 @@ async def authentication_options(asked: AuthRequest, accounts: Accounts) -> Repl
     """
     await accounts.spend(asked, "challenge")
     now, value = accounts.now(), new_challenge()
-    options = request_options(relying_party(accounts.options), value, allowed=())
+    options = await asyncio.to_thread(request_options, relying_party(accounts.options), value, allowed=())
     id, expires_at = await accounts.store.transact(lambda tx: begin_challenge(tx, "authentication", now, value=value))
     return json_reply({"challenge_id": str(id), "options": options, "expires_at": expires_at})
 
@@ -149,7 +154,8 @@ async def authenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
     passkey = await accounts.store.one(passkey_by_credential(credential_id_of(body.credential)))
     if passkey is None:
         raise _failed()
-    proof = check_assertion(relying_party(accounts.options), body.credential, taken.value, passkey, passkey=True)
+    party = relying_party(accounts.options)
+    proof = await asyncio.to_thread(check_assertion, party, body.credential, taken.value, passkey, passkey=True)
     user = await accounts.living(accounts.store, passkey.user_id)
     if user.email is not None and user.email_confirmed_at is None:
         raise AuthError("email_not_confirmed", "Email not confirmed")
