@@ -73,6 +73,22 @@ def test_a_key_acts_for_its_role(house: House) -> None:
     assert nobody == house.rest("GET", "secrets", headers={**page, "apikey": public}).json
 
 
+def test_keys_have_their_own_answers(house: House) -> None:
+    """S8: two API keys of one role do not share the answers of an Idempotency-Key; a publishable one has none."""
+    one, two = make(house)["api_key"], make(house, name="other")["api_key"]
+    body = {"owner_id": str(uuid4()), "text": "kept"}
+
+    def send(key: str) -> Any:
+        headers = {"apikey": key, "idempotency-key": "k", "prefer": "return=representation"}
+        return house.rest("POST", "secrets", body, headers=headers)
+
+    first, second, third = send(one), send(two), send(one)
+    assert [201] * 3 == [first.status, second.status, third.status]
+    assert (True, False) == (first.body == third.body, first.body == second.body)
+    public = send(make(house, role="anon")["api_key"])
+    assert (400, "BST400") == (public.status, public.code)
+
+
 def test_a_reading_key_writes_nothing(house: House) -> None:
     """RB5: neither rows nor calls nor accounts, alone or beside a person's token."""
     key = make(house, scopes=["read"])["api_key"]

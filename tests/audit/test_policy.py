@@ -81,6 +81,22 @@ def test_only_what_rules_allow_counts(name: str) -> None:
     assert [32] * 6 == [len(value) for value in prints.values()]
 
 
+@pytest.mark.parametrize("name", ["sqlite", "postgresql"])
+def test_which_fact_is_read_counts(name: str) -> None:
+    """AU3: one claim in the place of another is another rule, though the SQL is the same."""
+
+    @allow("read", Post)
+    def by_org(me: Me) -> Any:
+        return Post.state == me.claim("org")
+
+    @allow("read", Post)
+    def by_team(me: Me) -> Any:
+        return Post.state == me.claim("team")
+
+    compiler = sql_dialect(name).compiler
+    assert fingerprint(rules(by_org), compiler) != fingerprint(rules(by_team), compiler)
+
+
 async def test_a_change_is_recorded_once(store: Store) -> None:
     """AU3: the first start, then only those that differ from the one before."""
     noted = [await note_policy(store, KEYS, rules(*p), AT) for p in ((own,), (own,), (own, edit), (own, edit), (own,))]

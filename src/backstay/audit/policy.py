@@ -9,13 +9,14 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy.engine import Dialect
+from sqlalchemy.sql import visitors
 
 from backstay.audit.chain import AuditKeys
 from backstay.audit.event import SYSTEM, Event
 from backstay.audit.read import newest_of
 from backstay.audit.record import hold, record
 from backstay.db.store import Store, Transaction
-from backstay.policy import Rule
+from backstay.policy import MeParameter, Rule
 
 
 def fingerprint(rules: Iterable[Rule], dialect: Dialect) -> str:
@@ -31,11 +32,14 @@ def _parts(rule: Rule, dialect: Dialect) -> list[Any]:
     compiled = rule.rows.compile(dialect=dialect)
     # Constants of the expression are bound values: ``Post.state == "public"`` must differ from ``== "draft"``.
     values = {name: repr(value) for name, value in compiled.params.items()}
+    # And one fact about the caller from another, ``me.claim("org")`` from ``me.claim("team")``.
+    facts = [element.me_source for element in visitors.iterate(rule.rows) if isinstance(element, MeParameter)]
     return [
         rule.action,
         rule.table,
         str(compiled),
         values,
+        facts,
         sorted(rule.columns),
         None if rule.to is None else sorted(rule.to),
     ]

@@ -17,7 +17,7 @@ from backstay.catalog.facts import Writing
 from backstay.db.statement import Database, Steps
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
-from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags
+from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -116,7 +116,7 @@ class Conditional:
         if reply is None:
             return None
         version = table.column_for("version")
-        return etag_of(reply.body, None if version is None else version.name)
+        return etag_of(reply.body, None if version is None else version.name, tagging_key(self._surface.keyring))
 
     async def _matches(self, tags: Tags, tag: str | None, request: DataRequest, table: Table) -> bool:
         if tag is None:

@@ -4,18 +4,22 @@
    one.  Where the model has a version, the tag begins with it: ``"3-5f0c…"``.
 2. ``If-Match`` compares with what ``GET`` of the same URL gives this caller, or with the version alone: a tag taken
    with one ``select`` is then good for a change with another.
-3. A precondition is judged in the transaction of the change, after its row is locked (ID2).
+3. With the operator's keys it is an HMAC: whoever sees a tag in a log, a cache or a table cannot try out which values
+   give it.
+4. A precondition is judged in the transaction of the change, after its row is locked (ID2).
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Final
 
 import msgspec
 
+from backstay.crypt import Keyring
 from backstay.errors import DatabaseError, RequestError
 from backstay.response.reply import Reply
 
@@ -67,13 +71,19 @@ def parse_tags(text: str) -> Tags:
     return Tags(False, frozenset(strong), frozenset(weak))
 
 
-def etag_of(body: bytes, version_column: str | None) -> str:
-    """The opaque tag of a representation.
+@lru_cache(maxsize=8)
+def tagging_key(keyring: Keyring | None) -> bytes:
+    """What tags are made with; they change with the operator's newest key."""
+    return b"" if keyring is None else keyring.derive("etag")
+
+
+def etag_of(body: bytes, version_column: str | None, key: bytes = b"") -> str:
+    """The opaque tag of a representation; *key* is `tagging_key`.
 
     >>> etag_of(b'{"id":1,"version":3}', "version")
     '3-1dc0e91ec060effe'
     """
-    digest = blake2b(body, digest_size=8).hexdigest()
+    digest = blake2b(body, digest_size=8, key=key).hexdigest()
     if version_column is None:
         return digest
     version = msgspec.json.decode(body, type=dict[str, msgspec.Raw]).get(version_column)

@@ -1,11 +1,15 @@
 """``Idempotency-Key`` (draft-ietf-httpapi-idempotency-key-header): one effect, however often a request comes.
 
-1. A key belongs to one principal, method and path; what came with it first decides (ID1).
+1. A key belongs to one caller, method and path (ID1).  Callers are told apart by every fact that could have made the
+   answer another one (``standing.py``); one who cannot be told apart has no keys.
 2. It is written in the transaction of the effect, with the whole answer.  A request that fails leaves no key, so it may
    be tried again.
 3. The same request again gets the stored answer; another one with the key is refused; one that comes while the first
    still runs is told to wait.
-4. Keys are kept for 24 hours.
+4. Under other rules than those it was made under an answer is not shown any more, and the effect is not repeated.
+5. With the operator's keys, an answer is kept sealed, its headers too, and what a request was is kept as an HMAC: who
+   reads the database cannot try out what was in them.
+6. Keys are kept for 24 hours.
 """
 
 from __future__ import annotations
@@ -13,17 +17,19 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backstay.audit.policy import fingerprint
 from backstay.crypt import Keyring, Unsealable, context_of
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
-from backstay.policy import ANONYMOUS
+from backstay.pipeline.standing import Standing, is_nobody
+from backstay.policy import ANONYMOUS, Rule
 from backstay.response.reply import Reply
 from backstay.sql.dialect import SqlDialect
 from backstay.sql.parameters import SlotParameter
@@ -47,6 +53,17 @@ KEPT: Final = sa.Table(
 
 _KEPT_SECONDS: Final = 24 * 3600
 _SWEEP_SECONDS: Final = 60
+#: What of a request, beside its target and its body, may change what is done or what is answered.
+_DECIDING: Final = (
+    b"content-type",
+    b"prefer",
+    b"accept",
+    b"range",
+    b"if-match",
+    b"if-none-match",
+    b"accept-profile",
+    b"content-profile",
+)
 _KEY: Final = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
 
 #: Runs one statement in the transaction of the effect.
@@ -73,16 +90,24 @@ def parse_key(text: str) -> str:
 
 
 class Keys:
-    """The keys of one database.  *now* gives seconds since 1970.
+    """The keys of one database, for answers that are made under *rules*.  *now* gives seconds since 1970.
 
-    With *keyring* the answers are kept sealed: they may show what a column encrypts.
+    With *keyring* the answers are kept sealed.
     """
 
     def __init__(
-        self, dialect: SqlDialect, *, now: Callable[[], float] = time.time, keyring: Keyring | None = None
+        self,
+        dialect: SqlDialect,
+        *,
+        now: Callable[[], float] = time.time,
+        keyring: Keyring | None = None,
+        rules: Iterable[Rule] = (),
     ) -> None:
+        listed = tuple(rules)
         self._now = now
         self._keyring = keyring
+        self._standing = Standing.under(listed)
+        self._rules = fingerprint(listed, dialect.compiler)
         # Without a key, the digest of a body would let whoever reads the database try out what was in it.
         self._printing = (b"",) if keyring is None else keyring.derive_all("idempotency")
         self._swept = 0.0
@@ -109,30 +134,46 @@ class Keys:
         stored = {name: slot[name] for name in ("status", "headers", "body")}
         self._store = ready(sa.update(KEPT).where(mine).values(stored))
 
-    async def alone(self, request: DataRequest, answer: Callable[[str], Awaitable[Reply]]) -> Reply:
-        """*answer* with the key of *request*, unless the same key is at work in this process.
+    def scope(self, request: DataRequest, *, calls: bool) -> str:
+        """Whose keys *request* has; *calls*: whether functions answer it, which may ask for any claim.
+
+        Raises:
+            RequestError: BST400, for a caller who cannot be told from others: they would get each other's answers.
+        """
+        if is_nobody(request.principal):
+            raise RequestError(
+                "BST400",
+                "An Idempotency-Key needs a caller who can be told apart",
+                hint="Sign in, or leave the header out: without an account nobody knows whose answer was kept.",
+            )
+        facts = self._standing.of(request.principal, every_claim=calls)
+        return _digest(json.dumps([facts, request.method, request.path], sort_keys=True, default=str).encode())
+
+    async def alone(self, scope: str, key: str, answer: Callable[[], Awaitable[Reply]]) -> Reply:
+        """*answer*, unless the same *key* of this *scope* is at work in this process.
 
         Raises:
             DatabaseError: BST409, when it is.
         """
-        key = parse_key(request.header(b"idempotency-key") or "")
-        place = (_scope(request), key)
+        place = (scope, key)
         if place in self._running:
             raise _in_flight()
         self._running.add(place)
         try:
-            return await answer(key)
+            return await answer()
         finally:
             self._running.discard(place)
 
-    async def once(self, request: DataRequest, key: str, answer: Callable[[], Awaitable[Reply]], run: Run) -> Reply:
+    async def once(
+        self, request: DataRequest, scope: str, key: str, answer: Callable[[], Awaitable[Reply]], run: Run
+    ) -> Reply:
         """*answer*, or what it was the first time.  All of it happens in the transaction that *run* writes to.
 
         Raises:
             DatabaseError: BST409 (the first one still runs), BST4221 (the key came with another request).
         """
         now = int(self._now())
-        scope, prints = _scope(request), [_fingerprint(request, key) for key in self._printing]
+        prints = [_fingerprint(request, printing) for printing in self._printing]
         print_ = prints[0]
         old = now - _KEPT_SECONDS
         values = [scope, key, print_, None, None, None, old, _number(scope, key)]
@@ -151,12 +192,37 @@ class Keys:
         if not await ask(self._claim, made_at=now):
             return self._replayed((await ask(self._find))[0], prints, context_of(scope, key))
         reply = await answer()
-        headers = json.dumps([[name.decode("latin-1"), value.decode("latin-1")] for name, value in reply.headers])
-        body = reply.body
-        if self._keyring is not None:
-            body = self._keyring.seal(body, purpose="idempotency", context=context_of(scope, key))
+        headers, body = self._kept(reply, context_of(scope, key))
         await ask(self._store, status=reply.status, headers=headers, body=body)
         return reply
+
+    def _kept(self, reply: Reply, context: str) -> tuple[str, bytes]:
+        """The headers and the body of *reply* as they are stored."""
+        pairs = [[name.decode("latin-1"), value.decode("latin-1")] for name, value in reply.headers]
+        about = json.dumps({"rules": self._rules, "headers": pairs})
+        if self._keyring is None:
+            return about, reply.body
+        # An entity tag is made of the body, and a Location may hold what a row says: both are a part of the answer.
+        whole = about.encode() + b"\n" + reply.body
+        return "", self._keyring.seal(whole, purpose="idempotency", context=context)
+
+    def _opened(self, headers: str, body: bytes, context: str) -> tuple[Any, bytes]:
+        """What is said about a stored answer, and its body.
+
+        Raises:
+            Unsealable: when it was kept in another form, or with a key that has been dropped.
+        """
+        if self._keyring is not None:
+            whole = self._keyring.open_sealed(body, purpose="idempotency", context=context)
+            head, _, body = whole.partition(b"\n")
+            headers = head.decode()
+        try:
+            about = json.loads(headers)
+        except ValueError:
+            raise Unsealable("it was kept in another form") from None
+        if not isinstance(about, dict) or "rules" not in about:
+            raise Unsealable("it was kept in another form")
+        return about, body
 
     def _replayed(self, row: Any, prints: Sequence[str], context: str) -> Reply:
         if row[0] not in prints:
@@ -167,18 +233,15 @@ class Keys:
             )
         if row[1] is None:
             raise _in_flight()
-        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in json.loads(row[2]))
-        body = bytes(row[3])
-        if self._keyring is not None:
-            try:
-                body = self._keyring.open_sealed(body, purpose="idempotency", context=context)
-            except Unsealable:
-                # Kept before anything was encrypted, or with a key that has been dropped.
-                raise DatabaseError(
-                    "BST4221",
-                    "The answer that was kept for this Idempotency-Key cannot be read any more",
-                    hint="The request had its effect; look at it, and take a new key for another.",
-                ) from None
+        try:
+            about, body = self._opened(row[2], bytes(row[3]), context)
+        except Unsealable:
+            # Kept before anything was encrypted, or with a key that has been dropped.
+            raise _unshown("cannot be read any more") from None
+        if about["rules"] != self._rules:
+            # What it shows may have been hidden since.
+            raise _unshown("was made under other rules")
+        headers = tuple((name.encode("latin-1"), value.encode("latin-1")) for name, value in about["headers"])
         return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), body)
 
 
@@ -191,13 +254,18 @@ def _in_flight() -> DatabaseError:
     )
 
 
-def _scope(request: DataRequest) -> str:
-    who = request.principal
-    return _digest(json.dumps([who.role, sorted(who.roles), who.id, request.method, request.path]).encode())
+def _unshown(why: str) -> DatabaseError:
+    return DatabaseError(
+        "BST4221",
+        f"The answer that was kept for this Idempotency-Key {why}",
+        hint="The request had its effect; look at it, and take a new key for another.",
+    )
 
 
 def _fingerprint(request: DataRequest, key: bytes) -> str:
-    return _digest(b"\0".join((request.query, request.headers.get(b"content-type", b""), request.body)), key)
+    headers = (request.headers.get(name, b"") for name in _DECIDING)
+    parts = (request.raw_path, request.query, *headers, request.body)
+    return _digest(b"".join(len(part).to_bytes(8, "big") + part for part in parts), key)
 
 
 def _digest(data: bytes, key: bytes = b"") -> str:

@@ -19,8 +19,8 @@ from backstay.pipeline.batch import parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
-from backstay.pipeline.etag import etag_of, tagged, unless_known
-from backstay.pipeline.idempotency import Keys, Run
+from backstay.pipeline.etag import etag_of, tagged, tagging_key, unless_known
+from backstay.pipeline.idempotency import Keys, Run, parse_key
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested
@@ -47,8 +47,8 @@ class Plane:
         keeps_keys: bool = True,
     ) -> None:
         self._functions = functions
-        keyring = surface.keyring if surface.seals else None
-        self._keys = Keys(surface.dialect, keyring=keyring) if keeps_keys else None
+        keyring = surface.keyring
+        self._keys = Keys(surface.dialect, keyring=keyring, rules=surface.rules) if keeps_keys else None
         self._surface = surface
         self._database = database
         self._data = Data(surface, database, functions, replace(described or Described(), keeps_keys=keeps_keys))
@@ -86,22 +86,22 @@ class Plane:
                 "Feature not implemented",
                 details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
             )
-        if self._calls_functions(request):
-            return await keys.alone(
-                request,
-                lambda key: self._in_session(
-                    request, lambda inside, run: keys.once(request, key, lambda: _mixed(inside._any(request), run), run)
-                ),
-            )
-        inside = self._inside
+        key, calls = parse_key(request.header(b"idempotency-key") or ""), self._calls_functions(request)
+        scope, inside = keys.scope(request, calls=calls), self._inside
 
-        async def answer(key: str) -> Reply:
+        async def call() -> Reply:
+            return await self._in_session(
+                request,
+                lambda inside, run: keys.once(request, scope, key, lambda: _mixed(inside._any(request), run), run),
+            )
+
+        async def answer() -> Reply:
             return await self._database.transact(
-                lambda: steps_of(lambda: keys.once(request, key, lambda: inside._any(request), run_inside)),
+                lambda: steps_of(lambda: keys.once(request, scope, key, lambda: inside._any(request), run_inside)),
                 rollback=self._surface.undoes(request),
             )
 
-        return await keys.alone(request, answer)
+        return await keys.alone(scope, key, call if calls else answer)
 
     def _calls_functions(self, request: DataRequest) -> bool:
         """Whether Python runs inside the transaction of *request*, which waits for more than the database."""
@@ -211,7 +211,7 @@ class Plane:
         if table is None:
             return reply
         version = table.column_for("version")
-        tag = etag_of(reply.body, None if version is None else version.name)
+        tag = etag_of(reply.body, None if version is None else version.name, tagging_key(self._surface.keyring))
         reply = tagged(reply, tag)
         if request.method in ("GET", "HEAD"):
             return unless_known(reply, tag, request.header(b"if-none-match"))
