@@ -91,7 +91,7 @@ curl {posts}" {user} -d '{{"author_id": "{second["id"]}", "body": "Not me"}}'
 curl "$BACKSTAY_URL/auth/v1/signup" {key} -H "Content-Type: application/json" \\
   -d '{{"email": "you@example.org", "password": "a long passphrase of yours"}}'
 
-# Mail that would be sent: {url}/_mail/
+# Mail that would be sent: {url}/_mail/, with the secret that is printed below
 # The API's description: {url}/openapi.json. Ctrl-C stops chirp; its data stays.
 """
 

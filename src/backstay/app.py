@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import secrets
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -52,7 +53,7 @@ from backstay.http.client import addressing
 from backstay.http.health import health_of
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
-from backstay.http.mail import mail_routes
+from backstay.http.mail import address_of, mail_routes
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
@@ -135,6 +136,8 @@ class Backstay:
         self._deliverer: Deliverer | None = None
         #: Mails that were not sent: only on a desk without a mail server.
         self._catcher: Catcher | None = None
+        #: Who has it may read them; another one at each start.
+        self._mail_secret = ""
         #: The time of day, which tests turn.
         self._now: Callable[[], datetime] = utc_now
 
@@ -251,6 +254,7 @@ class Backstay:
         kernel = self._kernel
         if kernel is None:
             await self._start()
+            self._show_mail_page()
             kernel = self._kernel
             assert kernel is not None  # noqa: S101 - _start has made it
         await kernel(scope, receive, send)
@@ -259,6 +263,7 @@ class Backstay:
         await receive()
         try:
             await self._start()
+            self._show_mail_page()
         except Exception as fault:
             await send({"type": "lifespan.startup.failed", "message": str(fault)})
             return
@@ -346,6 +351,7 @@ class Backstay:
             transport = mail_transport(settings.smtp_url, settings.mail_from, now=self._now)
         elif settings.profile == "dev":
             transport = self._catcher = Catcher(f"{settings.address}/_mail/", now=self._now)
+            self._mail_secret = secrets.token_urlsafe(32)
         else:
             _LOG.warning("BACKSTAY_SMTP_URL is not set: mails wait in the outbox, and nobody gets them")
             return lambda: None
@@ -359,6 +365,12 @@ class Backstay:
         )
         self._deliverer.start()
         return self._deliverer.wake
+
+    def _show_mail_page(self) -> None:
+        """Say to whoever started the server where mails are; not by the log, which others may read."""
+        if self._catcher is not None:
+            address = address_of(self._catcher.page, self._mail_secret)
+            print(f"Mails are not sent, but kept at {address}", file=sys.stderr, flush=True)
 
     def _mail_fault(self) -> str | None:
         return None if self._deliverer is None else self._deliverer.failing
@@ -433,7 +445,10 @@ class Backstay:
                 Beside("/auth/v1/", office.plane(credentials, addressing(settings.trusted_proxies)), auth_problem),
             )
             credentials = office.believing(credentials)
-        shown = () if self._catcher is None else mail_routes(self._catcher, open_to_all=settings.mail_page == "open")
+        shown: Sequence[Route] = ()
+        if self._catcher is not None:
+            is_open = settings.mail_page == "open"
+            shown = mail_routes(self._catcher, secret=self._mail_secret, open_to_all=is_open)
         behind = Starlette(routes=[Route("/", welcome(self.title)), *shown, *self._mounts])
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),

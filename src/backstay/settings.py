@@ -298,7 +298,9 @@ class Settings:
         _TEXT, None, "A folder with mail templates of your own.", shown="those that come along"
     )
     mail_page: MailPage = _setting(
-        _one_of("local", "open"), "local", "Who sees `/_mail/`: this machine only, or everybody who reaches the app."
+        _one_of("local", "open"),
+        "local",
+        "Who sees `/_mail/`: who has the secret that the start printed, on this machine; or everybody.",
     )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"

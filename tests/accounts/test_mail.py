@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from backstay import Backstay, ConfigError, Settings
 from backstay.crypt import Keyring
 from backstay.db.statement import Statement
+from backstay.http.mail import address_of
 from backstay.mail import Letter
 from tests.accounts.house import KEYRING, PASSWORD, SECRET, House
 from tests.adapters.smtp.server import serving
@@ -63,15 +64,53 @@ def test_a_new_password_is_told_by_mail(house: House) -> None:
     assert 200 == house.put("user", {"password": "another long passphrase"}, as_=session).status
     house.run(empty(house.app))
     local = Client(house.app, {"client": ("127.0.0.1", 5)})
+    path = address_of("/_mail/messages.json", house.app._mail_secret)
 
-    async def read(host: bytes) -> Any:
-        return await local.send("GET", "/_mail/messages.json", [(b"host", host)], [])
+    async def read(host: bytes, path: str = path) -> Any:
+        return await local.send("GET", path, [(b"host", host)], [])
 
     reply = house.run(read(b"localhost:8000"))
     assert b'"password_changed"' in reply.body
     assert b'"ann@example.org"' in reply.body
     assert 404 == house.run(read(b"api.example.org")).status
+    assert 404 == house.run(read(b"localhost:8000", "/_mail/messages.json")).status
     assert 0 == house.run(waiting(house.app))
+
+
+async def test_the_address_is_printed_and_not_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """S9: each start has another secret; whoever began the server is told, and no log ever holds it."""
+    caplog.set_level(logging.DEBUG)
+    printed = []
+    for start in ("one", "two"):
+        (tmp_path / start).mkdir()
+        app = make_app(tmp_path / start, access_log=True)
+        told: list[Any] = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+        sent: list[Any] = []
+
+        async def receive(app: Any = app, told: list[Any] = told) -> Any:
+            if len(told) == 1:
+                local = Client(app, {"client": ("127.0.0.1", 5)})
+                page = await local.send("GET", address_of("/_mail/", app._mail_secret), [(b"host", b"localhost")], [])
+                assert page is not None
+                assert 200 == page.status
+                await put(app)
+                await empty(app)
+            return told.pop(0)
+
+        async def send(message: Any, sent: list[Any] = sent) -> None:
+            sent.append(message["type"])
+
+        await app({"type": "lifespan"}, receive, send)
+        assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == sent
+        (line,) = [line for line in capsys.readouterr().err.splitlines() if "/_mail/" in line and "secret=" in line]
+        secret = line.rpartition("secret=")[2]
+        assert (app._mail_secret, 43) == (secret, len(secret))
+        assert secret not in caplog.text
+        printed.append(secret)
+    assert "/_mail/" in caplog.text
+    assert 2 == len(set(printed))
 
 
 @pytest.mark.parametrize("email", ["=?utf-8?q?=0d=0aBcc=3aeve=40example.org?=@example.org", "=?@example.org"])

@@ -19,7 +19,7 @@ from tests.examples.running import new_database, serving, token
 
 APP: Final = "tests.clients.accounts_app:app"
 #: Two clients come from one address and make more accounts in a minute than people do.
-SETTINGS: Final = {"BACKSTAY_RATE_LIMITS": "off", "BACKSTAY_ANONYMOUS_SIGN_INS": "on"}
+SETTINGS: Final = {"BACKSTAY_RATE_LIMITS": "off", "BACKSTAY_ANONYMOUS_SIGN_INS": "on", "BACKSTAY_MAIL_PAGE": "open"}
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

@@ -6,13 +6,14 @@ import asyncio
 import re
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote
 from xml.etree import ElementTree
 
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from backstay.http.mail import mail_routes
+from backstay.http.mail import address_of, mail_routes
 from backstay.mail import Catcher, Letter, Mail, Words
 
 AT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -30,9 +31,19 @@ def catcher() -> Catcher:
     return made
 
 
-def client(*, at: tuple[str, int] | None = ("127.0.0.1", 5), open_to_all: bool = False, name: str = "localhost") -> Any:
-    app = Starlette(routes=mail_routes(catcher(), open_to_all=open_to_all))
-    return TestClient(app, client=at, base_url=f"http://{name}:8000")  # type: ignore[arg-type]
+SECRET = "of-this-start"
+
+
+def client(
+    *,
+    at: tuple[str, int] | None = ("127.0.0.1", 5),
+    open_to_all: bool = False,
+    name: str = "localhost",
+    secret: str | None = SECRET,
+) -> Any:
+    app = Starlette(routes=mail_routes(catcher(), secret=SECRET, open_to_all=open_to_all))
+    cookies = {} if secret is None else {"backstay-mail": secret}
+    return TestClient(app, client=at, base_url=f"http://{name}:8000", cookies=cookies)  # type: ignore[arg-type]
 
 
 def page(reply: Any) -> ElementTree.Element:
@@ -126,6 +137,42 @@ def test_only_this_machine_sees_them(path: str, given: dict[str, Any], headers: 
     """A neighbour, a page whose name points here (DNS rebinding), and a tunnel find nothing."""
     reply = client(**given).get(path, headers=headers)
     assert (404, "Not Found") == (reply.status_code, reply.text)
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("secret", [None, "", "of-this-star", "of-this-start2", "öf", "OF-THIS-START"])
+def test_this_machine_alone_proves_nothing(path: str, secret: str | None) -> None:
+    """S9: a proxy on the same machine comes from it, with any Host and without a word about whom it forwards."""
+    for found in (
+        client(secret=None).get(path, params={} if secret is None else {"secret": secret}),
+        client(secret=None).get(path, headers={} if secret is None else {"cookie": f"backstay-mail={quote(secret)}"}),
+        # A wrong one in the address is not mended by a right cookie.
+        client().get(path, params={"secret": secret or ""}),
+    ):
+        assert (404, "Not Found", None) == (found.status_code, found.text, found.headers.get("set-cookie"))
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_the_printed_address_opens_the_pages(path: str) -> None:
+    """S9: the first visit leaves the secret in a cookie that no script and no other site gets; no page is told whence."""
+    visitor = client(secret=None)
+    reply = visitor.get(address_of(path, SECRET))
+    assert (200, "no-referrer") == (reply.status_code, reply.headers["referrer-policy"])
+    assert "backstay-mail=of-this-start; HttpOnly; Path=/_mail; SameSite=strict" == reply.headers["set-cookie"]
+    assert SECRET not in reply.text
+    again = visitor.get("/_mail/first")
+    assert (200, None) == (again.status_code, again.headers.get("set-cookie"))
+
+
+def test_whoever_may_read_is_asked_even_with_the_secret() -> None:
+    """S9: the secret alone does not open the pages to another machine, nor through a proxy that says what it is."""
+    for given, headers in (
+        ({"at": ("192.0.2.7", 5)}, {}),
+        ({}, {"x-forwarded-for": "127.0.0.1"}),
+        ({"name": "a.b"}, {}),
+    ):
+        reply = client(**given).get(address_of("/_mail/", SECRET), headers=headers)
+        assert (404, None) == (reply.status_code, reply.headers.get("set-cookie"))
 
 
 @pytest.mark.parametrize(

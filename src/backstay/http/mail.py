@@ -1,15 +1,20 @@
 """``/_mail/``: what would have been sent, on a desk without a mail server.
 
 1. These pages hold live links and codes.  They exist only where a `Catcher` does, which is never in production.
-2. They answer whoever sits at the machine: the connection comes from it, the Host header names it (a page elsewhere
-   whose name was made to point here does not), and no proxy has forwarded it.  Anybody else finds nothing.
-3. A mail's HTML is shown as a document of its own without an origin, without scripts and without a network.
+2. They answer whoever has the secret of this start, which stands in the address that the process printed.  Where a
+   connection comes from proves nothing: a proxy on the same machine brings the whole world.  The first visit leaves it
+   in a cookie; it is compared in constant time and never logged.
+3. They answer no other machine either: the connection comes from this one, the Host header names it (a page elsewhere
+   whose name was made to point here does not), and no proxy has said that it forwarded it.
+4. Anybody else finds nothing.
+5. A mail's HTML is shown as a document of its own without an origin, without scripts and without a network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from functools import cache
+from hmac import compare_digest
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -33,11 +38,15 @@ _MAIL_POLICY: Final = (
 )
 _PROXIED: Final = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
 
+#: In a query; what is called so is taken out of every line of a log.
+_SECRET: Final = "secret"  # noqa: S105 - a name
+_COOKIE: Final = "backstay-mail"
+
 Answer = Callable[[Request], Awaitable[Response]]
 
 
-def mail_routes(catcher: Catcher, *, open_to_all: bool = False) -> list[Route]:
-    """The routes under ``/_mail``; *open_to_all* answers other machines too."""
+def mail_routes(catcher: Catcher, *, secret: str, open_to_all: bool = False) -> list[Route]:
+    """The routes under ``/_mail``, for who knows *secret*; *open_to_all* answers everybody, from other machines too."""
 
     async def index(request: Request) -> Response:
         return _page("list.html", caught=catcher.caught)
@@ -66,7 +75,7 @@ def mail_routes(catcher: Catcher, *, open_to_all: bool = False) -> list[Route]:
         "/_mail/{id}": one,
     }
     return [
-        Route(path, answer if open_to_all else _for_this_machine(answer), methods=["GET"])
+        Route(path, answer if open_to_all else _for_who_knows(secret, answer), methods=["GET"])
         for path, answer in routes.items()
     ]
 
@@ -78,9 +87,33 @@ def is_this_machine(request: Request) -> bool:
     return _is_loopback(request.client.host) and _names_loopback(request.headers.get("host", ""))
 
 
-def _for_this_machine(answer: Answer) -> Answer:
+def address_of(page: str, secret: str) -> str:
+    """The address to visit first: *page* with its *secret*.
+
+    >>> address_of("http://127.0.0.1:8000/_mail/", "x")
+    'http://127.0.0.1:8000/_mail/?secret=x'
+    """
+    return f"{page}?{_SECRET}={secret}"
+
+
+def _for_who_knows(secret: str, answer: Answer) -> Answer:
     async def guarded(request: Request) -> Response:
-        return await answer(request) if is_this_machine(request) else _missing()
+        asked = request.query_params.get(_SECRET)
+        given = request.cookies.get(_COOKIE, "") if asked is None else asked
+        known = compare_digest(given.encode("utf-8", "replace"), secret.encode())
+        if not known or not is_this_machine(request):
+            return _missing()
+        response = await answer(request)
+        if asked is not None:
+            response.set_cookie(
+                _COOKIE,
+                secret,
+                path=f"{request.scope.get('root_path', '')}/_mail",
+                secure=request.url.scheme == "https",
+                httponly=True,
+                samesite="strict",
+            )
+        return response
 
     return guarded
 
@@ -125,7 +158,7 @@ def _missing() -> Response:
 
 
 def _headers(policy: str) -> dict[str, str]:
-    return {"content-security-policy": policy, "cache-control": "no-store"}
+    return {"content-security-policy": policy, "cache-control": "no-store", "referrer-policy": "no-referrer"}
 
 
 @cache

@@ -42,7 +42,7 @@ class Catcher:
     """
 
     def __init__(self, page: str, *, now: Callable[[], datetime]) -> None:
-        self._page = page
+        self.page = page
         self._now = now
         self._caught: OrderedDict[str, Caught] = OrderedDict()
 
@@ -52,7 +52,7 @@ class Catcher:
         self._caught.move_to_end(mail.id)
         while len(self._caught) > KEPT:
             self._caught.popitem(last=False)
-        _LOG.info("mail to %s (%s): see %s%s", masked(mail.to), mail.kind, self._page, mail.id)
+        _LOG.info("mail to %s (%s): see %s%s", masked(mail.to), mail.kind, self.page, mail.id)
 
     @property
     def caught(self) -> Sequence[Caught]:
