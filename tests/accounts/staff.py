@@ -14,7 +14,7 @@ from joserfc.jwk import OctKey
 from backstay.audit.read import Wanted, newest
 from backstay.auth.assignment import assign
 from backstay.auth.route import Route
-from backstay.auth.session import Device, open_session, session_by_id
+from backstay.auth.session import Device, session_by_id, start_session
 from tests.accounts.house import SECRET, House
 from tests.accounts.test_mails import claims
 
@@ -39,7 +39,7 @@ def lift(house: House, session: dict[str, Any]) -> dict[str, Any]:
 
     async def step(tx: Any) -> Any:
         old = await tx.one(session_by_id(UUID(claims(session)["session_id"])))
-        return await open_session(
+        return await start_session(
             tx,
             accounts.options,
             user_id=old.user_id,

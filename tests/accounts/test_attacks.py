@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from backstay.auth.refusal import AuthError
-from backstay.auth.session import Device, end_all, open_session, rotate, sessions_of
+from backstay.auth.session import Device, end_all, rotate, sessions_of, start_session
 from backstay.auth.trust import Trust
 from backstay.errors import DatabaseError, TokenError
 from backstay.http.auth import auth_problem
@@ -300,7 +300,7 @@ def test_a_step_up_does_not_outlive_the_end_of_all(house: House) -> None:
 
     def lift(tx: Any, step_up: Any) -> Any:
         named = {"user_id": user_id, "method": "totp", "device": device, "now": now, "factor_id": uuid4()}
-        return open_session(tx, options, step_up=step_up, **named)
+        return start_session(tx, options, step_up=step_up, **named)
 
     async def overtaken(tx: Any) -> Any:
         # The first look sees the session as it was before the step up, which has been committed by the next.

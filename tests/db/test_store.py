@@ -12,7 +12,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay.db.own import Own
 from backstay.db.store import Store, Transaction
-from backstay.errors import BackstayError
+from backstay.errors import BackstayError, DatabaseError
 from backstay.sql.query import query
 
 AT = datetime(2026, 11, 21, 12, 30, 0, 250_000, tzinfo=UTC)
@@ -106,3 +106,40 @@ def test_a_query_is_called_once_with_symbols() -> None:
     with pytest.raises(TypeError):
         thing()  # type: ignore[call-arg]
     assert thing(id=(id := uuid4())).values == {"id": id}
+
+
+class _Meeting:
+    """A database whose first transactions meet others."""
+
+    name = "sqlite"
+
+    def __init__(self, code: str, times: int) -> None:
+        self.code, self.left, self.runs = code, times, 0
+
+    async def transact(self, steps: Any) -> str:
+        self.runs += 1
+        if self.left:
+            self.left -= 1
+            raise DatabaseError(self.code, "deadlock detected")
+        return "done"
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001"])
+async def test_what_met_another_transaction_runs_again(code: str) -> None:
+    """A8: three times at most; then the refusal stands."""
+    for times, expected in ((0, 1), (1, 2), (3, 4)):
+        meeting: Any = _Meeting(code, times)
+        assert "done" == await Store(meeting, None).transact(None)  # type: ignore[arg-type]
+        assert expected == meeting.runs
+    meeting = _Meeting(code, 4)
+    with pytest.raises(DatabaseError):
+        await Store(meeting, None).transact(None)  # type: ignore[arg-type]
+    assert 4 == meeting.runs
+
+
+async def test_no_other_refusal_runs_again() -> None:
+    """A8: a constraint, or a budget that is over, is an answer."""
+    meeting: Any = _Meeting("23505", 1)
+    with pytest.raises(DatabaseError):
+        await Store(meeting, None).transact(None)  # type: ignore[arg-type]
+    assert 1 == meeting.runs

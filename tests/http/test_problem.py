@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from backstay.errors import BackstayError, Forbidden, PlanError, TokenError
-from backstay.http.problem import problem
+from backstay.errors import BackstayError, DatabaseError, Forbidden, PlanError, TokenError
+from backstay.http.auth import auth_problem
+from backstay.http.problem import problem, untold
 from backstay.policy.principal import ANONYMOUS, Principal
 from backstay.response.reply import Reply
 
@@ -79,3 +80,35 @@ def test_what_stays_wrong_is_not_retried(code: str) -> None:
 def test_the_proxy_status_names_the_code() -> None:
     """Detail 15."""
     assert b"PostgREST; error=23505" == header(problem(BackstayError("23505", "twice"), None), b"proxy-status")
+
+
+@pytest.mark.parametrize("code", ["40P01", "40001", "XX000", "53300", "55P03", "57P01", "58030", "25P02", "08006"])
+def test_the_databases_words_stay_inside(code: str, caplog: pytest.LogCaptureFixture) -> None:
+    """A8, ER2: whose fault it is not learns an id, on every surface; the log has that id and the words."""
+    words = "Process 4711 waits for ShareLock on transaction 815 of backstay_users"
+    error = DatabaseError(code, words, details=words, hint=words, headers=(("Retry-After", "1"),))
+    told = untold(error, "POST", "/auth/v1/verify")
+    (line,) = caplog.messages
+    assert words in line
+    id = str(told.details).removeprefix("Error id ")
+    assert (16, True, error.status) == (len(id), id in line, told.status)
+    for reply in (problem(told, None), auth_problem(told, {})):
+        assert error.status == reply.status
+        assert id.encode() in reply.body
+        for word in (b"4711", b"815", b"backstay_users", b"ShareLock"):
+            assert word not in reply.body
+        assert b"1" == header(reply, b"retry-after")
+
+
+@pytest.mark.parametrize("code", ["PGRST001", "57014", "P0002", "PT503", "23505"])
+def test_what_was_written_for_clients_is_told(code: str) -> None:
+    """ER2: our own words, those of an app's function, and what the client can mend stay as they are."""
+    error = DatabaseError(code, "words", details="more")
+    assert error is untold(error, "GET", "/rest/v1/x")
+
+
+def test_the_statement_budget_of_accounts_is_no_quotation() -> None:
+    """A8: the data API says 57014 as PostgREST does; the accounts API has words of its own."""
+    reply = auth_problem(DatabaseError("57014", "canceling statement due to statement timeout"), {})
+    assert 500 == reply.status
+    assert b"statement" not in reply.body

@@ -103,7 +103,14 @@ class Accounts:
         Raises:
             AuthError: user_not_found, user_banned.
         """
-        user = None if user_id is None else await asks.one(user_by_id(user_id))
+        return self.admitted(None if user_id is None else await asks.one(user_by_id(user_id)))
+
+    def admitted(self, user: Any) -> Any:
+        """*user* (row), of an account that is there and not banned.
+
+        Raises:
+            AuthError: user_not_found, user_banned.
+        """
         if user is None:
             raise AuthError("user_not_found", "User from sub claim in JWT does not exist")
         if user.banned_until is not None and user.banned_until > self.now():

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.rights import ADMIN
 from backstay.auth.session import refresh_all
@@ -94,6 +95,7 @@ async def assign(tx: Transaction, user_id: UUID, role: str, by: UUID | None, now
     Raises:
         AuthError: validation_failed, for one more than a token may name.
     """
+    await hold(tx, user_id)
     await bump_epoch(tx)
     if await tx.one(_assign(user_id, role, by, now)) is None:
         return False
@@ -109,6 +111,7 @@ async def unassign(tx: Transaction, user_id: UUID, role: str, now: datetime) -> 
     Raises:
         AuthError: conflict, where it is the last ``admin``.
     """
+    await hold(tx, user_id)
     await bump_epoch(tx)
     if await tx.one(_take(user_id, role, now)) is None:
         if role in names(await tx.all(assignments_of(user_id))):

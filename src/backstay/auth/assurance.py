@@ -22,7 +22,7 @@ from backstay.auth.postage import notice
 from backstay.auth.recoverycode import forget_codes
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
-from backstay.auth.session import Opened, downgrade, is_recent, open_session
+from backstay.auth.session import Opened, downgrade, is_recent, start_session
 from backstay.auth.tables import Session, User
 from backstay.db.store import Asks, Transaction
 from backstay.sql.query import query
@@ -89,7 +89,7 @@ async def lift(
     tx: Transaction, accounts: Accounts, asked: AuthRequest, session: Any, factor_id: UUID, method: str, now: datetime
 ) -> Opened:
     """The aal2 session that follows *session* (row) after a proof by *method*."""
-    return await open_session(
+    return await start_session(
         tx,
         accounts.options,
         user_id=session.user_id,

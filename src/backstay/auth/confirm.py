@@ -17,9 +17,10 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.hold import NOBODY, hold
 from backstay.auth.mailing import confirmation_sent
 from backstay.auth.newcomer import create_unless
-from backstay.auth.postage import NOBODY, issue_for, nobody_at, notice, post
+from backstay.auth.postage import issue_for, nobody_at, notice, post
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.route import AuthRequest, json_reply
 from backstay.auth.session import end_all
@@ -66,6 +67,7 @@ async def sign_up_confirmed(
 
     async def make(tx: Transaction) -> UUID:
         user = await tx.one(user_by_email(email))
+        user = await hold(tx, None if user is None else user.id)
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         # The same statements in all three cases; what one of them has no use for is done to nobody (TH5).
         taken = user is not None and user.email_confirmed_at is not None

@@ -11,7 +11,9 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.assurance import held_session
 from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.hold import hold
 from backstay.auth.mailing import post_change
 from backstay.auth.otp import Used, discard_all
 from backstay.auth.postage import notice
@@ -88,6 +90,8 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
         await accounts.spend(asked, "mail_address_hour", identifier=user.email)
 
     async def ask(tx: Transaction) -> None:
+        accounts.admitted(await hold(tx, user.id))
+        await held_session(tx, asked)
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
             raise email_exists()

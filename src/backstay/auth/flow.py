@@ -82,6 +82,11 @@ def _take(code_hash: bytes) -> sa.Executable:
 
 
 @query
+def _owner_of(code_hash: bytes) -> sa.Executable:
+    return sa.select(FlowState.user_id).where(FlowState.code_hash == code_hash)
+
+
+@query
 def _discard(user_id: UUID) -> sa.Executable:
     return sa.delete(FlowState).where(FlowState.user_id == user_id)
 
@@ -134,6 +139,12 @@ async def prove_flow(
     if proved is None:
         raise AuthError("flow_state_not_found", "invalid flow state, no valid flow state found")
     return code
+
+
+async def proved_account(transaction: Transaction, code: str) -> UUID | None:
+    """Whose *code* is: to hold the account before the code is used up."""
+    row = await transaction.one(_owner_of(_hash(code)))
+    return None if row is None else row.user_id
 
 
 async def take_flow(transaction: Transaction, code: str) -> Any:

@@ -6,6 +6,7 @@ from typing import Final
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.hold import hold
 from backstay.auth.refusal import invalid
 from backstay.auth.route import EMPTY, AuthRequest, Route
 from backstay.auth.session import end_all, end_sessions
@@ -21,6 +22,7 @@ async def logout(asked: AuthRequest, accounts: Accounts) -> Reply:
     user_id, session_id, now = asked.user_id, asked.session.id, accounts.now()
 
     async def end(tx: Transaction) -> None:
+        await hold(tx, user_id)
         if scope == "local":
             await end_sessions(tx, [session_id], now)
             count = 1

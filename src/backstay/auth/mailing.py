@@ -17,9 +17,10 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.flow import begin_flow, checked_challenge
+from backstay.auth.hold import NOBODY, hold
 from backstay.auth.newcomer import checked_metadata, create_unless
 from backstay.auth.otp import use_code
-from backstay.auth.postage import NOBODY, issue_for, nobody_at, notice, post, post_nobody
+from backstay.auth.postage import issue_for, nobody_at, notice, post, post_nobody
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -120,7 +121,12 @@ async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
     if user.email is None:
         raise invalid("Reauthentication requires the user to have an email or a phone number")
     await accounts.spend(asked, "mail_address", "mail_address_hour", "mail_ip", "mail", identifier=user.email)
-    await accounts.store.transact(lambda tx: _post(tx, asked, accounts, user, "reauthentication", "", None, now))
+
+    async def send(tx: Transaction) -> None:
+        accounts.admitted(await hold(tx, user.id))
+        await _post(tx, asked, accounts, user, "reauthentication", "", None, now)
+
+    await accounts.store.transact(send)
     accounts.posted()
     return json_reply({})
 
@@ -135,6 +141,7 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
     attempt = await accounts.attempt(asked, str(user.id), purpose="nonce", limit="verify")
 
     async def use(tx: Transaction) -> Any:
+        await hold(tx, user.id)
         used = await use_code(
             tx,
             accounts.otp_key,
@@ -183,6 +190,7 @@ async def _send(
 
     async def send(tx: Transaction) -> None:
         user = await tx.one(user_by_email(email))
+        user = await hold(tx, None if user is None else user.id)
         if creates:
             user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now

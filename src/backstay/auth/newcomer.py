@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import msgspec
 import sqlalchemy as sa
 
-from backstay.auth.postage import NOBODY
+from backstay.auth.hold import NOBODY
 from backstay.auth.refusal import invalid
 from backstay.auth.route import AuthRequest
 from backstay.auth.tables import User

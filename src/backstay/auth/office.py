@@ -14,12 +14,12 @@ from backstay.auth.apikey import note_uses
 from backstay.auth.credentials import Credentials
 from backstay.auth.hashers import HashPool
 from backstay.auth.hashing import HashCost
+from backstay.auth.hold import NOBODY
 from backstay.auth.limits import RateLimits
 from backstay.auth.moment import utc_now
 from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
-from backstay.auth.postage import NOBODY
 from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys

@@ -122,6 +122,12 @@ async def issue(
     return Secret(token, code)
 
 
+async def owner_of(transaction: Transaction, key: bytes, token: str) -> UUID | None:
+    """For whom *token* was made, good or not: to hold the account before the token is used up."""
+    row = await transaction.one(_owner(token_hash=_token_hash(key, token)))
+    return None if row is None else row.user_id
+
+
 async def use_token(transaction: Transaction, key: bytes, *, token: str, kind: str, now: datetime) -> Used | None:
     """Use up *token*; ``None`` when it is unknown, expired, used, replaced, or of another kind."""
     return _used(await transaction.one(_take_token(token_hash=_token_hash(key, token), kind=kind, now=now)))
@@ -207,6 +213,11 @@ def _put(
         index_elements=["user_id", "kind"],
         set_={column.key: column for column in new.excluded if column.key not in kept},
     )
+
+
+@query
+def _owner(token_hash: bytes) -> Any:
+    return sa.select(OneTimeToken.user_id).where(OneTimeToken.token_hash == token_hash)
 
 
 @query

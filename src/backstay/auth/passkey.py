@@ -41,8 +41,8 @@ from backstay.auth.mfa import credential_exists, credential_row, used
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
-from backstay.auth.session import Opened, open_session
-from backstay.auth.signin import login_event, signed_in
+from backstay.auth.session import Opened, start_session
+from backstay.auth.signin import login_event
 from backstay.db.store import Asks, Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -164,8 +164,7 @@ async def authenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
         await tx.run(hold_user(user.id, now))
         if not await used(tx, accounts, asked, user.id, passkey, proof, now):
             return None
-        await tx.run(signed_in(user.id, now))
-        opened = await open_session(
+        opened = await start_session(
             tx,
             accounts.options,
             user_id=user.id,

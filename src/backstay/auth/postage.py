@@ -19,9 +19,6 @@ from backstay.auth.otp import Secret, issue
 from backstay.db.store import Transaction
 from backstay.mail import Kind, Letter
 
-#: The id of no account: what is done to it is done to nobody, and takes as long.
-NOBODY: Final = UUID(int=0)
-
 #: An invitation is read when its reader comes to it; there is no code to guess in it.
 INVITE_LIFETIME: Final = timedelta(days=1)
 

@@ -1,6 +1,7 @@
 """Sessions, and the refresh tokens that carry them on.
 
-1. Every sign-in and every step of assurance opens a session of its own (TK11).
+1. Every sign-in and every step of assurance opens a session of its own (TK11), and `start_session` is the one way to
+   one: a statement on the account's row decides, which finds no row that is banned or deleted (ID4).
 2. Of a session one refresh token is active.  Using it makes a successor and supersedes it, in one conditional
    statement (ID4); the successor is derived from it with a key of the server, so that whoever asks again within
    `AuthOptions.reuse_seconds` gets the same one: parallel refreshes converge (TK3).
@@ -25,7 +26,8 @@ import sqlalchemy as sa
 from backstay.auth.epoch import revoke_sessions
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
-from backstay.auth.tables import RefreshToken, Session
+from backstay.auth.tables import RefreshToken, Session, User
+from backstay.auth.user import user_by_id
 from backstay.db.store import Asks, Transaction
 from backstay.sql.query import Asked, query
 
@@ -56,6 +58,28 @@ class Device:
     user_agent: str
     #: What limits count it as: IPv6 addresses by their network (TH1).
     bucket: str = "unknown"
+
+
+def _living(id: Any, now: Any) -> tuple[Any, ...]:
+    not_banned = sa.or_(User.banned_until.is_(None), User.banned_until <= now)
+    return User.id == id, User.deleted_at.is_(None), not_banned
+
+
+@query
+def _admit(id: UUID, now: datetime) -> sa.Executable:
+    """A sign-in of the account, where it may.
+
+    The row is held from here on: a ban or a deletion at the same moment has come before, and nothing is found, or it
+    waits, and finds the session that was opened.
+    """
+    mine = sa.update(User).where(*_living(id, now))
+    return mine.values(last_sign_in_at=now, updated_at=now).returning(User.id)
+
+
+@query
+def _admit_step(id: UUID, now: datetime) -> sa.Executable:
+    """As `_admit`, for a step of assurance: nobody has signed in anew."""
+    return sa.update(User).where(*_living(id, now)).values(updated_at=now).returning(User.id)
 
 
 @query
@@ -105,6 +129,12 @@ def _token(hash: bytes) -> sa.Executable:
 
 
 @query
+def _owner_of(hash: bytes) -> sa.Executable:
+    mine = sa.select(Session.user_id).join(RefreshToken, RefreshToken.session_id == Session.id)
+    return mine.where(RefreshToken.hash == hash)
+
+
+@query
 def session_by_id(id: UUID) -> sa.Executable:
     return sa.select(Session).where(Session.id == id)
 
@@ -141,7 +171,13 @@ def hash_of(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def open_session(
+async def owner_of(asks: Asks, token: str) -> UUID | None:
+    """Whose refresh token *token* is: to hold the account before its tokens are touched."""
+    row = await asks.one(_owner_of(hash_of(token)))
+    return None if row is None else UUID(str(row.user_id))
+
+
+async def start_session(
     transaction: Transaction,
     options: AuthOptions,
     *,
@@ -158,8 +194,13 @@ async def open_session(
     *step_up* is the session (row) that a second factor lifts to aal2: its proofs are carried over, and it ends.
 
     Raises:
-        AuthError: session_not_found, when *step_up* has ended meanwhile.
+        AuthError: user_banned, user_not_found, whatever was read of the account before; session_not_found, when
+            *step_up* has ended meanwhile.
     """
+    if await transaction.one(_admit(user_id, now) if step_up is None else _admit_step(user_id, now)) is None:
+        if await transaction.one(user_by_id(user_id)) is None:
+            raise AuthError("user_not_found", "User from sub claim in JWT does not exist")
+        raise AuthError("user_banned", "User is banned")
     if step_up is not None:
         # One of two ends it: whoever ended all sessions in this moment has not left this one (ID4).
         if await transaction.one(_end(step_up.id)) is None:

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.hold import hold
 from backstay.auth.moment import told
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
@@ -54,6 +55,7 @@ async def end_session(asked: AuthRequest, accounts: Accounts) -> Reply:
     now = accounts.now()
 
     async def end(tx: Transaction) -> None:
+        await hold(tx, asked.user_id)
         if id not in [row.id for row in await tx.all(sessions_of(asked.user_id))]:
             raise no_such_session()
         await end_sessions(tx, [id], now)
@@ -70,6 +72,7 @@ async def end_others(asked: AuthRequest, accounts: Accounts) -> Reply:
     now = accounts.now()
 
     async def end(tx: Transaction) -> None:
+        await hold(tx, asked.user_id)
         ended = await end_all(tx, asked.user_id, now, but=asked.session.id)
         details: dict[str, Detail] = {"scope": "others", "sessions": len(ended)}
         await accounts.audit(tx, Event("logout", now, asked.actor, str(asked.user_id), details))

@@ -4,42 +4,31 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
-
-import sqlalchemy as sa
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.flow import fits, take_flow
+from backstay.auth.flow import fits, proved_account, take_flow
+from backstay.auth.hold import hold
 from backstay.auth.oauth.linking import link_at_end
 from backstay.auth.password import upgrade_hash
 from backstay.auth.refusal import AuthError, invalid, invalid_credentials
 from backstay.auth.route import AuthRequest, json_reply
-from backstay.auth.session import Opened, open_session, rotate
-from backstay.auth.tables import User
+from backstay.auth.session import Opened, owner_of, rotate, start_session
 from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
-from backstay.sql.query import query
 
 
-@query
-def signed_in(id: UUID, now: datetime) -> sa.Executable:
-    return sa.update(User).where(User.id == id).values(last_sign_in_at=now, updated_at=now)
-
-
-@query
-def _signed_in_still(id: UUID, password_changed_at: datetime | None, now: datetime) -> sa.Executable:
-    """As `signed_in`, if the account is as it was when its password was looked at."""
-    mine = sa.update(User).where(
-        User.id == id,
-        User.deleted_at.is_(None),
-        User.password_hash.is_not(None),
-        User.password_changed_at.is_not_distinct_from(password_changed_at),
-        sa.or_(User.banned_until.is_(None), User.banned_until <= now),
+def _is_as_seen(held: Any, seen: Any, now: datetime) -> bool:
+    """Whether the account *held* is still the one whose password was looked at, and may sign in."""
+    return (
+        held is not None
+        and held.password_hash is not None
+        and held.password_changed_at == seen.password_changed_at
+        and held.email == seen.email
+        and (held.banned_until is None or held.banned_until <= now)
     )
-    return mine.values(last_sign_in_at=now, updated_at=now).returning(User.id)
 
 
 async def sign_in(asked: AuthRequest, accounts: Accounts, *, email: str, phone: str, password: str) -> Reply:
@@ -77,12 +66,12 @@ async def sign_in(asked: AuthRequest, accounts: Accounts, *, email: str, phone: 
     async def open_it(tx: Transaction) -> Opened | None:
         # Hashing takes its time, in which the password may have been changed, or the account banned: no session may
         # come after the end of all sessions (PW8, TK4).
-        if await tx.one(_signed_in_still(user.id, user.password_changed_at, now)) is None:
+        if not _is_as_seen(await hold(tx, user.id), user, now):
             await accounts.audit(tx, _failed(asked, user, now))
             return None
         if verified.upgraded_hash is not None:
             await tx.run(upgrade_hash(user.id, user.password_hash, verified.upgraded_hash))
-        opened = await open_session(
+        opened = await start_session(
             tx, accounts.options, user_id=user.id, method="password", device=asked.device, now=now
         )
         await accounts.throttle.succeeded(tx, attempt, now=now)
@@ -120,6 +109,10 @@ async def refresh(asked: AuthRequest, accounts: Accounts, token: str) -> Reply:
     keys = accounts.refresh_keys()
 
     async def carry_on(tx: Transaction) -> Any:
+        # Held first, and looked at: a ban ends sessions, and one that came without it (a restored row) counts as well.
+        held = await hold(tx, await owner_of(tx, token))
+        if held is not None and held.banned_until is not None and held.banned_until > now:
+            raise AuthError("user_banned", "User is banned")
         rotated = await rotate(tx, accounts.options, token, keys, asked.device, now)
         if rotated.outcome == "reused":
             details: dict[str, Detail] = {"session_id": str(rotated.session.id), "sessions": len(rotated.ended)}
@@ -138,7 +131,6 @@ async def refresh(asked: AuthRequest, accounts: Accounts, token: str) -> Reply:
             accounts.trust.expire()
             raise AuthError("refresh_token_already_used", "Invalid Refresh Token: Already Used")
     session = rotated.session
-    await accounts.living(accounts.store, session.user_id)
     opened = Opened(session.id, session.user_id, session.aal, tuple(session.amr), rotated.token, session.not_after)
     return json_reply(await accounts.session_json(opened))
 
@@ -156,14 +148,14 @@ async def exchange(asked: AuthRequest, accounts: Accounts, code: str, verifier: 
     now = accounts.now()
 
     async def end(tx: Transaction) -> tuple[Any, Opened | None]:
+        held = await hold(tx, await proved_account(tx, code))
         # The code is gone whatever comes next (ID4), so what is wrong is an outcome.
         flow = await take_flow(tx, code)
         if flow is None or flow.expires_at <= now or not fits(flow, verifier):
             return flow, None
-        await accounts.living(tx, flow.user_id)
+        accounts.admitted(held)
         await link_at_end(tx, accounts, asked, flow, now)
-        await tx.run(signed_in(flow.user_id, now))
-        opened = await open_session(
+        opened = await start_session(
             tx,
             accounts.options,
             user_id=flow.user_id,

@@ -16,8 +16,8 @@ from backstay.auth.newcomer import checked_metadata, create_account
 from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
-from backstay.auth.session import Opened, open_session
-from backstay.auth.signin import login_event, signed_in
+from backstay.auth.session import Opened, start_session
+from backstay.auth.signin import login_event
 from backstay.auth.user import add_user, user_by_email
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
@@ -70,8 +70,7 @@ async def sign_up(asked: AuthRequest, accounts: Accounts) -> Reply:
         if await tx.one(user_by_email(email)) is not None:
             raise _exists()
         user_id = await create_account(tx, asked, email, password_hash, data, now, confirmed=True)
-        await tx.run(signed_in(user_id, now))
-        opened = await open_session(tx, options, user_id=user_id, method="password", device=asked.device, now=now)
+        opened = await start_session(tx, options, user_id=user_id, method="password", device=asked.device, now=now)
         signed_up = Event("user_signedup", now, asked.actor, str(user_id), {"method": "password", "provider": "email"})
         await accounts.audit(tx, signed_up, login_event(asked, opened, now))
         return opened
@@ -93,8 +92,7 @@ async def _anonymous(asked: AuthRequest, accounts: Accounts, data: dict[str, Any
     async def make(tx: Transaction) -> Opened:
         user_id = uuid4()
         await tx.run(add_user(user_id, None, None, None, {}, data, True, asked.locale, now))
-        await tx.run(signed_in(user_id, now))
-        opened = await open_session(
+        opened = await start_session(
             tx, accounts.options, user_id=user_id, method="anonymous", device=asked.device, now=now
         )
         event = Event("user_signedup", now, asked.actor, str(user_id), {"method": "anonymous"})

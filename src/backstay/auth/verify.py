@@ -24,17 +24,18 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
+from backstay.auth.hold import hold
 from backstay.auth.mailbox import confirm_mailbox
-from backstay.auth.otp import Used, use_code, use_token
+from backstay.auth.otp import Used, owner_of, use_code, use_token
 from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
-from backstay.auth.session import Opened, open_session
-from backstay.auth.signin import login_event, signed_in
+from backstay.auth.session import Opened, start_session
+from backstay.auth.signin import login_event
 from backstay.auth.tables import User
 from backstay.auth.throttle import Attempt
-from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.user import user_by_email
 from backstay.db.store import Transaction
 from backstay.errors import BackstayError, DatabaseError
 from backstay.response.reply import Reply
@@ -162,13 +163,13 @@ class _Verifying:
     attempt: Attempt | None
 
     async def run(self, tx: Transaction) -> Outcome:
-        used = await self._use(tx)
+        user = await self._held(tx)
+        used = await self._use(tx, user)
         # A wrong code is a try that counts: the transaction commits, and the refusal comes after it.
         if used is None:
             return Outcome()
         if self.attempt is not None:
             await self.accounts.throttle.succeeded(tx, self.attempt, now=self.now)
-        user = await tx.one(user_by_id(used.user_id))
         if user is None or (user.banned_until is not None and user.banned_until > self.now):
             return Outcome()
         accounts, asked, now = self.accounts, self.asked, self.now
@@ -184,12 +185,22 @@ class _Verifying:
             # Through the browser.  Who asks by POST has the mail's secret in the app itself, which needs no code.
             method = "recovery" if used.kind == "recovery" else "magiclink"
             return Outcome(used, code=await prove_flow(tx, used.flow_state_id, user_id=user.id, method=method, now=now))
-        await tx.run(signed_in(user.id, now))
-        opened = await open_session(tx, accounts.options, user_id=user.id, method="otp", device=asked.device, now=now)
+        opened = await start_session(tx, accounts.options, user_id=user.id, method="otp", device=asked.device, now=now)
         await accounts.audit(tx, login_event(asked, opened, now))
         return Outcome(used, opened)
 
-    async def _use(self, tx: Transaction) -> Used | None:
+    async def _held(self, tx: Transaction) -> Any:
+        """The account (row) that the proof is about, held; ``None`` where there is none."""
+        if self.proof.token_hash:
+            return await hold(tx, await owner_of(tx, self.accounts.otp_key, self.proof.token_hash))
+        assert self.email is not None  # noqa: S101 - a code comes with its address
+        user = await tx.one(user_by_email(self.email))
+        if self.proof.type == "email_change":
+            changing = await tx.one(user_by_new_email(self.email))
+            user = changing if user is None else user
+        return await hold(tx, None if user is None else user.id)
+
+    async def _use(self, tx: Transaction, user: Any) -> Used | None:
         key, now, proof = self.accounts.otp_key, self.now, self.proof
         if proof.token_hash:
             for kind in self.kinds:
@@ -198,10 +209,6 @@ class _Verifying:
                     return used
             return None
         assert self.email is not None  # noqa: S101 - a code comes with its address
-        user = await tx.one(user_by_email(self.email))
-        if self.proof.type == "email_change":
-            changing = await tx.one(user_by_new_email(self.email))
-            user = changing if user is None else user
         # For an address without an account its nobody's codes are tried: none of those was sent to anybody (TH5).
         user_id = nobody_at(self.accounts, self.email).id if user is None else user.id
         for kind in self.kinds:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
+from backstay.errors import DatabaseError
 from backstay.sql.query import Asked
 
 T = TypeVar("T")
+
+#: Two transactions waited for each other, or could not have run one after the other: neither has done anything.
+_MET: Final = frozenset({"40P01", "40001"})
+#: How long is waited before each further try, at most, in seconds.
+_PAUSES: Final = (0.02, 0.1, 0.5)
 
 
 class Asks(Protocol):
@@ -78,8 +86,17 @@ class Store:
     async def transact(self, flow: Callable[[Transaction], Coroutine[Any, Any, T]]) -> T:
         """Run *flow* in one transaction and return its outcome after the commit is durable.
 
-        *flow* has no effect but its statements: it is called again when the transaction has to be run again.
+        *flow* has no effect but its statements: it is called again when the transaction has to be run again, a few
+        times at most where it met another one.
         What it raises rolls everything back; what must stay although the request is refused is an outcome.
         """
         transaction = Transaction(self.dialect)
-        return await self.database.transact(lambda: steps_of(lambda: flow(transaction)))
+        for pause in (*_PAUSES, None):
+            try:
+                return await self.database.transact(lambda: steps_of(lambda: flow(transaction)))
+            except DatabaseError as error:
+                if error.code not in _MET or pause is None:
+                    raise
+                # Unequal, so that the two do not meet again.
+                await asyncio.sleep(pause * random.random())  # noqa: S311 - no secret
+        raise AssertionError("unreachable")

@@ -35,6 +35,9 @@ def auth_problem(error: BackstayError, asked: Mapping[bytes, bytes]) -> Reply:
         status, code = 403, "bad_jwt"
     else:
         code = _NAMES.get(status, "validation_failed" if status < 500 else "unexpected_failure")
+    if error.code == "57014":
+        # The database's words for the statement budget, which clients of the data API know.
+        return gotrue_problem(500, "unexpected_failure", "The request took too long. Try again", asked)
     headers = tuple((name.lower().encode(), value.encode("latin-1", "replace")) for name, value in error.headers)
     # GoTrue has one text; what we would say apart stands in it, the id of a crash above all.
     message = ". ".join(str(part) for part in (error.message, error.details, error.hint) if part)

@@ -24,7 +24,7 @@ from backstay.http.body import BodyReader, ClientGone
 from backstay.http.cors import CorsPolicy
 from backstay.http.headers import check_host, read_headers
 from backstay.http.limits import HttpLimits
-from backstay.http.problem import crash, problem
+from backstay.http.problem import crash, problem, untold
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
 from backstay.observe import RequestIds
@@ -195,8 +195,9 @@ class Kernel:
             _refuse_line_breaks(reply)
         except BackstayError as error:
             id = id or self._ids.begin(None)
-            reply = problem(error, principal) if beside is None else beside.problem(error, headers)
-            if reply.status >= 500 and reply.status != 503:
+            told = untold(error, method, scope["path"])
+            reply = problem(told, principal) if beside is None else beside.problem(told, headers)
+            if told is error and reply.status >= 500 and reply.status != 503:
                 # The client cannot mend it, so the operator must see it.  503 is load: a line for each adds to it.
                 _LOG.warning("%s %.200r was answered %s", method, scope["path"], error.code, exc_info=error)
         except ClientGone:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from backstay.errors import BackstayError, TokenError
+from backstay.errors import BackstayError, DatabaseError, TokenError
 from backstay.policy.principal import ANON, Principal
 from backstay.response.reply import Headers, Reply
 
@@ -54,6 +54,29 @@ def crash(error: Exception, method: str, path: str) -> BackstayError:
         "Something went wrong on our side",
         details=f"Error id {id}",
         hint="Try again; if it stays, tell the operator the error id.",
+    )
+
+
+#: What a 5xx may say as it is: these words are ours, or those of the author of a function.
+_OURS: Final = ("PGRST", "BST", "PT", "P0", "57014")
+
+
+def untold(error: BackstayError, method: str, path: str) -> BackstayError:
+    """*error* without the database's words, where it is the server's fault (ER2).
+
+    They name tables, processes and locks, and help no client.  They are logged under an id, which is what is answered.
+    """
+    if not isinstance(error, DatabaseError) or error.status < 500 or error.code.startswith(_OURS):
+        return error
+    id = secrets.token_hex(8)
+    _LOG.warning("request %s, %s %.200r, was refused by the database: %s", id, method, path, error, exc_info=error)
+    return DatabaseError(
+        error.code,
+        "The database could not do this now",
+        details=f"Error id {id}",
+        hint="Try again; if it stays, tell the operator the error id.",
+        headers=error.headers,
+        status=error.status,
     )
 
 

@@ -14,6 +14,7 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.assignment import assign
+from backstay.auth.hold import hold
 from backstay.auth.newcomer import create_account
 from backstay.auth.otp import Secret, issue
 from backstay.auth.postage import link
@@ -39,6 +40,7 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
 
     async def make(tx: Transaction) -> tuple[UUID, Secret]:
         user = await tx.one(user_by_email(address))
+        user = None if user is None else await hold(tx, user.id)
         if user is None:
             id = await create_account(tx, asked, address, None, {}, now, confirmed=True)
             user = await tx.one(user_by_id(id))

@@ -15,6 +15,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.admin.create import merged
 from backstay.auth.emailchange import wish
+from backstay.auth.hold import hold
 from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata, create_account
 from backstay.auth.otp import Secret, issue
@@ -140,7 +141,7 @@ class _Making:
 
     async def run(self, tx: Transaction) -> tuple[UUID, Secret, str]:
         asked, accounts, now = self.asked, self.accounts, self.now
-        user, kind = await tx.one(user_by_email(self.email)), self.type
+        user, kind = await _held(tx, self.email), self.type
         if user is not None and user.banned_until is not None and user.banned_until > now:
             raise AuthError("user_banned", "User is banned")
         if user is None and kind == "magiclink":
@@ -185,7 +186,7 @@ async def _newcomer(tx: Transaction, asked: AuthRequest, email: str, data: dict[
     Raises:
         AuthError: email_exists.
     """
-    user = await tx.one(user_by_email(email))
+    user = await _held(tx, email)
     if user is None:
         id = await create_account(tx, asked, email, None, data, now, confirmed=False)
         return await tx.one(user_by_id(id))
@@ -193,6 +194,12 @@ async def _newcomer(tx: Transaction, asked: AuthRequest, email: str, data: dict[
         raise email_exists()
     await tx.run(set_metadata(user.id, checked_metadata(merged(user.user_metadata, data))))
     return user
+
+
+async def _held(tx: Transaction, email: str) -> Any:
+    """Who has this address, held."""
+    user = await tx.one(user_by_email(email))
+    return None if user is None else await hold(tx, user.id)
 
 
 async def _taken_once(accounts: Accounts, flow: Any) -> Any:

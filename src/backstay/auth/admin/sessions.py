@@ -9,6 +9,7 @@ from uuid import UUID
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
+from backstay.auth.hold import hold
 from backstay.auth.rights import check_reach
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.auth.session import end_sessions, sessions_of
@@ -58,6 +59,7 @@ async def _end(asked: AuthRequest, accounts: Accounts, user_id: UUID, id: UUID |
     now = accounts.now()
 
     async def end(tx: Transaction) -> Sequence[UUID]:
+        await hold(tx, user_id)
         ended = [row.id for row in await tx.all(sessions_of(user_id)) if id in (None, row.id)]
         if ended:
             await end_sessions(tx, ended, now)

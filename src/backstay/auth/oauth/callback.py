@@ -20,6 +20,7 @@ import msgspec
 
 from backstay.auth.accounts import Accounts
 from backstay.auth.flow import begin_flow, prove_flow
+from backstay.auth.hold import hold
 from backstay.auth.oauth.directory import Endpoints
 from backstay.auth.oauth.exchange import Tokens, exchange_code, read_person
 from backstay.auth.oauth.linking import LINK, attach, identify
@@ -37,8 +38,8 @@ from backstay.auth.oauth.redirection import (
 from backstay.auth.oauth.state import cookie_line, cookie_of, is_state, nonce_of, take, verifier_of
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest, Route
-from backstay.auth.session import Opened, open_session, session_by_id
-from backstay.auth.signin import login_event, signed_in
+from backstay.auth.session import Opened, session_by_id, start_session
+from backstay.auth.signin import login_event
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Headers, Reply
@@ -187,7 +188,7 @@ class _Ending:
                 return _Ended(refusal=known.refusal)
             user_id = known.user_id
         else:
-            await accounts.living(tx, user_id)
+            accounts.admitted(await hold(tx, user_id))
             if await tx.one(session_by_id(row.session_id)) is None:
                 return _Ended(refusal=AuthError("session_not_found", "The session that asked for the link has ended"))
             if row.code_challenge is None:
@@ -201,8 +202,7 @@ class _Ending:
                 tx, flow_id, user_id=user_id, method="oauth", provider=self.person.provider, extra=sealed, now=now
             )
             return _Ended(code=code)
-        await tx.run(signed_in(user_id, now))
-        opened = await open_session(
+        opened = await start_session(
             tx,
             accounts.options,
             user_id=user_id,

@@ -13,8 +13,8 @@ from backstay.auth.oauth.linking import Known, identify
 from backstay.auth.oauth.person import person_of_claims
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, json_reply
-from backstay.auth.session import Opened, open_session
-from backstay.auth.signin import login_event, signed_in
+from backstay.auth.session import Opened, start_session
+from backstay.auth.signin import login_event
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -61,8 +61,7 @@ async def sign_in_with_id_token(
         known = await identify(tx, accounts, asked, party, person, now)
         if known.user_id is None:
             return known, None
-        await tx.run(signed_in(known.user_id, now))
-        opened = await open_session(
+        opened = await start_session(
             tx,
             accounts.options,
             user_id=known.user_id,

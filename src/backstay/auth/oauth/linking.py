@@ -19,6 +19,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.hold import hold
 from backstay.auth.mailbox import confirm_mailbox
 from backstay.auth.oauth.person import Person
 from backstay.auth.oauth.provider import Provider
@@ -26,7 +27,7 @@ from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
 from backstay.auth.tables import Identity, User
-from backstay.auth.user import add_identity, add_user, identities_of, user_by_email, user_by_id
+from backstay.auth.user import add_identity, add_user, identities_of, user_by_email
 from backstay.db.store import Transaction
 from backstay.sql.query import query
 
@@ -47,7 +48,7 @@ def identity_by_subject(provider: str, subject: str) -> sa.Executable:
 @query
 def _seen(id: UUID, data: dict[str, Any], email: str | None, now: datetime) -> sa.Executable:
     mine = sa.update(Identity).where(Identity.id == id)
-    return mine.values(data=data, email=email, last_sign_in_at=now, updated_at=now)
+    return mine.values(data=data, email=email, last_sign_in_at=now, updated_at=now).returning(Identity.id)
 
 
 @query
@@ -72,19 +73,22 @@ async def identify(
     """The account of *person*, made or linked where the rules allow it."""
     identity = await tx.one(identity_by_subject(person.provider, person.subject))
     if identity is not None:
-        user = await tx.one(user_by_id(identity.user_id))
+        user = await hold(tx, identity.user_id)
         if user is None:
             return await _refused(tx, accounts, asked, person, None, "user_not_found", "The account was deleted", now)
         if user.banned_until is not None and user.banned_until > now:
             return await _refused(tx, accounts, asked, person, user, "user_banned", "User is banned", now)
-        await tx.run(_seen(identity.id, dict(person.data), person.email, now))
+        if await tx.one(_seen(identity.id, dict(person.data), person.email, now)) is None:
+            words = "The identity was unlinked at this moment"
+            return await _refused(tx, accounts, asked, person, user, "identity_not_found", words, now)
         return Known(user.id)
     if person.email is not None and not person.verified:
         # The same whether or not the address has an account: anybody may write any address there.
         words = f"Unverified email with {person.provider}. Verify the email with {person.provider} in order to sign in"
         return await _refused(tx, accounts, asked, person, None, "provider_email_needs_verification", words, now)
     user = None if person.email is None else await tx.one(user_by_email(person.email))
-    if user is None:
+    user = None if user is None else await hold(tx, user.id)
+    if user is None or user.email != person.email:
         return await _made(tx, accounts, asked, provider, person, now)
     if user.banned_until is not None and user.banned_until > now:
         return await _refused(tx, accounts, asked, person, user, "user_banned", "User is banned", now)
