@@ -2,8 +2,14 @@
 
 1. A permission belongs to a role, a role is assigned to an account in the database; no token and no metadata gives one.
 2. The role ``admin`` has them all, whatever an app says of other roles.
-3. Nobody acts on an account that may do more than they may: whoever sets its password, or makes a link, could become
-   it.
+3. A role is *within* somebody's rights if they may do whatever it permits.  To give one, or to take one, takes
+   ``roles:write`` and that the role is within one's own: by assignment, as an account's main role, or for an API key.
+   What ``app_metadata`` says is believed by policies as a role is, so it takes ``roles:write`` as well (S4).
+4. Nobody acts on an account that may do more than they may.
+5. To *enter* an account (a password, an address, a link, a factor less, a ban lifted) is to get its roles.  So whoever
+   enters must hold each of them, or be somebody who may give it.
+6. The gates are asked in the transaction of what they let through, after `hold`: a role that is assigned at the
+   same moment waits, or is seen.
 """
 
 from __future__ import annotations
@@ -15,10 +21,16 @@ from uuid import UUID
 from backstay.auth.accounts import Accounts
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
+from backstay.auth.user import roles_of, user_by_id
+from backstay.db.store import Asks
 from backstay.errors import ConfigError
+from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 
 #: The role that cannot die out (RB4).
 ADMIN: Final = "admin"
+
+#: Roles that nobody is given: whoever asks, or whoever signed in, has them.
+_EVERYBODYS: Final = frozenset({ANON, AUTHENTICATED})
 
 #: Every permission, and what it is for.
 PERMISSIONS: Final[Mapping[str, str]] = {
@@ -57,7 +69,7 @@ def permission_table(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[
     return {ADMIN: EVERY, **table}
 
 
-async def check_reach(accounts: Accounts, asked: AuthRequest, user_id: UUID) -> None:
+async def check_reach(accounts: Accounts, asks: Asks, asked: AuthRequest, user_id: UUID) -> None:
     """Let the caller act on the account, unless it may do more than the caller.
 
     Raises:
@@ -65,20 +77,72 @@ async def check_reach(accounts: Accounts, asked: AuthRequest, user_id: UUID) -> 
     """
     if asked.session is None:
         return
-    more = await accounts.rights(user_id) - await accounts.rights(asked.user_id)
+    more = await _rights(accounts, asks, user_id) - await _rights(accounts, asks, asked.user_id)
     if more:
         raise AuthError("not_admin", f"The account may do what you may not: {', '.join(sorted(more))}")
 
 
-def check_gives(accounts: Accounts, held: frozenset[str] | None, role: str) -> None:
-    """Let somebody who has the permissions *held* (``None``: the service role) give *role*, or take it.
+async def check_enters(accounts: Accounts, asks: Asks, asked: AuthRequest, user_id: UUID) -> None:
+    """Let the caller do what lets them in as this account.
 
     Raises:
         AuthError: not_admin.
     """
-    more = frozenset[str]() if held is None else accounts.permissions.get(role, frozenset()) - held
+    await check_reach(accounts, asks, asked, user_id)
+    if asked.session is None or user_id == asked.user_id:
+        return
+    more = await _held(asks, user_id) - await _held(asks, asked.user_id)
+    if more and "roles:write" not in await _rights(accounts, asks, asked.user_id):
+        raise AuthError(
+            "not_admin",
+            f"The account has roles that you have not: {', '.join(sorted(more))}",
+            hint="It takes roles:write to get into it.",
+        )
+
+
+async def check_gives(accounts: Accounts, asks: Asks, asked: AuthRequest, *roles: str) -> None:
+    """Let the caller give *roles*, or take them, whatever the way; the role that everybody has is nothing to give.
+
+    Raises:
+        AuthError: not_admin.
+    """
+    given = frozenset(roles) - _EVERYBODYS
+    if asked.session is None or not given:
+        return
+    held = await _rights(accounts, asks, asked.user_id)
+    _check_may_give(held, f"the role {', '.join(sorted(given))}")
+    wanted = EVERY if SERVICE in given else frozenset[str]()
+    more = wanted.union(*(accounts.permissions.get(role, frozenset()) for role in given)) - held
     if more:
         raise AuthError("not_admin", f"The role may do what you may not: {', '.join(sorted(more))}")
+
+
+async def check_states(accounts: Accounts, asks: Asks, asked: AuthRequest) -> None:
+    """Let the caller say in ``app_metadata`` what an account is.
+
+    Raises:
+        AuthError: not_admin.
+    """
+    if asked.session is not None:
+        _check_may_give(await _rights(accounts, asks, asked.user_id), "app_metadata")
+
+
+def _check_may_give(held: frozenset[str], what: str) -> None:
+    if "roles:write" not in held:
+        raise AuthError("not_admin", f"It takes roles:write to give {what}")
+
+
+async def _rights(accounts: Accounts, asks: Asks, user_id: UUID | None) -> frozenset[str]:
+    roles = [] if user_id is None else await roles_of(asks, user_id)
+    return frozenset().union(*(accounts.permissions.get(role, frozenset()) for role in roles))
+
+
+async def _held(asks: Asks, user_id: UUID | None) -> frozenset[str]:
+    """What policies may ask for: the account's roles, those assigned and its main one."""
+    user = None if user_id is None else await asks.one(user_by_id(user_id))
+    if user is None:
+        return frozenset()
+    return frozenset((*await roles_of(asks, user.id), user.role)) - _EVERYBODYS
 
 
 async def password_minimum(accounts: Accounts, user_id: UUID) -> int:

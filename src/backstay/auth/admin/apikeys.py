@@ -14,10 +14,10 @@ from backstay.auth.admin.users import path_id
 from backstay.auth.apikey import READ, WRITE, add_key, all_keys, key_by_id, new_key, revoke_api_key
 from backstay.auth.moment import told
 from backstay.auth.refusal import AuthError, invalid
-from backstay.auth.rights import EVERY
+from backstay.auth.rights import check_gives
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
-from backstay.policy.principal import AUTHENTICATED, SERVICE
+from backstay.policy.principal import AUTHENTICATED
 from backstay.response.reply import Reply
 
 _MAX_NAME_CHARS: Final = 100
@@ -55,16 +55,16 @@ async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Make a key; this answer is the only one that has it.
 
     Raises:
-        AuthError: validation_failed, not_admin (a key of the service role takes every permission).
+        AuthError: validation_failed, not_admin (a key of the service role takes every permission, one of another role
+            takes what giving that role takes).
     """
     body: KeyParams = asked.body
     now = accounts.now()
     name, scopes = check_key(body, accounts.roles, now)
-    if body.role == SERVICE and asked.session is not None and await accounts.rights(asked.user_id) != EVERY:
-        raise AuthError("not_admin", "A key of the service role may do everything, and you may not")
     id, key = uuid4(), new_key(body.role)
 
     async def make(tx: Transaction) -> None:
+        await check_gives(accounts, tx, asked, body.role)
         await add_key(
             tx,
             id,

@@ -29,7 +29,7 @@ from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError, email_exists
-from backstay.auth.rights import check_reach, password_minimum
+from backstay.auth.rights import check_enters, check_gives, check_reach, check_states, password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all
 from backstay.auth.tables import User
@@ -55,7 +55,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     """
     now = accounts.now()
     user = await user_of(asked, accounts)
-    await check_reach(accounts, asked, user.id)
+    # Here, so that nothing is said of what they may not do; and again where it is done.
+    await check_reach(accounts, accounts.store, asked, user.id)
     minimum = await password_minimum(accounts, user.id)
     checked = await check_params(accounts, asked.body, user.email, now, minimum)
     changing = _Changing(asked, accounts, checked, user.id, now)
@@ -84,6 +85,7 @@ class _Changing:
         user = await tx.one(user_by_id(self._id))
         if user is None:
             raise AuthError("user_not_found", "User not found")
+        await self._check(tx, user)
         await self._ends(tx, user)
         fields = [name for name in ("user_metadata", "app_metadata", "role") if getattr(checked, name) is not None]
         if checked.user_metadata is not None:
@@ -102,6 +104,19 @@ class _Changing:
             current = await tx.one(user_by_id(user.id))
             await replace_password(tx, accounts, self._asked, current, checked.password_hash, now)
         await accounts.audit(tx, *(events if fields else ()), *banning)
+
+    async def _check(self, tx: Transaction, user: Any) -> None:
+        """Whether the caller may do to *user* (row) what was asked (S4)."""
+        accounts, asked, checked = self._accounts, self._asked, self._checked
+        confirms = bool(asked.body.email_confirm) and user.email_confirmed_at is None
+        moves = checked.email is not None and checked.email != user.email
+        frees = checked.bans and checked.banned_until is None
+        enters = checked.password_hash is not None or moves or confirms or frees
+        await (check_enters if enters else check_reach)(accounts, tx, asked, user.id)
+        if checked.role is not None and checked.role != user.role:
+            await check_gives(accounts, tx, asked, checked.role, user.role)
+        if merged(user.app_metadata, checked.app_metadata) != user.app_metadata:
+            await check_states(accounts, tx, asked)
 
     async def _ends(self, tx: Transaction, user: Any) -> None:
         """End what the change leaves no reason for: sessions, links and codes (TK4, PW8)."""

@@ -18,6 +18,7 @@ from backstay.auth.imported import readable
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, email_exists, invalid
+from backstay.auth.rights import check_gives, check_states
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
@@ -137,7 +138,7 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     Raises:
         AuthError: validation_failed, email_exists, conflict, weak_password, email_address_invalid,
-            phone_provider_disabled.
+            phone_provider_disabled, not_admin (a role, or app_metadata, that is not the caller's to give).
     """
     body: UserParams = asked.body
     now = accounts.now()
@@ -148,6 +149,10 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def make(tx: Transaction) -> UUID:
         assert checked.email is not None  # noqa: S101 - see above
+        if checked.role is not None:
+            await check_gives(accounts, tx, asked, checked.role)
+        if checked.app_metadata:
+            await check_states(accounts, tx, asked)
         if await tx.one(user_by_email(checked.email)) is not None:
             raise email_exists()
         if checked.id is not None and await tx.one(_any_by_id(checked.id)) is not None:

@@ -9,11 +9,11 @@ from uuid import UUID
 from backstay.audit import Actor
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
-from backstay.auth.assurance import remove_factor, remove_passkey
+from backstay.auth.assurance import hold_user, remove_factor, remove_passkey
 from backstay.auth.authenticator import passkey_json, passkeys_by_user
 from backstay.auth.factor import factors_of
 from backstay.auth.refusal import AuthError
-from backstay.auth.rights import check_reach
+from backstay.auth.rights import check_enters
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
@@ -35,7 +35,8 @@ async def delete_factor(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Remove a second factor, and what it has lifted; its owner is told.
 
     Raises:
-        AuthError: user_not_found, mfa_factor_not_found, not_admin (the account may do more than the caller).
+        AuthError: user_not_found, mfa_factor_not_found, not_admin (the account may do more than the caller, or has
+            other roles).
     """
     id = path_id(asked, "factor_id")
     await _remove(asked, accounts, id, remove_factor, AuthError("mfa_factor_not_found", "Factor not found"))
@@ -58,7 +59,8 @@ async def delete_passkey(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Remove a passkey, and what it has lifted; its owner is told.
 
     Raises:
-        AuthError: user_not_found, passkey_not_found, not_admin (the account may do more than the caller).
+        AuthError: user_not_found, passkey_not_found, not_admin (the account may do more than the caller, or has
+            other roles).
     """
     missing = AuthError("passkey_not_found", "Passkey not found")
     await _remove(asked, accounts, path_id(asked, "passkey_id"), remove_passkey, missing)
@@ -73,9 +75,10 @@ async def _remove(
     missing: AuthError,
 ) -> None:
     user, now = await user_of(asked, accounts), accounts.now()
-    await check_reach(accounts, asked, user.id)
 
     async def work(tx: Transaction) -> bool:
+        await tx.run(hold_user(user.id, now))
+        await check_enters(accounts, tx, asked, user.id)
         return await remove(tx, accounts, asked.actor, user, id, now)
 
     if not await accounts.store.transact(work):

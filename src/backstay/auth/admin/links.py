@@ -23,7 +23,7 @@ from backstay.auth.password import check_new_password, set_password
 from backstay.auth.postage import INVITE_LIFETIME, link, post
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_reach
+from backstay.auth.rights import check_enters, check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.user import user_by_email, user_by_id
@@ -70,8 +70,8 @@ async def invite(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Send somebody a link that makes them an account, good for a day.
 
     Raises:
-        AuthError: validation_failed, email_address_invalid, email_exists (it is somebody's who has confirmed it);
-            over_email_send_rate_limit.
+        AuthError: validation_failed, email_address_invalid, email_exists (it is somebody's who has confirmed it),
+            not_admin (it may do more than the caller); over_email_send_rate_limit.
     """
     body: Invitation = asked.body
     now, email, data = accounts.now(), normal_email(body.email), checked_metadata(body.data)
@@ -80,6 +80,7 @@ async def invite(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def send(tx: Transaction) -> UUID:
         user = await _newcomer(tx, asked, email, data, now)
+        await check_reach(accounts, tx, asked, user.id)
         await tx.run(_invited(user.id, now))
         await post(tx, accounts, user, "invite", redirect_to, now)
         await accounts.audit(tx, Event("user_invited", now, asked.actor, str(user.id)))
@@ -95,7 +96,7 @@ async def generate_link(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     Raises:
         AuthError: validation_failed, email_address_invalid, email_exists, user_not_found, weak_password, user_banned,
-            not_admin (the account may do more than the caller).
+            not_admin (the account may do more than the caller, or has other roles).
     """
     body: LinkParams = asked.body
     if body.type not in _TYPES:
@@ -103,9 +104,6 @@ async def generate_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     now, email, data = accounts.now(), normal_email(body.email), checked_metadata(body.data)
     new_email = normal_email(body.new_email) if body.type.startswith("email_change") else None
     redirect_to = allowed_redirect(accounts.options, asked.redirect_to or body.redirect_to)
-    known = await accounts.store.one(user_by_email(email))
-    if known is not None:
-        await check_reach(accounts, asked, known.id)
     password_hash = None
     if body.type == "signup":
         if not body.password:
@@ -142,6 +140,8 @@ class _Making:
     async def run(self, tx: Transaction) -> tuple[UUID, Secret, str]:
         asked, accounts, now = self.asked, self.accounts, self.now
         user, kind = await _held(tx, self.email), self.type
+        if user is not None:
+            await check_enters(accounts, tx, asked, user.id)
         if user is not None and user.banned_until is not None and user.banned_until > now:
             raise AuthError("user_banned", "User is banned")
         if user is None and kind == "magiclink":

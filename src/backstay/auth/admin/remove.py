@@ -58,10 +58,10 @@ async def remove_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     """
     now, soft = accounts.now(), bool(asked.body.should_soft_delete)
     user = await user_of(asked, accounts)
-    await check_reach(accounts, asked, user.id)
 
     async def remove(tx: Transaction) -> None:
         await tx.run(hold_user(user.id, now))
+        await check_reach(accounts, tx, asked, user.id)
         await discard_all(tx, user.id)
         await end_all(tx, user.id, now)
         await bump_epoch(tx)

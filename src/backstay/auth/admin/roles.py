@@ -9,6 +9,7 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, user_of
 from backstay.auth.assignment import assign, assignments_of, checked_role, unassign
+from backstay.auth.hold import hold
 from backstay.auth.moment import told
 from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_gives, check_reach
@@ -36,10 +37,10 @@ async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
         AuthError: user_not_found, validation_failed, not_admin (the role may do what the caller may not).
     """
     user, role, now = await user_of(asked, accounts), checked_role(asked.path["role"]), accounts.now()
-    await _check(asked, accounts, user.id, role)
     by = None if asked.session is None else asked.user_id
 
     async def give(tx: Transaction) -> None:
+        await _check(tx, asked, accounts, user.id, role)
         if await assign(tx, user.id, role, by, now):
             await accounts.audit(tx, Event("role_granted", now, asked.actor, str(user.id), {"role": role}))
 
@@ -55,9 +56,9 @@ async def take_role(asked: AuthRequest, accounts: Accounts) -> Reply:
         AuthError: user_not_found, not_found (it does not have the role), not_admin, conflict (it is the last admin).
     """
     user, role, now = await user_of(asked, accounts), checked_role(asked.path["role"]), accounts.now()
-    await _check(asked, accounts, user.id, role)
 
     async def take(tx: Transaction) -> None:
+        await _check(tx, asked, accounts, user.id, role)
         if not await unassign(tx, user.id, role, now):
             raise AuthError("not_found", "The account does not have this role")
         await accounts.audit(tx, Event("role_revoked", now, asked.actor, str(user.id), {"role": role}))
@@ -67,10 +68,10 @@ async def take_role(asked: AuthRequest, accounts: Accounts) -> Reply:
     return json_reply(await _shown(accounts, user.id))
 
 
-async def _check(asked: AuthRequest, accounts: Accounts, user_id: UUID, role: str) -> None:
-    held = None if asked.session is None else await accounts.rights(asked.user_id)
-    check_gives(accounts, held, role)
-    await check_reach(accounts, asked, user_id)
+async def _check(tx: Transaction, asked: AuthRequest, accounts: Accounts, user_id: UUID, role: str) -> None:
+    await hold(tx, user_id)
+    await check_gives(accounts, tx, asked, role)
+    await check_reach(accounts, tx, asked, user_id)
 
 
 async def _shown(accounts: Accounts, user_id: UUID) -> dict[str, Any]:

@@ -37,7 +37,6 @@ async def end_user_sessions(asked: AuthRequest, accounts: Accounts) -> Reply:
         AuthError: user_not_found, not_admin (it may do more than the caller).
     """
     user = await user_of(asked, accounts)
-    await check_reach(accounts, asked, user.id)
     await _end(asked, accounts, user.id, None)
     return EMPTY
 
@@ -49,7 +48,6 @@ async def end_user_session(asked: AuthRequest, accounts: Accounts) -> Reply:
         AuthError: user_not_found, not_found, not_admin (it may do more than the caller).
     """
     user, id = await user_of(asked, accounts), path_id(asked, "session_id")
-    await check_reach(accounts, asked, user.id)
     if not await _end(asked, accounts, user.id, id):
         raise no_such_session()
     return EMPTY
@@ -60,6 +58,7 @@ async def _end(asked: AuthRequest, accounts: Accounts, user_id: UUID, id: UUID |
 
     async def end(tx: Transaction) -> Sequence[UUID]:
         await hold(tx, user_id)
+        await check_reach(accounts, tx, asked, user_id)
         ended = [row.id for row in await tx.all(sessions_of(user_id)) if id in (None, row.id)]
         if ended:
             await end_sessions(tx, ended, now)

@@ -1,0 +1,336 @@
+"""Who may give what, and enter whose account: rights of the caller × rights of the account × every admin route (T-MAT).
+
+The table says of each route what it takes; a route without an entry fails.  What follows from it is worked out here a
+second time, from the words of ``docs/reference/accounts.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from backstay.auth.routes import ROUTES
+from tests.accounts.house import PASSWORD, House
+from tests.accounts.staff import events, hire, service
+
+OTHER = "another long passphrase"
+#: Role → permissions; ``editor`` has none, and policies that ask for it.
+PERMISSIONS = {
+    "reader": {"users:read"},
+    "auditor": {"audit:read"},
+    "support": {"users:read", "users:write"},
+    "granter": {"roles:write"},
+    "manager": {"users:read", "users:write", "roles:write"},
+    "keeper": {"keys:write"},
+    "keymaster": {"keys:write", "roles:write"},
+    "clerk": {"users:read"},
+    "editor": set(),
+    "admin": {"users:read", "users:write", "roles:write", "audit:read", "keys:write"},
+}
+#: Who asks: the roles of each.
+ACTORS = {
+    "reader": {"reader"},
+    "auditor": {"auditor"},
+    "support": {"support"},
+    "support who edits": {"support", "editor"},
+    "granter": {"granter"},
+    "manager": {"manager"},
+    "keeper": {"keeper"},
+    "keymaster": {"keymaster"},
+    "admin": {"admin"},
+}
+#: Whose account it is: roles that were assigned, and the main one.
+TARGETS: dict[str, tuple[set[str], str]] = {
+    "plain": (set(), "authenticated"),
+    "editor": ({"editor"}, "authenticated"),
+    "editor by main role": (set(), "editor"),
+    "clerk": ({"clerk"}, "authenticated"),
+    "boss": ({"admin"}, "authenticated"),
+}
+
+
+def permitted(roles: set[str]) -> set[str]:
+    return set().union(*(PERMISSIONS[role] for role in roles))
+
+
+Judge = Callable[[set[str], set[str], str], bool]
+
+
+def reads(actor: set[str], target: set[str], main: str) -> bool:
+    return True
+
+
+def reaches(actor: set[str], target: set[str], main: str) -> bool:
+    return permitted(target) <= permitted(actor)
+
+
+def enters(actor: set[str], target: set[str], main: str) -> bool:
+    beyond = (target | {main}) - {"authenticated"} - actor
+    return reaches(actor, target, main) and (not beyond or "roles:write" in permitted(actor))
+
+
+def gives(*roles: str, old: bool = False) -> Judge:
+    """Giving *roles* to the account; with *old* its main role is taken."""
+
+    def judge(actor: set[str], target: set[str], main: str) -> bool:
+        given = ({*roles} | ({main} if old else set())) - {"authenticated"}
+        if old and {*roles} == {main}:
+            given = set()
+        may = not given or ("roles:write" in permitted(actor) and permitted(given) <= permitted(actor))
+        return may and reaches(actor, target, main)
+
+    return judge
+
+
+def gives_to_nobody(*roles: str) -> Judge:
+    def judge(actor: set[str], target: set[str], main: str) -> bool:
+        return "roles:write" in permitted(actor) and permitted({*roles}) <= permitted(actor)
+
+    return judge
+
+
+def states(actor: set[str], target: set[str], main: str) -> bool:
+    return "roles:write" in permitted(actor) and reaches(actor, target, main)
+
+
+def makes_services(actor: set[str], target: set[str], main: str) -> bool:
+    return permitted(actor) == PERMISSIONS["admin"]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to ask a route; *done* is the status where it is let in."""
+
+    judge: Judge
+    body: Any = None
+    done: int = 200
+    role: str = "editor"
+
+
+def letter(kind: str, **more: str) -> Case:
+    return Case(enters, {"type": kind, "email": "{email}", **more})
+
+
+CASES: dict[str, tuple[Case, ...]] = {
+    "GET admin/users": (Case(reads),),
+    "GET admin/users/{id}": (Case(reads),),
+    "GET admin/users/{id}/factors": (Case(reads),),
+    "GET admin/users/{id}/passkeys": (Case(reads),),
+    "GET admin/users/{id}/roles": (Case(reads),),
+    "GET admin/users/{id}/sessions": (Case(reads),),
+    "GET admin/audit": (Case(reads),),
+    "GET admin/api-keys": (Case(reads),),
+    "POST admin/users": (
+        Case(reads, {"email": "{new}", "email_confirm": True}),
+        Case(reads, {"email": "{new}", "role": "authenticated"}),
+        Case(gives_to_nobody("editor"), {"email": "{new}", "role": "editor"}),
+        Case(gives_to_nobody("admin"), {"email": "{new}", "role": "admin"}),
+        Case(gives_to_nobody(), {"email": "{new}", "app_metadata": {"tenant": "a"}}),
+    ),
+    "PUT admin/users/{id}": (
+        Case(reaches, {"user_metadata": {"a": 1}}),
+        Case(reaches, {"ban_duration": "1h"}),
+        Case(enters, {"ban_duration": "none"}),
+        Case(enters, {"password": OTHER}),
+        Case(enters, {"email": "{new}"}),
+        Case(enters, {"email_confirm": True}),
+        Case(gives("editor", old=True), {"role": "editor"}),
+        Case(gives("clerk", old=True), {"role": "clerk"}),
+        Case(gives("admin", old=True), {"role": "admin"}),
+        Case(gives("authenticated", old=True), {"role": "authenticated"}),
+        Case(states, {"app_metadata": {"tenant": "a"}}),
+        Case(reaches, {"app_metadata": {"provider": "email"}}),
+    ),
+    "DELETE admin/users/{id}": (Case(reaches, {}), Case(reaches, {"should_soft_delete": True})),
+    "DELETE admin/users/{id}/factors/{factor_id}": (Case(enters, done=404),),
+    "DELETE admin/users/{id}/passkeys/{passkey_id}": (Case(enters, done=404),),
+    "PUT admin/users/{id}/roles/{role}": (
+        Case(gives("editor"), role="editor"),
+        Case(gives("clerk"), role="clerk"),
+        Case(gives("admin"), role="admin"),
+    ),
+    "DELETE admin/users/{id}/roles/{role}": (Case(gives("editor"), role="editor", done=0),),
+    "DELETE admin/users/{id}/sessions": (Case(reaches, done=204),),
+    "DELETE admin/users/{id}/sessions/{session_id}": (Case(reaches, done=404),),
+    "POST invite": (Case(reads, {"email": "{new}"}),),
+    "POST admin/generate_link": (
+        letter("magiclink"),
+        letter("recovery"),
+        letter("signup", password=PASSWORD),
+        letter("invite"),
+        letter("email_change_current", new_email="{new}"),
+        letter("email_change_new", new_email="{new}"),
+        Case(reads, {"type": "invite", "email": "{new}"}),
+    ),
+    "POST admin/api-keys": (
+        Case(reads, {"name": "k", "role": "anon"}),
+        Case(gives_to_nobody("editor"), {"name": "k", "role": "editor"}),
+        Case(gives_to_nobody("editor"), {"name": "k", "role": "editor", "scopes": ["read"]}),
+        Case(gives_to_nobody("admin"), {"name": "k", "role": "admin"}),
+        Case(makes_services, {"name": "k", "role": "service_role"}),
+    ),
+    "DELETE admin/api-keys/{id}": (Case(reads, done=404),),
+}
+
+ADMIN = [route for route in ROUTES if route.who == "admin"]
+
+
+def test_every_admin_route_says_what_it_takes() -> None:
+    """S4: a route that nobody thought about fails here."""
+    assert {f"{route.method} {route.path}" for route in ADMIN} == set(CASES)
+
+
+@pytest.fixture
+def staffed(house: House) -> House:
+    """The app, whose roles have permissions."""
+    accounts = house.office.accounts
+    accounts.permissions.update({role: frozenset(names) for role, names in PERMISSIONS.items()})
+    object.__setattr__(accounts, "roles", accounts.roles | {"editor", "clerk", "admin"})
+    return house
+
+
+def made(house: House, name: str, *, confirmed: bool = True) -> dict[str, Any]:
+    """A new account like *name* of `TARGETS`."""
+    assigned, main = TARGETS[name]
+    body = {"email": f"{uuid4().hex}@example.org", "email_confirm": confirmed, "role": main}
+    user = house.post("admin/users", body, as_=service(house)).json
+    for role in assigned:
+        assert 200 == house.put(f"admin/users/{user['id']}/roles/{role}", as_=service(house)).status
+    return dict(user)
+
+
+def look(house: House, id: str) -> Any:
+    """All that an administrator sees of an account, but for when it was touched."""
+    key = service(house)
+    about = house.get(f"admin/users/{id}", as_=key).json
+    return {**about, "updated_at": None}, house.get(f"admin/users/{id}/roles", as_=key).json
+
+
+def filled(value: Any, **names: str) -> Any:
+    if isinstance(value, str):
+        return re.sub(r"\{(\w+)\}", lambda found: names[found[1]], value)
+    return {key: filled(inner, **names) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+@pytest.mark.settings(rate_limits="off")
+@pytest.mark.parametrize("who", ACTORS)
+def test_who_may_do_what_to_whom(staffed: House, who: str) -> None:
+    """S4, T-MAT: each route × each account is let in or refused by the order of rights; what is refused is not done."""
+    house, roles = staffed, ACTORS[who]
+    actor = hire(house, f"{uuid4().hex}@example.org", min(roles))
+    for role in roles - {min(roles)}:
+        house.put(f"admin/users/{actor['user']['id']}/roles/{role}", as_=service(house))
+    wrong = []
+    for route in ADMIN:
+        for case in CASES[f"{route.method} {route.path}"]:
+            for name, (assigned, main) in TARGETS.items():
+                # Links of some kinds are for addresses that nobody has confirmed.
+                kind = case.body.get("type") if isinstance(case.body, dict) else None
+                unsure = kind in ("signup", "invite") or case.body == {"email_confirm": True}
+                target = made(house, name, confirmed=not unsure)
+                fields = {"email": target["email"], "new": f"{uuid4().hex}@example.org"}
+                given = {"id": target["id"], "role": case.role}
+                path = re.sub(r"\{(\w+)\}", lambda m, given=given: given.get(m[1], str(uuid4())), route.path)
+                before = look(house, target["id"])
+                reply = house.send(route.method, path, filled(case.body, **fields), as_=actor)
+                may = route.permission in permitted(roles) and case.judge(roles, assigned, main)
+                done = case.done or (200 if case.role in assigned else 404)
+                met = reply.status, reply.json.get("code") if reply.status == 403 else None
+                if met != ((done, None) if may else (403, "not_admin")):
+                    wrong.append((route.method, path, case.body, name, reply.status, reply.body[:200], may))
+                if not may:
+                    assert before == look(house, target["id"]), (route.path, case.body, name)
+    assert [] == wrong
+
+
+@pytest.mark.settings(rate_limits="off")
+def test_nobody_gives_themselves_a_role(staffed: House) -> None:
+    """S4: by their own account, by an account they make, by a key, and by the account of somebody who has it."""
+    house = staffed
+    support, keeper = hire(house, "sue@example.org", "support"), hire(house, "kim@example.org", "keeper")
+    mine = f"admin/users/{support['user']['id']}"
+    editor = made(house, "editor")
+    for method, path, body, who in (
+        ("PUT", mine, {"role": "admin"}, support),
+        ("PUT", mine, {"role": "editor"}, support),
+        ("PUT", mine, {"app_metadata": {"role": "admin"}}, support),
+        ("PUT", mine, {"app_metadata": {"tenant": "b"}}, support),
+        ("PUT", f"{mine}/roles/editor", None, support),
+        ("POST", "admin/users", {"email": "x@example.org", "password": PASSWORD, "role": "editor"}, support),
+        ("PUT", f"admin/users/{editor['id']}", {"password": OTHER}, support),
+        ("POST", "admin/api-keys", {"name": "x", "role": "editor"}, keeper),
+        ("POST", "admin/api-keys", {"name": "x", "role": "admin"}, keeper),
+        ("POST", "admin/api-keys", {"name": "x", "role": "service_role"}, keeper),
+        ("POST", "admin/api-keys", {"name": "x", "role": "editor", "scopes": ["read"]}, keeper),
+    ):
+        reply = house.send(method, path, body, as_=who)
+        assert (403, "not_admin") == (reply.status, reply.json["code"]), (method, path, body)
+    assert "authenticated" == house.get("user", as_=support).json["role"]
+    assert [] == house.get("admin/api-keys", as_=keeper).json["api_keys"]
+    assert [] == house.get("admin/users?filter=x@example.org", as_=support).json["users"]
+    # Of themselves they may change what gives nothing, and send back what they were shown.
+    shown = house.get("user", as_=support).json
+    again = {"role": shown["role"], "app_metadata": shown["app_metadata"], "user_metadata": {"a": 1}}
+    assert 200 == house.put(mine, again, as_=support).status
+    assert 200 == house.put(mine, {"password": OTHER + " of fifteen"}, as_=support).status
+    assert [] == events(house, "api_key_created")
+
+
+@pytest.mark.settings(rate_limits="off")
+def test_a_role_that_comes_meanwhile_is_seen(staffed: House) -> None:
+    """S4: an account is given a role at the moment when its password is set: one of the two comes first, and counts."""
+    house = staffed
+    support, key = hire(house, "sue@example.org", "support"), service(house)
+
+    async def round_(target: dict[str, Any]) -> Any:
+        path = f"admin/users/{target['id']}"
+        return await asyncio.gather(
+            house.sending("PUT", path, {"password": OTHER}, as_=support),
+            house.sending("PUT", f"{path}/roles/admin", as_=key),
+        )
+
+    for _ in range(8):
+        target = made(house, "plain")
+        entered, given = house.run(round_(target))
+        assert 200 == given.status
+        if entered.status == 200:
+            # The password was there before the role: so the log says as well.
+            newest = [
+                event.event
+                for event in events(house, "role_granted", "user_updated_password")
+                if event.subject == target["id"]
+            ]
+            assert ["role_granted", "user_updated_password"] == newest
+        else:
+            assert (403, "not_admin") == (entered.status, entered.json["code"])
+
+
+def test_every_way_to_a_role_goes_through_the_gate() -> None:
+    """S4: what writes a role, a key, or what only the server says of an account, stands where the gate is asked."""
+    writers = re.compile(r"\b(assign|unassign|add_key|set_facts|check_params)\(")
+    source = Path(__file__).parents[2] / "src" / "backstay"
+    calls = {
+        path.relative_to(source).as_posix()
+        for path in source.rglob("*.py")
+        if any(
+            writers.search(line) and not re.match(r"\s*(async )?def ", line)
+            for line in path.read_text(encoding="utf-8").splitlines()
+        )
+    }
+    # `appoint` is for whoever has the server: there is no route to it.
+    assert {
+        "auth/admin/apikeys.py",
+        "auth/admin/change.py",
+        "auth/admin/create.py",
+        "auth/admin/first.py",
+        "auth/admin/roles.py",
+    } == calls
+    for name in calls - {"auth/admin/first.py"}:
+        assert "check_gives(accounts, tx, asked" in (source / name).read_text(encoding="utf-8"), name
