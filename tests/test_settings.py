@@ -354,3 +354,31 @@ def test_proxies_are_a_count_or_networks(tmp_path: Path) -> None:
     assert Proxies() == load(tmp_path).trusted_proxies
     assert Proxies(count=1) == load(tmp_path, TRUSTED_PROXIES="1").trusted_proxies
     assert load(tmp_path, TRUSTED_PROXIES="10.0.0.0/8,unix").trusted_proxies.unix
+
+
+@pytest.mark.parametrize(
+    ("text", "hosts"),
+    [
+        ("api.example.org", ("api.example.org",)),
+        (" API.example.org. , .Example.net ", ("api.example.org", ".example.net")),
+        ("127.0.0.1,[0:0::1],2001:DB8::1", ("127.0.0.1", "[::1]", "[2001:db8::1]")),
+        ("api.example.org:8000", None),
+        ("https://api.example.org", None),
+        ("*", None),
+        ("*.example.org", None),
+        ("a,,b", None),
+        ("a b", None),
+        (".", None),
+        ("a..b", None),
+        ("[::1]:80", None),
+        ("[::::]", None),
+    ],
+)
+def test_allowed_hosts(text: str, hosts: tuple[str, ...] | None, tmp_path: Path) -> None:
+    """S12: names and suffixes in the form in which they are compared; what could match nothing is refused."""
+    if hosts is None:
+        with pytest.raises(ConfigError) as caught:
+            load(tmp_path, ALLOWED_HOSTS=text)
+        assert "BST-E403" == caught.value.code
+    else:
+        assert hosts == load(tmp_path, ALLOWED_HOSTS=text).allowed_hosts

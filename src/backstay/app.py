@@ -50,6 +50,7 @@ from backstay.errors import ConfigError
 from backstay.http import CorsPolicy, Kernel
 from backstay.http.auth import auth_problem
 from backstay.http.client import addressing
+from backstay.http.headers import allowed_hosts
 from backstay.http.health import health_of
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
@@ -454,6 +455,7 @@ class Backstay:
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,
             behind,
+            hosts=allowed_hosts(settings.allowed_hosts, settings.public_url),
             cors=CorsPolicy(settings.cors_origins, plain=self._reflection is not None),
             guard=None if office is None else office.trust,
             beside=beside,

@@ -15,6 +15,7 @@ import re
 import stat
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from urllib.parse import unquote
@@ -40,6 +41,7 @@ FOREIGN: Final = re.compile(r"BACKSTAY_(URL|(ANON|SERVICE|SERVICE_ROLE)_KEY|\w+_
 
 _ORIGIN: Final = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 _HOST: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*")
+_NAME: Final = re.compile(r"\.?[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*|\[[0-9a-f:.]{2,45}\]")
 _ANDROID: Final = re.compile(r"android:apk-key-hash:[A-Za-z0-9_-]{43}")
 _DATABASE: Final = re.compile(r"sqlite(\+\w+)?:///.+|postgres(ql)?(\+\w+)?://.+", re.DOTALL)
 
@@ -64,6 +66,12 @@ def _one_of(*names: str) -> Kind:
 
 def _parse_origins(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(","))
+
+
+def _parse_hosts(text: str) -> tuple[str, ...]:
+    """Names in lower case, and IPv6 addresses in the one form in which they are compared."""
+    names = (part.strip().lower().removesuffix(".") for part in text.split(","))
+    return tuple(f"[{IPv6Address(name.strip('[]'))}]" if ":" in name else name for name in names)
 
 
 def _parse_web_url(text: str) -> str:
@@ -173,6 +181,11 @@ _ORIGINS: Final = Kind(
     "`*`, or origins like https://app.example.org separated by commas",
     _parse_origins,
     lambda origins: origins == ("*",) or all(_ORIGIN.fullmatch(origin) for origin in origins),
+)
+_HOSTS: Final = Kind(
+    "names like api.example.org, or .example.org for all under it, separated by commas, without ports",
+    _parse_hosts,
+    lambda hosts: all(_NAME.fullmatch(host) for host in hosts),
 )
 #: `Keyring.parse` says itself what is wrong, without the keys.
 _KEYS: Final = Kind(
@@ -304,6 +317,12 @@ class Settings:
     )
     cors_origins: tuple[str, ...] = _setting(
         _ORIGINS, ("*",), "Web origins that may call the API; cookies are never allowed across origins.", shown="`*`"
+    )
+    allowed_hosts: tuple[str, ...] | None = _setting(
+        _HOSTS,
+        None,
+        "Names that a `Host` header may carry; the port does not matter, and `/health` answers to any.",
+        shown="none: any well-formed name",
     )
     trusted_proxies: Proxies = _setting(
         _PROXIES,

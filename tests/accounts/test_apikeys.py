@@ -73,6 +73,16 @@ def test_a_key_acts_for_its_role(house: House) -> None:
     assert nobody == house.rest("GET", "secrets", headers={**page, "apikey": public}).json
 
 
+def test_a_browser_is_refused_everywhere(house: House) -> None:
+    """S12: a secret key with what a page cannot leave out, and without an Origin, on every surface."""
+    page = {"apikey": make(house)["api_key"], "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}
+    asked = [("GET", "secrets"), ("POST", "secrets"), ("POST", "batch"), ("POST", "rpc/nothing"), ("GET", "")]
+    assert [401] * 5 == [house.rest(method, path, {}, headers=page).status for method, path in asked]
+    admin = ("admin/users", "admin/api-keys", "admin/roles", "admin/log")
+    assert [403] * 4 == [house.get(path, headers=page).status for path in admin]
+    assert 200 == house.get("admin/users", headers={"apikey": page["apikey"], "sec-fetch-mode": "cors"}).status
+
+
 def test_keys_have_their_own_answers(house: House) -> None:
     """S8: two API keys of one role do not share the answers of an Idempotency-Key; a publishable one has none."""
     one, two = make(house)["api_key"], make(house, name="other")["api_key"]

@@ -124,6 +124,50 @@ def test_service_keys_are_not_for_browsers(headers: dict[bytes, bytes], origin: 
     assert SECRET_KEY.decode() not in str(caught.value) + str(caught.value.details)
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [
+        key(SECRET_KEY),
+        bearer(SECRET_KEY),
+        key(SERVICE_JWT),
+        bearer(SERVICE_JWT),
+        key(PUBLISHABLE) | bearer(SERVICE_JWT),
+    ],
+)
+@pytest.mark.parametrize(
+    ("said", "refused"),
+    [
+        ({b"sec-fetch-site": b"same-origin", b"sec-fetch-mode": b"cors", b"sec-fetch-dest": b"empty"}, True),
+        ({b"sec-fetch-site": b"same-site"}, True),
+        ({b"sec-fetch-site": b"cross-site", b"sec-fetch-mode": b"no-cors", b"sec-fetch-dest": b"image"}, True),
+        ({b"sec-fetch-site": b"none", b"sec-fetch-mode": b"navigate", b"sec-fetch-dest": b"document"}, True),
+        ({b"sec-fetch-site": b"anything new"}, True),
+        ({b"sec-fetch-dest": b"worker"}, True),
+        ({b"sec-fetch-user": b"?1"}, True),
+        ({b"referer": b"https://a.example/page"}, True),
+        ({b"referer": b"HTTP://a.example/"}, True),
+        ({b"referer": b"https://a.example/", b"sec-fetch-mode": b"cors"}, True),
+        ({b"origin": b"null"}, True),
+        # Node's fetch.
+        ({b"sec-fetch-mode": b"cors", b"user-agent": b"node", b"accept-language": b"*"}, False),
+        ({b"user-agent": b"Mozilla/5.0"}, False),
+        ({b"referer": b"my-script"}, False),
+        ({b"referer": b""}, False),
+        ({}, False),
+    ],
+)
+def test_service_keys_are_refused_by_all_that_a_browser_says(
+    headers: dict[bytes, bytes], said: dict[bytes, bytes], refused: bool
+) -> None:
+    """S12: a page's own GET has no Origin; what it cannot leave out tells of it, and servers' clients pass."""
+    if refused:
+        with pytest.raises(TokenError, match="must not be used in a browser"):
+            credentials()({**headers, **said})
+        assert ADA == credentials()({**key(PUBLISHABLE), **bearer(USER), **said})
+    else:
+        assert "service_role" == credentials()({**headers, **said}).role
+
+
 def test_publishable_keys_are_for_browsers() -> None:
     """An Origin header does not matter to any other key."""
     assert ADA == credentials()({**key(PUBLISHABLE), **bearer(USER), b"origin": b"https://a.example"})

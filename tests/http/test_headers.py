@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.errors import RequestError
-from backstay.http.headers import KNOWN, SINGLE, check_host, is_host, read_headers
+from backstay.errors import ConfigError, RequestError
+from backstay.http.headers import KNOWN, SINGLE, allowed_hosts, check_host, is_host, read_headers
 from backstay.http.limits import HttpLimits
 
 LIMITS = HttpLimits()
@@ -122,6 +122,14 @@ def test_good_hosts(host: bytes) -> None:
         b"a" * 300,
         b"%61",
         b"a:\xb2",
+        b"[::::]",
+        b"[1.2.3.4]",
+        b"[::1.2.3]",
+        b"[fe80::1%25eth0]",
+        b"[]",
+        b"a..b",
+        b"a..",
+        b"a" * 64,
     ],
 )
 def test_bad_hosts(host: bytes) -> None:
@@ -144,6 +152,14 @@ def test_bad_hosts(host: bytes) -> None:
         (b"[::1]:8000", {"[::1]"}, True),
         (b"[::2]:8000", {"[::1]"}, False),
         (b"anything", set(), False),
+        (b"[0:0:0:0:0:0:0:1]", {"[::1]"}, True),
+        (b"[2001:DB8::1]:443", {"[2001:db8::1]"}, True),
+        (b"[::1]", {".1]", "::1", "1"}, False),
+        (b"127.0.0.1:9", {"127.0.0.1"}, True),
+        (b"1.127.0.0.1", {"127.0.0.1"}, False),
+        (b"a..a.example", {".a.example"}, False),
+        (b".a.example", {".a.example"}, False),
+        (b"c.b.a.example", {".a.example"}, True),
     ],
 )
 def test_allowed_hosts(host: bytes, allowed: set[str], good: bool) -> None:
@@ -153,3 +169,17 @@ def test_allowed_hosts(host: bytes, allowed: set[str], good: bool) -> None:
     else:
         with pytest.raises(RequestError, match="BST400"):
             check_host(host, "1.1", frozenset(allowed))
+
+
+def test_the_public_url_is_allowed() -> None:
+    """S12: a list without the host that links lead to stops the start; one with it, and none, do not."""
+    assert None is allowed_hosts(None, "https://api.example.org")
+    for names, url in (
+        (["api.example.org"], None),
+        ([".example.org"], "https://api.example.org:8443"),
+        (["[::1]"], "http://[::1]:8000"),
+    ):
+        assert frozenset(names) == allowed_hosts(names, url)
+    for names, url in ((["example.org"], "https://api.example.org"), ([".example.org"], "https://example.org")):
+        with pytest.raises(ConfigError, match="BST-E515"):
+            allowed_hosts(names, url)

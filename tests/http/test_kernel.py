@@ -367,6 +367,18 @@ async def test_host_allow_list(host: list[bytes], status: int, path: str) -> Non
     assert (418 if status == 200 and path == "/docs" else status) == answer.status
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [([b"10.0.0.7:8000"], 200), ([b"evil.net"], 200), ([b"a b"], 400), ([b"a", b"a"], 400), ([], 400)],
+)
+async def test_health_is_asked_by_address(host: list[bytes], status: int) -> None:
+    """S12: who looks whether a machine is well knows its address only; what is malformed is refused there too."""
+    app = client(hosts=frozenset({"api.example.org"}))
+    answer = await app.send("GET", "/health", [(b"host", value) for value in host])
+    assert answer is not None
+    assert status == answer.status
+
+
 @pytest.mark.parametrize(("version", "status"), [("1.0", 200), ("1.1", 400), ("2", 200)])
 async def test_a_missing_host(version: str, status: int) -> None:
     """WB6: HTTP/1.1 requires a Host header (RFC 9112 §3.2); the others have none or another one."""

@@ -6,7 +6,9 @@ Rules of this file:
    signs in.
 2. What is sent must be good, also when something better is sent beside it: a broken key is a fault to be seen.
 3. Nothing sent is nobody: `ANONYMOUS`.
-4. A secret key is refused from a browser page (TK9): there it is published already.
+4. A secret key is refused from a browser (TK9): there it is published already.  A page cannot leave out what says so:
+   ``Origin`` where it writes or asks another site, ``Sec-Fetch-Site`` and ``Sec-Fetch-Dest`` always, and ``Referer`` in
+   browsers that are too old for these.  ``Sec-Fetch-Mode`` alone says nothing: Node's ``fetch`` sends it too.
 5. A key that only reads makes whatever comes with it only read (RB5).
 """
 
@@ -29,6 +31,19 @@ MIN_KEY_CHARS: Final = 32
 
 _OPAQUE_PREFIX: Final = b"sb_"
 _SECRET_PREFIX: Final = b"sb_secret_"
+
+
+#: Forbidden header names (Fetch, "forbidden request-header"): a page can neither set them nor leave them out.
+_OF_BROWSERS: Final = frozenset((b"origin", b"sec-fetch-site", b"sec-fetch-dest", b"sec-fetch-user"))
+
+
+def from_browser(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a browser made a request with these *headers*: for a page, or because somebody typed its address.
+
+    >>> from_browser({b"sec-fetch-site": b"same-origin"}), from_browser({b"sec-fetch-mode": b"cors"})
+    (True, False)
+    """
+    return not _OF_BROWSERS.isdisjoint(headers) or headers.get(b"referer", b"")[:4].lower() == b"http"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +126,7 @@ class Credentials:
         key = headers.get(b"apikey")
         if authorization is None and key is None:
             return ANONYMOUS
-        in_browser = b"origin" in headers
+        in_browser = from_browser(headers)
         if authorization is None:
             return self._principal(key or b"", in_browser)
         scheme, _, token = authorization.partition(b" ")

@@ -14,9 +14,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from ipaddress import IPv6Address
 from typing import Final
+from urllib.parse import urlsplit
 
-from backstay.errors import RequestError
+from backstay.errors import ConfigError, RequestError
 from backstay.http.limits import HttpLimits
 
 #: Headers of which a second line is an attack or a broken client.
@@ -54,7 +56,8 @@ _LINE_EXTRA: Final = 4
 # A registered name, an IPv4 address or a bracketed IPv6 literal, and a port (RFC 9110 §7.2, RFC 3986 §3.2.2 without
 # the sub-delimiters and percent-encodings that no host of ours has).
 _HOST: Final = re.compile(
-    rb"(?:[A-Za-z0-9_-](?:[A-Za-z0-9._-]{0,253}[A-Za-z0-9_.-])?|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?"
+    rb"(?:(?P<name>[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*)\.?|\[(?P<ipv6>[0-9A-Fa-f:.]{2,45})\])"
+    rb"(?::(?P<port>[0-9]{1,5}))?"
 )
 
 
@@ -131,10 +134,10 @@ def is_host(value: bytes) -> bool:
     >>> is_host(b"api.example.org:8000"), is_host(b"[::1]:80"), is_host(b"a b"), is_host(b"a:99999"), is_host(b"")
     (True, True, False, False, False)
     """
-    if len(value) > 261 or not _HOST.fullmatch(value):
+    found = _HOST.fullmatch(value) if len(value) <= 261 else None
+    if found is None or (found["port"] is not None and int(found["port"]) > 65535):
         return False
-    _, _, port = value.rpartition(b":")
-    return value.endswith(b"]") or not port.isdigit() or len(value) == len(port) or int(port) < 65536
+    return found["ipv6"] is None or _address(found["ipv6"]) is not None
 
 
 @lru_cache(maxsize=256)
@@ -146,12 +149,37 @@ def host_allowed(value: bytes, allowed: frozenset[str]) -> bool:
     >>> host_allowed(b"API.example.org:8000", frozenset({".example.org"})), host_allowed(b"evil.org", frozenset({"a"}))
     (True, False)
     """
-    text = value.decode("latin-1").lower()
-    name = (
-        text if text.endswith("]") else text.partition("]")[0] + "]" if text.startswith("[") else text.partition(":")[0]
-    )
-    name = name.removesuffix(".")
+    found = _HOST.fullmatch(value)
+    if found is None:
+        return False
+    name = f"[{_address(found['ipv6'])}]" if found["name"] is None else found["name"].decode("ascii").lower()
     return name in allowed or any(entry.startswith(".") and name.endswith(entry) for entry in allowed)
+
+
+def allowed_hosts(names: Iterable[str] | None, public_url: str | None) -> frozenset[str] | None:
+    """*names* as `check_host` takes them.
+
+    Raises:
+        ConfigError: BST-E515, when *public_url* leads to a host that is not among them.
+    """
+    if names is None:
+        return None
+    found = frozenset(names)
+    host = "" if public_url is None else urlsplit(public_url).netloc
+    if host and not host_allowed(host.encode("latin-1"), found):
+        raise ConfigError(
+            "BST-E515",
+            f"BACKSTAY_ALLOWED_HOSTS does not have the host of BACKSTAY_PUBLIC_URL, {host}",
+            hint="Add it: whatever follows a link that the app gives would be refused.",
+        )
+    return found
+
+
+def _address(text: bytes) -> IPv6Address | None:
+    try:
+        return IPv6Address(text.decode("ascii"))
+    except ValueError:
+        return None
 
 
 def check_host(host: bytes | None, http_version: str, allowed: frozenset[str] | None) -> None:

@@ -79,6 +79,7 @@ class Kernel:
         limits: see `HttpLimits`.
         cors: see `CorsPolicy`; for the data plane and ``/health`` only.
         hosts: names that a Host header may carry, ``.suffix`` for all under it; ``None``: any well-formed one (WB6).
+            ``/health`` takes any: who looks whether a machine is well asks by its address.
         health: answers ``/health``; must be O(1) and without I/O (LM11).
         guard: is made fresh before *authenticate* is asked (TK5).
         beside: the APIs that are not the data plane's.
@@ -159,7 +160,7 @@ class Kernel:
             id = self._ids.begin(headers.get(b"x-request-id"))
             origin = headers.get(b"origin")
             cors = self._cors.headers(origin, method)
-            self._check_head(scope, headers)
+            self._check_head(scope, headers, None if path is None else self._hosts)
             if method == "OPTIONS" and origin is not None and b"access-control-request-method" in headers:
                 asked = headers.get(b"access-control-request-headers")
                 reply, cors = self._cors.preflight(origin, asked), ()
@@ -224,8 +225,8 @@ class Kernel:
                 raise
             return self._authenticate(headers)
 
-    def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes]) -> None:
-        check_host(headers.get(b"host"), scope.get("http_version", "1.1"), self._hosts)
+    def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[str] | None) -> None:
+        check_host(headers.get(b"host"), scope.get("http_version", "1.1"), hosts)
         raw_path = scope.get("raw_path")
         # The decoded path is never longer than the raw one, which not every server passes on.
         length = len(scope["path"] if raw_path is None else raw_path) + len(scope["query_string"])
@@ -243,7 +244,7 @@ class Kernel:
         try:
             headers = read_headers(scope["headers"], self._limits)
             shield.request_id = self._ids.begin(headers.get(b"x-request-id"))
-            self._check_head(scope, headers)
+            self._check_head(scope, headers, self._hosts)
             await self._behind(scope, receive, shield)
             if self._access_log:
                 _log_access(scope, shield.status, began)
@@ -262,7 +263,7 @@ class Kernel:
 
     async def _pass_on_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            self._check_head(scope, read_headers(scope["headers"], self._limits))
+            self._check_head(scope, read_headers(scope["headers"], self._limits), self._hosts)
         except RequestError as error:
             await receive()  # websocket.connect; a close in answer to it becomes a 403.
             await send({"type": "websocket.close", "code": 1008, "reason": error.code})
