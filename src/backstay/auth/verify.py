@@ -240,7 +240,7 @@ class _Verifying:
 def user_by_new_email(email: str) -> sa.Executable:
     """Who wants to change to this address; of several the one who asked last."""
     found = sa.select(User).where(User.new_email == email, User.deleted_at.is_(None))
-    return found.order_by(User.email_change_sent_at.desc()).limit(sa.literal_column("1"))
+    return found.order_by(User.email_change_sent_at.desc(), User.id).limit(sa.literal_column("1"))
 
 
 def _expired() -> AuthError:

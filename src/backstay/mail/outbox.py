@@ -102,7 +102,9 @@ def next_due() -> Any:
 def claim(now: datetime, until: datetime, lease: UUID) -> Any:
     """Take up to `BATCH` letters that are due, the oldest first, and hold them *until* then."""
     due = aliased(Outgoing)
-    oldest = sa.select(due.id).where(due.due_at <= now).order_by(due.due_at).limit(sa.literal_column(str(BATCH)))
+    oldest = (
+        sa.select(due.id).where(due.due_at <= now).order_by(due.due_at, due.id).limit(sa.literal_column(str(BATCH)))
+    )
     return (
         sa.update(Outgoing)
         # The second condition is what decides between two that claim at once: PostgreSQL looks at it again when the
@@ -151,6 +153,6 @@ def dead() -> Any:
     return (
         sa.select(Outgoing.id, Outgoing.kind, Outgoing.made_at, Outgoing.died_at, Outgoing.tries, Outgoing.reason)
         .where(Outgoing.died_at.is_not(None))
-        .order_by(Outgoing.died_at.desc())
+        .order_by(Outgoing.died_at.desc(), Outgoing.id)
         .limit(sa.literal_column("1000"))
     )

@@ -261,6 +261,10 @@ class Works:
         alone = None
         if stands_alone(plan, dialect, checked=check is not None):
             alone = self._prepare(alone_sql(plan, dialect, slots, form))
+        read = None
+        if plan.returning is not None:
+            sent = isinstance(plan, InsertPlan)
+            read = self._prepare(read_sql(plan.returning, dialect, slots, form=form, as_packed=sent))
         return Script(
             table=table.name,
             key_names=tuple(column.name for column in key_columns(table)),
@@ -269,7 +273,7 @@ class Works:
             check=None if check is None else self._prepare(check),
             parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
             referred=parents,
-            read=None if plan.returning is None else self._prepare(read_sql(plan.returning, dialect, slots, form=form)),
+            read=read,
             pack_keys=dialect.pack_keys,
             alone=alone,
             form=form,

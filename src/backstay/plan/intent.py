@@ -119,6 +119,18 @@ class Node:
             for o in self.outputs
         )
 
+    @property
+    def ties(self) -> tuple[Column, ...]:
+        """What orders the rows that everything else leaves equal: the primary key, so that no two are.
+
+        Where the table has none, or a rule that shows rows hides a part of it: all columns that may be read.  Rows that
+        are equal in these look the same too, so the order tells of no hidden column, and of no place in the database.
+        """
+        shown = self.grant.shown(self.mentioned)
+        key = self.table.primary_key
+        names = key if key and shown.issuperset(key) else [name for name in self.table.columns if name in shown]
+        return tuple(self.table.columns[name] for name in names)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EmbedPlan:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from backstay.catalog import Column, Search, Searchable, Table
+from backstay.catalog import Column, Relation, Search, Searchable, Table
 from backstay.errors import PlanError
 from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
@@ -65,8 +65,11 @@ class _Draft:
     items: tuple[Item, ...]
     #: What errors call the table: PostgREST's alias, where it needs one.
     shown: str | None = None
+    #: The embeds by the names that they have in the answer, of which no two are equal: as drafts, then finished.
+    children: dict[str, _Child] = field(default_factory=dict)
     embeds: dict[str, EmbedPlan] = field(default_factory=dict)
-    by_item: dict[int, EmbedPlan] = field(default_factory=dict)
+    #: What the order asks of embeds: the embed's name, and its column.
+    related: dict[OrderTerm, tuple[str, Operand]] = field(default_factory=dict)
     mentioned: set[str] = field(default_factory=set)
     outputs: list[Output] = field(default_factory=list)
     conditions: list[Condition] = field(default_factory=list)
@@ -81,6 +84,15 @@ class _Draft:
         check_path(found, asked.path)
         self.mentioned |= {found.name} if isinstance(found, Column) else found.uses
         return Operand(found, asked.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Child:
+    """An embed while it is being planned: what its parent asks of its columns is written into its draft."""
+
+    item: Embed
+    relation: Relation
+    draft: _Draft
 
 
 def _node(draft: _Draft) -> Node:
@@ -98,31 +110,69 @@ def _node(draft: _Draft) -> Node:
     )
 
 
-def _embeds(draft: _Draft) -> None:
-    for index, item in enumerate(draft.items):
-        if isinstance(item, Embed):
-            plan = _embed(draft, item)
-            # Two embeds may share a name when the client gave no alias: the last one keeps the name for filters.
-            draft.embeds[plan.key if plan.key not in draft.embeds else f"{plan.key}#{index}"] = plan
-            draft.by_item[index] = plan
+def _children(draft: _Draft) -> None:
+    for item in draft.items:
+        if not isinstance(item, Embed):
+            continue
+        key = _key_of_embed(item)
+        if key in draft.children:
+            raise PlanError(
+                "42712",
+                f'table name "{key}" specified more than once',
+                hint=f"Give each embed a name of its own, for example other:{item.relation}(…).",
+            )
+        draft.children[key] = _child(draft, item)
 
 
-def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
+def _child(draft: _Draft, item: Embed) -> _Child:
     scope = draft.scope
     relation = find_relation(scope, draft.table, item.relation, item.hint, item.alias)
     remote = scope.catalog.tables[relation.remote]
-    key = item.alias or item.relation
-    child = _Draft(remote, scope.grant("read", remote), draft.query, scope, (*draft.path, key), item.items)
+    path = (*draft.path, _key_of_embed(item))
+    child = _Draft(remote, scope.grant("read", remote), draft.query, scope, path, item.items)
     if relation.junction is None:
         child.shown = f"{remote.name}_{len(child.path)}"
     # A key column that a rule hides would be told by the embed, so it counts as mentioned (AC10).
     draft.mentioned |= relation.local_columns
     child.mentioned |= relation.remote_columns
+    return _Child(item, relation, child)
+
+
+def _related(draft: _Draft) -> None:
+    """Resolve the order by columns of embeds in the embeds themselves, while they can still be told of it.
+
+    Ordering a parent by a column of a child mentions it there: only rules that show the column may show the row.
+    """
     for term in _order_at(draft):
-        # Ordering the parent by a column of the child mentions it: only rules that show it may show the row.
-        if term.relation in (key, relation.remote):
-            child.operand(_behind_alias(remote, item.items, term.field))
-    node = _node(child)
+        if term.relation is None:
+            continue
+        key = _named(draft, term.relation)
+        if key is None:
+            raise _not_embedded(term.relation)
+        child = draft.children[key]
+        if not child.relation.to_one:
+            raise PlanError(
+                "PGRST118",
+                f"A related order on '{key}' is not possible",
+                details=f"'{draft.table.name}' and '{key}' do not form a many-to-one or one-to-one relationship",
+            )
+        operand = child.draft.operand(_behind_alias(child.draft.table, child.item.items, term.field))
+        if _is_sealed(operand):
+            raise _sealed(operand, "rows have no order by it")
+        if isinstance(operand.column, Search):
+            raise PlanError(
+                "PGRST127", "Feature not implemented", details="Relevance orders the rows of its own table only."
+            )
+        draft.related[term] = (key, operand)
+
+
+def _embeds(draft: _Draft) -> None:
+    for key, child in draft.children.items():
+        draft.embeds[key] = _embed(draft.scope, key, child)
+
+
+def _embed(scope: Scope, key: str, child: _Child) -> EmbedPlan:
+    item, relation, node = child.item, child.relation, _node(child.draft)
     if item.spread and not relation.to_one and node.aggregated:
         raise PlanError(
             "PGRST127",
@@ -142,7 +192,7 @@ def _embed(draft: _Draft, item: Embed) -> EmbedPlan:
 
 
 def _outputs(draft: _Draft) -> None:
-    for index, item in enumerate(draft.items):
+    for item in draft.items:
         match item:
             case Star():
                 for name, column in draft.table.columns.items():
@@ -152,7 +202,7 @@ def _outputs(draft: _Draft) -> None:
             case ColumnItem():
                 draft.outputs.append(_column_output(draft, item))
             case Embed():
-                draft.outputs.append(EmbedOutput(draft.by_item[index]))
+                draft.outputs.append(EmbedOutput(draft.embeds[_key_of_embed(item)]))
 
 
 def _column_output(draft: _Draft, item: ColumnItem) -> ColumnOutput:
@@ -202,9 +252,9 @@ def _conditions(draft: _Draft) -> None:
 def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
     if isinstance(asked, Logic):
         return Group(asked.kind, tuple(_condition(draft, term) for term in asked.terms), asked.negated)
-    embed = _named(draft, asked.field.name) if not asked.field.path else None
-    if embed is not None and (_asks_presence(asked) or asked.field.name not in draft.table.columns):
-        return _presence(embed, asked)
+    key = _named(draft, asked.field.name) if not asked.field.path else None
+    if key is not None and (_asks_presence(asked) or asked.field.name not in draft.table.columns):
+        return _presence(draft.embeds[key], asked)
     operand = draft.operand(asked.field)
     if _is_sealed(operand) and asked.op != "is":
         return _blind(operand, asked)
@@ -258,10 +308,23 @@ def _presence(embed: EmbedPlan, asked: Filter) -> Present:
     return Present(embed, negated=(asked.value == "null") != asked.negated)
 
 
-def _named(draft: _Draft, name: str) -> EmbedPlan | None:
-    if name in draft.embeds:
-        return draft.embeds[name]
-    return next((e for e in draft.embeds.values() if e.relation.remote == name), None)
+def _named(draft: _Draft, name: str) -> str | None:
+    """The key of the embed that *name* means: here, and here alone, names of clients become embeds."""
+    found = _called(draft.items, name)
+    if found is not None:
+        return _key_of_embed(found)
+    return next((key for key, child in draft.children.items() if child.relation.remote == name), None)
+
+
+def _called(items: Sequence[Item], name: str) -> Embed | None:
+    """The embed that is called *name* in the answer, else the first one that asks for *name* under an alias."""
+    embeds = [item for item in items if isinstance(item, Embed)]
+    exact = next((item for item in embeds if _key_of_embed(item) == name), None)
+    return exact or next((item for item in embeds if item.relation == name), None)
+
+
+def _key_of_embed(item: Embed) -> str:
+    return item.alias or item.relation
 
 
 def _order(draft: _Draft) -> None:
@@ -293,31 +356,8 @@ def _sort_term(draft: _Draft, term: OrderTerm) -> SortTerm:
             raise _sealed(operand, "rows have no order by it")
         search = _relevance(draft, operand.column) if isinstance(operand.column, Search) else None
         return SortTerm(operand, term.descending, nulls_first, search=search)
-    embed = _named(draft, term.relation)
-    if embed is None:
-        raise _not_embedded(term.relation)
-    if not embed.relation.to_one:
-        raise PlanError(
-            "PGRST118",
-            f"A related order on '{embed.key}' is not possible",
-            details=(f"'{draft.table.name}' and '{embed.key}' do not form a many-to-one or one-to-one relationship"),
-        )
-    asked = _behind_alias(embed.node.table, _items_of(draft, embed), term.field)
-    column = find_field(draft.scope, embed.node.table, embed.node.grant, asked.name)
-    check_path(column, asked.path)
-    if _is_sealed(Operand(column)):
-        raise _sealed(Operand(column), "rows have no order by it")
-    if isinstance(column, Search):
-        raise PlanError(
-            "PGRST127", "Feature not implemented", details="Relevance orders the rows of its own table only."
-        )
-    return SortTerm(Operand(column, asked.path), term.descending, nulls_first, embed)
-
-
-def _items_of(draft: _Draft, embed: EmbedPlan) -> tuple[Item, ...]:
-    index = next(index for index, plan in draft.by_item.items() if plan is embed)
-    item = draft.items[index]
-    return item.items if isinstance(item, Embed) else ()
+    key, operand = draft.related[term]
+    return SortTerm(operand, term.descending, nulls_first, draft.embeds[key])
 
 
 def _behind_alias(table: Table, items: tuple[Item, ...], asked: Field) -> Field:
@@ -328,7 +368,7 @@ def _behind_alias(table: Table, items: tuple[Item, ...], asked: Field) -> Field:
     return next((field for field in named if field is not None), asked)
 
 
-_STEPS: Final[tuple[Callable[[_Draft], None], ...]] = (_embeds, _outputs, _conditions, _order)
+_STEPS: Final[tuple[Callable[[_Draft], None], ...]] = (_children, _related, _embeds, _outputs, _conditions, _order)
 
 
 def _resolved_paths(query: Query) -> Query:
@@ -344,10 +384,10 @@ def _resolved_paths(query: Query) -> Query:
     def resolve(path: Path) -> Path:
         items, found = query.items, []
         for name in path:
-            embed = next((i for i in items if isinstance(i, Embed) and name in (i.alias, i.relation)), None)
+            embed = _called(items, name)
             if embed is None:
                 raise _not_embedded(name)
-            found.append(embed.alias or embed.relation)
+            found.append(_key_of_embed(embed))
             items = embed.items
         return tuple(found)
 

@@ -47,6 +47,11 @@ class Grant:
         # True swallows the rest; SQLAlchemy would write it out as "1 = 1".
         return sa.true() if any(isinstance(rows, True_) for rows in chosen) else sa.or_(sa.false(), *chosen)
 
+    def shown(self, mentioned: frozenset[str]) -> frozenset[str]:
+        """The columns that are shown in each of `rows`: an order by them tells nothing that cannot be read."""
+        chosen = [part.columns for part in self.parts if mentioned <= part.columns]
+        return frozenset.intersection(*chosen) if chosen else frozenset()
+
     @property
     def columns(self) -> frozenset[str]:
         """Columns that some rule shows: the names that exist for this principal."""

@@ -33,6 +33,8 @@ def call_rows(
         raise AssertionError(f"{routine.name} gives no rows")
     source = _called(routine, given, slots).table_valued(*routine.rows.columns, name="_f")
     layer = Build(dialect, max_rows, form).layer(node, source)
+    # The order of a function's rows is its own, unless another is asked for.
+    layer.tied = bool(node.sort)
     page = layer.page()
     total: Any = layer.total() if count else sa.null()
     return sa.select(layer.body(page), sa.func.count(), total, *_said()).select_from(page)

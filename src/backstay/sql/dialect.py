@@ -80,6 +80,8 @@ class SqlDialect:
     path: Callable[[Typed, tuple[Step, ...]], Typed]
     #: A sort key: the expression whose order is that of PostgreSQL.
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
+    #: A sort key that tells any two values apart that look different; its order has no further meaning.
+    tie_key: Callable[[Typed], Expression]
     #: ``operand op value``, without its negation.
     compare: Callable[[Typed, Compare], Expression]
     #: Full-text search for the condition's value, without its negation; also takes the table that holds the operand.

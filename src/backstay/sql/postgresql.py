@@ -64,6 +64,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         sealed=_sealed,
         path=_path,
         sort_key=_sort_key,
+        tie_key=_tie_key,
         compare=_compare,
         search=_search,
         relevance=_relevance,
@@ -157,6 +158,14 @@ def _sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
     found = _path(typed, path) if path else typed
     # Plain json has no order; jsonb does.
     return sa.cast(found.expression, pg.JSONB()) if family_of(found.type) == "json" else found.expression
+
+
+#: Types of these families need not have an order; their texts have.
+_UNORDERED: Final[frozenset[Family]] = frozenset({"json", "array", "other"})
+
+
+def _tie_key(typed: Typed) -> Expression:
+    return sa.cast(typed.expression, sa.Text()) if family_of(typed.type) in _UNORDERED else typed.expression
 
 
 def _compare(typed: Typed, condition: Compare) -> Expression:

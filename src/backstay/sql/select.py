@@ -34,6 +34,7 @@ from backstay.plan.intent import (
     Output,
     Present,
     ReadPlan,
+    SortTerm,
 )
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
@@ -126,15 +127,20 @@ class Layer:
     from_: sa.FromClause = field(init=False)
     where: Where = field(default_factory=list)
     outputs: list[tuple[str, Render]] = field(default_factory=list)
-    #: An order of its own, before the node's.
+    #: An order of its own, instead of the node's.
     order: Expression | None = None
+    #: Whether rows without an order have that of their keys; else they come as *source* gives them.
+    tied: bool = True
     #: The page this one is correlated with.
     above: sa.FromClause | None = None
     #: No embed is joined.
     flat: bool = False
     joins: dict[int, sa.FromClause] = field(default_factory=dict)
     columns: dict[str, Expression] = field(default_factory=dict)
+    types: dict[str, sa.types.TypeEngine[Any]] = field(default_factory=dict)
+    #: Where rows are groups: the labels that make them, and which of these holds a plain operand of a source.
     grouping: list[str] = field(default_factory=list)
+    grouped: dict[tuple[int, Operand], str] = field(default_factory=dict)
     #: Most rows of the page.
     most: int | None = field(init=False)
 
@@ -146,10 +152,16 @@ class Layer:
     def page(self) -> sa.FromClause:
         """The inner select as a FROM of its own; ask for it after everything is carried."""
         self.build.pages += 1
-        statement = self.limited(self.sorted(self.select()))
+        name = f"p{self.build.pages}"
+        statement = self.select()
         if self.above is not None:
             statement = statement.correlate(self.above)
-        return statement.subquery(f"p{self.build.pages}")
+        if self.node.aggregated:
+            groups = statement.subquery(f"{name}g")
+            statement = self.sorted_groups(sa.select(*groups.c), groups)
+        else:
+            statement = self.sorted(statement)
+        return self.limited(statement).subquery(name)
 
     def select(self) -> sa.Select[Any]:
         columns = [expression.label(label) for label, expression in self.columns.items()] or [
@@ -162,22 +174,50 @@ class Layer:
         return statement
 
     def sorted(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        """*statement* in the order that is asked for, and rows that are equal in it in that of their keys (S2)."""
         if self.order is not None:
-            statement = statement.order_by(self.order)
-        for term in self.node.sort:
-            source = self.source if term.embed is None else self.joins[id(term.embed)]
+            return statement.order_by(self.order)
+        dialect, sort = self.build.dialect, self.node.sort
+        for term in sort:
+            source = self.sorted_by(term)
+            if source is None:
+                raise _not_grouped(term)
             typed = self.column(term.operand, source)
             if term.search is not None:
-                key = self.build.dialect.relevance(source, typed, term.search)
+                key = dialect.relevance(source, typed, term.search)
             else:
-                key = self.build.dialect.sort_key(typed, term.operand.path)
-            ordered = key.desc() if term.descending else key.asc()
-            can_be_null = term.operand.column.nullable or term.operand.path or term.embed is not None
-            if can_be_null:
-                # Said only where it matters: an index serves NULLS FIRST/LAST worse, or not at all.
-                ordered = ordered.nulls_first() if term.nulls_first else ordered.nulls_last()
-            statement = statement.order_by(ordered)
+                key = dialect.sort_key(typed, term.operand.path)
+            can_be_null = bool(term.operand.column.nullable or term.operand.path or term.embed is not None)
+            statement = statement.order_by(_ordered(key, term, can_be_null=can_be_null))
+        if not self.tied:
+            return statement
+        asked = {term.operand.column.name for term in sort if term.embed is None and not term.operand.path}
+        # In the direction of what stands before: an index that is walked for that gives the key for nothing.
+        descending = bool(sort) and sort[-1].descending
+        for column in self.node.ties:
+            if column.name not in asked:
+                key = dialect.tie_key(Typed(self.source.c[column.name], column.type))
+                tie = key.desc() if descending else key.asc()
+                statement = statement.order_by(tie.nulls_last() if column.nullable else tie)
         return statement
+
+    def sorted_groups(self, statement: sa.Select[Any], groups: sa.FromClause) -> sa.Select[Any]:
+        """As `sorted`, where rows are groups: by what they are grouped by, and then by all of it."""
+        dialect = self.build.dialect
+        for term in self.node.sort:
+            label = self.grouped.get((id(self.sorted_by(term)), term.operand))
+            if label is None:
+                raise _not_grouped(term)
+            key = dialect.sort_key(Typed(groups.c[label], self.types[label]), ())
+            statement = statement.order_by(_ordered(key, term, can_be_null=True))
+        for label in self.grouping:
+            tie = dialect.tie_key(Typed(groups.c[label], self.types[label]))
+            statement = statement.order_by(tie.nulls_last())
+        return statement
+
+    def sorted_by(self, term: SortTerm) -> sa.FromClause | None:
+        """What holds the column of *term*; ``None`` where it is an embed of which only groups are there."""
+        return self.source if term.embed is None else self.joins.get(id(term.embed))
 
     def limited(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         most, page = self.most, self.node.page
@@ -206,10 +246,12 @@ class Layer:
             return self.select()
         return sa.select(sa.literal_column("1")).select_from(self.from_).where(*self.where)
 
-    def carry(self, expression: Expression, *, aggregate: bool = False) -> str:
+    def carry(
+        self, expression: Expression, type_: sa.types.TypeEngine[Any] | None = None, *, aggregate: bool = False
+    ) -> str:
         """Take *expression* through the page, and return its label there."""
         label = f"_c{len(self.columns)}"
-        self.columns[label] = expression
+        self.columns[label], self.types[label] = expression, type_ or expression.type
         if not aggregate:
             self.grouping.append(label)
         return label
@@ -389,7 +431,9 @@ class Layer:
                 typed = dialect.cast(typed, output.aggregate_cast)
         if typed is None:
             raise PlanError("PGRST100", "a select item without a column must be count()")
-        label, type_ = self.carry(typed.expression, aggregate=output.aggregate is not None), typed.type
+        label, type_ = self.carry(typed.expression, typed.type, aggregate=output.aggregate is not None), typed.type
+        if output.operand is not None and output.aggregate is None and output.cast is None:
+            self.grouped[id(source), output.operand] = label
 
         def render(page: sa.FromClause) -> Expression:
             # Known only when the page is there: the same output is a plain value in any other form.
@@ -451,6 +495,23 @@ class Layer:
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:
     rows = grant.rows(mentioned)
     return [] if isinstance(rows, True_) else [adapted(rows, table, source)]
+
+
+def _ordered(key: Expression, term: SortTerm, *, can_be_null: bool) -> Expression:
+    ordered = key.desc() if term.descending else key.asc()
+    if not can_be_null:
+        # Said only where it matters: an index serves NULLS FIRST/LAST worse, or not at all.
+        return ordered
+    return ordered.nulls_first() if term.nulls_first else ordered.nulls_last()
+
+
+def _not_grouped(term: SortTerm) -> PlanError:
+    name = term.operand.column.name if term.embed is None else f"{term.embed.key}.{term.operand.column.name}"
+    return PlanError(
+        "42803",
+        f'column "{name}" must appear in the GROUP BY clause or be used in an aggregate function',
+        hint="Rows that an aggregate makes are ordered by the columns that are selected beside it.",
+    )
 
 
 def _shows(node: Node) -> bool:

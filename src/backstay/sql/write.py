@@ -71,6 +71,8 @@ def alone_sql(
     if plan.returning is None:
         return sa.select(sa.literal_column("''"), sa.func.count(), first).select_from(written)
     layer = Build(dialect, None, form).layer(plan.returning, written)
+    # New rows come back in the order in which they were sent.
+    layer.tied = not isinstance(plan, InsertPlan) or bool(plan.returning.sort)
     page = layer.page()
     return sa.select(layer.body(page), sa.func.count(), first).select_from(page)
 
@@ -243,16 +245,18 @@ def read_sql(
     max_rows: int | None = None,
     form: Form = "json",
     count: bool = False,
+    as_packed: bool = True,
 ) -> sa.Select[Any]:
     """The representation of the rows of the packed keys: (JSON text, number of rows, number without the page or NULL).
 
-    They come in the node's order, or in that of the keys where it has none.
+    They come in the node's order, or in that of the packed keys where it has none; not *as_packed* where it is the
+    database that has found the rows: it finds them in an order that tells of what is hidden.
     """
     build = Build(dialect, max_rows, form)
     listed = dialect.listed(key_columns(node.table), slots)
     layer = build.layer(node, _keyed(build, node.table))
     layer.from_ = listed.from_.join(layer.from_, _same_keys(node.table, layer.source, listed))
-    layer.order = None if node.sort else listed.ordinal
+    layer.order = listed.ordinal if as_packed and not node.sort else None
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total() if count else sa.null()

@@ -59,7 +59,9 @@ def _page(everybody: bool, pattern: str, id: UUID, most: int, skipped: int) -> s
 @query
 def _page_identities(everybody: bool, pattern: str, id: UUID, most: int, skipped: int) -> sa.Executable:
     page = _numbered(everybody, pattern, id, most, skipped, User.id).subquery()
-    return sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at)
+    return (
+        sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at, Identity.id)
+    )
 
 
 @query
@@ -70,7 +72,9 @@ def _next(everybody: bool, pattern: str, id: UUID, at: datetime, last: UUID, mos
 @query
 def _next_identities(everybody: bool, pattern: str, id: UUID, at: datetime, last: UUID, most: int) -> sa.Executable:
     page = _after(everybody, pattern, id, at, last, most, User.id).subquery()
-    return sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at)
+    return (
+        sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at, Identity.id)
+    )
 
 
 async def list_users(asked: AuthRequest, accounts: Accounts) -> Reply:

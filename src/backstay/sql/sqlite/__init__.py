@@ -41,6 +41,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         sealed=sealed,
         path=json_path,
         sort_key=sort_key,
+        tie_key=lambda typed: typed.expression,
         compare=compare,
         search=search,
         relevance=relevance,
