@@ -475,6 +475,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     budget = RequestBudget(database_seconds=settings.statement_timeout)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)
+    rules = compile_rules(reflection.policies, *catalogs)
     if reflection.open_to is not None:
         _LOG.warning(
             "EVERYTHING IS OPEN: %s may read and write all %d tables and views of %s",
@@ -485,7 +486,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     return database, [
         Surface(
             catalog,
-            _reflected_rules(reflection, catalog),
+            _reflected_rules(reflection, rules, catalog),
             dialect,
             offered=representations(catalog, dialect, routines),
             max_rows=reflection.max_rows,
@@ -505,8 +506,9 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     ]
 
 
-def _reflected_rules(reflection: _Reflection, catalog: Catalog) -> tuple[Rule, ...]:
-    rules = compile_rules(reflection.policies, catalog)
+def _reflected_rules(reflection: _Reflection, rules: tuple[Rule, ...], catalog: Catalog) -> tuple[Rule, ...]:
+    own = frozenset(table.sql for table in catalog.tables.values())
+    rules = tuple(rule for rule in rules if rule.source in own)
     return rules if reflection.open_to is None else rules + open_rules(reflection.open_to, catalog)
 
 

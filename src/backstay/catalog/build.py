@@ -34,6 +34,7 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
     metadata, mappers = _sources(models)
     by_table = {mapper.local_table: mapper for mapper in mappers}
     tables = [table for table in metadata.tables.values() if _listed(table, mappers, models)]
+    _refuse_namesakes(tables)
     relations, findings = _relations(tables, by_table)
     return Catalog(
         tables={
@@ -48,6 +49,19 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
         schema=schema,
         findings=findings,
     )
+
+
+def _refuse_namesakes(tables: list[sa.Table]) -> None:
+    """The API names a table without its schema."""
+    known: dict[str, sa.Table] = {}
+    for table in tables:
+        other = known.setdefault(str(table.name), table)
+        if other is not table:
+            raise ConfigError(
+                "BST-E026",
+                f"two tables are called {table.name}: {other.fullname} and {table.fullname}",
+                hint="Rename one of them, or serve one of them alone: models=[…].",
+            )
 
 
 def metadata_of(models: Any) -> sa.MetaData:

@@ -1,9 +1,10 @@
 """Who may."""
 
+from backstay.policy.compiled import compile_rules
 from backstay.policy.decide import Grant, Kind, Part, decide
 from backstay.policy.me import Caller, Fact, Me, MeParameter, fact_of
 from backstay.policy.principal import ANON, ANONYMOUS, AUTHENTICATED, SERVICE, Principal
-from backstay.policy.rule import Action, Policy, Rule, allow, compile_rules, open_rules
+from backstay.policy.rule import Action, Policy, Rule, allow, open_rules
 
 __all__ = [
     "ANON",

@@ -86,6 +86,6 @@ def decide(rules: Iterable[Rule], kind: Kind, action: Action, table: Table) -> G
                 rule.has_subquery,
             )
             for rule in rules
-            if rule.table == table.name and rule.action == action and rule.applies_to(*kind)
+            if rule.source is table.sql and rule.action == action and rule.applies_to(*kind)
         )
     )

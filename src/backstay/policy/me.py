@@ -15,13 +15,14 @@ from sqlalchemy.sql.elements import BindParameter
 
 from backstay.errors import ConfigError, Forbidden
 from backstay.policy.principal import Principal
+from backstay.policy.watch import Handed, watching
 
 #: Where a parameter's value comes from: ``("id",)``, ``("role",)``, ``("aal",)``, ``("has_role", name)`` or
 #: ``("claim", key, …)``.
 Source: TypeAlias = tuple[str, ...]
 
 #: Claims that the account's owner may edit: a policy that believed them would be written by the attacker (TK8).
-_EDITABLE_CLAIMS: Final = frozenset({"user_metadata"})
+_EDITABLE_CLAIMS: Final = frozenset({"user_metadata", "raw_user_meta_data"})
 
 
 class MeParameter(BindParameter[Any]):
@@ -29,12 +30,25 @@ class MeParameter(BindParameter[Any]):
 
     inherit_cache = False
     me_source: Source
+    #: Where the policy that is being compiled asked for it; SQLAlchemy's copies of it share this.
+    me_handed: Handed | None
 
     @classmethod
     def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> MeParameter:
         parameter = cls(f"me_{source[0]}", None, type_=type_, unique=True, required=False)
         parameter.me_source = source
+        watch = watching()
+        parameter.me_handed = None if watch is None else watch.hand(_asked(source))
         return parameter
+
+
+def _asked(source: Source) -> str:
+    """*source* as a policy writes it.
+
+    >>> _asked(("claim", "org", "id"))
+    "me.claim('org', 'id')"
+    """
+    return f"me.{source[0]}" + (f"({', '.join(map(repr, source[1:]))})" if len(source) > 1 else "")
 
 
 class Me:
@@ -74,10 +88,16 @@ class Me:
         Raises:
             ConfigError: BST-E021, for claims that the account's owner may edit (``user_metadata``).
         """
-        if not path or path[0] in _EDITABLE_CLAIMS:
+        if not path or not all(isinstance(key, str) for key in path):
+            raise ConfigError(
+                "BST-E023",
+                "me.claim() takes the names that lead to a claim, as texts",
+                hint='For example me.claim("org", "id").',
+            )
+        if not _EDITABLE_CLAIMS.isdisjoint(key.partition(".")[0] for key in path):
             raise ConfigError(
                 "BST-E021",
-                f"a policy cannot rely on the claim {'.'.join(path) or '(none)'!r}: its owner may edit it",
+                f"a policy cannot rely on the claim {'.'.join(path)!r}: its owner may edit it",
                 hint="Use app_metadata, or a role assigned in the database.",
             )
         return MeParameter.of(("claim", *path))

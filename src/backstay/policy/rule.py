@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-import inspect
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final, Literal, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, NoReturn, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
-from sqlalchemy.sql import coercions, roles, visitors
 from sqlalchemy.sql.elements import ColumnElement
 
-from backstay.catalog import Catalog, Table
-from backstay.catalog.encrypted import BLIND, Encrypted
-from backstay.errors import BackstayError, ConfigError
-from backstay.policy.me import Me, MeParameter
-from backstay.policy.principal import ANON, AUTHENTICATED
+from backstay.catalog import Catalog
+from backstay.errors import ConfigError
+from backstay.policy.me import Me
+from backstay.policy.near import near_word
+from backstay.policy.place import place_in
+from backstay.policy.principal import ANON
 
 Action: TypeAlias = Literal["read", "create", "update", "delete"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
+
+#: Words that are written for an action, and the action.
+_MEANT: Final = {action: action for action in ACTIONS} | {
+    "select": "read",
+    "view": "read",
+    "insert": "create",
+    "write": "create",
+    "add": "create",
+    "edit": "update",
+    "change": "update",
+    "remove": "delete",
+}
 
 #: Takes `Me`, and may take the table's columns behind it.
 Predicate: TypeAlias = Callable[..., Any]
@@ -76,26 +88,65 @@ def allow(
     read, update or delete, and judges the new rows of a create or update.  Its name and docstring are its reason.
 
     Raises:
-        ConfigError: BST-E020, when *what* is not actions followed by models.
+        ConfigError: BST-E020, when *what* is not actions followed by models, or *to* or *columns* name nothing.
     """
+    place = place_in(sys._getframe(1))
     actions = tuple(takewhile(lambda item: isinstance(item, str) and item in ACTIONS, what))
     models = what[len(actions) :]
-    if not actions or not models or any(isinstance(item, str) and not item for item in models):
-        raise ConfigError(
-            "BST-E020",
-            f"allow() takes actions, then models; got {what!r}",
-            hint='For example @allow("read", Post); the actions are read, create, update and delete.',
-        )
-    to_roles = None if to is None else frozenset((to,) if isinstance(to, str) else to)
-    named = None if columns is None else tuple(columns)
+    _check_what(what, actions, models, place)
+    to_roles, named = _roles(to, place), _named(columns, place)
     added = tuple(Allowance(frozenset(cast("tuple[Action, ...]", actions)), m, to_roles, named) for m in models)
 
     def decorate(function: Predicate | Policy) -> Policy:
+        if not callable(function):
+            _wrong(place, f"stands above {function!r}, which is no function", "Write it above def.")
         if isinstance(function, Policy):
             return Policy(function.function, function.allowances + added)
         return Policy(function, added)
 
     return decorate
+
+
+def _check_what(what: tuple[Any, ...], actions: tuple[Any, ...], models: tuple[Any, ...], place: str) -> None:
+    words = list(takewhile(lambda item: isinstance(item, str), models))
+    # Names of tables are texts too: so a word is a wrong action where models follow it, or nothing stands before it.
+    if words and (len(words) < len(models) or not actions):
+        near = near_word(words[0], _MEANT)
+        meant = f"Did you mean {_MEANT[near]!r}?  " if near is not None else ""
+        _wrong(place, f"takes no action {words[0]!r}", f"{meant}The actions are read, create, update and delete.")
+    if not actions or not models or not all(models if words else [True]):
+        _wrong(
+            place,
+            f"takes actions, then models; got {what!r}",
+            'For example @allow("read", Post); the actions are read, create, update and delete.',
+        )
+
+
+def _roles(to: str | Iterable[str] | None, place: str) -> frozenset[str] | None:
+    if to is None:
+        return None
+    named = (to,) if isinstance(to, str) else tuple(to) if isinstance(to, Iterable) else (to,)
+    for role in named:
+        if not isinstance(role, str) or not role or role != role.strip():
+            _wrong(place, f"has to={to!r}, and {role!r} is no name of a role", 'For example to="authenticated".')
+    if not named:
+        _wrong(place, "is for nobody: to= is empty", "Name a role, or leave to= out for everyone.")
+    return frozenset(named)
+
+
+def _named(columns: Iterable[Any] | None, place: str) -> tuple[Any, ...] | None:
+    if columns is None:
+        return None
+    if isinstance(columns, str) or not isinstance(columns, Iterable):
+        _wrong(place, "takes columns= as a list", 'For example columns=["id", "name"].')
+    named = tuple(columns)
+    if not named:
+        _wrong(place, "shows nothing: columns= is empty", "Name columns, or leave columns= out for all of them.")
+    return named
+
+
+def _wrong(place: str, what: str, hint: str) -> NoReturn:
+    raise ConfigError("BST-E020", f"{place}: allow() {what}", hint=hint)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +161,8 @@ class Rule:
     reason: str
     action: Action
     table: str
+    #: The table itself: names are told, and not looked up by, since two schemas may have the same.
+    source: sa.FromClause
     rows: ColumnElement[bool]
     columns: frozenset[str]
     to: frozenset[str] | None
@@ -123,7 +176,7 @@ class Rule:
         if not ({role} | more) & self.to:
             return False
         # A rule for anonymous callers may mention me.id: NULL there, so that comparisons are not true.
-        return has_id or not self.needs_id or role == ANON
+        return has_id or not self.needs_id or (role == ANON and ANON in self.to)
 
 
 def open_rules(role: str, catalog: Catalog) -> tuple[Rule, ...]:
@@ -134,6 +187,7 @@ def open_rules(role: str, catalog: Catalog) -> tuple[Rule, ...]:
             reason=f"Everything is open to {role}.",
             action=action,
             table=table.name,
+            source=table.sql,
             rows=sa.true(),
             columns=frozenset(table.columns),
             to=frozenset((role,)),
@@ -143,131 +197,3 @@ def open_rules(role: str, catalog: Catalog) -> tuple[Rule, ...]:
         for table in catalog.tables.values()
         for action in ACTIONS
     )
-
-
-def compile_rules(policies: Iterable[Policy], catalog: Catalog) -> tuple[Rule, ...]:
-    """Call every policy once and take its expression.
-
-    Raises:
-        ConfigError: BST-E022 when a model is not served, BST-E023 when the function fails or does not return an
-            expression, BST-E024 when *columns* names one that does not exist.
-    """
-    rules: list[Rule] = []
-    for policy in policies:
-        if not isinstance(policy, Policy):
-            raise ConfigError(
-                "BST-E020",
-                f"policies must be functions decorated with @allow; got {policy!r}",
-                hint='Write @allow("read", Post) above the function.',
-            )
-        for allowance in policy.allowances:
-            table = _table(allowance.model, catalog, policy.name)
-            rows = _expression(policy, table)
-            _refuse_sealed(rows, policy.name)
-            columns = _columns(allowance, table, policy.name)
-            for action in sorted(allowance.actions):
-                rules.append(
-                    Rule(
-                        name=policy.name,
-                        reason=inspect.getdoc(policy.function) or policy.name,
-                        action=action,
-                        table=table.name,
-                        rows=rows,
-                        columns=columns,
-                        to=allowance.to,
-                        needs_id=_mentions_id(rows),
-                        has_subquery=_has_subquery(rows),
-                    )
-                )
-    return tuple(rules)
-
-
-def _expression(policy: Policy, table: Table) -> ColumnElement[bool]:
-    parameters = inspect.signature(policy.function).parameters.values()
-    takes_rows = sum(parameter.default is inspect.Parameter.empty for parameter in parameters) > 1
-    try:
-        returned = policy.function(Me(), table.sql.c) if takes_rows else policy.function(Me())
-    except BackstayError:
-        raise
-    except Exception as fault:
-        raise ConfigError(
-            "BST-E023", f"the policy {policy.name} cannot be compiled: {fault}", hint="It is called once, at start-up."
-        ) from fault
-    if isinstance(returned, bool):
-        return sa.true() if returned else sa.false()
-    try:
-        return cast("ColumnElement[bool]", coercions.expect(roles.WhereHavingRole, returned))
-    except sa.exc.ArgumentError as fault:
-        raise ConfigError(
-            "BST-E023",
-            f"the policy {policy.name} returned {returned!r}, which is not a SQL expression",
-            hint="Return a comparison such as Post.author_id == me.id, or True.",
-        ) from fault
-
-
-def _refuse_sealed(rows: ColumnElement[bool], policy: str) -> None:
-    """The database decides who may see a row, and cannot read what is encrypted."""
-    for element in visitors.iterate(rows):
-        if not isinstance(element, sa.Column):
-            continue
-        if isinstance(element.type, Encrypted) or element.info.get("backstay") == BLIND:
-            raise ConfigError(
-                "BST-E505",
-                f"the policy {policy} looks at {element.name}, which is encrypted",
-                hint="Decide by another column: a policy runs in the database, which has no keys.",
-            )
-
-
-def _table(model: Any, catalog: Catalog, policy: str) -> Table:
-    if isinstance(model, str) and model in catalog.tables:
-        return catalog.tables[model]
-    table = model if isinstance(model, sa.Table) else getattr(model, "__table__", None)
-    for candidate in catalog.tables.values():
-        if candidate.sql is table:
-            return candidate
-    raise ConfigError(
-        "BST-E022", f"the policy {policy} is about {model!r}, which the app does not serve", hint="Add it to models=."
-    )
-
-
-def _columns(allowance: Allowance, table: Table, policy: str) -> frozenset[str]:
-    if allowance.columns is None:
-        return frozenset(table.columns)
-    names = frozenset(_column_name(item) for item in allowance.columns)
-    missing = sorted(names - set(table.columns))
-    if missing:
-        raise ConfigError(
-            "BST-E024",
-            f"the policy {policy} names columns that {table.name} does not have: {', '.join(missing)}",
-            hint=f"It has {', '.join(table.columns)}.",
-        )
-    return names
-
-
-def _column_name(item: Any) -> str:
-    if isinstance(item, str):
-        return item
-    element = item.__clause_element__() if hasattr(item, "__clause_element__") else item
-    return str(element.name)
-
-
-def _mentions_id(rows: ColumnElement[bool]) -> bool:
-    return any(isinstance(e, MeParameter) and e.me_source == ("id",) for e in visitors.iterate(rows))
-
-
-def _has_subquery(rows: ColumnElement[bool]) -> bool:
-    return any(isinstance(element, sa.SelectBase) for element in visitors.iterate(rows))
-
-
-__all__ = [
-    "ACTIONS",
-    "ANON",
-    "AUTHENTICATED",
-    "Action",
-    "Allowance",
-    "Policy",
-    "Rule",
-    "allow",
-    "compile_rules",
-    "open_rules",
-]

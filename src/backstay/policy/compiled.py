@@ -1,0 +1,154 @@
+"""Policies as written → `Rule`s, when the app starts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import ColumnElement
+
+from backstay.catalog import Catalog, Table
+from backstay.catalog.encrypted import BLIND, Encrypted
+from backstay.errors import ConfigError
+from backstay.policy.expression import expression_of
+from backstay.policy.me import MeParameter
+from backstay.policy.near import near_word
+from backstay.policy.place import place_of
+from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
+
+
+def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule, ...]:
+    """Every rule of *policies*.  A name of a table means that of the first of *catalogs*, unless it names a schema.
+
+    Raises:
+        ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
+            BST-E024 when *columns* names one that does not exist.
+    """
+    rules: list[Rule] = []
+    for policy in policies:
+        if not isinstance(policy, Policy):
+            raise ConfigError(
+                "BST-E020",
+                f"policies must be functions decorated with @allow; got {policy!r}",
+                hint='Write @allow("read", Post) above the function.',
+            )
+        for allowance in policy.allowances:
+            table = _table(allowance.model, catalogs, policy)
+            rows = expression_of(policy.name, policy.function, table.sql)
+            _refuse_sealed(rows, policy)
+            columns = _columns(allowance, table, policy)
+            for action in sorted(allowance.actions):
+                rules.append(
+                    Rule(
+                        name=policy.name,
+                        reason=inspect.getdoc(policy.function) or policy.name,
+                        action=action,
+                        table=table.name,
+                        source=table.sql,
+                        rows=rows,
+                        columns=columns,
+                        to=allowance.to,
+                        needs_id=_mentions_id(rows),
+                        has_subquery=_has_subquery(rows),
+                    )
+                )
+    return tuple(rules)
+
+
+def _refuse_sealed(rows: ColumnElement[bool], policy: Policy) -> None:
+    """The database decides who may see a row, and cannot read what is encrypted."""
+    for element in visitors.iterate(rows):
+        if not isinstance(element, sa.Column):
+            continue
+        if isinstance(element.type, Encrypted) or element.info.get("backstay") == BLIND:
+            raise ConfigError(
+                "BST-E505",
+                f"the policy {policy.name} looks at {element.name}, which is encrypted",
+                hint="Decide by another column: a policy runs in the database, which has no keys.",
+            )
+
+
+def _table(model: Any, catalogs: tuple[Catalog, ...], policy: Policy) -> Table:
+    if isinstance(model, str):
+        return _table_named(model, catalogs, policy)
+    wanted = model if isinstance(model, sa.Table) else getattr(model, "__table__", None)
+    for catalog in catalogs:
+        for candidate in catalog.tables.values():
+            if candidate.sql is wanted:
+                return candidate
+    named = model.__name__ if isinstance(model, type) else repr(model)
+    raise _unknown(policy, f"{named}, which the app does not serve", "Add it to models=.")
+
+
+def _table_named(name: str, catalogs: tuple[Catalog, ...], policy: Policy) -> Table:
+    """``users`` of the first schema, or ``internal.users`` of that one."""
+    first, *_ = catalogs
+    found = [first.tables[name]] if name in first.tables else []
+    for catalog in catalogs:
+        found += [table for table in catalog.tables.values() if _qualified(table, catalog) == name]
+    if len(found) > 1:
+        both = " and ".join(_qualified(table, catalog) for catalog in catalogs for table in _own(catalog, found))
+        raise _unknown(policy, f"{name!r}, which may be {both}", "Rename one of them, or leave its schema out.")
+    if found:
+        return found[0]
+    elsewhere = [f"{c.schema}.{name}" for c in catalogs[1:] if name in c.tables]
+    if elsewhere:
+        raise _unknown(
+            policy,
+            f"{name!r}, which {first.schema} does not have; a name without a schema is one of the first schema's",
+            f"Write {' or '.join(map(repr, elsewhere))}.",
+        )
+    known = [*first.tables, *(_qualified(t, c) for c in catalogs for t in c.tables.values()), *ACTIONS]
+    near = near_word(name, known)
+    raise _unknown(
+        policy,
+        f"{name!r}, which the app does not serve",
+        "Name a table that is there." if near is None else f"Did you mean {near!r}?",
+    )
+
+
+def _qualified(table: Table, catalog: Catalog) -> str:
+    return f"{getattr(table.sql, 'schema', None) or catalog.schema}.{table.name}"
+
+
+def _own(catalog: Catalog, found: list[Table]) -> list[Table]:
+    return [table for table in found if catalog.tables.get(table.name) is table]
+
+
+def _unknown(policy: Policy, what: str, hint: str) -> ConfigError:
+    return ConfigError("BST-E022", f"{place_of(policy.function)}: the policy {policy.name} is about {what}", hint=hint)
+
+
+def _columns(allowance: Allowance, table: Table, policy: Policy) -> frozenset[str]:
+    if allowance.columns is None:
+        return frozenset(table.columns)
+    named = [(_column_name(item, table), item) for item in allowance.columns]
+    missing = sorted(str(item) for name, item in named if name not in table.columns)
+    if missing:
+        raise ConfigError(
+            "BST-E024",
+            f"{place_of(policy.function)}: the policy {policy.name} names columns that {table.name} does not have: "
+            f"{', '.join(missing)}",
+            hint=f"It has {', '.join(table.columns)}.",
+        )
+    return frozenset(name for name, _ in named)
+
+
+def _column_name(item: Any, table: Table) -> str:
+    """Its name in *table*; empty for what is no column of it, one of the same name in another model among them."""
+    if isinstance(item, str):
+        return item
+    element = item.__clause_element__() if hasattr(item, "__clause_element__") else item
+    known = table.columns.get(str(element.name)) if isinstance(element, sa.Column) else None
+    return known.name if known is not None and element.shares_lineage(known.sql) else ""
+
+
+def _mentions_id(rows: ColumnElement[bool]) -> bool:
+    return any(isinstance(e, MeParameter) and e.me_source == ("id",) for e in visitors.iterate(rows))
+
+
+def _has_subquery(rows: ColumnElement[bool]) -> bool:
+    return any(isinstance(element, sa.SelectBase) for element in visitors.iterate(rows))

@@ -1,0 +1,225 @@
+"""A policy function → the one SQL expression that it means, or BST-E023."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NoReturn
+
+import sqlalchemy as sa
+from sqlalchemy.sql import coercions, operators, roles, visitors
+from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement, TextClause
+from sqlalchemy.sql.operators import custom_op
+
+from backstay.errors import BackstayError, ConfigError
+from backstay.policy.me import Me, MeParameter
+from backstay.policy.place import place_of, told_by
+from backstay.policy.symbol import Question, Symbol
+from backstay.policy.watch import Watch, call_traced, watched
+
+_RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
+_ONCE: Final = "It is called once, at start-up, with a symbolic me."
+
+
+def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause) -> ColumnElement[bool]:
+    """What *function* says of the rows of *table*.
+
+    It is called twice.  What it returned must be one condition about *table*, the same both times, and hold every
+    value of ``me`` that it was given.
+
+    Raises:
+        ConfigError: BST-E023, when it is not; the message names the file and the line.
+    """
+    linecache.checkcache()
+    place = place_of(function)
+    _refuse_deferred(name, function, place)
+    takes = _takes_rows(function)
+
+    def call() -> Any:
+        return function(Symbol(), table.c) if takes else function(Symbol())
+
+    first = _called(name, call, place, traced=True)
+    rows = _condition(name, *first, place)
+    second = _condition(name, *_called(name, call, place, traced=False), place)
+    if _shape(rows) != _shape(second):
+        _refuse(
+            f"{place}: the policy {name} says something else each time it is called",
+            "It is called once, at the start: write func.now() and the like for what changes later.",
+        )
+    strangers = [each for each in rows._from_objects if each is not table]
+    if strangers:
+        _refuse(
+            f"{place}: the policy {name} is about {_named(table)}, and looks at {_named(strangers[0])} beside it",
+            "Look at other tables by exists().where(…), a subquery, or relationship.any(…).",
+        )
+    return rows
+
+
+def _takes_rows(function: Callable[..., Any]) -> bool:
+    parameters = inspect.signature(function).parameters.values()
+    return sum(parameter.default is inspect.Parameter.empty for parameter in parameters) > 1
+
+
+def _refuse_deferred(name: str, function: Callable[..., Any], place: str) -> None:
+    plain = inspect.unwrap(getattr(function, "func", function))
+    if inspect.iscoroutinefunction(plain) or inspect.isasyncgenfunction(plain):
+        _refuse(f"{place}: the policy {name} is async, and would never run", "Leave out async: it only builds SQL.")
+    if inspect.isgeneratorfunction(plain):
+        _refuse(f"{place}: the policy {name} yields, and returns nothing", "Return one expression: or_(*conditions).")
+
+
+def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> tuple[Any, Watch]:
+    try:
+        with watched(name) as watch:
+            return (call_traced(watch, call) if traced else call()), watch
+    except BackstayError:
+        raise
+    except Exception as fault:
+        where, words = told_by(fault)
+        raise ConfigError(
+            "BST-E023",
+            f"{where or place}: the policy {name} cannot be compiled: {_first_line(fault)}",
+            hint=_ONCE if words is None else words.advice,
+        ) from fault
+
+
+def _first_line(fault: Exception) -> str:
+    return next(iter(str(fault).splitlines()), "") or type(fault).__name__
+
+
+def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElement[bool]:
+    rows = _coerced(name, returned, place)
+    _type_facts(rows)
+    held = {each.me_handed for each in _facts(rows)}
+    lost = next((handed for handed in watch.handed if handed not in held), None)
+    if lost is not None:
+        _refuse(
+            f"{lost.place}: the policy {name} reads {lost.asked}, and what it returns does not hold it",
+            "Return every condition that it makes, joined by & and |; leave out what is not needed.",
+        )
+    return rows
+
+
+def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
+    if isinstance(returned, bool):
+        return sa.true() if returned else sa.false()
+    if returned is None:
+        _refuse(f"{place}: the policy {name} returned None: a return is missing", _RETURN)
+    if isinstance(returned, Me | Question):
+        _refuse(f"{place}: the policy {name} returned me itself, and no condition", _RETURN)
+    element = returned.__clause_element__() if hasattr(returned, "__clause_element__") else returned
+    if isinstance(element, sa.FromClause | sa.SelectBase) and not isinstance(element, ColumnElement):
+        _refuse(
+            f"{place}: the policy {name} returned {_told(returned)}, which is no condition",
+            f"{_RETURN}  A query becomes one by .exists().",
+        )
+    if not isinstance(element, ColumnElement):
+        if inspect.iscoroutine(returned):
+            returned.close()
+        _refuse(f"{place}: the policy {name} returned {_told(returned)}, which is not a SQL expression", _RETURN)
+    try:
+        rows: ColumnElement[bool] = coercions.expect(roles.WhereHavingRole, returned)
+    except sa.exc.ArgumentError:
+        _refuse(f"{place}: the policy {name} returned {_told(returned)}, which is not a SQL expression", _RETURN)
+    texts = [each for each in visitors.iterate(rows) if isinstance(each, TextClause)]
+    if texts and not _in_subquery(rows, texts):
+        _refuse(
+            f"{place}: the policy {name} returned text({texts[0].text!r}), whose columns nobody can tell",
+            "Write it as a SQLAlchemy expression.",
+        )
+    if not _may_be_true(rows):
+        _refuse(
+            f"{place}: the policy {name} returned {_told(returned)}, which is {_kind(rows)} and no condition",
+            "Compare it: == for a value, .is_not(None) for one that is there.",
+        )
+    return rows
+
+
+def _in_subquery(rows: ColumnElement[bool], texts: list[TextClause]) -> bool:
+    """``exists(select(text("1")))`` names no column."""
+    return all(each.text.strip().isdecimal() for each in texts) and not isinstance(rows, TextClause)
+
+
+def _may_be_true(rows: ColumnElement[Any]) -> bool:
+    if isinstance(rows, MeParameter):
+        return rows.me_source[0] == "claim"
+    if isinstance(rows.type, sa.types.NullType):
+        return not isinstance(rows, sa.Column | BindParameter)
+    # `column.op("@@")(…)` has the type of its column, whatever it gives.
+    return rows.type._type_affinity is sa.Boolean or isinstance(getattr(rows, "operator", None), custom_op)
+
+
+def _kind(rows: ColumnElement[Any]) -> str:
+    return "a value" if isinstance(rows.type, sa.types.NullType) else f"of the type {type(rows.type).__name__}"
+
+
+def _facts(rows: ClauseElement) -> list[MeParameter]:
+    return [each for each in visitors.iterate(rows) if isinstance(each, MeParameter)]
+
+
+def _shape(rows: ClauseElement) -> list[tuple[Any, ...]]:
+    """What *rows* says, without the names that SQLAlchemy makes up for its parameters and aliases."""
+    return [_part(each) for each in visitors.iterate(rows)]
+
+
+def _part(element: Any) -> tuple[Any, ...]:
+    if isinstance(element, MeParameter):
+        return element.me_source
+    said = [getattr(element, name, None) for name in ("operator", "modifier", "text")]
+    if isinstance(element, BindParameter):
+        said.append(element.effective_value)
+    elif isinstance(element, sa.Column | sa.sql.functions.Function):
+        said.append(element.name)
+    return (element.__visit_name__, *said)
+
+
+def _type_facts(rows: ColumnElement[bool]) -> None:
+    """Give each value of ``me`` the type of what it is compared with: a parameter without one means nothing.
+
+    SQLAlchemy does so for ``column == me.id`` alone.
+    """
+    if isinstance(rows, MeParameter):
+        _give_type(rows, sa.Boolean())
+    for element in visitors.iterate(rows):
+        children = [each for each in element.get_children() if isinstance(each, ClauseElement)]
+        for child in children:
+            if isinstance(child, MeParameter) and isinstance(child.type, sa.types.NullType):
+                _give_type(child, _type_beside(element, child, children))
+
+
+def _give_type(parameter: MeParameter, type_: sa.types.TypeEngine[Any]) -> None:
+    if isinstance(parameter.type, sa.types.NullType):
+        parameter.type = type_
+
+
+def _type_beside(element: Any, parameter: MeParameter, children: Iterable[Any]) -> sa.types.TypeEngine[Any]:
+    if getattr(element, "operator", None) in (operators.and_, operators.or_, operators.inv):
+        return sa.Boolean()
+    if isinstance(element, sa.Cast):
+        return sa.String()
+    return next((found for each in children if each is not parameter and (found := _type_of(each))), sa.String())
+
+
+def _type_of(element: Any) -> sa.types.TypeEngine[Any] | None:
+    type_ = getattr(element, "type", None)
+    if isinstance(type_, sa.types.TypeEngine) and not isinstance(type_, sa.types.NullType | sa.types.TupleType):
+        return type_
+    # The members of a list, or both ends of BETWEEN.
+    return next((found for each in element.get_children() if (found := _type_of(each))), None)
+
+
+def _named(source: Any) -> str:
+    return str(getattr(getattr(source, "element", source), "name", source))
+
+
+def _told(value: Any) -> str:
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = repr(value) if isinstance(value, str | int | float | tuple | list | set | dict) else str(value)
+    text = " ".join(text.split())
+    return f"{text if len(text) <= 80 else text[:79] + '…'} ({type(value).__name__})"
+
+
+def _refuse(message: str, hint: str) -> NoReturn:
+    raise ConfigError("BST-E023", message, hint=hint)

@@ -1,0 +1,233 @@
+"""Where a policy was written: file and line, the words that stand there, and how to write them for SQL."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import sysconfig
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any, Final, NamedTuple
+
+#: What is called by a policy and is not its author's: its frames are passed over.
+_LIBRARIES: Final = tuple(
+    str(Path(folder)) for name in ("stdlib", "platstdlib", "purelib", "platlib") if (folder := sysconfig.get_path(name))
+)
+_OWN: Final = frozenset({"backstay", "sqlalchemy"})
+
+_IN_GENERAL: Final = (
+    "It is called once, at the start, for all callers and rows: write & for and, | for or, ~ for not (with brackets"
+    ' around each side), .in_() for in, and to="authenticated" for callers with an account.'
+)
+_CHOICE: Final = (
+    "One expression holds for all callers and rows: join conditions by & and |, choose by case(), and say who is meant"
+    ' by @allow(…, to="authenticated").'
+)
+_TEXT: Final = "Its value is known to the database alone: join texts there, by + or func.concat()."
+_IDENTITY: Final = (
+    'Write .is_(None) or .is_not(None) for a column, and @allow(…, to="authenticated") for callers with an account.'
+)
+
+
+class Words(NamedTuple):
+    """A piece of a policy: its *text* and the *advice* that goes with it."""
+
+    text: str
+    advice: str
+
+
+def is_authors(frame: FrameType) -> bool:
+    """Whether *frame* runs code of the app's author, and not a library's."""
+    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
+        return False
+    name = frame.f_code.co_filename
+    return not name.startswith(_LIBRARIES) and not name.startswith("<sqlalchemy")
+
+
+def place_of(function: Any) -> str:
+    """``app/policies.py:12``, where *function* is defined."""
+    function = inspect.unwrap(getattr(function, "func", function))
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return "somewhere" if code is None else f"{_shown(code.co_filename)}:{_line_of_def(code)}"
+
+
+def place_in(frame: FrameType) -> str:
+    """The line that *frame* is at."""
+    return f"{_shown(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """*frame*, or the nearest of its callers that is the author's own code."""
+    while frame is not None and not is_authors(frame):
+        frame = frame.f_back
+    return frame
+
+
+def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
+    """The last line of the author's own code that *fault* went through, and what stands there."""
+    found: TracebackType | None = None
+    trace: TracebackType | None = fault.__traceback__
+    while trace is not None:
+        if is_authors(trace.tb_frame):
+            found = trace
+        trace = trace.tb_next
+    if found is None:
+        return None, None
+    code = found.tb_frame.f_code
+    return f"{_shown(code.co_filename)}:{found.tb_lineno}", _words(code, found.tb_lasti)
+
+
+def words_at(frame: FrameType) -> Words:
+    """What *frame* is doing now, as it is written."""
+    code = frame.f_code
+    return _words(code, frame.f_lasti) or Words(
+        linecache.getline(code.co_filename, frame.f_lineno).strip(), _IN_GENERAL
+    )
+
+
+def _words(code: CodeType, instruction: int) -> Words | None:
+    for node in reversed(enclosing(code, instruction)):
+        advice = _advice(node)
+        if advice is not None:
+            return Words(_segment(_source(code.co_filename), node), advice)
+    return None
+
+
+def _shown(name: str) -> str:
+    try:
+        return str(Path(name).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return name
+
+
+def _line_of_def(code: CodeType) -> int:
+    """The line of ``def``, behind the decorators."""
+    first = code.co_firstlineno
+    lines = linecache.getlines(code.co_filename)
+    for number, line in enumerate(islice(lines, first - 1, first + 30), first):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return number
+    return first
+
+
+@lru_cache(maxsize=256)
+def enclosing(code: CodeType, instruction: int) -> tuple[ast.AST, ...]:
+    """All pieces of source around *instruction*, from the outermost to the smallest; none where there is no source."""
+    if instruction < 0:
+        return ()
+    first, last, begin, end = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    if first is None or last is None or begin is None or end is None:
+        return ()
+    return tuple(_around(_tree(code.co_filename), (first, begin), (last, end)))
+
+
+def _around(tree: ast.AST | None, begin: tuple[int, int], end: tuple[int, int]) -> Iterator[ast.AST]:
+    node = tree
+    while node is not None:
+        if hasattr(node, "lineno"):
+            yield node
+        node = next((child for child in _placed(node) if _holds(child, begin, end)), None)
+
+
+def _placed(node: ast.AST) -> Iterator[ast.AST]:
+    """Children with a place; what has none of its own (the ``for`` of a comprehension) gives its children."""
+    for child in ast.iter_child_nodes(node):
+        if hasattr(child, "lineno"):
+            yield child
+        else:
+            yield from _placed(child)
+
+
+def _holds(node: Any, begin: tuple[int, int], end: tuple[int, int]) -> bool:
+    return (node.lineno, node.col_offset) <= begin and end <= (node.end_lineno, node.end_col_offset)
+
+
+def _source(name: str) -> str:
+    return "".join(linecache.getlines(name))
+
+
+@lru_cache(maxsize=16)
+def _parsed(source: str) -> ast.AST | None:
+    try:
+        return ast.parse(source)
+    except SyntaxError:
+        return None
+
+
+def _tree(name: str) -> ast.AST | None:
+    source = _source(name)
+    return _parsed(source) if source else None
+
+
+def _segment(source: str, node: ast.AST) -> str:
+    match node:
+        case ast.If(test=test) | ast.While(test=test) | ast.Assert(test=test):
+            found = f"{type(node).__name__.lower()} {ast.get_source_segment(source, test) or ''}"
+        case ast.Match(subject=subject):
+            found = f"match {ast.get_source_segment(source, subject) or ''}"
+        case _:
+            found = ast.get_source_segment(source, node) or ""
+    text = " ".join(found.split())
+    return text if len(text) <= 100 else text[:99] + "…"
+
+
+_CALLS: Final[dict[str, str]] = {
+    "any": "Write or_(*conditions), or relationship.any(…).",
+    "all": "Write and_(*conditions).",
+    "bool": "Return the condition itself.",
+    "str": _TEXT,
+    "format": _TEXT,
+    "repr": _TEXT,
+    "len": "Write func.length() of a text, and count rows by a subquery.",
+    "int": "Write cast(value, Integer).",
+    "float": "Write cast(value, Float).",
+}
+
+
+def _advice(node: ast.AST) -> str | None:
+    match node:
+        case ast.BoolOp(op=ast.And()):
+            return "Write (…) & (…), or and_(…, …)."
+        case ast.BoolOp(op=ast.Or()):
+            return "Write (…) | (…), or or_(…, …)."
+        case ast.UnaryOp(op=ast.Not()):
+            return "Write ~(…), or not_(…)."
+        case ast.Compare(ops=[ast.In() | ast.NotIn()]):
+            return "Write column.in_([…]) or ~column.in_([…]), and me.has_role(…) for a role."
+        case ast.Compare(ops=[_, _, *_]):
+            return "Write (a < b) & (b < c), or b.between(a, c)."
+        case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
+            return _IDENTITY
+        case ast.If() | ast.IfExp() | ast.While() | ast.Assert() | ast.Match():
+            return _CHOICE
+        case ast.JoinedStr() | ast.FormattedValue() | ast.BinOp(op=ast.Mod()):
+            return _TEXT
+        case ast.ListComp() | ast.GeneratorExp():
+            return _IN_GENERAL
+        case ast.Dict() | ast.DictComp() | ast.Set() | ast.SetComp() | ast.Subscript():
+            return "Python would look for it once, at the start: choose by case()."
+        case ast.Call(func=ast.Name(id=name)) if name in _CALLS:
+            return _CALLS[name]
+        case _:
+            return None
+
+
+def identity_of(tests: tuple[ast.AST, ...]) -> tuple[ast.expr, ...]:
+    """What the innermost of *tests* compares by ``is``, or by ``case None``."""
+    for node in reversed(tests):
+        match node:
+            case ast.Compare(left=left, ops=ops, comparators=others) if any(
+                isinstance(op, ast.Is | ast.IsNot) for op in ops
+            ):
+                return (left, *others)
+            case ast.Match(subject=subject):
+                return (subject,)
+            case ast.stmt():
+                return ()
+            case _:
+                continue
+    return ()

@@ -1,0 +1,193 @@
+"""Policies → rules: each refusal with its cause, and tables that are known by themselves and not by their names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from backstay import Encrypted, Me
+from backstay.catalog import Catalog, build_catalog
+from backstay.catalog.facts import ColumnFacts, Facts, Name, TableFacts
+from backstay.catalog.reflect import reflect_catalog
+from backstay.errors import ConfigError
+from backstay.policy import allow, compile_rules, decide
+from tests.policy.written import CATALOG, Note, Word
+
+
+class Sealed(DeclarativeBase):
+    pass
+
+
+class Patient(Sealed):
+    __tablename__ = "patients"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    ssn: Mapped[str] = mapped_column(Encrypted(sa.String(11), blind_index=True))
+
+
+def policy(me: Me, rows: Any = None) -> Any:
+    """Everybody."""
+    return True
+
+
+def _refused(*arguments: Any, catalogs: tuple[Catalog, ...] = (CATALOG,), over: Any = policy, **named: Any) -> Any:
+    with pytest.raises(ConfigError) as refused:
+        compile_rules([allow(*arguments, **named)(over)], *catalogs)
+    return refused.value
+
+
+CLAIMS = [
+    ("user_metadata",),
+    ("user_metadata", "team"),
+    ("raw_user_meta_data", "team"),
+    ("user_metadata.team",),
+    ("user", "user_metadata", "team"),
+]
+
+
+@pytest.mark.parametrize("path", CLAIMS)
+def test_a_claim_that_its_owner_edits_is_refused(path: tuple[str, ...]) -> None:
+    """BST-E021: also by its name in the database, and inside another claim."""
+
+    def own(me: Me) -> Any:
+        return Note.team == me.claim(*path)
+
+    assert ("BST-E021", "Use app_metadata, or a role assigned in the database.") == (
+        (fault := _refused("read", Note, over=own)).code,
+        fault.hint,
+    )
+
+
+def test_a_claim_without_a_name_is_refused() -> None:
+    """P1: `me.claim()` is all of them, and so none."""
+    assert "BST-E023" == _refused("read", Note, over=lambda me: me.claim() == Note.team).code
+
+
+def test_what_is_not_served_is_refused() -> None:
+    """BST-E022: a model of another base, and a class that is no model."""
+    assert ("BST-E022", "Add it to models=.") == ((fault := _refused("read", Patient)).code, fault.hint)
+    assert "Patient, which the app does not serve" in fault.message
+    assert "test_compiled.py:" in fault.message
+    assert "BST-E022" == _refused("read", int).code
+
+
+def test_a_name_of_a_table_has_a_near_one() -> None:
+    """P2, BST-E022: the name that was perhaps meant, or the action."""
+    assert ("BST-E022", "Did you mean 'notes'?") == ((fault := _refused("read", "notess")).code, fault.hint)
+    assert "Did you mean 'update'?" == _refused("read", "udpate", "notes").hint
+
+
+def test_columns_that_are_not_there_are_refused() -> None:
+    """BST-E024: unknown ones, and those of another model with the same name."""
+    assert ("BST-E024", "It has id, author_id, team, stars, public, meta.") == (
+        (fault := _refused("read", Note, columns=["id", "titel"])).code,
+        fault.hint,
+    )
+    assert "titel" in fault.message
+    assert ("BST-E024", True) == ((fault := _refused("read", Note, columns=[Word.id])).code, "Word.id" in fault.message)
+
+
+def test_columns_are_named_or_given() -> None:
+    """By name, as attributes, as columns."""
+    given = [Note.id, "team", Note.__table__.c.stars]
+    (rule,) = compile_rules([allow("read", Note, columns=given)(policy)], CATALOG)
+    assert {"id", "team", "stars"} == rule.columns
+
+
+def test_what_is_encrypted_decides_nothing() -> None:
+    """BST-E505."""
+    assert (
+        "BST-E505"
+        == _refused("read", Patient, catalogs=(build_catalog(Sealed),), over=lambda me: Patient.ssn == "1").code
+    )
+
+
+def test_a_policy_must_be_decorated() -> None:
+    """BST-E020."""
+    with pytest.raises(ConfigError) as refused:
+        compile_rules([policy], CATALOG)  # type: ignore[list-item]
+    assert "BST-E020" == refused.value.code
+
+
+def test_true_and_false_are_meant() -> None:
+    """P1: False is no row, and never every row."""
+    (rule,) = compile_rules([allow("read", Note)(lambda me: False)], CATALOG)
+    assert "false" == str(rule.rows)
+    table = CATALOG.tables["notes"]
+    grant = decide([rule], ("anon", frozenset(), False), "read", table)
+    assert "false" == str(grant.rows(frozenset({"id"})))
+
+
+def test_no_rule_is_no_row_and_no_column() -> None:
+    """``common`` without parts is empty, and not an error."""
+    grant = decide([], ("anon", frozenset(), False), "read", CATALOG.tables["notes"])
+    assert (False, frozenset(), frozenset(), "false") == (
+        bool(grant),
+        grant.common,
+        grant.columns,
+        str(grant.rows(frozenset())),
+    )
+
+
+def _schemas() -> tuple[Catalog, Catalog]:
+    """``api`` has users, posts and a table called ``internal.logs``; ``internal`` has users and logs."""
+    columns = (ColumnFacts("id", sa.Integer()),)
+    names = [("api", "users"), ("api", "posts"), ("internal", "users"), ("internal", "logs"), ("api", "internal.logs")]
+    facts = Facts(tuple(TableFacts(Name(*name), columns, ("id",)) for name in names))
+    return reflect_catalog(facts, "api", qualified=True), reflect_catalog(facts, "internal", qualified=True)
+
+
+NAMED = [
+    ("users", "api.users"),
+    ("posts", "api.posts"),
+    ("api.users", "api.users"),
+    ("internal.users", "internal.users"),
+]
+
+
+@pytest.mark.parametrize(("name", "means"), NAMED)
+def test_a_name_means_one_table(name: str, means: str) -> None:
+    """S13: the first schema's without a schema, exactly that one's with it; and no rule for its namesake."""
+    catalogs = _schemas()
+    rules = compile_rules([allow("read", name)(policy)], *catalogs)
+    granted = [
+        f"{catalog.schema}.{table.name}"
+        for catalog in catalogs
+        for table in catalog.tables.values()
+        if decide(rules, ("anon", frozenset(), False), "read", table)
+    ]
+    assert [means] == granted
+
+
+def test_a_name_of_another_schema_is_told() -> None:
+    """S13: a table that only another schema has is named with it; the start says how."""
+    fault = _refused("read", "logs", catalogs=_schemas())
+    assert ("BST-E022", "Write 'internal.logs'.") == (fault.code, fault.hint)
+
+
+def test_a_name_that_may_be_two_tables_is_refused() -> None:
+    """S13: ``internal.logs`` of the first schema, or ``logs`` of the second."""
+    fault = _refused("read", "internal.logs", catalogs=_schemas())
+    assert ("BST-E022", True) == (fault.code, "'internal.logs', which may be" in fault.message)
+
+
+def test_models_with_one_name_in_two_schemas_are_refused() -> None:
+    """S13, BST-E026: the API names tables without their schemas, and the second took the place of the first."""
+    metadata = sa.MetaData()
+    for schema in ("api", "internal"):
+        sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True), schema=schema)
+    with pytest.raises(ConfigError, match=r"api\.users and internal\.users") as refused:
+        build_catalog(metadata)
+    assert "BST-E026" == refused.value.code
+
+
+def test_models_of_a_schema_are_named_with_it() -> None:
+    """S13: a model's schema stands in a policy by name."""
+    metadata = sa.MetaData()
+    sa.Table("users", metadata, sa.Column("id", sa.Integer, primary_key=True), schema="internal")
+    catalog = build_catalog(metadata)
+    for name in ("users", "internal.users"):
+        assert ["users"] == [rule.table for rule in compile_rules([allow("read", name)(policy)], catalog)]
+    assert "BST-E022" == _refused("read", "public.users", catalogs=(catalog,)).code

@@ -1,0 +1,331 @@
+"""What a policy says is what it reads, or the app does not start."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy.sql import visitors
+
+from backstay.errors import ConfigError
+from backstay.policy import MeParameter
+from tests.policy.written import rules_in, rules_of, sql_of
+
+#: Bodies that Python and SQL read differently: what the message quotes, and what the hint says to write.
+MISREAD = [
+    # asking an expression whether it is true
+    ("return Note.author_id == me.id and Note.public", "Note.author_id == me.id and Note.public", "(…) & (…)"),
+    ("return Note.public and Note.author_id == me.id", "Note.public and Note.author_id == me.id", "(…) & (…)"),
+    ("return Note.public or Note.author_id == me.id", "Note.public or Note.author_id == me.id", "(…) | (…)"),
+    ("return Note.public and Note.stars", "Note.public and Note.stars", "(…) & (…)"),
+    ("return True and Note.public and True", "True and Note.public and True", "(…) & (…)"),
+    ("return exists(Note.id) and Note.public", "exists(Note.id) and Note.public", "(…) & (…)"),
+    ("return Note.words.any() and Note.public", "Note.words.any() and Note.public", "(…) & (…)"),
+    ("return Note.loved and Note.public", "Note.loved and Note.public", "(…) & (…)"),
+    ("return Note.texts and Note.public", "Note.texts and Note.public", "(…) & (…)"),
+    ("return aliased(Note).public and Note.public", "aliased(Note).public and Note.public", "(…) & (…)"),
+    ("return true() and Note.public", "true() and Note.public", "(…) & (…)"),
+    ("return not Note.public", "not Note.public", "~(…)"),
+    ("return not (Note.author_id == me.id)", "not (Note.author_id == me.id)", "~(…)"),
+    ("if Note.public:\n    return True\nreturn False", "if Note.public", "case()"),
+    ('if me.role != "anon":\n    return True\nreturn Note.public', 'if me.role != "anon"', "authenticated"),
+    ('if me.has_role("x"):\n    return True\nreturn Note.public', 'if me.has_role("x")', "authenticated"),
+    ('if me.claim("x"):\n    return True\nreturn Note.public', 'if me.claim("x")', "authenticated"),
+    ("if me.id:\n    return True\nreturn Note.public", "if me.id", "authenticated"),
+    ("return True if me.id else Note.public", "True if me.id else Note.public", "authenticated"),
+    ("while Note.public:\n    return True\nreturn False", "while Note.public", "case()"),
+    ("assert me.id\nreturn True", "assert me.id", "authenticated"),
+    ("return [c for c in (Note.public,) if c][0]", "[c for c in (Note.public,) if c]", "&"),
+    ("return any([Note.public, Note.stars == 1])", "any([Note.public, Note.stars == 1])", "or_("),
+    ("return all([Note.public, Note.stars == 1])", "all([Note.public, Note.stars == 1])", "and_("),
+    ("return next(filter(None, [Note.public]))", "filter(None, [Note.public])", "&"),
+    ("return bool(Note.author_id == me.id)", "bool(Note.author_id == me.id)", "Return the condition itself"),
+    ("return 1 < Note.stars < 5", "1 < Note.stars < 5", "between"),
+    ('return me.role == "a" == Note.team', 'me.role == "a" == Note.team', "between"),
+    ("return max(Note.stars, 3) == 3", "max(Note.stars, 3)", "&"),
+    ('return (me.role, 1) == ("anon", 1)', '(me.role, 1) == ("anon", 1)', "&"),
+    ('match me.role:\n    case "anon":\n        return False\nreturn True', "match me.role", "case()"),
+    # looking for an expression among Python's values
+    ('return me.role in ["a", "b"]', 'me.role in ["a", "b"]', ".in_("),
+    ('return me.role in ("a", "b")', 'me.role in ("a", "b")', ".in_("),
+    ('return me.role in {"a", "b"}', 'me.role in {"a", "b"}', ".in_("),
+    ('return me.role not in {"a": 1}', 'me.role not in {"a": 1}', ".in_("),
+    ('return Note.team in {"a"}', 'Note.team in {"a"}', ".in_("),
+    ('return "a" in Note.team', '"a" in Note.team', ".in_("),
+    ('return "a" in me.claim("roles")', '"a" in me.claim("roles")', ".in_("),
+    ('return ["a"].count(me.role) > 0', '["a"].count(me.role)', "&"),
+    ('return {"a": True}.get(me.role, False)', '{"a": True}.get(me.role, False)', "&"),
+    ('return {"a": True}[me.role]', '{"a": True}[me.role]', "case()"),
+    ("return {Note.public: True}", "{Note.public: True}", "case()"),
+    ("return or_(*set([Note.public]))", "set([Note.public])", "&"),
+    ("return or_(*[each for each in Note.meta])", "[each for each in Note.meta]", "&"),
+    ("first, *_ = Note.meta\nreturn first", "goes through an expression", "&"),
+    # making Python's text or number of an expression
+    ('return Note.team == f"{me.id}"', 'f"{me.id}"', "func.concat()"),
+    ('return Note.team == f"{Note.stars!r}"', 'f"{Note.stars!r}"', "func.concat()"),
+    ("return Note.team == str(me.id)", "str(me.id)", "func.concat()"),
+    ("return Note.team == format(me.role)", "format(me.role)", "func.concat()"),
+    ('return Note.team == "%s" % me.role', '"%s" % me.role', "func.concat()"),
+    ('return Note.team == "{}".format(me.role)', '"{}".format(me.role)', "&"),
+    ("return len(Note.team) > 3", "has no len()", "func.length()"),
+    ("return Note.stars == int(me.id)", "int()", "cast(value, Integer)"),
+    ('return Note.stars == float(me.claim("x"))', "float()", "cast(value, Float)"),
+    ("return [Note.public][me.id]", "list indices must be integers", "case()"),
+    ("return Note.stars in range(me.id)", "cannot be interpreted as an integer", ".in_("),
+    # asking what an expression is
+    ("return me.id is not None", "me.id is not None", ".is_not(None)"),
+    ("return Note.team is None", "Note.team is None", ".is_(None)"),
+    ("return (Note.team is None) | Note.public", "Note.team is None", ".is_(None)"),
+    ("return Note.public is True", "Note.public is True", ".is_("),
+    ("who = me.id\nreturn (Note.author_id == who) if who is not None else True", "who is not None", ".is_not(None)"),
+    ('return me.claim("x") is None', 'me.claim("x") is None', ".is_(None)"),
+    ("return or_(*[each is None for each in (Note.team,)])", "each is None", ".is_(None)"),
+    ("match me.id:\n    case None:\n        return False\nreturn Note.public", "match me.id", "case()"),
+    ("return me is None", "me is None", ".is_("),
+    # me itself, and what it does not offer
+    ("if me:\n    return True\nreturn False", "me", "authenticated"),
+    ("return me", "me itself", "Post.author_id == me.id"),
+    ("return Note.author_id == me", "me", "me.id"),
+    ("return me == Note.author_id", "me", "me.id"),
+    ("return me.user_id == Note.author_id", "me.user_id", "me.id"),
+    ("return me.is_anonymous", "me.is_anonymous", "me.id"),
+    ('return Note.team == f"{me}"', "me", "me.id"),
+    ("return me.has_role and Note.public", "me.has_role without a call", 'me.has_role("editor")'),
+    ("return me.has_role", "me itself", "Post.author_id == me.id"),
+    ("return me.claim == Note.team", "me.claim without a call", 'me.claim("org_id")'),
+    ("return Note.team == me.claim", "me.claim without a call", 'me.claim("org_id")'),
+    ("return ~me.has_role", "me.has_role without a call", 'me.has_role("editor")'),
+    ('return me.claim(Note.team) == "x"', "me.claim()", 'me.claim("org", "id")'),
+    # values of me that were read and lost
+    ("return or_(true(), Note.author_id == me.id)", "reads me.id", "joined by & and |"),
+    ("return and_(false(), me.role == 'a')", "reads me.role", "joined by & and |"),
+    ("mine = Note.author_id == me.id\nreturn Note.public", "reads me.id", "joined by & and |"),
+    ('me.claim("org", "id")\nreturn True', "reads me.claim('org', 'id')", "joined by & and |"),
+    ('return type(me.id).__name__ == "x"', "reads me.id", "joined by & and |"),
+    ("return isinstance(me.id, UUID)", "reads me.id", "joined by & and |"),
+    ("return hasattr(me.id, 'x') | Note.public", "unsupported operand", "once"),
+    # what is no condition
+    ("Note.author_id == me.id", "returned None", "Return"),
+    ("return", "returned None", "Return"),
+    ("return 'public'", "'public' (str)", "Return"),
+    ("return 1", "1 (int)", "Return"),
+    ("return 0", "0 (int)", "Return"),
+    ("return (Note.public, True)", "(tuple)", "Return"),
+    ("return Note.public, ", "(tuple)", "Return"),
+    ("return [Note.public]", "(list)", "Return"),
+    ("return {}", "(dict)", "Return"),
+    ("return (c for c in [Note.public])", "(generator)", "Return"),
+    ("return lambda: True", "(function)", "Return"),
+    ("return Note", "the class Note", "Return"),
+    ("return Note.__table__", "notes (Table)", "Return"),
+    ("return select(Note.id)", "(Select)", ".exists()"),
+    ("return select(Note.id).subquery()", "(Subquery)", ".exists()"),
+    ("return text('public')", "public (TextClause)", "Return"),
+    ("return and_(Note.public, text('stars = 1'))", "text('stars = 1')", "SQLAlchemy expression"),
+    ("return Note.stars", "Integer", "Compare it"),
+    ("return Note.team", "String", "Compare it"),
+    ("return Note.stars + 1", "Integer", "Compare it"),
+    ("return func.lower(Note.team, type_=String)", "String", "Compare it"),
+    ("return literal(1)", "Integer", "Compare it"),
+    ("return me.id", "a value and no condition", "Compare it"),
+    ("return me.role", "String", "Compare it"),
+    ("return Note.words", "looks at words", "relationship.any("),
+    ("yield Note.public", "yields", "or_(*conditions)"),
+    # about something else
+    ("return Word.text == 'x'", "looks at words", "exists()"),
+    ("return aliased(Note).public", "looks at notes", "exists()"),
+    ("return and_(Note.public, Word.text == 'x')", "looks at words", "exists()"),
+    # not the same each time
+    ("import random\nreturn Note.stars == random.random()", "something else each time", "func.now()"),
+    ("import datetime\nreturn literal(datetime.datetime.now()) > func.now()", "something else each time", "func.now()"),
+    ("import uuid\nreturn Note.author_id == uuid.uuid4()", "something else each time", "func.now()"),
+    # failing
+    ("return Note.autor_id == me.id", "autor_id", "once"),
+    ("return 1 / 0", "division by zero", "once"),
+    ("raise LookupError", "LookupError", "once"),
+]
+
+
+@pytest.mark.parametrize(("body", "seen", "advice"), MISREAD, ids=[body for body, *_ in MISREAD])
+def test_what_sql_cannot_mean_is_refused(tmp_path: Path, body: str, seen: str, advice: str) -> None:
+    """P1: the app does not start; the message names file, line and what stands there, the hint what to write."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, body)
+    fault = refused.value
+    assert ("BST-E023", True, True) == (fault.code, seen in fault.message, advice in (fault.hint or "")), (
+        fault.message,
+        fault.hint,
+    )
+    assert "me.claim()" in seen or f"{tmp_path / 'policies.py'}:" in fault.message
+
+
+def test_the_message_is_whole(tmp_path: Path) -> None:
+    """P1: file and line, the policy, what was seen; and one thing to do."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, "mine = Note.author_id == me.id\nreturn (\n    mine\n    and Note.public\n)")
+    assert (
+        f"{tmp_path / 'policies.py'}:13: the policy policy asks Python whether an expression is true, which only the"
+        " database knows, for each caller and row: mine and Note.public"
+    ) == refused.value.message
+    assert "Write (…) & (…), or and_(…, …)." == refused.value.hint
+
+
+def test_what_was_refused_stays_refused(tmp_path: Path) -> None:
+    """P1: a policy that catches the refusal is refused all the same."""
+    body = "try:\n    return Note.public and True\nexcept Exception:\n    return True"
+    with pytest.raises(ConfigError, match=r"Note\.public and True"):
+        rules_of(tmp_path, body)
+
+
+HELPERS = [
+    ("def mine(me):\n    return me.id is not None", "return mine(me)", ":9:", "me.id is not None"),
+    ("def known(who):\n    return who is not None", "return known(me.id)", ":9:", "who is not None"),
+    ("def both(a, b):\n    return a and b", "return both(Note.public, Note.author_id == me.id)", ":9:", "a and b"),
+    ("both = lambda a, b: a and b", "return both(Note.public, Note.stars > 1)", ":8:", "a and b"),
+    ("class Side:\n    def own(self, me):\n        return not me.id", "return Side().own(me)", ":10:", "not me.id"),
+    (
+        "def pick(*c):\n    yield from (x for x in c if x)",
+        "return or_(*pick(Note.public))",
+        ":9:",
+        "(x for x in c if x)",
+    ),
+]
+
+
+@pytest.mark.parametrize(("helper", "body", "line", "seen"), HELPERS, ids=[body for _, body, *_ in HELPERS])
+def test_helpers_are_watched_too(tmp_path: Path, helper: str, body: str, line: str, seen: str) -> None:
+    """P1: the line is the helper's."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, body, before=helper)
+    assert ("BST-E023", True, True) == (
+        refused.value.code,
+        line in refused.value.message,
+        seen in refused.value.message,
+    ), refused.value.message
+
+
+DEFERRED = [
+    ('@allow("read", Note)\nasync def policy(me):\n    return Note.public', "is async"),
+    ('@allow("read", Note)\nasync def policy(me):\n    yield Note.public', "is async"),
+    ('policy = allow("read", Note)(lambda me: Note.public and me.id)', "Note.public and me.id"),
+    ('policy = allow("read", Note)(lambda me: me.id is not None)', "me.id is not None"),
+    ('policy = allow("read", Note)(lambda me: None)', "returned None"),
+    ('class Rule:\n    def __call__(self, me):\n        return\npolicy = allow("read", Note)(Rule())', "returned None"),
+    (
+        'import functools\npolicy = allow("read", Note)(functools.partial(lambda side, me: side and me.id, Note.public))',
+        "side and me.id",
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "seen"), DEFERRED)
+def test_other_ways_to_write_a_policy_are_watched_too(tmp_path: Path, text: str, seen: str) -> None:
+    """P1: coroutines, lambdas, objects that are called, partial functions."""
+    with pytest.raises(ConfigError) as refused:
+        rules_in(tmp_path, text)
+    assert ("BST-E023", True) == (refused.value.code, seen in refused.value.message), refused.value.message
+    assert f"{tmp_path / 'policies.py'}:" in refused.value.message
+
+
+#: Bodies that say what they read, and their SQL.
+MEANT = [
+    ("return True", "true"),
+    ("return False", "false"),
+    ("return true()", "true"),
+    ("return Note.public", "notes.public"),
+    ("return ~Note.public", "NOT notes.public"),
+    ("return Note.loved", "notes.stars > :stars_1"),
+    ("return Note.author_id == me.id", "notes.author_id = :me_id_1"),
+    ("return me.id == Note.author_id", ":me_id_1 = notes.author_id"),
+    ("return (Note.author_id == me.id) & Note.public", "notes.author_id = :me_id_1 AND notes.public"),
+    ("return or_(Note.public, Note.author_id == me.id)", "notes.public OR notes.author_id = :me_id_1"),
+    ("return not_(Note.author_id == me.id)", "notes.author_id != :me_id_1"),
+    ("return or_(false(), Note.public)", "notes.public"),
+    ("return me.id.is_not(None)", ":me_id_1 IS NOT NULL"),
+    ("return me.id.is_(None)", ":me_id_1 IS NULL"),
+    ("return me.id == None", ":me_id_1 IS NULL"),
+    ('return me.role == "staff"', ":me_role_1 = :param_1"),
+    ('return ~me.has_role("staff")', ":me_has_role_1 != true"),
+    ('return me.claim("admin")', ":me_claim_1"),
+    ('return me.claim("plan").in_(["a", "b"])', ":me_claim_1 IN (__[POSTCOMPILE_param_1])"),
+    (
+        "return Note.words.any(Word.text == me.role)",
+        "EXISTS (SELECT 1 FROM words, notes WHERE notes.id = words.note_id AND words.text = :me_role_1)",
+    ),
+    ("return Note.texts.contains('x')", None),
+    ("return exists().where(Word.note_id == Note.id)", None),
+    ("return exists(select(text('1')).where(Word.note_id == Note.id))", None),
+    ("return Note.id.in_(select(Word.note_id).where(Word.text == me.role))", None),
+    ("other = aliased(Note)\nreturn exists().where(other.author_id == me.id, other.id == Note.id)", None),
+    ("known = select(Note.id).where(Note.public).cte()\nreturn Note.id.in_(select(known.c.id))", None),
+    ("return case((Note.public, True), else_=Note.author_id == me.id)", None),
+    ("return select(Note.public).where(Note.author_id == me.id).scalar_subquery()", None),
+    ("return cast(me.claim('n'), Integer) == Note.stars", None),
+    ("return Note.stars.between(me.claim('low'), me.claim('high'))", None),
+    ("return Note.meta['team'].as_string() == me.claim('team')", None),
+    ("return Note.meta['public'].as_boolean()", None),
+    ("return Note.team.op('~')('x')", "notes.team ~ :team_1"),
+    ("return func.may_see(Note.id)", "may_see(notes.id)"),
+    ("return Note.team + me.role == 'x'", None),
+    ("return func.now() > literal('2020-01-01')", None),
+    ("return or_(*[Note.stars == n for n in range(3)])", None),
+    ("cond = Note.public\nfor n in (1, 2):\n    cond |= Note.stars == n\nreturn cond", None),
+    ("conditions = [Note.public]\nif conditions:\n    return or_(*conditions)", "notes.public"),
+    ("return SETTING is None or Note.public", "true"),
+    ("return Note.public if SETTING is None else False", "notes.public"),
+    ("if SETTING:\n    return True\nreturn Note.public", "notes.public"),
+    ("if 'a' in PLANS and not SETTING:\n    return Note.public\nreturn False", "notes.public"),
+    ("return optional(Note.public)", "notes.public"),
+    ("return optional()", "false"),
+    ("return keyed(column=Note.public)", "notes.public"),
+    ("print(f'compiled for {PLANS}')\nreturn Note.public", "notes.public"),
+    ("import logging\nlogging.getLogger('x').warning('it is %s', Note.public)\nreturn Note.public", "notes.public"),
+]
+PLAIN = """\
+SETTING = None
+PLANS = {"a": 1}
+def optional(column=None):
+    if column is None:
+        return false()
+    return column
+def keyed(*, column=None):
+    return false() if column is None else column
+"""
+
+
+@pytest.mark.parametrize(("body", "sql"), MEANT, ids=[body for body, _ in MEANT])
+def test_what_is_meant_starts(tmp_path: Path, body: str, sql: str | None) -> None:
+    """P1: plain Python over plain values, helpers, loops and every expression of SQLAlchemy stay right."""
+    found = sql_of(rules_of(tmp_path, body, before=PLAIN))
+    assert sql is None or sql == found
+
+
+TYPES = [
+    ("return Note.author_id == me.id", ["CHAR(32)"]),
+    ("return me.id.is_(None)", ["VARCHAR"]),
+    ("return me.id.in_(['a'])", ["VARCHAR"]),
+    ("return me.id.in_([1, 2])", ["INTEGER"]),
+    ("return me.id.in_(select(Note.author_id))", ["CHAR(32)"]),
+    ("return me.claim('n') > 3", ["INTEGER"]),
+    ("return Note.stars >= me.claim('n')", ["INTEGER"]),
+    ("return Note.stars.between(me.claim('a'), me.claim('b'))", ["INTEGER", "INTEGER"]),
+    ("return me.claim('n').between(1, 3)", ["INTEGER"]),
+    ("return me.claim('a') == me.claim('b')", ["VARCHAR", "VARCHAR"]),
+    ("return me.claim('a').is_distinct_from(Note.stars)", ["INTEGER"]),
+    ("return me.claim('admin')", ["BOOLEAN"]),
+    ("return ~me.claim('admin')", ["BOOLEAN"]),
+    ("return me.claim('admin').is_(True)", ["BOOLEAN"]),
+    ("return Note.public & me.claim('admin')", ["BOOLEAN"]),
+    ("return or_(me.claim('admin'), me.claim('b'))", ["BOOLEAN", "BOOLEAN"]),
+    ("return cast(me.claim('n'), Integer) == 1", ["VARCHAR"]),
+    ("return func.coalesce(me.id, Note.author_id) == Note.author_id", ["CHAR(32)"]),
+    ("return func.lower(me.claim('n')) == 'x'", ["VARCHAR"]),
+    ("return me.claim('n').like('x%')", ["VARCHAR"]),
+]
+
+
+@pytest.mark.parametrize(("body", "types"), TYPES, ids=[body for body, _ in TYPES])
+def test_each_value_of_me_has_a_type(tmp_path: Path, body: str, types: list[str]) -> None:
+    """P1: that of what it is compared with; a parameter without one is NULL to SQLite and refused by PostgreSQL."""
+    (rule,) = rules_of(tmp_path, body)
+    assert types == [str(each.type) for each in visitors.iterate(rule.rows) if isinstance(each, MeParameter)]

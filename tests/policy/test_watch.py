@@ -1,0 +1,143 @@
+"""The watch is in force for the policy that is compiled, in its thread, and nowhere else."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.associationproxy import AssociationProxyInstance
+from sqlalchemy.orm.attributes import QueryableAttribute
+from sqlalchemy.sql import elements, operators, schema
+
+from backstay.errors import ConfigError
+from backstay.policy.watch import call_traced, unwatched, watched, watching
+from tests.policy.written import Note
+
+OWNERS = (
+    QueryableAttribute,
+    AssociationProxyInstance,
+    elements.ClauseElement,
+    elements.CompilerElement,
+    elements.BinaryExpression,
+    elements.BindParameter,
+    operators.ColumnOperators,
+    schema.Column,
+)
+
+
+def _methods() -> list[dict[str, Any]]:
+    return [dict(vars(owner)) for owner in OWNERS]
+
+
+def _usual() -> list[Any]:
+    """What SQLAlchemy says outside policies."""
+    return [
+        bool(Note.public),
+        bool(Note.author_id == Note.team),
+        bool(Note.author_id != Note.team),
+        Note.public in {Note.public},
+        Note.__table__.c.team in [Note.__table__.c.team],
+        str(Note.public),
+        str(Note.__table__.c.public),
+        f"{sa.bindparam('x')}",
+        Note.meta["a"].key if hasattr(Note.meta["a"], "key") else None,
+    ]
+
+
+def test_nothing_is_left_behind() -> None:
+    """P1: SQLAlchemy's classes are after a policy what they were before, also where it is refused."""
+    before, said = _methods(), _usual()
+    with watched("one"), watched("two"):
+        assert _methods() != before
+    assert before == _methods()
+    with pytest.raises(ConfigError), watched("three"):
+        bool(Note.public)
+    with pytest.raises(LookupError), watched("four"):
+        raise LookupError
+    assert (before, said, None) == (_methods(), _usual(), watching())
+
+
+def test_another_thread_is_not_watched() -> None:
+    """P1: while one thread compiles a policy, a request in another goes on as ever."""
+    said, seen = _usual(), []
+    with watched("one"):
+        thread = Thread(target=lambda: seen.append(_usual()))
+        thread.start()
+        thread.join()
+        with unwatched():
+            seen.append(_usual())
+    assert [said, said] == seen
+
+
+ASKED: list[Callable[[], Any]] = [
+    lambda: bool(Note.public),
+    lambda: bool(Note.public == Note.team),
+    lambda: bool(Note.public < Note.team),
+    lambda: bool(Note.texts),
+    lambda: hash(Note.public),
+    lambda: hash(sa.literal(1)),
+    lambda: hash(Note.__table__.c.public),
+    lambda: str(Note.public),
+    lambda: str(sa.literal(1)),
+    lambda: str(Note.__table__.c.public),
+    lambda: f"{Note.public}",
+    lambda: repr(Note.public),
+    lambda: repr(sa.literal(1)),
+    lambda: repr(Note.__table__.c.public),
+    lambda: repr(Note.public & Note.loved),
+    lambda: 1 in Note.public,
+    lambda: list(Note.meta),
+    lambda: iter(Note.meta).__next__(),
+    lambda: Note.public in [Note.team],
+    lambda: Note.public in {Note.team},
+]
+
+
+@pytest.mark.parametrize("ask", ASKED, ids=range(len(ASKED)))
+def test_each_question_is_refused(ask: Callable[[], Any]) -> None:
+    """P1: with the place of the question."""
+    with pytest.raises(ConfigError, match=r"test_watch\.py:\d+: the policy one ") as refused, watched("one"):
+        ask()
+    assert "BST-E023" == refused.value.code
+
+
+def test_sqlalchemy_may_ask() -> None:
+    """P1: what SQLAlchemy asks of its own expressions is answered: selects, aliases, adaption, compilation."""
+    with watched("one"):
+        alias = sa.orm.aliased(Note)
+        query = sa.select(Note).join(alias, alias.id == Note.id).where(Note.words.any(), Note.meta["a"]["b"].is_(None))
+        cte = query.cte()
+        rows = sa.select(cte).where(cte.c.public, cte.c.stars.in_([1, 2]))
+        compiled = rows.compile()
+    assert {"stars_1": [1, 2]} == {name: value for name, value in compiled.params.items() if name == "stars_1"}
+
+
+@contextmanager
+def _tracer(own: Any) -> Iterator[None]:
+    before = sys.gettrace()
+    sys.settrace(own)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def test_a_tracer_goes_on() -> None:
+    """P1: a debugger that was there before is there afterwards, also where the policy is refused."""
+
+    def own(*_: Any) -> None:
+        return None
+
+    with _tracer(own):
+        with watched("one") as watch:
+            call_traced(watch, lambda: True)
+        found = [sys.gettrace()]
+        with pytest.raises(ConfigError), watched("two") as watch:
+            call_traced(watch, lambda: Note.public is None)
+        found.append(sys.gettrace())
+    assert [own, own] == found
