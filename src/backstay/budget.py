@@ -17,7 +17,7 @@ class RequestBudget:
     #: begun again in a thread.
     loop_seconds: float = 0.025
     #: Bytes of values that our own SQL functions look at on the event loop; more of them are for a thread.
-    loop_bytes: int = 256 << 10
+    loop_bytes: int = 1 << 20
     #: Time of all statements of one request together.
     database_seconds: float = 5.0
     #: Bytes of one whole answer, whatever it is made of; exports are counted by the chunk.

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from backstay.pipeline.batch import Named
 from tests.http.api import Api
 
 NOTE = {"owner_id": 1, "title": "new"}
@@ -243,3 +244,19 @@ def test_a_batch_takes_a_key(notes: Api) -> None:
     first, second = (batch(notes, post("notes", NOTE), idempotency_key="batch-of-notes") for _ in range(2))
     assert ("true", first.body) == (second.one("idempotency-replayed"), second.body)
     assert 1 == len(notes.rows("notes?title=eq.new"))
+
+
+def test_an_answer_is_read_once(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: however many values refer to one answer, it is decoded once."""
+    rows: list[Any] = []
+
+    class Counting(Named):
+        def row(self, number: int) -> Any:
+            rows.append(super().row(number))
+            return rows[-1]
+
+    monkeypatch.setattr("backstay.pipeline.batch.Named", Counting)
+    marks = [{"note_id": {"$ref": "0.id"}, "number": n, "word": "w"} for n in range(50)]
+    reply = batch(notes, post("notes", NOTE, headers=BACK), post("marks", marks))
+    assert 200 == reply.status, reply.body
+    assert (50, 1) == (len(rows), len({id(row) for row in rows}))

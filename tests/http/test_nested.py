@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from backstay.pipeline import nested
 from tests.http.api import Api, Reply
 
 MARKS = [{"number": 1, "word": "one"}, {"number": 2, "word": "two"}]
@@ -158,3 +159,19 @@ def test_with_a_key_and_in_a_batch(notes: Api) -> None:
     operation = {"method": "POST", "path": "notes", "body": note(marks=MARKS)}
     assert 201 == notes.post("batch", [operation], as_="ann").json[0]["status"]
     assert (0, 2, 4) == new(notes)
+
+
+def test_unknown_keys_are_looked_up_once(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S7: a body of many rows with many unknown keys resolves no name that cannot be a relation, and each other once."""
+    resolved: list[str] = []
+
+    def counting(table: Any, key: str, scope: Any) -> Any:
+        resolved.append(key)
+        return resolve(table, key, scope)
+
+    resolve = nested._relation
+    monkeypatch.setattr(nested, "_relation", counting)
+    rows = [note(**{f"unknown_{n}": 1 for n in range(99)}, marks=[], notes_folder_id_fkey=None) for _ in range(400)]
+    assert (400, "PGRST204") == ((r := notes.post("notes", rows, as_="ann")).status, r.code)
+    assert {"marks": 1} == {key: resolved.count(key) for key in resolved if key == "marks"}
+    assert len(resolved) <= 2

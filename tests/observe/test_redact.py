@@ -125,3 +125,13 @@ def test_names_of_secrets() -> None:
         "scope",
     ]
     assert (secret, []) == ([n for n in secret if is_secret_key(n)], [n for n in plain if is_secret_key(n)])
+
+
+@pytest.mark.parametrize(
+    "part", ["_", "-", "----", "eyJaaaa-", "password", "code_", "api-", "a.", "token:", "a@", "://:"]
+)
+def test_one_long_word_is_looked_through_once(part: str) -> None:
+    """S7: no form begins anew at every letter of a word: a line of 64 kB takes no longer than its length."""
+    started = time.thread_time()
+    redact(part * (60_000 // len(part)))
+    assert time.thread_time() - started < 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from backstay.plan.near import distance, near_column, nearest
@@ -46,3 +48,11 @@ def test_distance(one: str, other: str, steps: int) -> None:
 def test_near_column(name: str, hint: str | None) -> None:
     """PostgreSQL's rule: at most three letters away and half of the name, and two columns at most."""
     assert hint == near_column("t", name, ["k1", "k2", "extra"])
+
+
+def test_a_long_name_is_not_compared() -> None:
+    """S7: a name of 8,000 letters is near none, and finding that out takes no look at its letters."""
+    names = [f"column_{n}" for n in range(500)]
+    started = time.thread_time()
+    assert (None, None) == (nearest("column" * 1300, names, score=0.33), near_column("t", "column" * 1300, names))
+    assert time.thread_time() - started < 0.1

@@ -42,15 +42,13 @@ def open_database(
         ConfigError: BST-E101, the driver is not installed; BST-E103, the URL is not understood.
     """
     scheme = url.partition("://")[0] if "://" in url else ""
-    if budget is not None:
-        options = {"budget_seconds": budget.database_seconds, **options}
     match scheme.partition("+")[0]:
         case "" | "sqlite":
             from backstay.adapters.sqlite.database import SqliteDatabase
 
             if schema is not None:
                 raise ConfigError("BST-E103", "SQLite has no schemas", hint="leave the schema setting out")
-            return SqliteDatabase(sqlite_path(url), metadata=metadata, **options)
+            return SqliteDatabase(sqlite_path(url), metadata=metadata, budget=budget, **options)
         case "postgresql" | "postgres":
             try:
                 from backstay.adapters.postgresql.database import PostgresDatabase
@@ -60,6 +58,8 @@ def open_database(
                 raise ConfigError(
                     "BST-E101", "PostgreSQL needs the asyncpg driver", hint="pip install 'backstay[postgres]'"
                 ) from error
+            if budget is not None:
+                options["budget_seconds"] = budget.database_seconds
             return PostgresDatabase(f"postgresql://{url.partition('://')[2]}", schema=schema, **options)
     raise ConfigError(
         "BST-E103",

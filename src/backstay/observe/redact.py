@@ -7,6 +7,8 @@ Rules of this file:
 3. By form: signed tokens, API keys, credentials of a header or a URL, private keys and long hexadecimal keys.
 4. Addresses of people keep their first letter and their domain: enough to find out whose, not to write to them.
 
+5. Each form is found in time linear in the text: none begins at every letter of a word.
+
 A short number is only a code under a key that says so: else every port and row count would be one.
 """
 
@@ -36,14 +38,14 @@ _BETWEEN: Final = r"""(["']?\s*[=:]\s*)"""
 
 _FORMS: Final = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), HIDDEN),
-    (re.compile(r"\beyJ[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*){1,4}"), HIDDEN),
+    (re.compile(r"\beyJ(?:(?!-eyJ)[A-Za-z0-9_-]){4,}(?:\.[A-Za-z0-9_-]*){1,4}"), HIDDEN),
     (re.compile(r"\b(sb_secret_|sbp_|pkce_)[A-Za-z0-9_-]+"), rf"\1{HIDDEN}"),
     (re.compile(r"\b(bearer|basic)\s+[^\s\"',;]+", re.IGNORECASE), rf"\1 {HIDDEN}"),
     (re.compile(r"(://[^\s:/@?#]*):[^\s/]*@"), rf"\1:{HIDDEN}@"),
     (re.compile(rf"(?<![\w-])({_KEY}){_BETWEEN}{_VALUE}", re.IGNORECASE), rf"\1\2{HIDDEN}"),
     (re.compile(rf"""(?<![\w-])({_CODE}){_BETWEEN}["']?\d{{4,10}}(?!\w)["']?""", re.IGNORECASE), rf"\1\2{HIDDEN}"),
     (re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64,}(?![0-9A-Za-z])"), HIDDEN),
-    (re.compile(r"([\w+-])[\w.+-]*@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})"), rf"\1{HIDDEN}@\2"),
+    (re.compile(r"(?<![\w.+-])(\.*+[\w+-])[\w.+-]*+@((?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,})"), rf"\1{HIDDEN}@\2"),
 )
 _SECRET_KEY: Final = re.compile(rf"(?:{_KEY}|{_CODE})", re.IGNORECASE)
 

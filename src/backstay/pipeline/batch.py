@@ -72,10 +72,11 @@ async def run_batch(
         BackstayError: what the first refused operation raises, with its number in *details*; BST413.
     """
     results: list[dict[str, Any]] = []
+    named = Named(results)
     rows = 0
     for number, operation in enumerate(operations):
         try:
-            sent = _body(operation.body, results)
+            sent = _body(operation.body, named)
             reply = await answer(
                 request._replace(
                     method=operation.method,
@@ -151,18 +152,34 @@ def _headers(number: int, value: Any) -> dict[bytes, bytes]:
     return found
 
 
-def _body(value: Any, results: Sequence[Mapping[str, Any]]) -> bytes:
+class Named:
+    """The rows that ``$ref`` can name: each answer is read once, however many refer to it."""
+
+    def __init__(self, results: Sequence[Mapping[str, Any]]) -> None:
+        self._results = results
+        self._rows: dict[int, Any] = {}
+
+    def row(self, number: int) -> Any:
+        """What operation *number* returned: its only or first row, or what else its body is; ``None`` for nothing."""
+        if number not in self._rows and number < len(self._results):
+            body = self._results[number]["body"]
+            rows = msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else None
+            self._rows[number] = rows[0] if isinstance(rows, list) and rows else rows
+        return self._rows.get(number)
+
+
+def _body(value: Any, named: Named) -> bytes:
     if value is None:
         return b""
-    rows = [_resolved(row, results) for row in value] if isinstance(value, list) else _resolved(value, results)
+    rows = [_resolved(row, named) for row in value] if isinstance(value, list) else _resolved(value, named)
     return _ENCODER.encode(rows)
 
 
-def _resolved(row: Any, results: Sequence[Mapping[str, Any]]) -> Any:
-    return {key: _value(item, results) for key, item in row.items()} if isinstance(row, dict) else row
+def _resolved(row: Any, named: Named) -> Any:
+    return {key: _value(item, named) for key, item in row.items()} if isinstance(row, dict) else row
 
 
-def _value(value: Any, results: Sequence[Mapping[str, Any]]) -> Any:
+def _value(value: Any, named: Named) -> Any:
     """*value*, or what it refers to.  Other objects with a ``$ref``, as in a JSON schema, stay what they are."""
     if not isinstance(value, dict) or value.keys() != {"$ref"} or not isinstance(value["$ref"], str):
         return value
@@ -170,9 +187,7 @@ def _value(value: Any, results: Sequence[Mapping[str, Any]]) -> Any:
     if found is None:
         return value
     number, name = int(found[1]), found[2]
-    body = results[number]["body"] if number < len(results) else None
-    rows = msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else None
-    row = rows[0] if isinstance(rows, list) and rows else rows
+    row = named.row(number)
     if not isinstance(row, dict) or name not in row:
         raise PlanError(
             "PGRST102",

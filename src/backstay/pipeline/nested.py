@@ -27,7 +27,7 @@ from backstay.pipeline.surface import Surface
 from backstay.plan.fill import fill_rows
 from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
-from backstay.plan.scope import Scope, find_relation, find_table
+from backstay.plan.scope import Scope, find_relation, find_table, relation_names
 from backstay.plan.shape import shape_of
 from backstay.request import negotiate, parse_query
 from backstay.request.body import parse_body
@@ -223,14 +223,21 @@ def _level(table: Table, rows: Sequence[Any], scope: Scope, depth: int, taken: f
         raise RequestError("BST413", "Too many levels in one request", hint=f"Nest at most {_LEVELS} levels.")
     level = Level(table)
     branches: dict[str, tuple[Relation, list[Any], list[int]]] = {}
+    # A body may hold a hundred thousand keys: each is looked up among the names that could be meant, and only those
+    # are resolved, once.
+    plain: set[str] = set()
+    names = relation_names(table)
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise RequestError("PGRST102", f"A relative in {table.name} is not an object")
         own: Row = {}
         for key, value in row.items():
-            relation = None if key in table.columns or key in branches else _relation(table, key, scope)
-            if relation is not None:
-                branches[key] = (relation, [], [])
+            if key in names and key not in table.columns and key not in branches and key not in plain:
+                relation = _relation(table, key, scope)
+                if relation is None:
+                    plain.add(key)
+                else:
+                    branches[key] = (relation, [], [])
             if key in branches and key not in table.columns:
                 related = _relatives(branches[key][0], key, value)
                 branches[key][1].extend(related)

@@ -24,8 +24,9 @@ from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
 from backstay.request.array import parse_array
 
-_INTEGER: Final = re.compile(r"\s*([+-]?[0-9]+)\s*", re.ASCII)
-_NUMBER: Final = re.compile(r"\s*[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?\s*", re.ASCII)
+# Possessive throughout: what could be divided in two ways would be tried in all of them, which is quadratic.
+_INTEGER: Final = re.compile(r"\s*+([+-]?[0-9]++)\s*+", re.ASCII)
+_NUMBER: Final = re.compile(r"\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\s*+", re.ASCII)
 _HEX_BYTES: Final = re.compile(r"\\x([0-9a-fA-F]{2})*")
 _BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),

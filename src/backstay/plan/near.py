@@ -28,6 +28,10 @@ def nearest(name: str, names: Iterable[str], *, score: float) -> tuple[str, floa
     wanted = name.lower()
     if wanted in known:
         return known[wanted], 1.0
+    # As many letters are missing as one name is longer than the other: most names need no closer look.
+    known = {other: shown for other, shown in known.items() if _length_likeness(wanted, other) >= score}
+    if not known:
+        return None
     for size in (3, 2):
         own = _runs(wanted, size)
         found = [(likeness, other) for other in known if (likeness := _cosine(own, _runs(other, size))) > 0]
@@ -48,6 +52,11 @@ def _runs(name: str, size: int) -> Counter[str]:
 def _cosine(one: Counter[str], other: Counter[str]) -> float:
     shared = sum(count * other[run] for run, count in one.items())
     return shared / math.sqrt(sum(c * c for c in one.values()) * sum(c * c for c in other.values())) if shared else 0.0
+
+
+def _length_likeness(one: str, other: str) -> float:
+    """The likeness of two names of these lengths is no greater."""
+    return min(len(one), len(other)) / max(len(one), len(other), 1)
 
 
 def _likeness(one: str, other: str) -> float:
@@ -71,7 +80,7 @@ def near_column(table: str, name: str, columns: Iterable[str]) -> str | None:
     >>> near_column("projects", "nam", ["id", "name"])
     'Perhaps you meant to reference the column "projects.name".'
     """
-    far = [(distance(name, column), column) for column in columns]
+    far = [(distance(name, column), column) for column in columns if abs(len(name) - len(column)) <= 3]
     near = [(d, column) for d, column in far if d <= 3 and d <= len(name) // 2]
     best = [column for d, column in near if d == min(d for d, _ in near)]
     if not best or len(best) > 2:

@@ -155,6 +155,16 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
     return found[0]
 
 
+def relation_names(table: Table) -> frozenset[str]:
+    """Every name under which `find_relation` could find a relation of *table* without a hint, visible or not."""
+    return frozenset(
+        name
+        for relation in table.relations
+        for name in (relation.remote, relation.constraint, _single(relation, 0), *relation.names)
+        if name is not None
+    )
+
+
 def _relation_hint(scope: Scope, origin: Table, target: str) -> str | None:
     """The related table that was perhaps meant; or, where nothing is related, the table that was perhaps asked for."""
     related = sorted({r.remote for r in origin.relations if _visible(scope, r)})

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, Final
 
+from backstay.adapters.sqlite.matching import Spend, free
 from backstay.request.array import render_array
 
+#: Letters of an array whose elements are remembered.
+_REMEMBERED: Final = 64 << 10
 
-def array_contains(whole: Any, part: Any) -> int | None:
+
+def array_contains(whole: Any, part: Any, spend: Spend = free) -> int | None:
     """PostgreSQL's ``whole @> part``: every element of *part* is in *whole*, however deep; null equals nothing.
 
     >>> array_contains("[1,[2,3]]", "[3,1.0,3]"), array_contains("[null]", "[null]"), array_contains("[]", "[]")
@@ -18,12 +23,22 @@ def array_contains(whole: Any, part: Any) -> int | None:
     """
     if whole is None or part is None:
         return None
+    spend(64 + 8 * len(str(whole)))
     try:
         there = {_key(item) for item in _flat(json.loads(whole, parse_float=Decimal)) if item is not None}
-        wanted = list(_flat(json.loads(part, parse_float=Decimal)))
+        # One of the two is the request's, the same for every row.
+        wanted = _wanted(part) if len(part) < _REMEMBERED else _elements(part)
+        spend(8 * len(wanted))
     except (ValueError, TypeError, RecursionError):
         return None  # another program has written what is no array
-    return int(all(item is not None and _key(item) in there for item in wanted))
+    return int(None not in wanted and wanted <= there)
+
+
+def _elements(text: str) -> frozenset[Any]:
+    return frozenset(None if item is None else _key(item) for item in _flat(json.loads(text, parse_float=Decimal)))
+
+
+_wanted: Final = lru_cache(maxsize=8)(_elements)
 
 
 def _flat(value: Any) -> Iterator[Any]:

@@ -20,6 +20,7 @@ import apsw
 
 from backstay.adapters.sqlite.authorizer import authorize
 from backstay.adapters.sqlite.functions import register
+from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import ConfigError, DatabaseError
 
 #: 3.51.3 fixed a bug that corrupts a WAL database when a checkpoint meets a restart of the log.
@@ -32,13 +33,23 @@ _LIMITS: Final = {
     apsw.SQLITE_LIMIT_LENGTH: 64 << 20,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 4 << 20,
     apsw.SQLITE_LIMIT_ATTACHED: 0,
-    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+    # The 200 characters that a pattern may have, in bytes: four for a letter.
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 800,
     apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 32,
     apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
 }
 
 #: Virtual machine steps between two looks at the clock: under a millisecond, and too rare to be seen in a profile.
-_STEPS: Final = 5_000
+STEPS: Final = 5_000
+
+#: Bytes that our own functions look at between two looks at the clock: some tenths of a millisecond.
+_LOOK: Final = 64 << 10
+#: Seconds of a connection without a budget, which serves no request.
+_FOR_EVER: Final = 1e9
+#: More than any statement looks at.
+_UNBOUNDED: Final = 1 << 62
+#: Most that one call of a function of ours may look at: it holds Python's lock all the while, in whatever thread.
+_LARGEST: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +69,48 @@ class Location:
 
 
 class Budget:
-    """The time one statement may take, watched by SQLite's progress handler.
+    """The time one statement may take, watched by SQLite's progress handler and by our own SQL functions.
 
-    The clock starts at the handler's first call, not at `start`: a short statement never reads the clock.
+    The handler is called between two steps of SQLite, and a function of ours is one step, however large the value that
+    it looks at: so each says what it is about to look at, and is stopped there (`spend`).
+
+    The clock starts at the first look, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_allowed", "_ends", "seconds")
+    __slots__ = ("_allowed", "_ends", "_left", "_since", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._allowed = seconds
         self._ends = 0.0
+        self._left = _UNBOUNDED
+        self._since = 0
 
-    def start(self, seconds: float | None = None) -> None:
-        """A statement begins, and may take *seconds* (by default the whole budget)."""
+    def start(self, seconds: float | None = None, work: int = _UNBOUNDED) -> None:
+        """A statement begins, and may take *seconds* (by default the whole budget).
+
+        Our functions may look at *work* bytes.  Where nobody else can go on meanwhile, as on the event loop, that is
+        few: unlike a time it cannot be overdrawn by a single value.
+        """
         self._ends = 0.0
         self._allowed = self.seconds if seconds is None else seconds
+        self._left = work
+        self._since = 0
+
+    def spend(self, amount: int) -> None:
+        """A function of ours is about to look at *amount* bytes; one that looks closely counts them several times.
+
+        Raises:
+            DatabaseError: 57014, when the statement must stop.
+        """
+        self._left -= amount
+        self._since += amount
+        if self._left < 0 or amount > _LARGEST:
+            raise DatabaseError("57014", TIMEOUT_MESSAGE)
+        if self._since >= _LOOK:
+            self._since = 0
+            if self.over():
+                raise DatabaseError("57014", TIMEOUT_MESSAGE)
 
     def over(self) -> bool:
         """Whether the statement must stop; called by SQLite."""
@@ -117,9 +154,9 @@ def connect(
         flags |= apsw.SQLITE_OPEN_URI
     connection = apsw.Connection(location.name, flags=flags, statementcachesize=statements)
     try:
-        _configure(connection, location, role, busy_seconds)
+        _configure(connection, location, role, busy_seconds, budget)
         if budget is not None:
-            connection.set_progress_handler(budget.over, _STEPS)
+            connection.set_progress_handler(budget.over, STEPS)
     except BaseException:
         connection.close()
         raise
@@ -149,7 +186,9 @@ def check_after_crash(location: Location, *, seconds: float = 2.0) -> None:
         raise DatabaseError("XX001", "the database file is damaged", hint="restore the last backup")
 
 
-def _configure(connection: apsw.Connection, location: Location, role: Role, busy_seconds: float) -> None:
+def _configure(
+    connection: apsw.Connection, location: Location, role: Role, busy_seconds: float, budget: Budget | None
+) -> None:
     connection.set_busy_timeout(int(busy_seconds * 1000))
     for option, value in (
         (apsw.SQLITE_DBCONFIG_ENABLE_FKEY, 1),  # not the pragma, which does nothing inside a transaction
@@ -170,7 +209,7 @@ def _configure(connection: apsw.Connection, location: Location, role: Role, busy
     connection.pragma("synchronous", "full")
     connection.pragma("mmap_size", 0)
     connection.pragma("temp_store", "memory")
-    register(connection)
+    register(connection, (budget or Budget(_FOR_EVER)).spend)
     if role == "owner":
         return
     for limit, most in _LIMITS.items():

@@ -22,6 +22,7 @@ from backstay.adapters.sqlite.export import Export
 from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.search import create_searches
 from backstay.adapters.sqlite.writer import Writer
+from backstay.budget import RequestBudget
 from backstay.db.export import Exports
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.statement import Row, Rows, Statement, Steps
@@ -29,10 +30,11 @@ from backstay.errors import DatabaseError
 
 T = TypeVar("T")
 
-#: How long a read may hold the event loop (LM10).  One that takes longer is stopped there, begun again in a thread, and
-#: goes to a thread at once from then on.
-_INLINE_SECONDS: Final = 0.025
+#: Reads that were stopped on the event loop, and go to a thread at once from then on.
 _MAX_HEAVY: Final = 1000
+
+#: What says that a read is more than the event loop may wait for: its time, or the size of what it makes.
+_TOO_MUCH_HERE: Final = frozenset(("57014", "54000"))
 
 #: Threads for reads that are not known to be short.
 _THREADS: Final = 4
@@ -46,6 +48,7 @@ class SqliteDatabase:
     Args:
         path: the file; it is created when missing, its folder is not.
         metadata: the tables, from which broken constraints get their names.
+        budget: what one request may cost; its time in the database is *budget_seconds* unless it is given.
         budget_seconds: longest run of one statement, and of one transaction's statements together.
         wait_seconds: longest wait for the right to write, then BST503.
         busy_seconds: longest wait for a lock that another process holds, then 55P03.
@@ -62,6 +65,7 @@ class SqliteDatabase:
         path: str,
         *,
         metadata: MetaData | None = None,
+        budget: RequestBudget | None = None,
         budget_seconds: float = 5.0,
         wait_seconds: float = 10.0,
         busy_seconds: float = 5.0,
@@ -69,7 +73,8 @@ class SqliteDatabase:
     ) -> None:
         self._location = Location.at(path)
         self._metadata = metadata
-        self._budget_seconds = budget_seconds
+        self._budget = budget or RequestBudget(database_seconds=budget_seconds)
+        budget_seconds = self._budget_seconds = self._budget.database_seconds
         self._wait_seconds = wait_seconds
         self._busy_seconds = busy_seconds
         self.writer = Writer(
@@ -135,11 +140,13 @@ class SqliteDatabase:
         if self._location.memory and self.writer.loans:
             # Without a log a session's lock shuts readers out, and the session may need this very loop to go on.
             return await self.writer.write(lambda: _rows(statement))
-        if statement.sql not in self._heavy:
+        budget = self._budget
+        # One step of a search goes through all places of a word in a text, and nothing can stop it.
+        if statement.sql not in self._heavy and " MATCH " not in statement.sql:
             try:
-                return readers.reader.all(statement, _INLINE_SECONDS)
+                return readers.reader.all_here(statement, budget.loop_seconds, budget.loop_bytes)
             except DatabaseError as error:
-                if error.code != "57014" or self._budget_seconds <= _INLINE_SECONDS:
+                if error.code not in _TOO_MUCH_HERE:
                     raise
                 self._remember_heavy(statement.sql)
         assert self._threads is not None  # noqa: S101 - for the type checker

@@ -1,12 +1,16 @@
-"""What PostgreSQL computes and SQLite does not, as pure functions, and their registration on a connection."""
+"""What PostgreSQL computes and SQLite does not, as pure functions, and their registration on a connection.
+
+A call of such a function is one step of SQLite, which nothing from outside can stop, and holds Python's lock.  So each
+takes *spend*, and says how much it is about to look at before it does (`Budget.spend`).
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Context, Decimal, InvalidOperation
-from itertools import count
+from functools import partial
 from typing import Any, Final
 
 import apsw
@@ -14,10 +18,9 @@ import apsw
 from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.iso import instant_text
-from backstay.adapters.sqlite.matching import ilike, like, lower, regex
+from backstay.adapters.sqlite.matching import Spend, free, glob, lower, lower_glob, regex
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
-from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import DatabaseError
 
 #: The collation of exact decimals kept as text.
@@ -26,27 +29,38 @@ DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
 #: PostgreSQL's numeric holds up to 131072 digits before the point; a sum of bounded values never needs more than this.
 _EXACT: Final = Context(prec=1000)
 
-#: Of JSON values within one containment test: some tenths of a second.
-_MOST_COMPARISONS: Final = 200_000
+#: What reading a letter of JSON, or of a value to be cast, costs in those that are only searched.
+CLOSELY: Final = 8
+#: What making a program of a regular expression costs.
+_LOOKED_THROUGH: Final = 16_384
+#: What a call costs that looks at next to nothing, and what comparing two values of JSON does.
+_CALL: Final = 64
 
 
-def lower_text(value: Any) -> str | None:
+def lower_text(value: Any, spend: Spend = free) -> str | None:
     """*value* in lower case, of all of Unicode; SQLite's own ``lower`` knows ASCII.
 
     >>> lower_text("ÄÖ"), lower_text(None)
     ('äö', None)
     """
+    spend(_CALL + CLOSELY * _size(value))
     return None if value is None else lower(value)
 
 
-def try_patterns(listed: Any) -> int:
+def _size(value: Any) -> int:
+    return len(value) if isinstance(value, str | bytes) else 0
+
+
+def try_patterns(listed: Any, spend: Spend = free) -> int:
     """1, when every regular expression of the JSON list *listed* is one; else the error of `regex`."""
     for pattern in json.loads(listed):
+        # A program is made: far more work than the pattern is long.
+        spend(_LOOKED_THROUGH)
         regex("", pattern, 0)
     return 1
 
 
-def json_contains(whole: Any, part: Any) -> int | None:
+def json_contains(whole: Any, part: Any, spend: Spend = free) -> int | None:
     """PostgreSQL's ``whole @> part`` on two JSON texts (jsonb containment, arrays as sets).
 
     >>> json_contains('{"a": [1, {"b": 2, "c": 3}]}', '{"a": [{"b": 2}]}')
@@ -57,37 +71,50 @@ def json_contains(whole: Any, part: Any) -> int | None:
     if whole is None or part is None:
         return None
     try:
+        spend(_CALL + CLOSELY * (_size(whole) + _size(part)))
         outer, inner = json.loads(whole), json.loads(part)
         # PostgreSQL's special case (manual §8.14.3): an array may contain a primitive, at the top only.
         if isinstance(outer, list) and not isinstance(inner, list | dict):
             inner = [inner]
-        return int(_contains(outer, inner, count()))
+        return int(_contains(outer, inner, spend))
     except (ValueError, TypeError):
         return None
     except RecursionError:
         raise DatabaseError("22023", "the JSON value is nested too deeply") from None
 
 
-def _contains(whole: Any, part: Any, effort: Iterator[int]) -> bool:
-    # The progress handler cannot look inside one call: two large values must not hold the event loop.
-    if next(effort) > _MOST_COMPARISONS:
-        raise DatabaseError("57014", TIMEOUT_MESSAGE)
+def _contains(whole: Any, part: Any, spend: Spend) -> bool:
+    spend(_CALL)
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(
-            key in whole and _contains(whole[key], value, effort) for key, value in part.items()
+            key in whole and _contains(whole[key], value, spend) for key, value in part.items()
         )
     if isinstance(part, list):
-        return isinstance(whole, list) and all(any(_contains(have, want, effort) for have in whole) for want in part)
+        return isinstance(whole, list) and _contains_all(whole, part, spend)
     # True == 1 in Python, and not in JSON.
     return isinstance(whole, bool) == isinstance(part, bool) and bool(whole == part)
 
 
-def compare_decimals(left: str, right: str) -> int:
+def _contains_all(whole: list[Any], part: list[Any], spend: Spend) -> bool:
+    """Whether each of *part* is in *whole*; plain values are looked up, which keeps two long lists from meeting."""
+    plain = {(isinstance(have, bool), have) for have in whole if not isinstance(have, dict | list)}
+    nested = [have for have in whole if isinstance(have, dict | list)]
+    spend(_CALL * (len(whole) + len(part)) // 4)
+    return all(
+        any(_contains(have, want, spend) for have in nested)
+        if isinstance(want, dict | list)
+        else (isinstance(want, bool), want) in plain
+        for want in part
+    )
+
+
+def compare_decimals(left: str, right: str, spend: Spend = free) -> int:
     """-1, 0 or 1 as *left* is below, at or above *right*; text that is no number sorts after all numbers.
 
     >>> compare_decimals("10.0", "9"), compare_decimals("1.50", "1.5"), compare_decimals("x", "1")
     (1, 0, 1)
     """
+    spend(_CALL + len(left) + len(right))
     one, other = _decimal(left), _decimal(right)
     if one is None or other is None:
         return (one is None) - (other is None) or (left > right) - (left < right)
@@ -117,12 +144,14 @@ def check_size(number: Decimal) -> Decimal:
 class DecimalSum:
     """The exact sum of decimals, as text; NULL of no rows."""
 
-    __slots__ = ("_total",)
+    __slots__ = ("_spend", "_total")
 
-    def __init__(self) -> None:
+    def __init__(self, spend: Spend = free) -> None:
+        self._spend = spend
         self._total: Decimal | None = None
 
     def step(self, *values: Any) -> None:
+        self._spend(_CALL + _size(values[0]))
         number = _decimal(str(values[0])) if values[0] is not None else None
         if number is not None:
             check_size(number)
@@ -138,12 +167,12 @@ def now_text(*_: Any) -> str:
     return instant_text(datetime.now(UTC))
 
 
-def register(connection: apsw.Connection) -> None:
-    """Give *connection* all functions and collations of this file."""
+def register(connection: apsw.Connection, spend: Spend) -> None:
+    """Give *connection* all functions and collations of this file; they *spend* from its statement's budget."""
     scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
         ("backstay_lower", lower_text, 1),
-        ("backstay_like", like, 2),
-        ("backstay_ilike", ilike, 2),
+        ("backstay_glob", glob, 2),
+        ("backstay_lower_glob", lower_glob, 2),
         ("backstay_regex", regex, 3),
         ("backstay_patterns", try_patterns, 1),
         ("backstay_json_contains", json_contains, 2),
@@ -153,10 +182,22 @@ def register(connection: apsw.Connection) -> None:
         ("backstay_json_text", json_text, 1),
     )
     for name, function, arguments in scalar:
-        connection.create_scalar_function(name, function, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
+        metered = partial(_spending, function, spend) if function in _PLAIN else partial(function, spend=spend)
+        connection.create_scalar_function(name, metered, arguments, deterministic=True, flags=apsw.SQLITE_INNOCUOUS)
     connection.create_scalar_function("backstay_now", now_text, 0, flags=apsw.SQLITE_INNOCUOUS)
-    connection.create_aggregate_function("backstay_decimal_sum", DecimalSum, 1, flags=apsw.SQLITE_INNOCUOUS)
-    connection.register_fts5_function("backstay_rank", rank)
-    connection.create_collation(DECIMAL_COLLATION, compare_decimals)
-    connection.create_collation(JSON_COLLATION, compare_json)
-    connection.create_collation(ARRAY_COLLATION, compare_arrays)
+    connection.create_aggregate_function(
+        "backstay_decimal_sum", partial(DecimalSum, spend), 1, flags=apsw.SQLITE_INNOCUOUS
+    )
+    connection.register_fts5_function("backstay_rank", partial(rank, spend))
+    connection.create_collation(DECIMAL_COLLATION, partial(compare_decimals, spend=spend))
+    connection.create_collation(JSON_COLLATION, partial(compare_json, spend=spend))
+    connection.create_collation(ARRAY_COLLATION, partial(compare_arrays, spend=spend))
+
+
+#: Those that read their first argument once, and know nothing of budgets.
+_PLAIN: Final = frozenset((array_text, cast, json_text))
+
+
+def _spending(function: Callable[..., Any], spend: Spend, *arguments: Any) -> Any:
+    spend(_CALL + CLOSELY * _size(arguments[0]))
+    return function(*arguments)

@@ -1,10 +1,13 @@
-"""PostgreSQL's LIKE, ILIKE and regular expressions for SQLite, in time linear in the text.
+"""LIKE, ILIKE and regular expressions for SQLite, in time linear in the text.
 
 Rules of this file:
 
-1. No backtracking (LM6): a LIKE pattern is cut at its ``%`` and each piece is searched once, left to right.
-2. ``\\`` escapes the next character, as PostgreSQL does without an ESCAPE clause.
-3. Compiled patterns are remembered by text; the memory is bounded.
+1. No backtracking (LM6): a pattern is cut at its stars and each piece is searched once, left to right.
+2. Patterns are SQLite's GLOB as ``sql/sqlite/condition.py`` writes it: ``*``, ``?``, and ``[x]`` for an *x* that is
+   meant as it stands.  GLOB itself is taken for short texts; these functions give the same answers for the others.
+3. Every function says what it is about to look at before it does (*spend*), in slices where that is much: the
+   statement's time can only run out there.
+4. Compiled patterns are remembered by text; the memory is bounded.
 """
 
 from __future__ import annotations
@@ -12,12 +15,20 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from backstay.errors import DatabaseError, PlanError
 
-#: A piece between two ``%``: literal text, or a regular expression without repetition when it holds ``_``.
+#: Says how many bytes are looked at next; raises 57014 when the statement must stop.
+Spend: TypeAlias = Callable[[int], None]
+
+#: A piece between two stars: literal text, or a regular expression without repetition when it holds ``?``.
 _Piece = str | re.Pattern[str]
+
+#: Letters times letters of a piece that are searched between two looks at the clock.
+_SLICE: Final = 64 << 10
+#: Python searches texts up to here by trying the piece at each letter, and longer ones in linear time.
+_TRIED: Final = 30_000
 
 
 def lower(value: Any) -> str:
@@ -30,38 +41,49 @@ def lower(value: Any) -> str:
     return _string(value).replace("Σ", "σ").lower()
 
 
-def like(value: Any, pattern: Any) -> int | None:
-    """``value LIKE pattern``, case-sensitive.  NULL when either is NULL.
+def free(amount: int) -> None:
+    """Spends nothing: for values that come from no request."""
 
-    >>> like("Ärger", "Ä%"), like("a%b", r"a\\%b"), like("abc", "a_"), like(None, "%")
+
+def glob(value: Any, pattern: Any, spend: Spend = free) -> int | None:
+    """``value GLOB pattern``, case-sensitive.  NULL when either is NULL.
+
+    >>> glob("Ärger", "Ä*"), glob("a*b", "a[*]b"), glob("abc", "a?"), glob(None, "*")
     (1, 1, 0, None)
     """
     if value is None or pattern is None:
         return None
-    return int(_matcher(_string(pattern))(_string(value)))
+    text = _string(value)
+    spend(len(text) + 64)
+    return int(_matcher(_string(pattern))(text, spend))
 
 
-def ilike(value: Any, pattern: Any) -> int | None:
-    """``value ILIKE pattern``: both in lower case, of all of Unicode.
+def lower_glob(value: Any, pattern: Any, spend: Spend = free) -> int | None:
+    """``lower(value) GLOB pattern``, of all of Unicode; the pattern is in lower case.
 
-    >>> ilike("ÄRGER", "ärg%")
+    >>> lower_glob("ÄRGER", "ärg*")
     1
     """
     if value is None or pattern is None:
         return None
-    return int(_matcher(lower(pattern))(lower(value)))
+    text = _string(value)
+    spend(8 * len(text) + 64)
+    return int(_matcher(_string(pattern))(lower(text), spend))
 
 
-def regex(value: Any, pattern: Any, ignore_case: Any) -> int | None:
+def regex(value: Any, pattern: Any, ignore_case: Any, spend: Spend = free) -> int | None:
     """``value ~ pattern``, or ``~*`` when *ignore_case*, by RE2, which is linear in the text.
 
     Raises:
         PlanError: PGRST127, when google-re2 is not installed.
-        DatabaseError: 2201B, when the pattern is not a regular expression, or too large a one.
+        DatabaseError: 2201B, when the pattern is not a regular expression, or too large a one; 57014.
     """
     if value is None or pattern is None:
         return None
-    return int(_expression(_string(pattern), bool(ignore_case))(_string(value)) is not None)
+    text, expression = _string(value), _expression(_string(pattern), bool(ignore_case))
+    # Where RE2 runs out of memory for its automaton, each letter costs as many steps as the program has.
+    spend((len(text) + 64) * (1 + expression.programsize // 16))
+    return int(expression.search(text) is not None)
 
 
 def _string(value: Any) -> str:
@@ -69,22 +91,21 @@ def _string(value: Any) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _matcher(pattern: str) -> Callable[[str], bool]:
-    pieces = _pieces(pattern)
-    first, *middle = pieces
+def _matcher(pattern: str) -> Callable[[str, Spend], bool]:
+    first, *middle = _pieces(pattern)
     if not middle:
-        return lambda value: _at(first, value, 0) == len(value)
+        return lambda value, spend: _at(first, value, 0) == len(value)
     last = middle.pop()
     tail = _length(last)
 
-    def matches(value: str) -> bool:
+    def matches(value: str, spend: Spend) -> bool:
         start = _at(first, value, 0)
         end = len(value) - tail
         if start < 0 or end < start or _at(last, value, end) < 0:
             return False
         # The leftmost place for each piece leaves the most room for the next: no other place needs a try.
         for piece in middle:
-            start = _find(piece, value, start, end)
+            start = _find(piece, value, start, end, spend)
             if start < 0:
                 return False
         return True
@@ -93,23 +114,17 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _pieces(pattern: str) -> list[_Piece]:
-    """*pattern* cut at its unescaped ``%``.
-
-    Raises:
-        DatabaseError: 22025, when the pattern ends in its escape character.
-    """
+    """*pattern* cut at its stars."""
     found: list[_Piece] = []
-    part: list[str | None] = []  # None is ``_``
+    part: list[str | None] = []  # None is ``?``
     characters = iter(pattern)
     for character in characters:
-        if character == "\\":
-            escaped = next(characters, None)
-            if escaped is None:
-                raise DatabaseError("22025", "LIKE pattern must not end with escape character")
-            part.append(escaped)
-        elif character == "_":
+        if character == "[":
+            part.append(next(characters, ""))
+            next(characters, "")
+        elif character == "?":
             part.append(None)
-        elif character != "%":
+        elif character != "*":
             part.append(character)
         else:
             found.append(_piece(part))
@@ -139,17 +154,25 @@ def _at(piece: _Piece, value: str, start: int) -> int:
     return found.end() if found is not None else -1
 
 
-def _find(piece: _Piece, value: str, start: int, end: int) -> int:
+def _find(piece: _Piece, value: str, start: int, end: int, spend: Spend) -> int:
     """Where the first *piece* in ``value[start:end]`` ends, else -1."""
+    size = _length(piece)
     if isinstance(piece, str):
+        if end - start < _TRIED:
+            spend((end - start) * size // 16)
         at = value.find(piece, start, end)
-        return at + len(piece) if at >= 0 else -1
-    found = piece.search(value, start, end)
-    return found.end() if found is not None else -1
+        return at + size if at >= 0 else -1
+    step = max(1, _SLICE // size)
+    for here in range(start, end - size + 1, step):
+        spend(_SLICE)
+        found = piece.search(value, here, min(end, here + step + size - 1))
+        if found is not None:
+            return found.end()
+    return -1
 
 
-@lru_cache(maxsize=256)
-def _expression(pattern: str, ignore_case: bool) -> Callable[[str], Any]:
+@lru_cache(maxsize=64)
+def _expression(pattern: str, ignore_case: bool) -> Any:
     try:
         import re2  # type: ignore[import-not-found, unused-ignore]
     except ImportError:
@@ -164,7 +187,7 @@ def _expression(pattern: str, ignore_case: bool) -> Callable[[str], Any]:
     options.log_errors = False
     options.max_mem = 1 << 20
     try:
-        return re2.compile(pattern, options).search  # type: ignore[no-any-return, unused-ignore]
+        return re2.compile(pattern, options)
     except re2.error as error:
         raise DatabaseError("2201B", f"invalid regular expression: {_reason(error)}") from None
 

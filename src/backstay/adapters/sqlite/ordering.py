@@ -9,38 +9,58 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
+
+from backstay.adapters.sqlite.matching import Spend, free
+
+#: Letters of a text whose key is remembered: a key takes some twenty times the memory, and there are 4,096.
+_SHORT: Final = 512
 
 #: The collations' names.
 JSON_COLLATION: Final = "BACKSTAY_JSON"
 ARRAY_COLLATION: Final = "BACKSTAY_ARRAY"
 
 
-def compare_json(left: str, right: str) -> int:
+def compare_json(left: str, right: str, spend: Spend = free) -> int:
     """-1, 0 or 1, as PostgreSQL compares two jsonb values.
 
     >>> compare_json('{"a":1,"b":2}', '{"b":2.0,"a":1}'), compare_json("9", "10"), compare_json('"9"', "1")
     (0, -1, -1)
     """
-    return 0 if left == right else _compared(_json_key(left), _json_key(right))
+    return 0 if left == right else _compared(_json_keys(left, spend), _json_keys(right, spend))
 
 
-def compare_arrays(left: str, right: str) -> int:
+def compare_arrays(left: str, right: str, spend: Spend = free) -> int:
     """-1, 0 or 1, as PostgreSQL compares two arrays of one type.
 
     >>> compare_arrays("[1,2]", "[1]"), compare_arrays("[2]", "[1,9]"), compare_arrays("[null]", "[1]")
     (1, 1, 1)
     """
-    return 0 if left == right else _compared(_array_key(left), _array_key(right))
+    return 0 if left == right else _compared(_array_keys(left, spend), _array_keys(right, spend))
+
+
+class _Keys:
+    """What texts sort by.  Short ones are remembered; long ones, which would fill the memory, are read each time."""
+
+    def __init__(self, key: Callable[[str], Any]) -> None:
+        self._key = key
+        self._short = lru_cache(maxsize=4096)(key)
+
+    def __call__(self, text: str, spend: Spend) -> Any:
+        if len(text) <= _SHORT:
+            spend(64)
+            return self._short(text)
+        spend(16 * len(text))
+        return self._key(text)
 
 
 def _compared(left: Any, right: Any) -> int:
     return int(left > right) - int(left < right)
 
 
-@lru_cache(maxsize=4096)
 def _json_key(text: str) -> Any:
     try:
         value = json.loads(text, parse_float=Decimal)
@@ -68,7 +88,6 @@ def _rank(value: Any) -> Any:
             return (5, len(pairs), tuple(pairs))
 
 
-@lru_cache(maxsize=4096)
 def _array_key(text: str) -> Any:
     try:
         value = json.loads(text, parse_float=Decimal)
@@ -87,3 +106,7 @@ def _elements(value: list[Any]) -> Any:
         else ((0, 1, item.encode()) if isinstance(item, str) else (0, 0, item))
         for item in value
     )
+
+
+_json_keys: Final = _Keys(_json_key)
+_array_keys: Final = _Keys(_array_key)

@@ -1,41 +1,59 @@
-"""Reading: one connection per thread, first row only."""
+"""Reading: one connection per thread."""
 
 from __future__ import annotations
 
 import threading
+from typing import Final
 
+import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
 from backstay.db.failures import from_sqlite
-from backstay.db.statement import Row, Rows, Statement
+from backstay.db.statement import Rows, Statement
+
+#: Virtual machine steps between two looks at the clock, on the event loop.
+_STEPS_HERE: Final = 250
+#: Bytes of the largest text that may be read or made on the event loop.
+_LARGEST_HERE: Final = 1 << 20
 
 
 class Reader:
     """A reading connection of one thread, with its statement budget."""
 
-    __slots__ = ("_budget", "_connection", "_cursor", "_metadata")
+    __slots__ = ("_budget", "_connection", "_cursor", "_here", "_metadata")
 
     def __init__(self, location: Location, budget_seconds: float, metadata: MetaData | None) -> None:
         self._budget = Budget(budget_seconds)
         self._metadata = metadata
+        self._here = False
         try:
             self._connection = connect(location, "reader", budget=self._budget)
         except Exception as error:
             raise from_sqlite(error, metadata) from error
         self._cursor = self._connection.cursor()
 
-    def first(self, statement: Statement, seconds: float | None = None) -> Row:
-        """The first row, or ``()`` when there is none; *seconds* may be less than the whole budget.
+    def all(self, statement: Statement) -> Rows:
+        """Every row, in a thread of its own."""
+        self._budget.start()
+        return self._run(statement)
 
-        All rows are fetched: a statement left half-way would hold its snapshot and keep the log from being reset.
+    def all_here(self, statement: Statement, seconds: float, work: int) -> Rows:
+        """Every row, while the event loop waits: for a short time, over few bytes, and no large answer.
+
+        Raises:
+            DatabaseError: 57014 or 54000, also where a thread could go on.
         """
-        rows = self.all(statement, seconds)
-        return rows[0] if rows else ()
+        if not self._here:
+            self._here = True
+            # A step may go through a large value: here the clock is looked at more often than in a thread, where each
+            # look waits for Python's lock.
+            self._connection.set_progress_handler(self._budget.over, _STEPS_HERE)
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LARGEST_HERE)
+        self._budget.start(seconds, work)
+        return self._run(statement)
 
-    def all(self, statement: Statement, seconds: float | None = None) -> Rows:
-        """Every row."""
-        self._budget.start(seconds)
+    def _run(self, statement: Statement) -> Rows:
         try:
             return self._cursor.execute(statement.sql, statement.args).fetchall()
         except Exception as error:
