@@ -471,7 +471,8 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     is_file = not url.startswith(("postgresql", "postgres"))
     schemas = reflection.schemas[:1] if is_file else reflection.schemas
     catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
-    options: dict[str, Any] = {} if is_file else {"search_path": schemas}
+    # A file that was here before may be shared on purpose: its mode is not ours to change.
+    options: dict[str, Any] = {"narrows": False} if is_file else {"search_path": schemas}
     budget = RequestBudget(database_seconds=settings.statement_timeout)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)

@@ -95,6 +95,7 @@ def own_text(path: Path, make: Callable[[], str], *, setting: str) -> str:
     Raises:
         ConfigError: BST-E404 when it can be neither read nor written, BST-E407 when others can read it.
     """
+    _keep_folder(path.parent)
     if not path.exists():
         try:
             path.parent.mkdir(mode=0o700, exist_ok=True)
@@ -106,6 +107,14 @@ def own_text(path: Path, make: Callable[[], str], *, setting: str) -> str:
                 hint=f"Make the folder writable, or set {setting}.",
             ) from None
     return read_secret(path)
+
+
+def _keep_folder(folder: Path) -> None:
+    """Take the secrets' *folder* from everybody else, where it was made by hand and is our own."""
+    with suppress(OSError):
+        found = folder.stat()
+        if os.name == "posix" and found.st_mode & _OTHERS and found.st_uid == os.geteuid():
+            folder.chmod(0o700)
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -8,26 +8,31 @@ from pathlib import Path
 
 from backstay.adapters.load import open_database, sqlite_path
 from backstay.catalog.facts import Facts
+from backstay.catalog.reserved import refuse_system_schema, without_reserved
 from backstay.errors import ConfigError
 
 
 async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = ()) -> Facts:
-    """Describe the database at *url*.  On SQLite, which has no schemas, the first of *schemas* is only a name.
+    """Describe the database at *url*, without the tables that are never served.
+
+    On SQLite, which has no schemas, the first of *schemas* is only a name.
 
     Raises:
-        ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E106, no such function; BST-E101 and
-            BST-E103 as `open_database`.
+        ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E106, no such function; BST-E108, a schema of
+            PostgreSQL's own; BST-E109, a function that gives rows of ours; BST-E101 and BST-E103 as `open_database`.
         DatabaseError: PGRST000, the database cannot be reached.
     """
     if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
         from backstay.adapters.postgresql.database import PostgresDatabase
         from backstay.adapters.postgresql.reflect import reflect_postgresql
 
+        for schema in schemas:
+            refuse_system_schema(schema)
         database = open_database(url, budget_seconds=60.0, search_path=tuple(schemas), max_size=1)
         assert isinstance(database, PostgresDatabase)  # noqa: S101 - what such a URL means
         await database.open()
         try:
-            return await reflect_postgresql(database, schemas, functions)
+            return without_reserved(await reflect_postgresql(database, schemas, functions))
         finally:
             await database.close()
     from backstay.adapters.sqlite.reflect import reflect_sqlite
@@ -38,4 +43,4 @@ async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = (
     if not Path(path).expanduser().is_file():
         # SQLite itself would make an empty one.
         raise ConfigError("BST-E105", f"There is no file {path!r}", hint="Name one that exists, as sqlite:///shop.db.")
-    return await asyncio.to_thread(reflect_sqlite, path, schemas[0])
+    return without_reserved(await asyncio.to_thread(reflect_sqlite, path, schemas[0]))

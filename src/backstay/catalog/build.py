@@ -14,6 +14,7 @@ from backstay.catalog.computed import Computed, computed_fields
 from backstay.catalog.declared import declared_relation, is_plain
 from backstay.catalog.family import family_of
 from backstay.catalog.instances import watch
+from backstay.catalog.reserved import refuse_reserved
 from backstay.catalog.sealable import sealed_columns
 from backstay.catalog.search import declared_search
 from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
@@ -99,6 +100,7 @@ def _listed(table: sa.Table, mappers: list[Mapper[Any]], models: Any) -> bool:
 
 
 def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relation, ...], read_only: bool) -> Table:
+    refuse_reserved(str(table.name))
     columns = {str(column.name): _column(column, mapper) for column in table.columns}
     columns = sealed_columns(table, columns)
     seals = any(column.sealing is not None for column in columns.values())

@@ -19,6 +19,7 @@ from uuid import uuid4
 import apsw
 
 from backstay.adapters.sqlite.authorizer import authorize
+from backstay.adapters.sqlite.files import make_private
 from backstay.adapters.sqlite.functions import register
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import ConfigError, DatabaseError
@@ -152,6 +153,8 @@ def connect(
     flags = apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE
     if location.memory:
         flags |= apsw.SQLITE_OPEN_URI
+    else:
+        make_private(location.name)
     connection = apsw.Connection(location.name, flags=flags, statementcachesize=statements)
     try:
         _configure(connection, location, role, busy_seconds, budget)

@@ -19,6 +19,7 @@ import backstay.adapters.sqlite  # noqa: F401 - names the dialect
 from backstay.adapters.sqlite.connection import Location, check_version
 from backstay.adapters.sqlite.diagnosis import refuse_deferred
 from backstay.adapters.sqlite.export import Export
+from backstay.adapters.sqlite.files import keep_private
 from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.search import create_searches
 from backstay.adapters.sqlite.writer import Writer
@@ -53,6 +54,7 @@ class SqliteDatabase:
         wait_seconds: longest wait for the right to write, then BST503.
         busy_seconds: longest wait for a lock that another process holds, then 55P03.
         max_waiting: most writes in the queue, then BST503.
+        narrows: whether a file that everybody may read becomes its owner's (``files.py``).
 
     A database in memory is one process's, is lost at `close`, and has no log: a session of any kind shuts everyone else
     out while it is open.
@@ -70,8 +72,10 @@ class SqliteDatabase:
         wait_seconds: float = 10.0,
         busy_seconds: float = 5.0,
         max_waiting: int = 1000,
+        narrows: bool = True,
     ) -> None:
         self._location = Location.at(path)
+        self._narrows = narrows
         self._metadata = metadata
         self._budget = budget or RequestBudget(database_seconds=budget_seconds)
         budget_seconds = self._budget_seconds = self._budget.database_seconds
@@ -106,6 +110,8 @@ class SqliteDatabase:
             return
         check_version()
         await asyncio.to_thread(self.writer.open)
+        if not self._location.memory:
+            keep_private(self._location.name, narrows=self._narrows)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-sqlite-reader")
         self._readers = Readers(self._location, self._budget_seconds, self._metadata, self._opened)
 
