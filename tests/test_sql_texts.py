@@ -31,6 +31,7 @@ LITERALS = {
     "mail/outbox.py",  # the constant of how many letters are taken at once
     "sql/call.py",  # the name of an argument of a listed function, quoted
     "sql/stored.py",  # words of that file
+    "sql/write.py",  # the names of a column and its table, quoted
     "sql/sqlite/path.py",  # a whole number
     "sql/sqlite/rows.py",  # the position of a column
     "sql/sqlite/value.py",  # a constant of that file or of the models, quoted

@@ -250,7 +250,7 @@ MEANT = [
     ('return me.claim("plan").in_(["a", "b"])', ":me_claim_1 IN (__[POSTCOMPILE_param_1])"),
     (
         "return Note.words.any(Word.text == me.role)",
-        "EXISTS (SELECT 1 FROM words, notes WHERE notes.id = words.note_id AND words.text = :me_role_1)",
+        "EXISTS (SELECT 1 FROM words AS words_1, notes WHERE notes.id = words_1.note_id AND words_1.text = :me_role_1)",
     ),
     ("return Note.texts.contains('x')", None),
     ("return exists().where(Word.note_id == Note.id)", None),

@@ -3,10 +3,13 @@
 1. The expression of the class counts; a hybrid that has none (because it only works on instances) is not served.
 2. A field *uses* columns, of its own table and of others: who may not read one of them may not read the field.
 3. The type is the expression's; where SQLAlchemy does not know it, the hybrid's return annotation says it.
+4. Which rows it looks at is told by the scope of each FROM (`standing`).  Where that cannot be told (text, windows and
+   aggregates over whatever rows a request finds, functions that give rows), the field is not served.
 """
 
 from __future__ import annotations
 
+import re
 import typing
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
@@ -19,18 +22,20 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapper
-from sqlalchemy.sql import coercions, roles, visitors
+from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog.family import Family, family_of
+from backstay.catalog.standing import elements, is_rows, standing, table_of
+from backstay.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Computed:
     """A value that SQL makes of columns; clients read it under *name*, and never write it.
 
-    *expression* is written against the table itself; ``sql/`` moves it onto an alias.  *uses* are the columns of the
-    table, *elsewhere* those of other tables (or of other rows of this one) that a subquery looks at.
+    *expression* stands on *table*; ``sql/`` moves it onto an alias.  *uses* are the columns of the row itself,
+    *elsewhere* those of other tables, and of other rows of this one, that a subquery looks at.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Computed:
     type: sa.types.TypeEngine[Any]
     uses: frozenset[str]
     elsewhere: Mapping[str, frozenset[str]]
+    table: sa.Table
     description: str | None = None
 
     @property
@@ -57,9 +63,16 @@ def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> dict[str, Co
     found: dict[str, Computed] = {}
     for name, expression, annotation, doc in _declared(mapper):
         type_ = _typed(expression, annotation)
-        if name not in table.columns and type_ is not None:
-            uses, elsewhere = _used(expression, table)
-            found[name] = Computed(name, expression, type_, uses, elsewhere, doc)
+        if name in table.columns or type_ is None:
+            continue
+        try:
+            stands = standing(expression, table, f"the computed field {table.name}.{name}")
+        except ConfigError:
+            # The model may need it for itself.
+            continue
+        if not _is_opaque(stands):
+            uses, elsewhere = _used(stands, table)
+            found[name] = Computed(name, stands, type_, uses, elsewhere, table, doc)
     return found
 
 
@@ -112,27 +125,60 @@ def _typed(expression: ColumnElement[Any], annotation: Any) -> sa.types.TypeEngi
 
 
 def _used(expression: ColumnElement[Any], table: sa.Table) -> tuple[frozenset[str], Mapping[str, frozenset[str]]]:
-    """The columns of *table* itself, and those of every other table and of every alias, by the table's name."""
+    """The columns of the row itself, and those of all rows that subqueries bring, by their table's name."""
     uses: set[str] = set()
     elsewhere: defaultdict[str, set[str]] = defaultdict(set)
-    for element in visitors.iterate(expression):
-        if isinstance(element, sa.Column):
-            if _plain(element.table) is table:
-                uses.add(str(element.name))
-            else:
-                elsewhere[_home(element.table)].add(str(element.name))
-        elif isinstance(element, sa.Table | sa.Alias) and _plain(element) is not table:
+    for element in elements(expression):
+        if isinstance(element, sa.ColumnClause) and element.table is table:
+            uses.add(str(element.name))
+        elif isinstance(element, sa.ColumnClause) and is_rows(element.table):
+            elsewhere[_home(element.table)].add(str(element.name))
+        elif is_rows(element) and element is not table:
             # Rows may count without a column: select(func.count()).select_from(Post).
             elsewhere[_home(element)] |= set()
     return frozenset(uses), {name: frozenset(columns) for name, columns in elsewhere.items()}
 
 
-def _plain(from_: Any) -> Any:
-    """A model's table comes annotated out of its attributes."""
-    return from_._deannotate() if isinstance(from_, sa.FromClause) else from_
-
-
 def _home(from_: Any) -> str:
-    while isinstance(from_, sa.Alias):
-        from_ = from_.element
-    return str(getattr(from_, "name", from_))
+    return str(table_of(from_).name)
+
+
+#: What a text may be and still say nothing of any row.
+_CONSTANT: Final = re.compile(r"\*|\s*(null|true|false|-?\d+(\.\d+)?|'[^']*')\s*", re.IGNORECASE)
+#: Functions that give rows made of their arguments alone.
+_UNPACKING: Final = re.compile(
+    r"generate_series|json_tree|jsonb?_(each|array_elements)(_text)?|jsonb?_object_keys|jsonb_path_query|unnest"
+    r"|regexp_matches|regexp_split_to_table|string_to_table"
+)
+#: Outside of a subquery these speak of all the rows that a request happens to find.
+_AGGREGATES: Final = re.compile(
+    r"avg|count|every|max|min|sum|total|bool_(and|or)|bit_(and|or|xor)|(array|string|xml)_agg|group_concat"
+    r"|jsonb?_(object_)?agg|json_group_(array|object)|(stddev|var|variance|corr|covar|regr)(_\w+)?"
+)
+
+
+def _is_opaque(expression: ColumnElement[Any]) -> bool:
+    """Whether nobody can tell which columns and rows *expression* looks at."""
+    for element in elements(expression):
+        if isinstance(element, sa.TextClause) and not _CONSTANT.fullmatch(element.text):
+            return True
+        if isinstance(element, sa.ColumnClause) and element.is_literal and not _CONSTANT.fullmatch(element.name):
+            return True
+        if isinstance(element, sa.TableValuedAlias):
+            name = getattr(element.element, "name", "")
+            if not _UNPACKING.fullmatch(str(name).lower()):
+                return True
+    return _spreads(expression)
+
+
+def _spreads(expression: Any) -> bool:
+    """Whether *expression*, outside of its subqueries, looks at more than one row."""
+    if isinstance(expression, sa.Over | sa.WithinGroup | sa.FunctionFilter):
+        return True
+    if isinstance(expression, sa.sql.functions.FunctionElement):
+        name = str(getattr(expression, "name", "")).lower()
+        if _AGGREGATES.fullmatch(name) and not (name in ("max", "min") and len(expression.clauses) > 1):
+            return True
+    if isinstance(expression, sa.SelectBase) or is_rows(expression):
+        return False
+    return any(_spreads(child) for child in expression.get_children())

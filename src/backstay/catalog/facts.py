@@ -91,6 +91,7 @@ class FunctionFacts:
     """A function of the database.
 
     *gives* is what a call gives back: nothing, a value, or rows.  Rows are of *table*, or have *columns* of their own.
+    Whole rows of the tables *within* stand inside of what it gives: as a field, or as items of an array.
     """
 
     name: Name
@@ -98,6 +99,7 @@ class FunctionFacts:
     gives: Literal["void", "value", "rows"]
     is_set: bool = False
     table: Name | None = None
+    within: frozenset[Name] = frozenset()
     columns: tuple[ColumnFacts, ...] = ()
     may_write: bool = True
     comment: str | None = None

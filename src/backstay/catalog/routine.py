@@ -9,6 +9,7 @@ from typing import Final
 from backstay.catalog.facts import Facts, FunctionFacts, Name, TableFacts
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.table import Catalog, Table
+from backstay.errors import ConfigError
 
 #: The types of a whole body, by the type of the argument that takes it.
 _WHOLE: Final[Mapping[str, str]] = {"json": "json", "jsonb": "json", "text": "text", "xml": "xml", "bytea": "bytea"}
@@ -53,6 +54,9 @@ def routines_of(facts: Facts, catalog: Catalog) -> Mapping[str, tuple[Routine, .
 
     An argument without a name cannot be named by a request, so that such a function is not there, unless it is the only
     argument and takes a whole body.
+
+    Raises:
+        ConfigError: BST-E052, where a function gives rows of a table whose rules could not be asked about them.
     """
     found: dict[str, tuple[Routine, ...]] = {}
     for function in facts.functions:
@@ -65,11 +69,23 @@ def routines_of(facts: Facts, catalog: Catalog) -> Mapping[str, tuple[Routine, .
 
 
 def _routine(function: FunctionFacts, catalog: Catalog) -> Routine:
+    if function.within:
+        inside = min(function.within)
+        raise _unruled(function, inside, f"rows of {inside.schema}.{inside.table} inside of a value")
     if function.gives != "rows":
         return Routine(function)
-    if function.table is not None and function.table.schema == catalog.schema:
-        table = catalog.tables.get(function.table.table)
-        if table is not None:
-            return Routine(function, table, served=True)
+    if function.table is not None:
+        table = catalog.tables.get(function.table.table) if function.table.schema == catalog.schema else None
+        if table is None:
+            raise _unruled(function, function.table, f"rows of {function.table.schema}.{function.table.table}")
+        return Routine(function, table, served=True)
     own = TableFacts(Name(catalog.schema, function.name.table), function.columns, writes=frozenset())
     return Routine(function, reflect_catalog(Facts((own,)), catalog.schema, qualified=True).tables[function.name.table])
+
+
+def _unruled(function: FunctionFacts, table: Name, what: str) -> ConfigError:
+    return ConfigError(
+        "BST-E052",
+        f"the function {function.name.schema}.{function.name.table} gives {what}, past every policy",
+        hint=f"Serve {table.table} and return SETOF {table.table}, or return a TABLE (…) of what everybody may see.",
+    )

@@ -3,6 +3,8 @@
 1. Whatever refuses raises, and everything is rolled back: nothing is half done, in bulk too.
 2. The order is: write, look for invisible parents, judge the new rows, count, render.  The database looks for missing
    parents while it writes, so nothing may be said before the invisible ones, or they would be told apart (AC7).
+3. A policy that looks at other rows sees the state before the statement.  Where the statement itself cannot judge so,
+   it is undone to be judged, and then done again (`_judged`).
 """
 
 from __future__ import annotations
@@ -10,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
 from backstay.errors import Forbidden, PlanError, RequestError
@@ -21,7 +23,12 @@ from backstay.request.prefer import Preferences
 from backstay.response.rows import not_single
 from backstay.response.written import Written
 from backstay.sql.prepared import Prepared
-from backstay.sql.statement import Row, Statement, Steps
+from backstay.sql.statement import Row, Rows, Statement, Steps
+
+_BEFORE: Final = Statement("SAVEPOINT judged", ())
+_UNDO: Final = Statement("ROLLBACK TO judged", ())
+_KEEP: Final = Statement("RELEASE judged", ())
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,6 +44,8 @@ class Script:
     referred: tuple[Parent, ...]
     read: Prepared | None
     pack_keys: Callable[[Sequence[Row], int], tuple[Any, ...]]
+    #: What `check` judges of the rows that *write* has written.
+    images: Prepared | None = None
     #: Rows that the policy refuses are left out by *write* itself, before any constraint is asked.
     judged_first: bool = False
     #: Writes and renders at once: (body, number of rows, JSON array of the first row's keys).
@@ -124,7 +133,7 @@ def write_steps(
             if hidden:
                 # Neither merged nor ignored: the answer must not depend on more of a hidden row than that it is there.
                 raise broken_constraint(Violation(UNIQUE))
-        rows = yield batch.script.write.bind(batch.values, principal)
+        rows = yield from _judged(batch, query_values, principal)
         if batch.expected is not None and len(rows) < batch.expected:
             unseen = broken_constraint(Violation(UNIQUE))
             refusal = refusal or (_refused(batch.script.table) if batch.script.judged_first else unseen)
@@ -141,6 +150,39 @@ def write_steps(
     body = yield from _settle(script, keys, query_values, principal, demands)
     first = tuple(zip(script.key_names, keys[0], strict=True)) if keys and script.keyed else ()
     return Written(len(keys), body, first, inserted=len(keys) > collisions, form=script.form)
+
+
+def _judged(batch: Batch, query_values: tuple[Any, ...], principal: Principal) -> Steps[Rows]:
+    """Write *batch*; its rows have passed the policies that look at other rows, as these were before it.
+
+    What the database makes of a row (defaults, triggers, merged columns) is known when it is written, and the state
+    before is there when it is not: so it is written, looked at, undone, judged, and written again.
+    """
+    script = batch.script
+    write = script.write.bind(batch.values, principal)
+    if script.images is None or script.check is None:
+        return (yield write)
+    passed: list[Row] | None = None
+    for _ in range(_TRIES):
+        yield _BEFORE
+        rows = yield write
+        keys = [tuple(row[:-1]) for row in rows]
+        images: list[Row] = []
+        if keys:
+            packed = script.pack_keys(keys, len(script.key_names))
+            images = [tuple(row) for row in (yield script.images.bind((*query_values, *packed), principal))]
+        if images == passed or not keys:
+            yield _KEEP
+            return rows
+        yield from _find_parents(script, keys, query_values, principal)
+        yield _UNDO
+        yield _KEEP
+        values = (*query_values, *script.pack_keys(images, len(images[0]) if images else 0))
+        if (yield script.check.bind(values, principal))[0][0] != len(keys):
+            break
+        passed = images
+    # Also a row that comes out differently each time: what was judged would not be what is written.
+    raise _refused(script.table)
 
 
 def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> Steps[Written]:
@@ -194,12 +236,8 @@ def delete_steps(
 def _settle(
     script: Script, keys: Sequence[Row], query_values: tuple[Any, ...], principal: Principal, demands: Demands
 ) -> Steps[str | None]:
-    """Judge the rows of *keys*, and return their representation where one was asked for."""
+    """Look for the parents of the rows of *keys*, and return their representation where one was asked for."""
     yield from _find_parents(script, keys, query_values, principal)
-    if script.check is not None and keys:
-        values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
-        if (yield script.check.bind(values, principal))[0][0] != len(keys):
-            raise _refused(script.table)
     check_number(len(keys), demands)
     if script.read is None:
         return None

@@ -32,6 +32,7 @@ from backstay.sql.write import (
     check_sql,
     delete_keys_sql,
     delete_sql,
+    images_sql,
     insert_sql,
     judges_first,
     key_columns,
@@ -252,14 +253,14 @@ class Works:
         dialect, table = self._surface.dialect, plan.table
         written = frozenset() if isinstance(plan, DeletePlan) else plan.written
         parents = () if isinstance(plan, DeletePlan) else plan.parents
-        check = check_sql(table, grants, written, dialect, slots)
+        images = images_sql(table, grants, written, dialect, slots)
         opens = None
         if self._surface.seals:
             rows = None if isinstance(plan, InsertPlan) else plan.rows
             opens = opener(opening_of(plan.returning, rows, features=asked == "features"), self._surface.keyring)
         form = dialect.form(asked if opens is None else opens.form(asked))
         alone = None
-        if stands_alone(plan, dialect, checked=check is not None):
+        if stands_alone(plan, dialect, checked=images is not None):
             alone = self._prepare(alone_sql(plan, dialect, slots, form))
         read = None
         if plan.returning is not None:
@@ -270,7 +271,8 @@ class Works:
             key_names=tuple(column.name for column in key_columns(table)),
             write=write,
             probe=probe,
-            check=None if check is None else self._prepare(check),
+            check=None if images is None else self._prepare(check_sql(table, grants, written, dialect, slots)),
+            images=None if images is None else self._prepare(images),
             parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
             referred=parents,
             read=read,

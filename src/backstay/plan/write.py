@@ -30,6 +30,10 @@ class Conflict:
     columns: tuple[Column, ...]
     merge: bool
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(column.name for column in self.columns)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parent:

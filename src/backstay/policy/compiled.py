@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
+from backstay.catalog.standing import elements, standing
 from backstay.errors import ConfigError
 from backstay.policy.expression import expression_of
 from backstay.policy.me import MeParameter
@@ -25,7 +25,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
 
     Raises:
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
-            BST-E024 when *columns* names one that does not exist.
+            BST-E024 when *columns* names one that does not exist, BST-E050 and BST-E051 when nobody can tell which rows
+            it looks at.
     """
     rules: list[Rule] = []
     for policy in policies:
@@ -37,7 +38,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             )
         for allowance in policy.allowances:
             table = _table(allowance.model, catalogs, policy)
-            rows = expression_of(policy.name, policy.function, table.sql)
+            written = expression_of(policy.name, policy.function, table.sql)
+            rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
             _refuse_sealed(rows, policy)
             columns = _columns(allowance, table, policy)
             for action in sorted(allowance.actions):
@@ -60,7 +62,7 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
 
 def _refuse_sealed(rows: ColumnElement[bool], policy: Policy) -> None:
     """The database decides who may see a row, and cannot read what is encrypted."""
-    for element in visitors.iterate(rows):
+    for element in elements(rows):
         if not isinstance(element, sa.Column):
             continue
         if isinstance(element.type, Encrypted) or element.info.get("backstay") == BLIND:
@@ -147,8 +149,8 @@ def _column_name(item: Any, table: Table) -> str:
 
 
 def _mentions_id(rows: ColumnElement[bool]) -> bool:
-    return any(isinstance(e, MeParameter) and e.me_source == ("id",) for e in visitors.iterate(rows))
+    return any(isinstance(e, MeParameter) and e.me_source == ("id",) for e in elements(rows))
 
 
 def _has_subquery(rows: ColumnElement[bool]) -> bool:
-    return any(isinstance(element, sa.SelectBase) for element in visitors.iterate(rows))
+    return any(isinstance(element, sa.SelectBase) for element in elements(rows))

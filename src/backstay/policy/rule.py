@@ -153,8 +153,8 @@ def _wrong(place: str, what: str, hint: str) -> NoReturn:
 class Rule:
     """One action of one policy on one table, compiled.
 
-    *rows* is written against the table itself; ``sql/`` moves it onto an alias.  *has_subquery* says that judging a new
-    row needs to look at other rows, so it must wait until the row is written.
+    *rows* stands on the table itself (`standing`); ``sql/`` moves it onto an alias.  *has_subquery* says that judging a
+    row looks at other rows: at those that were there before the statement.
     """
 
     name: str

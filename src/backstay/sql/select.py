@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.sql import util as sql_util
 from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
 from backstay.catalog import Column, Computed, Relation
+from backstay.catalog.standing import moved
 from backstay.errors import PlanError
 from backstay.plan.feature import feature_geometry
 from backstay.plan.intent import (
@@ -77,11 +77,6 @@ def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, m
     layer.most = most
     page = layer.page()
     return sa.select(dialect.body(layer.object(page))).select_from(page).where(*build.guards)
-
-
-def adapted(rows: ColumnElement[bool], table: sa.FromClause, alias: sa.FromClause) -> ColumnElement[bool]:
-    """*rows*, written against *table*, moved onto *alias*: subqueries inside it too."""
-    return sql_util.ClauseAdapter(alias).traverse(rows)
 
 
 @dataclass(slots=True)
@@ -387,10 +382,10 @@ class Layer:
         match operand.column:
             case Column(name):
                 return Typed(source.c[name], operand.column.type)
-            case Computed(_, expression, type_):
+            case Computed(_, expression, type_) as field_:
                 # In parentheses, whatever operator comes next; the type may be known from an annotation only.
-                moved = Grouping(adapted(expression, source, source))
-                return Typed(sa.type_coerce(moved, type_), type_)
+                stands = Grouping(moved(expression, field_.table, source))
+                return Typed(sa.type_coerce(stands, type_), type_)
             case search:
                 # The field is in the database, not in the model's table: only PostgreSQL has it as a column.
                 return Typed(sa.ColumnClause(search.name, search.type, _selectable=source), search.type)
@@ -494,7 +489,7 @@ class Layer:
 
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:
     rows = grant.rows(mentioned)
-    return [] if isinstance(rows, True_) else [adapted(rows, table, source)]
+    return [] if isinstance(rows, True_) else [moved(rows, table, source)]
 
 
 def _ordered(key: Expression, term: SortTerm, *, can_be_null: bool) -> Expression:

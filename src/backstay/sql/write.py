@@ -1,25 +1,30 @@
 """Insert, update and delete plans → statements.
 
-Every write returns the keys of its rows and, where the policy can be judged from the row alone, whether it may stand.
-A policy that looks at other rows is judged by a second statement, after the write and in the same transaction.
+Every write returns the keys of its rows and whether they may stand.  A policy that looks at other rows sees them as
+they were before the statement:
+
+* what is sent is judged before it is written, where the policy asks for nothing but what is sent (`judges_first`);
+* PostgreSQL judges what it wrote in the statement that writes: all parts of one statement see the state before it;
+* SQLite promises no such thing.  There the statement is done, its rows are looked at (`images_sql`) and it is undone;
+  the rows are judged on what is there then (`check_sql`), and if they may stand it is done again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 import sqlalchemy as sa
-from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement, True_
 
 from backstay.catalog import Column, Table
+from backstay.catalog.standing import elements, moved, valued
 from backstay.plan.intent import Node
 from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
 from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
-from backstay.sql.select import Build, adapted
+from backstay.sql.select import Build
 
 
 def key_columns(table: Table) -> tuple[Column, ...]:
@@ -80,8 +85,7 @@ def alone_sql(
 def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``INSERT … SELECT … FROM`` the packed rows, which begin at slot number *slots*."""
     judges = () if judges_first(plan) else (plan.grant, plan.update_grant)
-    returned = _returned(plan.table, judges, plan.written, dialect)
-    return cast("sa.Executable", _insert(plan, dialect, slots).returning(*returned))
+    return _judged(_insert(plan, dialect, slots), plan.table, judges, plan.written, dialect)
 
 
 def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
@@ -89,10 +93,13 @@ def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
     if not plan.packed and not plan.computed:
         return dialect.insert_nothing(table)
     listed = dialect.listed(plan.packed, slots)
+    if judges_first(plan):
+        rows, listed = _named(plan.packed, listed)
+        allowed = [moved(plan.grant.rows(plan.written), table, rows)]
+    else:
+        allowed = []
     values: list[Expression] = [*listed.values, *(_default(column) for column in plan.computed)]
-    allowed = judged_first(plan, listed)
-    where = sa.true() if allowed is None else allowed
-    source = sa.select(*values).select_from(listed.from_).where(where).order_by(listed.ordinal)
+    source = sa.select(*values).select_from(listed.from_).where(*allowed).order_by(listed.ordinal)
     targets = [column.sql for column in (*plan.packed, *plan.computed)]
     statement = dialect.insert(table).from_select(targets, source, include_defaults=False)
     return _on_conflict(statement, plan, dialect)
@@ -107,32 +114,32 @@ def judges_first(plan: InsertPlan) -> bool:
     """
     if plan.conflict is not None or not plan.packed:
         return False
-    rows, sent = plan.grant.rows(plan.written), {column.sql for column in plan.packed}
-    return not isinstance(rows, True_) and _columns_of(rows, plan.table) <= sent
+    rows, sent = plan.grant.rows(plan.written), {column.name for column in plan.packed}
+    return not isinstance(rows, True_) and {column.name for column in columns_of([rows], plan.table)} <= sent
 
 
-def judged_first(plan: InsertPlan, listed: Listed) -> ColumnElement[bool] | None:
-    """The policy over the packed values, or ``None`` where it must wait for the row."""
-    if not judges_first(plan):
-        return None
-    values = {column.sql: value for column, value in zip(plan.packed, listed.values, strict=True)}
-
-    def moved(element: Any, **_: Any) -> Any:
-        return values.get(_plain(element)) if isinstance(element, sa.Column) else None
-
-    return visitors.replacement_traverse(plan.grant.rows(plan.written), {}, moved)
-
-
-def _columns_of(rows: ColumnElement[bool], table: Table) -> set[Any]:
-    """The columns of *table* that *rows* mentions, in its subqueries too."""
-    mentioned = (_plain(e) for e in visitors.iterate(rows) if isinstance(e, sa.Column) and e.table is not None)
-    return {column for column in mentioned if column.table is table.sql}
+def columns_of(rules: Iterable[ColumnElement[bool]], table: Table) -> tuple[Column, ...]:
+    """The columns of the judged row of *table* that *rules* mention, in their subqueries too."""
+    found = {
+        element.name
+        for rule in rules
+        for element in elements(rule)
+        if isinstance(element, sa.ColumnClause) and element.table is table.sql
+    }
+    return tuple(column for column in table.columns.values() if column.sql.name in found)
 
 
-def _plain(column: Any) -> Any:
-    """The table's own column behind an annotated one, as models' attributes are."""
-    table = column.table
-    return table.c.get(column.key, column) if isinstance(table, sa.Table) else column
+def _named(columns: Sequence[Column], listed: Listed) -> tuple[sa.FromClause, Listed]:
+    """*listed* as rows whose columns are called as those of the table, so that a policy can stand on them."""
+    values = [_compared(c, value).label(str(c.sql.name)) for c, value in zip(columns, listed.values, strict=True)]
+    rows = sa.select(*values, listed.ordinal.label("_ordinal")).select_from(listed.from_).subquery("_n")
+    return rows, Listed(rows, tuple(rows.c[str(column.sql.name)] for column in columns), rows.c["_ordinal"])
+
+
+def _compared(column: Column, value: Expression) -> Expression:
+    """*value* as one of *column* compares."""
+    collation = getattr(column.sql.type, "collation", None)
+    return value if collation is None else sa.collate(value, collation)
 
 
 def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
@@ -151,18 +158,38 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
             changed[column.name] = statement.excluded[column.name]
         elif column.name not in plan.written and column.duty == "version":
             changed[column.name] = column.sql + 1
+    # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
+    old = _of_old_rows(plan)
+    where = None if isinstance(old, True_) or _is_probed(plan, dialect) else _of_target(old, plan.table, dialect)
+    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
+
+
+def _of_old_rows(plan: InsertPlan) -> ColumnElement[bool]:
+    """What a row must be to be merged into."""
     if plan.update_grant is None or plan.read_grant is None:
         raise AssertionError("a merge without an update grant")
-    # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
-    old = sa.and_(plan.update_grant.rows(plan.written), plan.read_grant.rows(plan.written))
-    where = None if isinstance(old, True_) else old
-    return statement.on_conflict_do_update(index_elements=keys, set_=changed, where=where)
+    return sa.and_(plan.update_grant.rows(plan.written), plan.read_grant.rows(plan.written))
+
+
+def _of_target(rows: ColumnElement[bool], table: Table, dialect: SqlDialect) -> ColumnElement[bool]:
+    """*rows* about the row that an INSERT meets, which is no FROM of it: a subquery would bring the table itself."""
+    quote = dialect.compiler.identifier_preparer.format_column
+    named = {str(c.key): sa.literal_column(quote(c, use_table=True), type_=c.type) for c in _table(table).columns}
+    return cast("ColumnElement[bool]", valued(rows, _table(table), named))
+
+
+def _is_probed(plan: InsertPlan, dialect: SqlDialect) -> bool:
+    """Whether the old rows of a merge are judged before it (`probe_sql`), since its own condition sees it half done."""
+    if plan.conflict is None or not plan.conflict.merge or dialect.writes_inside:
+        return False
+    grants = (plan.update_grant, plan.read_grant)
+    looks = any(grant is not None and grant.has_subquery(plan.written) for grant in grants)
+    return looks and plan.conflict.names <= {column.name for column in plan.packed}
 
 
 def update_sql(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> sa.Executable:
     """``UPDATE`` of the addressed rows; the new values are slots *slots* and on, one each."""
-    returned = _returned(plan.table, (plan.grant,), plan.written, dialect)
-    return cast("sa.Executable", _update(plan, dialect, slots).returning(*returned))
+    return _judged(_update(plan, dialect, slots), plan.table, (plan.grant,), plan.written, dialect)
 
 
 def _update(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> Any:
@@ -222,19 +249,39 @@ def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
     return statement.with_for_update(of=table)
 
 
-def check_sql(
+def images_sql(
     table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect, slots: int
 ) -> sa.Select[Any] | None:
-    """How many rows of the packed keys may stand; ``None`` where every row has been judged when it was written."""
-    waiting = [grant for grant in grants if grant is not None and grant.has_subquery(written)]
-    if not waiting:
+    """What `check_sql` judges of the rows of the packed keys; ``None`` where every row is judged as it is written."""
+    rules = _waiting(grants, written, dialect)
+    if not rules:
         return None
-    build = Build(dialect, None)
-    source = _keyed(build, table)
+    source = _keyed(Build(dialect, None), table)
     listed = dialect.listed(key_columns(table), slots)
-    allowed = [adapted(grant.rows(written), table.sql, source) for grant in waiting]
-    same = _same_keys(table, source, listed)
-    return sa.select(sa.func.count()).select_from(listed.from_.join(source, same)).where(*allowed)
+    images = [moved(dialect.key_out(column), table.sql, source) for column in _imaged(rules, table)]
+    joined = listed.from_.join(source, _same_keys(table, source, listed))
+    return sa.select(*images).select_from(joined).order_by(listed.ordinal)
+
+
+def check_sql(
+    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect, slots: int
+) -> sa.Select[Any]:
+    """How many of the packed images may stand."""
+    rules = _waiting(grants, written, dialect)
+    columns = _imaged(rules, table)
+    rows, _ = _named(columns, dialect.listed(columns, slots))
+    return sa.select(sa.func.count()).select_from(rows).where(*(moved(rule, table.sql, rows) for rule in rules))
+
+
+def _waiting(grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect) -> list[ColumnElement[bool]]:
+    """The rules that the statement that writes cannot judge."""
+    if dialect.writes_inside:
+        return []
+    return [grant.rows(written) for grant in grants if grant is not None and grant.has_subquery(written)]
+
+
+def _imaged(rules: Sequence[ColumnElement[bool]], table: Table) -> tuple[Column, ...]:
+    return columns_of(rules, table) or key_columns(table)[:1]
 
 
 def read_sql(
@@ -284,13 +331,22 @@ def _addressed(rows: Node, grant: Grant, written: frozenset[str], dialect: SqlDi
     return [part for part in found if not isinstance(part, True_)]
 
 
-def _returned(
-    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect
-) -> list[Expression]:
-    """The keys, and a last column that is 1 where the new row may stand as far as it can be judged alone."""
+def _judged(
+    write: Any, table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect
+) -> sa.Executable:
+    """*write* returning the keys, and a last column that is 1 where the new row may stand as far as it is judged."""
     keys = [dialect.key_out(column) for column in key_columns(table)]
-    alone = [g.rows(written) for g in grants if g is not None and not g.has_subquery(written)]
-    return [*keys, _verdict(sa.and_(sa.true(), *alone))]
+    judging = [grant for grant in grants if grant is not None]
+    if not any(grant.has_subquery(written) for grant in judging):
+        verdict = _verdict(sa.and_(sa.true(), *(grant.rows(written) for grant in judging)))
+        return cast("sa.Executable", write.returning(*keys, verdict))
+    if not dialect.writes_inside:
+        alone = [grant.rows(written) for grant in judging if not grant.has_subquery(written)]
+        return cast("sa.Executable", write.returning(*keys, _verdict(sa.and_(sa.true(), *alone))))
+    # The rows that a statement writes are no part of what its other parts see of the table.
+    new = write.returning(*(column.sql for column in table.columns.values())).cte("_w")
+    shown = (*keys, _verdict(sa.and_(*(grant.rows(written) for grant in judging))))
+    return sa.select(*(moved(expression, table.sql, new) for expression in shown)).select_from(new)
 
 
 def _verdict(rows: ColumnElement[bool]) -> Expression:
@@ -327,7 +383,7 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
     for parent in parents:
         target = build.alias(parent.table.sql)
         pairs = [source.c[here] == target.c[there] for here, there in parent.pairs]
-        visible = adapted(parent.rows, parent.table.sql, target)
+        visible = moved(parent.rows, parent.table.sql, target)
         found = sa.select(sa.literal_column("1")).select_from(target).where(*pairs, visible).correlate(source).exists()
         named = [source.c[here].is_not(None) for here, _ in parent.pairs]
         broken = sa.case((sa.and_(*named, sa.not_(found)), sa.literal_column("1")), else_=sa.literal_column("0"))
@@ -338,7 +394,8 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
     """How many of the packed rows collide with a row that is there, and with how many that the caller cannot see.
 
-    The first are updated or ignored, not inserted; the second refuse the write (AC5).
+    The first are updated or ignored, not inserted; the second refuse the write (AC5), as those do that may not be
+    merged into, where that is not for the merge itself to say.
     """
     if plan.conflict is None or plan.read_grant is None:
         return None
@@ -349,7 +406,9 @@ def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[An
     if any(key not in values for key in keys):
         return None
     same = sa.and_(*(table.c[key] == values[key] for key in keys))
-    seen = adapted(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    seen = moved(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    if _is_probed(plan, dialect):
+        seen = sa.and_(seen, moved(_of_old_rows(plan), plan.table.sql, table))
     hidden = sa.case((seen, sa.literal_column("0")), else_=sa.literal_column("1"))
     counts = (sa.func.count(), sa.func.coalesce(sa.func.sum(hidden), sa.literal_column("0")))
     return sa.select(*counts).select_from(listed.from_.join(table, same))

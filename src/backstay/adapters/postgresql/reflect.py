@@ -80,7 +80,11 @@ used(oid) AS (
     UNION SELECT atttypid FROM row_columns
   ) AS seeds
   UNION
-  SELECT link FROM used JOIN pg_type t ON t.oid = used.oid, LATERAL (VALUES (t.typbasetype), (t.typelem)) AS _(link)
+  SELECT link FROM used JOIN pg_type t ON t.oid = used.oid, LATERAL (
+    SELECT unnest(ARRAY[t.typbasetype, t.typelem]) UNION ALL SELECT rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+    UNION ALL SELECT rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid
+    UNION ALL SELECT atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+    WHERE c.oid = t.typrelid AND c.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped) AS _(link)
   WHERE link <> 0
 ),
 keys AS (
@@ -102,6 +106,13 @@ SELECT json_build_object(
       'name', t.typname, 'schema', n.nspname, 'sql', format_type(t.oid, NULL), 'kind', t.typtype,
       'base', t.typbasetype::int8, 'mod', t.typtypmod,
       'item', CASE WHEN t.typcategory = 'A' THEN t.typelem::int8 ELSE 0 END,
+      'rows', (SELECT json_build_array(m.nspname, c.relname) FROM pg_class c
+               JOIN pg_namespace m ON m.oid = c.relnamespace WHERE c.oid = t.typrelid AND c.relkind <> 'c'),
+      'parts', (SELECT json_agg(part::int8) FROM (
+          SELECT t.typelem AS part UNION SELECT rngsubtype FROM pg_range r WHERE r.rngtypid = t.oid
+          UNION SELECT rngtypid FROM pg_range r WHERE r.rngmultitypid = t.oid
+          UNION SELECT t.typbasetype UNION SELECT atttypid FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+          WHERE c.oid = t.typrelid AND c.relkind = 'c' AND a.attnum > 0 AND NOT a.attisdropped) AS p WHERE part <> 0),
       'labels', (SELECT json_agg(enumlabel ORDER BY enumsortorder) FROM pg_enum e WHERE e.enumtypid = t.oid)))
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.oid IN (SELECT oid FROM used)),
   'keys', (SELECT json_agg(json_build_object(
@@ -259,10 +270,12 @@ def _function(found: Mapping[str, Any], types: Mapping[str, Any]) -> FunctionFac
     names, modes = found["names"] or [""] * count, found["modes"] or ["i"] * count
     listed = list(zip(names, map(str, found["types"]), modes, strict=True))
     inputs = [(name, oid, mode) for name, oid, mode in listed if mode in ("i", "b", "v")]
-    outputs = [ColumnFacts(name, _type(oid, -1, types)) for name, oid, mode in listed if mode in ("o", "b", "t")]
+    made = [(name, oid) for name, oid, mode in listed if mode in ("o", "b", "t")]
+    outputs = [ColumnFacts(name, _type(oid, -1, types)) for name, oid in made]
     required = len(inputs) - found["defaults"]
     if found["columns"]:
         outputs = [ColumnFacts(name, _type(str(oid), mod, types)) for name, oid, mod in found["columns"]]
+    table = Name(*found["table"]) if found["table"] else None
     return FunctionFacts(
         name=Name(found["schema"], found["name"]),
         arguments=tuple(
@@ -271,11 +284,26 @@ def _function(found: Mapping[str, Any], types: Mapping[str, Any]) -> FunctionFac
         ),
         gives="void" if found["void"] else "rows" if outputs else "value",
         is_set=found["set"],
-        table=Name(*found["table"]) if found["table"] else None,
+        table=table,
+        within=_rows_within([oid for _, oid in made] or [str(found["returns"])], types) - {table},
         columns=tuple(outputs),
         may_write=found["volatile"],
         comment=found["comment"],
     )
+
+
+def _rows_within(given: Sequence[str], types: Mapping[str, Any]) -> frozenset[Name]:
+    """The tables and views of whose rows something stands inside of these types: in arrays, fields, ranges."""
+    waiting, seen, rows = list(given), set[str](), set[Name]()
+    while waiting:
+        oid = waiting.pop()
+        if oid in seen or oid not in types:
+            continue
+        seen.add(oid)
+        if types[oid]["rows"]:
+            rows.add(Name(*types[oid]["rows"]))
+        waiting.extend(map(str, types[oid]["parts"] or ()))
+    return frozenset(rows)
 
 
 def _key(found: Mapping[str, Any], names: Mapping[str, Any]) -> KeyFacts:

@@ -1,0 +1,156 @@
+"""S1, S3: which mention of a table is the row that is asked about, and which are rows that a subquery brings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship
+
+from backstay.catalog.standing import elements, moved, standing, valued
+from backstay.errors import ConfigError
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Team(Base):
+    __tablename__ = "teams"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    members: Mapped[list[Member]] = relationship(back_populates="of")
+
+
+class Member(Base):
+    __tablename__ = "m"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    team: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+    who: Mapped[int]
+    of: Mapped[Team] = relationship(back_populates="members")
+
+
+X, Y = aliased(Member), aliased(Member)
+T = Member.__table__
+A = T.alias()
+Rule = Callable[[], Any]
+
+
+def _said(expression: Any, source: sa.FromClause) -> str:
+    condition = moved(standing(expression, T, "it"), T, source)
+    return " ".join(str(sa.select(sa.literal_column("1")).select_from(source).where(condition)).split())
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (lambda: Member.who == 5, "r.who = :who_1"),
+        (lambda: sa.exists().where(X.team == Member.team), "EXISTS (SELECT * FROM m AS m_1 WHERE m_1.team = r.team)"),
+        (lambda: sa.exists().where(A.c.team == T.c.team), "EXISTS (SELECT * FROM m AS m_1 WHERE m_1.team = r.team)"),
+        (lambda: sa.exists().where(T.c.who == 5), "EXISTS (SELECT * FROM m AS m_1 WHERE m_1.who = :who_1)"),
+        (lambda: Member.team.in_(sa.select(Member.team)), "r.team IN (SELECT m_1.team FROM m AS m_1)"),
+        (lambda: sa.exists(sa.select(Member)), "EXISTS (SELECT m_1.id, m_1.team, m_1.who FROM m AS m_1)"),
+        (
+            lambda: Member.team.in_(sa.select(Team.id).join(Team.members).where(Member.who == 5)),
+            "r.team IN (SELECT teams_1.id FROM teams AS teams_1 JOIN m AS m_1 ON teams_1.id = m_1.team "
+            "WHERE m_1.who = :who_1)",
+        ),
+        (
+            lambda: Member.of.has(Team.id == Member.who),
+            "EXISTS (SELECT 1 FROM teams AS teams_1 WHERE teams_1.id = r.team AND teams_1.id = r.who)",
+        ),
+        (
+            lambda: Member.of.has(Team.members.any(Member.who == 5)),
+            "EXISTS (SELECT 1 FROM teams AS teams_1 WHERE teams_1.id = r.team AND (EXISTS (SELECT 1 FROM m AS m_1 "
+            "WHERE teams_1.id = m_1.team AND m_1.who = :who_1)))",
+        ),
+        (
+            lambda: sa.exists(sa.select(X.id).select_from(X, Member).correlate(Member).where(X.team == Member.team)),
+            "EXISTS (SELECT m_1.id FROM m AS m_1 WHERE m_1.team = r.team)",
+        ),
+        (
+            lambda: sa.exists(sa.select(X.id).where(sa.exists().where(Y.id == X.id, Y.who == Member.who).correlate(X, Member))),
+            "EXISTS (SELECT m_1.id FROM m AS m_1 WHERE EXISTS (SELECT * FROM m AS m_2 "
+            "WHERE m_2.id = m_1.id AND m_2.who = r.who))",
+        ),
+        (
+            lambda: Member.who == sa.select(sa.func.max(Member.who)).correlate_except(Member).scalar_subquery(),
+            "r.who = (SELECT max(m_1.who) AS max_1 FROM m AS m_1)",
+        ),
+        (
+            lambda: sa.select(sa.func.count()).select_from(Member).scalar_subquery() < Member.who,
+            "(SELECT count(*) AS count_1 FROM m AS m_1) < r.who",
+        ),
+        (
+            lambda: Member.team.in_(sa.union(sa.select(Member.team), sa.select(Team.id))),
+            "r.team IN (SELECT m_1.team FROM m AS m_1 UNION SELECT teams_1.id FROM teams AS teams_1)",
+        ),
+        (
+            lambda: Member.team.in_(sa.select(sa.select(Member.team.label("q")).subquery().c.q)),
+            "r.team IN (SELECT anon_1.q FROM (SELECT m_1.team AS q FROM m AS m_1) AS anon_1)",
+        ),
+        (
+            lambda: sa.exists(
+                sa.select(sa.literal_column("1")).select_from(
+                    sa.select(X.id).where(X.team == Member.team).correlate(Member).lateral()
+                )
+            ),
+            "EXISTS (SELECT 1 FROM LATERAL (SELECT m_1.id AS id FROM m AS m_1 WHERE m_1.team = r.team) AS anon_1)",
+        ),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["alias", "function", "derived"])
+def test_scope(rule: Rule, expected: str, kind: str) -> None:
+    """S1, S3: the row that is asked about moves, to whatever has its columns; what a subquery brings does not."""
+    sources: dict[str, Any] = {
+        "alias": T.alias("r"),
+        "function": sa.func.leak().table_valued("id", "team", "who", name="r"),
+        "derived": sa.select(T.alias("q")).distinct().subquery("r"),
+    }
+    assert _said(rule(), sources[kind]).split(" WHERE ", 1)[1] == expected
+
+
+def test_common_table() -> None:
+    """S1: a common table expression stands in front of everything, and brings its rows there."""
+    mine = sa.select(Member.team).where(Member.who == 5).cte("mine")
+    said = _said(Member.team.in_(sa.select(mine.c.team)), T.alias("r"))
+    assert said.startswith("WITH mine AS (SELECT m_1.team AS team FROM m AS m_1 WHERE m_1.who = :who_1)")
+    assert said.endswith("FROM m AS r WHERE r.team IN (SELECT mine.team FROM mine)")
+
+
+def test_nothing_is_captured() -> None:
+    """S1: what a rule brings has a name of its own: a statement around it cannot mean its rows."""
+    rule = standing(sa.exists().where(Team.id == Member.team), T, "it")
+    teams = Team.__table__
+    change = sa.update(teams).values(id=1).where(sa.exists().where(T.alias("r").c.team == teams.c.id, rule))
+    assert "teams_1.id = m.team" in str(change)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"),
+    [
+        (lambda: sa.and_(Team.id == Member.team, Team.id == 5), "BST-E050"),
+        (lambda: X.who == 5, "BST-E050"),
+        (lambda: sa.table("other", sa.column("a")).c.a == 5, "BST-E050"),
+        (lambda: sa.exists(sa.select(X.id).where(sa.exists().where(Y.id == X.id, Y.who == Member.who))), "BST-E050"),
+        (lambda: sa.text("m.team in (select 1)"), "BST-E051"),
+        (lambda: Member.team.in_(sa.text("(SELECT team FROM m)")), "BST-E051"),
+        (lambda: sa.literal_column("(select max(id) from m)") == Member.id, "BST-E051"),
+    ],
+)
+def test_refused(rule: Rule, code: str) -> None:
+    """S1: what cannot be told apart is refused when the app starts."""
+    with pytest.raises(ConfigError) as refused:
+        standing(rule(), T, "the policy p")
+    assert code == refused.value.code
+
+
+def test_what_is_left_is_noticed() -> None:
+    """A1: a rule that could not be moved as a whole makes no statement."""
+    rule = standing(sa.exists().where(X.team == Member.team, Member.who == 5), T, "it")
+    with pytest.raises(AssertionError, match="has no column who"):
+        moved(rule, T, sa.func.leak().table_valued("id", "team", name="r"))
+    assert {"team", "who"} == {e.name for e in elements(rule) if isinstance(e, sa.Column) and e.table is T}
+    values = {"team": sa.literal_column("7"), "who": sa.literal_column("8")}
+    assert "m_1.team = 7 AND 8 = " in str(valued(rule, T, values))
