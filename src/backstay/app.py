@@ -423,6 +423,9 @@ class Backstay:
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
             roles=roles,
+            audience=settings.jwt_audience,
+            issuer=settings.jwt_issuer,
+            endless=settings.endless_keys,
             clock=lambda: self._now().timestamp(),
         )
         planes: dict[str, DataPlane] = {

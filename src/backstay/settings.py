@@ -112,8 +112,11 @@ def _is_read(text: str, name: str) -> bool:
     return True
 
 
-def _are_es256_public_keys(jwks: Any) -> bool:
-    """At least one key that a token can be verified with; a private part (``d``) has no place at a verifier."""
+def _are_public_keys(jwks: Any) -> bool:
+    """At least one key that a token can be verified with; a private part (``d``) has no place at a verifier.
+
+    A `ConfigError` says which key is wrong, and why.
+    """
     from backstay.auth.keys import public_keys  # here, because most apps have no key set
 
     keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
@@ -121,8 +124,10 @@ def _are_es256_public_keys(jwks: Any) -> bool:
         return False
     try:
         public_keys(keys)
-    except ConfigError:
-        return False
+    except ConfigError as fault:
+        raise ConfigError(
+            "BST-E403", f"BACKSTAY_JWKS is not {_JWKS.words}. {fault.message}", hint=fault.hint
+        ) from fault
     return True
 
 
@@ -191,7 +196,7 @@ _HOSTS: Final = Kind(
 _KEYS: Final = Kind(
     "`ID:KEY`, newest first, separated by commas; a key is 32 bytes as hexadecimal or base64", Keyring.parse
 )
-_JWKS: Final = Kind("a key set of ES256 public keys, each with its own kid", _parse_jwks, _are_es256_public_keys)
+_JWKS: Final = Kind("a key set of public keys, each with its own kid", _parse_jwks, _are_public_keys)
 
 
 def _setting(
@@ -227,7 +232,25 @@ class Settings:
         own_file=True,
     )
     jwks: Mapping[str, Any] | None = _setting(
-        _JWKS, None, "Public keys that verify ES256 tokens of another issuer: a path, or the JSON itself.", shown="none"
+        _JWKS,
+        None,
+        "Public keys that verify ES256, RS256 and EdDSA tokens of another issuer: a path, or the JSON itself.",
+        shown="none",
+    )
+    jwt_audience: str | None = _setting(
+        _TEXT, None, "The `aud` that tokens must name; those of the app's own accounts need not.", shown="any"
+    )
+    jwt_issuer: str | None = _setting(
+        _TEXT,
+        None,
+        "The `iss` of tokens that speak for somebody; those of the app's own accounts have theirs.",
+        shown="any",
+    )
+    endless_keys: bool = _setting(
+        _ON_OFF,
+        False,
+        "Whether keys for `anon` and `service_role` that are JWTs may have no `exp`, as those of older projects.",
+        shown="`off`",
     )
     encryption_keys: Keyring | None = _setting(
         _KEYS,

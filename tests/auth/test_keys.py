@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc.jwk import ECKey, RSAKey
+from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from backstay.auth.keys import public_keys, shared_key
 from backstay.errors import ConfigError
-from tests.auth.tokens import DER, JWK, PEM, PRIVATE
+from tests.auth.tokens import DER, JWK, PEM, PRIVATE, b64
 
 
 @pytest.mark.parametrize("secret", [b"x" * 32, "x" * 32, "ü" * 16, b"{" + b"x" * 40])
@@ -41,13 +41,27 @@ def test_public_keys_are_not_secrets(secret: str | bytes) -> None:
 def test_private_parts_are_left_behind() -> None:
     """TK7: a JWK with its private part verifies, and the verifier cannot sign with it."""
     private = {**ECKey.import_key(PRIVATE).as_dict(private=True), "kid": "a", "use": "sig", "alg": "ES256"}
-    key = public_keys([private])["a"]
+    key = public_keys([private])["a"].key
     assert not key.is_private
     assert "d" not in key.as_dict()
 
 
 EC384 = ECKey.import_key(ec.derive_private_key(5, ec.SECP384R1())).as_dict(private=False)
 RSA = RSAKey.generate_key(2048).as_dict(private=False)
+ED = OKPKey.generate_key("Ed25519").as_dict(private=False)
+
+
+def test_three_kinds_of_keys() -> None:
+    """B16: each verifies with its own algorithm; EdDSA has two names."""
+    jwks = [{**JWK, "kid": "a"}, {**RSA, "kid": "b", "use": "sig"}, {**ED, "kid": "c", "key_ops": ["verify"]}]
+    found = {kid: key.algorithms for kid, key in public_keys(jwks).items()}
+    assert {"a": ("ES256",), "b": ("RS256",), "c": ("EdDSA", "Ed25519")} == found
+    named = [
+        {**RSA, "kid": "b", "alg": "RS256"},
+        {**ED, "kid": "c", "alg": "EdDSA"},
+        {**ED, "kid": "d", "alg": "Ed25519"},
+    ]
+    assert {"b", "c", "d"} == public_keys(named).keys()
 
 
 @pytest.mark.parametrize(
@@ -60,7 +74,25 @@ RSA = RSAKey.generate_key(2048).as_dict(private=False)
         [JWK, JWK],
         [{**JWK, "crv": "P-384"}],
         [{**EC384, "kid": "a"}],
-        [{**RSA, "kid": "a"}],
+        [{**RSA, "kid": "a", "alg": "RS512"}],
+        [{**RSA, "kid": "a", "alg": "PS256"}],
+        [{**RSA, "kid": "a", "alg": "ES256"}],
+        [{**RSA, "kid": "a", "e": "AQ"}],
+        [{**RSA, "kid": "a", "e": "AQAA"}],
+        [{**RSA, "kid": "a", "n": "Aw"}],
+        [{**RSA, "kid": "a", "n": b64(bytes(255) + b"\3").decode()}],
+        [{**RSA, "kid": "a", "n": b64(b"\xff" * 128).decode()}],
+        [{**RSA, "kid": "a", "crv": "P-256"}],
+        [{**ED, "kid": "a", "alg": "ES256"}],
+        [{**ED, "kid": "a", "crv": "X25519"}],
+        [{**ED, "kid": "a", "crv": "Ed448"}],
+        [{**ED, "kid": "a", "x": b64(bytes(32)).decode()}],
+        [{**ED, "kid": "a", "x": b64(b"\1" + bytes(31)).decode()}],
+        [{**JWK, "key_ops": ["sign"]}],
+        [{**JWK, "kid": "a/b"}],
+        [{**JWK, "kid": "a b"}],
+        [{**JWK, "kty": ["EC"]}],
+        [{**JWK, "crv": ["P-256"]}],
         [{"kty": "oct", "k": "eHh4", "kid": "a"}],
         [{**JWK, "alg": "ES384"}],
         [{**JWK, "use": "enc"}],
@@ -72,6 +104,6 @@ RSA = RSAKey.generate_key(2048).as_dict(private=False)
     ],
 )
 def test_keys_that_verify_nothing(jwks: list[dict[str, Any]]) -> None:
-    """TK6, TK7: only distinct, named P-256 signature keys whose point is on the curve are taken."""
+    """TK6, TK7, A12, B16: only distinct, named and sound keys for one of the three algorithms are taken."""
     with pytest.raises(ConfigError, match="BST-E202"):
         public_keys(jwks)

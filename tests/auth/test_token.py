@@ -156,6 +156,11 @@ def test_audience(claims: dict[str, Any], good: bool) -> None:
     """TK6: a configured audience must be named, as text or in a list; API keys without a sub may name none."""
     token = hs256({"sub": "a", "exp": NOW + 60, **claims})
     assert (None if good else INVALID) == refusal(token, verifier(audience="app"))
+    # Without ``sub`` it may be left out, and not be another one.
+    nobodys = hs256({"exp": NOW + 60, **{name: value for name, value in claims.items() if name != "sub"}})
+    assert (None if good or "aud" not in claims or claims["aud"] is None else INVALID) == refusal(
+        nobodys, verifier(audience="app")
+    )
 
 
 def test_any_audience_without_one_configured() -> None:

@@ -2,21 +2,21 @@
 
 Rules of this file:
 
-1. The algorithm is ours to choose: a token's ``alg`` only picks one of the two that have a key here, and each key is
-   used with one algorithm.  ``joserfc`` checks every signature.
+1. The algorithm is ours to choose: a token's ``alg`` and ``kid`` only pick one of the keys here, and each key is used
+   with one algorithm.  ``joserfc`` checks every signature.
 2. Nothing in a token's header is followed or trusted: ``jwk``, ``jku``, ``x5u``, ``x5c``, ``crit`` and all that is not
    ``alg``, ``typ`` or ``kid`` refuse the token.
 3. Claims are read after the signature is known to be good, and a name that comes twice refuses the token: two readers
    may each believe another one.
-4. Every refusal reads the same, but for two that PostgREST's clients know by their text and one that the operator must
-   see: who forges tokens learns nothing from us (TK6).
+4. Every refusal reads the same, but for two that PostgREST's clients know by their text and two that the operator must
+   see, of tokens whose signature is good: who forges tokens learns nothing from us (TK6).
 5. A good token is remembered until it expires, and its expiry is looked at each time; a bad one never is.
 """
 
 from __future__ import annotations
 
 import json
-import re
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +28,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
 
-from backstay.auth.keys import public_keys, shared_key
+from backstay.auth.keys import KID, OneAlgorithm, PublicKey, public_keys, shared_key
 from backstay.errors import TokenError
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE, Principal
 
@@ -40,8 +40,8 @@ SKEW_SECONDS: Final = 30
 _HEADER_NAMES: Final = frozenset({"alg", "typ", "kid"})
 #: ``at+jwt`` is RFC 9068's name for an access token; an id_token or reset token of ours would say what it is.
 _TYPES: Final = frozenset({"jwt", "at+jwt"})
-# A kid is looked up in a dict and nowhere else; the pattern keeps paths, SQL and controls out of whatever comes later.
-_KID: Final = re.compile(r"[A-Za-z0-9._~=+-]{1,128}")
+#: Roles of keys that an older project may have made without an end.
+_ENDLESS: Final = frozenset({ANON, SERVICE})
 _MAX_ID_CHARS: Final = 255
 _MAX_ROLES: Final = 50
 _MAX_DEPTH: Final = 32
@@ -53,10 +53,11 @@ class TokenVerifier:
 
     Args:
         secret: the HS256 secret, at least 32 bytes; ``None``: no HS256 token is accepted.
-        jwks: public keys for ES256, each with a ``kid``.
+        jwks: public keys for ES256, RS256 and EdDSA, each with a ``kid``.
         roles: the roles that a token may ask for (TK8).
         audience: if given, ``aud`` must name it.  Tokens without ``sub`` (API keys) may leave ``aud`` out.
-        issuer: if given, ``iss`` must be it.
+        issuer: if given, ``iss`` must be it.  API keys of *secret* are the operator's own, and may say anything.
+        endless: whether tokens for nobody, of the roles ``anon`` and ``service_role``, may have no ``exp``.
         clock: seconds since 1970.
         remembered: how many good tokens are kept.
 
@@ -72,16 +73,18 @@ class TokenVerifier:
         roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE}),
         audience: str | None = None,
         issuer: str | None = None,
+        endless: bool = False,
         clock: Callable[[], float] = time.time,
         remembered: int = 10_000,
     ) -> None:
         self._shared = None if secret is None else shared_key(secret)
         self._public = public_keys(jwks)
-        self._own: Mapping[str, Key] = {}
+        self._own: Mapping[str, PublicKey] = {}
         self._own_issuer = ""
         self._roles = roles
         self._audience = audience
         self._issuer = issuer
+        self._endless = endless
         self._clock = clock
         self._remembered = remembered
         # Token → (last second, principal), least recently used first.  The whole token is the key: comparing it costs
@@ -115,16 +118,19 @@ class TokenVerifier:
                 raise _expired()
             self._good.move_to_end(token)
             return known[1]
-        claims = self._claims(token)
+        claims, key = self._claims(token)
         last_second = self._check_times(claims)
+        # What our own keys sign names its issuer and audience otherwise: see `_check_own`.
+        if key not in self._own.values():
+            self._check_issuer(claims, shared=key is None)
         principal = self._principal(claims)
         self._good[token] = (last_second, principal)
         if len(self._good) > self._remembered:
             self._good.popitem(last=False)
         return principal
 
-    def _claims(self, token: bytes) -> dict[str, Any]:
-        """The claims of a token whose form and signature are good."""
+    def _claims(self, token: bytes) -> tuple[dict[str, Any], PublicKey | None]:
+        """The claims of a token whose form and signature are good, and the key that says so; ``None``: the secret."""
         if len(token) > MAX_TOKEN_BYTES:
             raise _invalid()
         parts = token.split(b".")
@@ -132,33 +138,34 @@ class TokenVerifier:
             raise TokenError("PGRST301", f"Expected 3 parts in JWT; got {len(parts)}")
         try:
             algorithm, key = self._key(_object(urlsafe_b64decode(parts[0])))
-            payload = jws.deserialize_compact(token, key, algorithms=[algorithm]).payload
+            loaded: Key | None = self._shared if key is None else key.key
+            assert loaded is not None  # noqa: S101 - `_key` found one of the two
+            payload = jws.deserialize_compact(token, loaded, registry=OneAlgorithm(algorithm)).payload
             claims = _object(payload)
-            if any(key is own for own in self._own.values()):
+            if key in self._own.values():
                 self._check_own(claims)
-            return claims
+            return claims, key
         except (JoseError, ValueError, TypeError, RecursionError):
             # No cause attached: its text may quote the token.
             raise _invalid() from None
 
-    def _key(self, header: Mapping[str, Any]) -> tuple[str, Key]:
-        """The algorithm and the one key for a token with this *header*."""
+    def _key(self, header: Mapping[str, Any]) -> tuple[str, PublicKey | None]:
+        """The algorithm and the one key for a token with this *header*; ``None``: the shared secret."""
         if not header.keys() <= _HEADER_NAMES:
             raise ValueError("unknown header parameter")
         kind = header.get("typ", "JWT")
         if not isinstance(kind, str) or kind.lower() not in _TYPES:
             raise ValueError("not an access token")
         kid = header.get("kid")
-        if kid is not None and not (isinstance(kid, str) and _KID.fullmatch(kid)):
+        if kid is not None and not (isinstance(kid, str) and KID.fullmatch(kid)):
             raise ValueError("malformed kid")
         algorithm = header.get("alg")
         if algorithm == "HS256" and self._shared is not None:
-            return "HS256", self._shared
-        if algorithm == "ES256" and kid is not None and kid in self._own:
-            return "ES256", self._own[kid]
-        if algorithm == "ES256" and kid in self._public:
-            return "ES256", self._public[kid]
-        raise ValueError("no key")
+            return "HS256", None
+        key = None if kid is None else self._own.get(kid) or self._public.get(kid)
+        if key is None or algorithm not in key.algorithms:
+            raise ValueError("no key")
+        return algorithm, key
 
     def _check_own(self, claims: Mapping[str, Any]) -> None:
         """Of what our own keys sign only access tokens of a session are access tokens (TK6)."""
@@ -171,7 +178,15 @@ class TokenVerifier:
         now = self._clock()
         last_second = _seconds(claims, "exp")
         if last_second is None:
-            raise _invalid()
+            if claims.get("sub") is not None or claims.get("role", ANON) not in _ENDLESS:
+                raise _invalid()
+            if not self._endless:
+                raise TokenError(
+                    "PGRST301",
+                    "The key has no exp, so it would be good for ever",
+                    hint="Make one that ends with `backstay token`, or set BACKSTAY_ENDLESS_KEYS=on.",
+                )
+            last_second = math.inf
         if now >= last_second + SKEW_SECONDS:
             raise _expired()
         for name in ("nbf", "iat"):
@@ -184,7 +199,6 @@ class TokenVerifier:
         id = claims.get("sub")
         if id is not None and not (isinstance(id, str) and 0 < len(id) <= _MAX_ID_CHARS and id.isprintable()):
             raise _invalid()
-        self._check_issuer(claims, has_id=id is not None)
         role = claims.get("role", ANON if id is None else AUTHENTICATED)
         if not isinstance(role, str):
             raise _invalid()
@@ -200,8 +214,9 @@ class TokenVerifier:
             raise _invalid()
         return Principal(role, id, _held_roles(claims), MappingProxyType(claims), aal)
 
-    def _check_issuer(self, claims: Mapping[str, Any], *, has_id: bool) -> None:
-        if self._issuer is not None and claims.get("iss") != self._issuer:
+    def _check_issuer(self, claims: Mapping[str, Any], *, shared: bool) -> None:
+        has_id = claims.get("sub") is not None
+        if self._issuer is not None and claims.get("iss") != self._issuer and (has_id or not shared):
             raise _invalid()
         named = claims.get("aud")
         if named is None:
