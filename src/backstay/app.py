@@ -311,7 +311,8 @@ class Backstay:
                 )
             self.metadata.info[KEYRING] = settings.encryption_keys
         budget = RequestBudget(database_seconds=settings.statement_timeout)
-        database = open_database(settings.database, metadata=self.metadata, budget=budget)
+        share = settings.caller_share
+        database = open_database(settings.database, metadata=self.metadata, budget=budget, share=share)
         dialect = sql_dialect(database.name)
         surface = Surface(
             self._catalog,
@@ -444,10 +445,9 @@ class Backstay:
         credentials: Callable[[Mapping[bytes, bytes]], Principal] = keys
         office = self._office = await self._opened_office(settings, database, verifier, keys, roles)
         beside: tuple[Beside, ...] = ()
+        address = addressing(settings.trusted_proxies)
         if office is not None:
-            beside = (
-                Beside("/auth/v1/", office.plane(credentials, addressing(settings.trusted_proxies)), auth_problem),
-            )
+            beside = (Beside("/auth/v1/", office.plane(credentials, address), auth_problem),)
             credentials = office.believing(credentials)
         shown: Sequence[Route] = ()
         if self._catcher is not None:
@@ -465,6 +465,8 @@ class Backstay:
             tls=settings.address.startswith("https://"),
             access_log=settings.access_log,
             health=health_of({"mail": self._mail_fault}),
+            address=address,
+            share=settings.caller_share,
         )
 
 
@@ -476,6 +478,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     catalogs = [reflect_catalog(facts, schema, qualified=not is_file) for schema in schemas]
     # A file that was here before may be shared on purpose: its mode is not ours to change.
     options: dict[str, Any] = {"narrows": False} if is_file else {"search_path": schemas}
+    options["share"] = settings.caller_share
     budget = RequestBudget(database_seconds=settings.statement_timeout)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)

@@ -270,6 +270,11 @@ class Settings:
     max_export_rows: int = _setting(
         _between(1, 2**31 - 1), 100_000, "Most rows in one NDJSON export, which is streamed."
     )
+    caller_share: int = _setting(
+        _between(0, 100),
+        50,
+        "The percentage of threads, connections, exports and places in a queue that one caller may have; `0`: all.",
+    )
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )

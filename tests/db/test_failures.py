@@ -18,7 +18,7 @@ from sqlalchemy import (
     func,
 )
 
-from backstay.db.failures import foreign_key_name, from_postgresql, from_sqlite
+from backstay.db.failures import RETRY, foreign_key_name, from_postgresql, from_sqlite
 from backstay.db.violation import ConstraintError, Violation, details_of
 from backstay.errors import BackstayError, DatabaseError, PlanError
 
@@ -227,6 +227,46 @@ def test_postgresql_codes(error: Exception, code: str, message: str | None, stat
     assert (found.code, found.status) == (code, status)
     if message is not None:
         assert found.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "status"),
+    [
+        ("InternalClientError", "cannot switch to state 12; another operation (2) is in progress", 503),
+        ("ProtocolError", "unexpected message", 503),
+        ("OutdatedSchemaCacheError", "the schema has changed", 503),
+        ("InterfaceError", "cannot perform operation: another operation is in progress", 503),
+        ("InterfaceError", "connection is closed", 503),
+        # A wrong use of the driver is a bug of ours, and must not look as if it would go away.
+        ("InterfaceError", "the server expects 1 argument for this query, 2 were passed", 500),
+        ("AdminShutdownError", "terminating connection due to administrator command", 503),
+        ("CrashShutdownError", "crash", 503),
+        ("CannotConnectNowError", "the database system is starting up", 503),
+        ("DatabaseDroppedError", "dropped", 503),
+        ("IdleSessionTimeoutError", "idle", 503),
+        ("IdleInTransactionSessionTimeoutError", "idle", 503),
+        ("ConnectionDoesNotExistError", "connection was closed in the middle of operation", 503),
+        ("TooManyConnectionsError", "too many clients already", 503),
+    ],
+)
+def test_a_lost_connection_is_worth_another_try(name: str, said: str, status: int) -> None:
+    """S12: each way in which a connection ends is 503 with Retry-After, by the driver's own classes."""
+    exceptions = pytest.importorskip("asyncpg.exceptions")
+    found = from_postgresql(getattr(exceptions, name)(said))
+    assert (status, RETRY if status == 503 else ()) == (found.status, found.headers)
+
+
+def test_every_class_of_the_driver_is_told() -> None:
+    """S12: no exception of asyncpg's is anything but one of ours, and none says what it said by itself."""
+    exceptions = pytest.importorskip("asyncpg.exceptions")
+    kinds = [kind for kind in vars(exceptions).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert len(kinds) > 200
+    for kind in kinds:
+        found = from_postgresql(kind("a secret"))
+        assert isinstance(found, BackstayError)
+        assert 300 <= found.status < 600
+        if not getattr(kind, "sqlstate", None):
+            assert "secret" not in str(found)
 
 
 def test_a_refused_argument_is_not_quoted() -> None:

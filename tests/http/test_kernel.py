@@ -217,7 +217,7 @@ async def test_the_operator_sees_what_the_client_cannot_mend(
     """Errors of the server's side are logged, refusals and overload are not."""
     await client(Plane(DatabaseError(code, "why"))).ask("GET", "/rest/v1/posts?email=eq.ada@example.org")
     assert lines == len(caplog.records)
-    assert lines == caplog.text.count(f"{code}: why")
+    assert bool(lines) == (f"{code}: why" in caplog.text)
     assert "ada@example.org" not in caplog.text
 
 

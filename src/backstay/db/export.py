@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from backstay.db.failures import RETRY
+from backstay.db.turns import Turns
 from backstay.errors import DatabaseError
 
 #: Rows, and bytes of text, after which a chunk ends.
@@ -33,24 +34,32 @@ class Turn:
 
 
 class Exports:
-    """Counts the streams of one database."""
+    """Counts the streams of one database.
 
-    def __init__(self, most: int = MAX_STREAMS, seconds: float = STREAM_SECONDS) -> None:
-        self._most = most
-        self._seconds = seconds
-        self.running = 0
+    Args:
+        wait_seconds: longest wait for another to end, then BST503.
+        share: see `Turns`.
+    """
 
-    @contextmanager
-    def begun(self) -> Iterator[Turn]:
+    def __init__(self, wait_seconds: float, share: int = 0, most: int = MAX_STREAMS) -> None:
+        self._turns = Turns(
+            most,
+            waiting=2 * most,
+            seconds=wait_seconds,
+            refusal=lambda: DatabaseError("BST503", "the database is busy: too many exports at once", headers=RETRY),
+            percent=share,
+        )
+
+    @property
+    def running(self) -> int:
+        return self._turns.running
+
+    @asynccontextmanager
+    async def begun(self) -> AsyncIterator[Turn]:
         """One more stream for a block of code.
 
         Raises:
             DatabaseError: BST503, when too many run.
         """
-        if self.running >= self._most:
-            raise DatabaseError("BST503", "the database is busy: too many exports at once", headers=RETRY)
-        self.running += 1
-        try:
-            yield Turn(self._seconds)
-        finally:
-            self.running -= 1
+        async with self._turns.turn():
+            yield Turn(STREAM_SECONDS)

@@ -204,6 +204,13 @@ _REFERENCED: Final = re.compile(r'is not present in table "(.+)"|is still refere
 _KEY: Final = re.compile(r"Key \((.*?)\)=")
 
 
+#: The server has ended, or is ending, the connection (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_ENDED: Final = frozenset(("25P03", "57P01", "57P02", "57P03", "57P04", "57P05"))
+
+#: What asyncpg says by itself, by the name of a class, where the connection is of no use any more.  It says so of a
+#: dead connection when it is asked for the next statement, before anything is sent.
+_UNUSABLE: Final = frozenset(("InternalClientError", "FatalPostgresError"))
+
 #: Where PostGIS reads what it is given.  It says of a malformed geometry that it is an internal error.
 _READS_GEOMETRIES: Final = frozenset(("lwgeom_pg.c", "lwgeom_inout.c", "geography_inout.c"))
 
@@ -228,6 +235,13 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _postgresql_names(state, message, error)
     if state == "XX000" and getattr(error, "server_source_filename", None) in _READS_GEOMETRIES:
         state = "22P02"
+    if state == "25P04":  # the server's own bound of a transaction
+        return DatabaseError("57014", TIMEOUT_MESSAGE)
+    if state in _ENDED and state != "57P01":
+        # Whoever waits for an answer can do no better than to ask again.
+        return DatabaseError("PGRST001", "the connection to the database was lost", headers=RETRY)
+    if state == "57P01":
+        return DatabaseError(state, message, headers=RETRY)
     if state == "PGRST":
         return raised(message, getattr(error, "detail", None))
     return DatabaseError(
@@ -237,7 +251,7 @@ def from_postgresql(error: BaseException) -> BackstayError:
         hint=getattr(error, "hint", None),
         # A view or a function whose sub-query gives too many rows is its author's to mend, not the client's.
         status=500 if state == "21000" and "used as an expression" in message else None,
-        headers=RETRY if state.startswith(("08", "53")) or state in ("55P03", "57P01", "57P03") else (),
+        headers=RETRY if state.startswith(("08", "53")) or state == "55P03" else (),
     )
 
 
@@ -252,10 +266,22 @@ def _postgresql_names(state: str, message: str, error: BaseException) -> Databas
     return DatabaseError(state, message, details=detail, hint=hint)
 
 
+def is_unusable(error: BaseException) -> bool:
+    """Whether asyncpg refused a statement, unsent, because of what has become of the connection."""
+    if getattr(error, "sqlstate", None):
+        return False
+    names = {kind.__name__ for kind in type(error).__mro__}
+    said = str(error).lower()
+    # An InterfaceError may also be a wrong use of the driver, which is a bug of ours.
+    return not names.isdisjoint(_UNUSABLE) or (
+        "InterfaceError" in names and ("connection" in said or "operation is in progress" in said)
+    )
+
+
 def _not_from_the_server(error: BaseException) -> DatabaseError:
     if isinstance(error, TimeoutError):
         return DatabaseError("57014", TIMEOUT_MESSAGE)
-    if isinstance(error, ConnectionError) or "connection" in str(error).lower():
+    if isinstance(error, ConnectionError | EOFError) or is_unusable(error):
         return DatabaseError("PGRST001", "the connection to the database was lost", headers=RETRY)
     if isinstance(error, OSError):
         return DatabaseError("PGRST000", "the database cannot be reached", headers=RETRY)

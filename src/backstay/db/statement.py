@@ -56,6 +56,13 @@ class Database(Protocol):
         """
         ...
 
+    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+        """Run *steps*, which only read, on one state of the data, and never where others wait to write.
+
+        All of their statements share one statement budget.
+        """
+        ...
+
     def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
         """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises.
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
 from typing import Final
 
 from starlette.types import Receive
 
+from backstay.db.failures import RETRY
+from backstay.db.turns import share_of
 from backstay.errors import RequestError
 from backstay.http.limits import HttpLimits
 
@@ -23,16 +26,18 @@ class ClientGone(Exception):
 class BodyReader:
     """Reads bodies under the limits, and knows how many bytes are waiting for their end over all requests (LM10).
 
-    One per process; *unfinished* is its only state.
+    One per process; what is unfinished is its only state.  One address has no more than *share* percent of it.
     """
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, share: int = 0) -> None:
         self._limits = limits
+        self._most_of = share_of(limits.unfinished_bytes, share)
+        self._unfinished_of: Counter[str] = Counter()
         #: Bytes held for bodies that have not ended.
         self.unfinished = 0
 
-    async def read(self, receive: Receive, headers: Mapping[bytes, bytes]) -> bytes:
-        """Return the whole body.
+    async def read(self, receive: Receive, headers: Mapping[bytes, bytes], address: str = "") -> bytes:
+        """Return the whole body, that a client at *address* sends.
 
         Raises:
             RequestError: BST415 for a content encoding, BST413 over the limit, BST408 when it takes too long,
@@ -58,7 +63,7 @@ class BodyReader:
                 return b""
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                return await self._collect(receive)
+                return await self._collect(receive, address)
         except TimeoutError:
             raise RequestError(
                 "BST408",
@@ -67,7 +72,7 @@ class BodyReader:
                 headers=_CLOSE,
             ) from None
 
-    async def _collect(self, receive: Receive) -> bytes:
+    async def _collect(self, receive: Receive, address: str) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
@@ -82,10 +87,14 @@ class BodyReader:
             while True:
                 body += chunk
                 self.unfinished += len(chunk)
+                self._unfinished_of[address] += len(chunk)
                 if len(body) > self._limits.body_bytes:
                     raise self._too_large()
-                if self.unfinished > self._limits.unfinished_bytes:
-                    raise RequestError("BST503", "Too many large requests at once", hint="Try again in a second.")
+                mine = self._unfinished_of[address]
+                if self.unfinished > self._limits.unfinished_bytes or mine > self._most_of:
+                    raise RequestError(
+                        "BST503", "Too many large requests at once", hint="Try again in a second.", headers=RETRY
+                    )
                 if not message.get("more_body", False):
                     return bytes(body)
                 message = await receive()
@@ -94,6 +103,9 @@ class BodyReader:
                 chunk = message.get("body", b"")
         finally:
             self.unfinished -= len(body)
+            self._unfinished_of[address] -= len(body)
+            if self._unfinished_of[address] <= 0:
+                del self._unfinished_of[address]
 
     def _too_large(self) -> RequestError:
         return RequestError(

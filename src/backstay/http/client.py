@@ -88,9 +88,15 @@ def _read(text: str) -> Address | None:
 def addressing(proxies: Proxies) -> Callable[[str, Mapping[bytes, bytes]], tuple[str, str]]:
     """A function from a socket's peer and the request's headers to the client's address, and its `bucket`."""
 
+    def told(peer: str, forwarded: str | None) -> tuple[str, str]:
+        found = client_address(peer or None, forwarded, proxies)
+        return UNKNOWN if found is None else str(found), bucket(found)
+
+    # Sockets' addresses are short, and come again and again; what clients write is neither.
+    direct = lru_cache(1024)(lambda peer: told(peer, None))
+
     def address(peer: str, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         forwarded = headers.get(b"x-forwarded-for")
-        found = client_address(peer or None, None if forwarded is None else forwarded.decode("latin-1"), proxies)
-        return UNKNOWN if found is None else str(found), bucket(found)
+        return direct(peer) if forwarded is None else told(peer, forwarded.decode("latin-1"))
 
     return address

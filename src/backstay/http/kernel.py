@@ -5,7 +5,7 @@ Rules of this file:
 1. Limits come before authentication, authentication before the data plane (LM, first line).
 2. Errors are caught here, once.  `BackstayError` is an answer; anything else is a 500 with an id (ER2).
 3. One ``http.response.start`` and one ``http.response.body`` per data request, but for streams (``stream.py``), and
-   nothing of the request survives it (AC16): the kernel's only state is two counters.
+   nothing of the request survives it (AC16): the kernel's only state is its counters.
 4. The same head checks and security headers hold for the app behind: there is no second way in.
 """
 
@@ -13,15 +13,21 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from backstay.db.caller import CALLER, Caller
+from backstay.db.failures import RETRY
+from backstay.db.turns import share_of
 from backstay.errors import BackstayError, Forbidden, RequestError, TokenError
 from backstay.http.body import BodyReader, ClientGone
+from backstay.http.client import addressing
 from backstay.http.cors import CorsPolicy
+from backstay.http.departure import Departure
 from backstay.http.headers import check_host, read_headers
 from backstay.http.limits import HttpLimits
 from backstay.http.problem import crash, problem, untold
@@ -30,6 +36,7 @@ from backstay.http.stream import stream
 from backstay.observe import RequestIds
 from backstay.pipeline import DataPlane, DataRequest
 from backstay.policy.principal import ANONYMOUS, Principal
+from backstay.proxies import Proxies
 from backstay.response.reply import Headers, Reply
 
 _LOG: Final = logging.getLogger("backstay.http")
@@ -85,6 +92,8 @@ class Kernel:
         beside: the APIs that are not the data plane's.
         tls: whether clients reach it by https although a proxy in front speaks http with it (WB4).
         access_log: log a line for each request.
+        address: the socket's peer and the headers to the client's address and what it is counted by (TH7).
+        share: the percentage of what runs at one time that one address may have; 0: no limit.
     """
 
     def __init__(
@@ -101,6 +110,8 @@ class Kernel:
         beside: tuple[Beside, ...] = (),
         access_log: bool = False,
         tls: bool = False,
+        address: Callable[[str, Mapping[bytes, bytes]], tuple[str, str]] | None = None,
+        share: int = 0,
     ) -> None:
         self._data = data
         self._authenticate = authenticate
@@ -111,8 +122,12 @@ class Kernel:
         self._health = health
         self._guard = guard
         self._beside = beside
-        self._body = BodyReader(self._limits)
+        self._address = address or addressing(Proxies())
+        self._body = BodyReader(self._limits, share)
         self._running = 0
+        #: What runs by address, and the most of it.
+        self._running_of: Counter[str] = Counter()
+        self._most_of = share_of(self._limits.concurrent, share)
         self._ids = RequestIds()
         self._access_log = access_log
         self._tls = tls
@@ -154,6 +169,9 @@ class Kernel:
         headers: Mapping[bytes, bytes] = {}
         began = time.perf_counter() if self._access_log else 0.0
         id: bytes | None = None
+        peer: str = (scope.get("client") or ("",))[0]
+        counted: str | None = None
+        called = None
         self._running += 1
         try:
             headers = read_headers(scope["headers"], self._limits)
@@ -167,20 +185,23 @@ class Kernel:
             elif path is None:
                 reply = self._health() if method in ("GET", "HEAD") else _HEALTH_METHODS
             else:
-                if self._running > self._limits.concurrent:
-                    raise RequestError("BST503", "Too many requests at once", hint="Try again in a second.")
+                counted = self._address(peer, headers)[1]
+                self._running_of[counted] += 1
+                if self._running > self._limits.concurrent or self._running_of[counted] > self._most_of:
+                    raise RequestError(
+                        "BST503", "Too many requests at once", hint="Try again in a second.", headers=RETRY
+                    )
                 # A GET without a length is known to have no body: not asking saves a turn of receive().
                 if method in _WITHOUT_BODY and b"content-length" not in headers and b"transfer-encoding" not in headers:
                     body = b""
                 else:
-                    body = await self._body.read(receive, headers)
+                    body = await self._body.read(receive, headers, counted)
                 if self._guard is not None and self._guard.is_stale:
                     await self._guard.refresh()
                 principal = ANONYMOUS if beside is not None else await self._caller(headers)
                 if principal.read_only and method not in _READING:
                     # RB5: here, so that no way to write can forget it; whatever GET calls reads only.
                     raise Forbidden("42501", "The API key may only read", hint="Use a key with the scope write.")
-                client = scope.get("client")
                 request = DataRequest(
                     method,
                     path,
@@ -190,9 +211,15 @@ class Kernel:
                     principal,
                     scope.get("root_path", ""),
                     scope.get("raw_path") or b"",
-                    client[0] if client else "",
+                    peer,
                 )
-                reply = await (self._data if beside is None else beside.plane).answer(request)
+                called = CALLER.set(_caller(principal, counted, to_accounts=beside is not None))
+                if beside is not None:
+                    # A flow that ends half-way could be one that was tried and not counted: it goes on to its end.
+                    reply = await beside.plane.answer(request)
+                else:
+                    with Departure(receive):
+                        reply = await self._data.answer(request)
             _refuse_line_breaks(reply)
         except BackstayError as error:
             id = id or self._ids.begin(None)
@@ -209,6 +236,12 @@ class Kernel:
             reply = problem(fault, None) if beside is None else beside.problem(fault, headers)
         finally:
             self._running -= 1
+            if called is not None:
+                CALLER.reset(called)
+            if counted is not None:
+                self._running_of[counted] -= 1
+                if self._running_of[counted] <= 0:
+                    del self._running_of[counted]
         if reply.stream is None:
             await _respond(scope, send, reply, cors, id)
         else:
@@ -269,6 +302,15 @@ class Kernel:
             await send({"type": "websocket.close", "code": 1008, "reason": error.code})
             return
         await self._behind(scope, receive, send)
+
+
+def _caller(principal: Principal, address: str, *, to_accounts: bool) -> Caller:
+    """Who is counted: the account, else the address, in each role by itself."""
+    if to_accounts:
+        return Caller(f"accounts {address}", first=True)
+    if principal.id is not None:
+        return Caller(f"account {principal.id}")
+    return Caller(f"{principal.role} {address}")
 
 
 def _refuse_line_breaks(reply: Reply) -> None:

@@ -30,6 +30,7 @@ from backstay.pipeline.unit import InSession, Joined, run_mixed
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
+_READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
 
@@ -68,7 +69,7 @@ class Plane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
-        if b"idempotency-key" in request.headers and request.method in _UNSAFE:
+        if b"idempotency-key" in request.headers and request.method in _UNSAFE and not self._only_reads(request):
             return await self._once(request)
         return await self._any(request)
 
@@ -110,9 +111,16 @@ class Plane:
             paths = [operation.path for operation in parse_batch(request.body)]
         return any(path.startswith("rpc/") and path[4:] in self._functions for path in paths)
 
-    async def _in_session(self, request: DataRequest, work: Callable[[Plane, Run], Awaitable[Reply]]) -> Reply:
+    def _only_reads(self, request: DataRequest) -> bool:
+        """Whether *request* is a batch that writes nothing: it may be done again, and must not hold writers up."""
+        return self._is_batch(request) and all(one.method in _READING for one in parse_batch(request.body))
+
+    async def _in_session(
+        self, request: DataRequest, work: Callable[[Plane, Run], Awaitable[Reply]], *, read_only: bool = False
+    ) -> Reply:
         """*work* in the transaction of a session, with the same plane inside of it and what runs its statements."""
-        async with self._database.session(rollback=self._surface.undoes(request)) as session:
+        undone = self._surface.undoes(request)
+        async with self._database.session(read_only=read_only, rollback=undone) as session:
             joined = InSession(self._database, session)
             inside = Plane(replace(self._surface, plans=False), joined, self._functions, keeps_keys=False)
             return await work(inside, joined.run)
@@ -139,12 +147,17 @@ class Plane:
 
     async def _batch(self, request: DataRequest) -> Reply:
         operations, inside = parse_batch(request.body), self._inside
+        reads = all(operation.method in _READING for operation in operations)
         if isinstance(self._database, Joined):
             reply = await run_batch(request, operations, self._any)
         elif self._calls_functions(request):
             reply = await self._in_session(
-                request, lambda inside, run: _mixed(run_batch(request, operations, inside._any), run)
+                request,
+                lambda inside, run: _mixed(run_batch(request, operations, inside._any), run),
+                read_only=reads,
             )
+        elif reads:
+            reply = await self._database.snapshot(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
         else:
             reply = await self._database.transact(
                 lambda: steps_of(lambda: run_batch(request, operations, inside._any)),

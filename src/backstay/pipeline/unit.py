@@ -62,6 +62,9 @@ class Joined:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""
         return await drive_async(steps(), run_inside)
 
+    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+        return await drive_async(steps(), run_inside)
+
     def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
         """There is none: the transaction around waits for no client.
 

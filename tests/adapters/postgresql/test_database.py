@@ -11,6 +11,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, text
 
+from backstay.db.caller import CALLER, Caller
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError
 
@@ -138,22 +139,123 @@ async def test_no_state_leaks_from_sessions(database: PostgresDatabase) -> None:
         assert found in (None, "")
 
 
-async def test_all_connections_busy(database: PostgresDatabase) -> None:
+async def _until(server: Any, sql: str, expected: Any) -> None:
+    """Wait until the server says so, which it does sooner or later."""
+    async with asyncio.timeout(60):
+        while await server.fetchval(sql) != expected:
+            await asyncio.sleep(0)
+
+
+_RUNNING = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{DATABASE}' AND query LIKE '%pg_sleep%'"
+_SLEEPING = f"{_RUNNING} AND state = 'active'"
+
+
+async def test_all_connections_busy(server: Any, database: PostgresDatabase) -> None:
     """PGRST003, 504, with Retry-After; then a place is free again."""
-    holding = [asyncio.create_task(one(database, "SELECT pg_sleep(1)::text")) for _ in range(2)]
-    await asyncio.sleep(0.05)
+    holding = [asyncio.create_task(one(database, "SELECT pg_sleep(60)::text")) for _ in range(2)]
+    await _until(server, _SLEEPING, 2)
     with pytest.raises(DatabaseError) as caught:
         await one(database, "SELECT 1")
     assert (caught.value.code, caught.value.status, caught.value.headers) == ("PGRST003", 504, (("Retry-After", "1"),))
-    await asyncio.gather(*holding)
+    for task in holding:
+        task.cancel()
+    await asyncio.gather(*holding, return_exceptions=True)
+    await _until(server, _SLEEPING, 0)
     assert await one(database, "SELECT 1") == 1
 
 
-async def test_many_wait_for_few_connections(database: PostgresDatabase) -> None:
+async def test_many_wait_for_few_connections(server: Any) -> None:
     """Two connections serve two hundred, and no more than two are opened."""
+    database = PostgresDatabase(URL, max_size=2, wait_seconds=60)
+    await database.open()
     rows = await asyncio.gather(*(one(database, "SELECT $1::int", number) for number in range(200)))
     assert database.pool is not None
-    assert (rows, database.pool.size) == (list(range(200)), 2)
+    size = database.pool.size
+    await database.close()
+    assert (rows, size) == (list(range(200)), 2)
+
+
+async def test_one_caller_has_a_share_of_the_connections(server: Any) -> None:
+    """S6: however many slow reads one caller asks for, another reads at once, and so does a sign-in."""
+    database = PostgresDatabase(URL, max_size=4, wait_seconds=60, budget_seconds=60, share=50)
+    await database.open()
+
+    async def ask(caller: Caller, sql: str) -> Any:
+        CALLER.set(caller)
+        return await one(database, sql)
+
+    tasks = [asyncio.create_task(ask(Caller("ann"), "SELECT pg_sleep(60)::text")) for _ in range(20)]
+    await _until(server, _SLEEPING, 2)
+    answers = [
+        await asyncio.create_task(ask(caller, "SELECT 1")) for caller in (Caller("bob"), Caller("accounts", first=True))
+    ]
+    still = await server.fetchval(_SLEEPING)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    # S6: the server stops what nobody waits for, and no connection is left in the middle of it.
+    await _until(server, _SLEEPING, 0)
+    assert 1 == await one(database, "SELECT 1")
+    await database.close()
+    assert ([1, 1], 2) == (answers, still)
+
+
+async def test_a_snapshot_is_one_state_and_does_not_write(database: PostgresDatabase) -> None:
+    """S6: reads of a batch see one state, and none of them can write."""
+    row = await database.snapshot(
+        steps(("SELECT current_setting('transaction_isolation') || current_setting('transaction_read_only')",))
+    )
+    assert "repeatable readon" == row
+    with pytest.raises(DatabaseError) as caught:
+        await database.snapshot(steps(("INSERT INTO things VALUES (1)",)))
+    assert "25006" == caught.value.code
+    assert 0 == await one(database, "SELECT count(*) FROM things")
+
+
+async def test_a_transaction_has_one_budget(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S6: a hundred statements, each just within the budget, have it together and not each."""
+    monkeypatch.setattr("backstay.adapters.postgresql.database._GRACE", 0.0)
+    database = PostgresDatabase(URL, max_size=2, budget_seconds=0.4)
+    await database.open()
+    for run in (database.transact, database.snapshot):
+        with pytest.raises(DatabaseError) as caught:
+            await run(steps(*[("SELECT pg_sleep(0.05)::text",)] * 100))
+        assert "57014" == caught.value.code
+    assert 1 == await one(database, "SELECT 1")
+    await database.close()
+
+
+async def test_a_connection_that_was_ended_is_503(server: Any, database: PostgresDatabase) -> None:
+    """S12: in a read, a transaction, a snapshot and a session, while they run: PGRST001 with Retry-After."""
+
+    async def in_session() -> None:
+        async with database.session() as session:
+            await session.execute(text("SELECT pg_sleep(60)"))
+
+    sleep = "SELECT pg_sleep(60)::text"
+    for ask in (
+        in_session,
+        lambda: one(database, sleep),
+        lambda: database.transact(steps((sleep,))),
+        lambda: database.snapshot(steps((sleep,))),
+    ):
+        task = asyncio.ensure_future(ask())  # type: ignore[operator]
+        await _until(server, _SLEEPING, 1)
+        await _kill_backends(server)
+        with pytest.raises(DatabaseError) as caught:
+            await task
+        assert (503, (("Retry-After", "1"),)) == (caught.value.status, caught.value.headers)
+        assert 1 == await one(database, "SELECT 1")
+
+
+async def test_an_idle_connection_that_was_ended_is_not_met(server: Any, database: PostgresDatabase) -> None:
+    """S12: nothing was sent over it that could have been done, so a read asks again over another."""
+    assert database.pool is not None
+    for _ in range(20):
+        assert 1 == await one(database, "SELECT 1")
+        await _kill_backends(server)
+        await _until(server, f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{DATABASE}'", 0)
+        assert 1 == await one(database, "SELECT 1")
 
 
 async def test_a_server_that_is_not_there() -> None:

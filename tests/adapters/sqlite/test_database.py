@@ -7,7 +7,7 @@ import shutil
 import time
 from collections.abc import Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import apsw
 import pytest
@@ -90,6 +90,62 @@ async def test_too_many_slow_reads_are_refused(tmp_path: Path) -> None:
     refused = [outcome.code for outcome in outcomes if isinstance(outcome, DatabaseError)]
     await database.close()
     assert (set(refused), len(outcomes) - len(refused)) == ({"BST503"}, 200)
+
+
+_ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"
+
+
+async def test_a_read_that_nobody_waits_for_ends(tmp_path: Path) -> None:
+    """S6: when its caller has gone, the thread is free as soon as the caller is, long before the budget is over."""
+    database = SqliteDatabase(str(tmp_path / "app.db"), budget_seconds=600)
+    await database.open()
+    database._heavy.add(_ENDLESS)
+    running = [asyncio.create_task(database.fetch(Statement(_ENDLESS))) for _ in range(12)]
+    snapshot = asyncio.create_task(database.snapshot(lambda: _steps(_ENDLESS)))
+    await asyncio.sleep(0)
+    for task in (*running, snapshot):
+        task.cancel()
+    outcomes = await asyncio.gather(*running, snapshot, return_exceptions=True)
+    assert [asyncio.CancelledError] * 13 == [type(outcome) for outcome in outcomes]
+    assert (0, 0) == (database._turns.running, database._turns.waiting)
+    assert (1,) == await database.snapshot(lambda: _steps("SELECT 1"))
+    await database.close()
+
+
+async def test_a_snapshot_is_one_state_and_does_not_write(tmp_path: Path) -> None:
+    """S6: reads of a batch see one state, share one budget, and go on while another holds the right to write."""
+    path = tmp_path / "app.db"
+    database = SqliteDatabase(str(path), budget_seconds=0.2)
+    await database.open()
+    other = apsw.Connection(str(path))
+    other.execute("CREATE TABLE t (a)")
+
+    def steps() -> Generator[Statement, Rows, list[int]]:
+        before = yield Statement("SELECT count(*) FROM t")
+        other.execute("INSERT INTO t VALUES (1)")
+        after = yield Statement("SELECT count(*) FROM t")
+        return [before[0][0], after[0][0]]
+
+    async with database.writer.lend():
+        assert [0, 0] == await database.snapshot(steps)
+    assert (1,) == await database.fetch(Statement("SELECT count(*) FROM t"))
+    for sql, code in (("INSERT INTO t VALUES (2)", "25006"), (_ENDLESS, "57014")):
+        with pytest.raises(DatabaseError) as caught:
+            await database.snapshot(lambda sql=sql: _steps(sql))  # type: ignore[misc]
+        assert code == caught.value.code
+    assert [1, 1] == await database.snapshot(_counts)
+    other.close()
+    await database.close()
+
+
+def _steps(sql: str) -> Generator[Statement, Rows, Any]:
+    return (yield Statement(sql))[0]
+
+
+def _counts() -> Generator[Statement, Rows, list[int]]:
+    first = yield Statement("SELECT count(*) FROM t")
+    second = yield Statement("SELECT count(*) FROM t")
+    return [first[0][0], second[0][0]]
 
 
 async def test_the_log_is_moved_into_the_file(tmp_path: Path) -> None:

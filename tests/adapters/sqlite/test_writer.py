@@ -14,6 +14,7 @@ from sqlalchemy import text
 from backstay.adapters.sqlite.connection import Location
 from backstay.adapters.sqlite.database import SqliteDatabase
 from backstay.adapters.sqlite.writer import Writer
+from backstay.db.caller import CALLER, Caller
 from backstay.db.statement import Rows, Statement
 from backstay.errors import BackstayError, DatabaseError
 
@@ -222,3 +223,151 @@ async def test_requests_cannot_change_the_schema_through_it(database: SqliteData
             await database.transact(steps)
         codes.append(caught.value.code)
     assert codes == ["42501"] * 3
+
+
+async def _as(caller: Caller, database: SqliteDatabase, steps: Steps) -> int:
+    CALLER.set(caller)
+    return await database.transact(steps)
+
+
+async def test_accounts_come_first_and_callers_in_turn(database: SqliteDatabase) -> None:
+    """S6: a hundred writes of one caller keep a sign-in, or another caller's one write, from nothing."""
+    order: list[int] = []
+
+    def noted(number: int) -> Steps:
+        def steps() -> Generator[Statement, Rows, int]:
+            order.append(number)
+            yield Statement("INSERT INTO notes VALUES (?, NULL)", (number,))
+            return number
+
+        return steps
+
+    async with database.writer.lend():
+        flood = [asyncio.create_task(_as(Caller("ann"), database, noted(number))) for number in range(100)]
+        other = asyncio.create_task(_as(Caller("bob"), database, noted(200)))
+        sign_in = asyncio.create_task(_as(Caller("accounts", first=True), database, noted(300)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*flood, other, sign_in)
+    assert [300, 0, 200, 1, 2] == order[:5]
+
+
+async def test_one_caller_fills_its_share_of_the_queue(tmp_path: Path) -> None:
+    """S6: past it that caller is refused, at once, and nobody else."""
+    database = SqliteDatabase(str(tmp_path / "app.db"), max_waiting=20, share=50)
+    await database.open()
+
+    def steps() -> Generator[Statement, Rows, int]:
+        yield Statement("SELECT 1")
+        return 1
+
+    async with database.writer.lend():
+        tasks = [asyncio.create_task(_as(Caller(key), database, steps)) for key in ["ann"] * 12 + ["bob"]]
+        await asyncio.sleep(0)
+        refused = [task.done() for task in tasks]
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    await database.close()
+    assert [False] * 10 + [True] * 2 + [False] == refused
+    assert [1] * 10 + ["BST503"] * 2 + [1] == [getattr(one, "code", one) for one in outcomes]
+
+
+async def test_a_group_ends_when_it_has_taken_long(database: SqliteDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S6: what it has done is committed, and who has come meanwhile for an account is next, not after sixty others."""
+    monkeypatch.setattr("backstay.adapters.sqlite.writer._GROUP_SECONDS", -1.0)
+    order: list[int] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def noted(number: int) -> Steps:
+        def steps() -> Generator[Statement, Rows, int]:
+            order.append(number)
+            if number == 0:
+                begun.set()
+                go_on.wait(30)
+            yield Statement("INSERT INTO notes VALUES (?, NULL)", (number,))
+            return number
+
+        return steps
+
+    async with database.writer.lend():
+        flood = [asyncio.create_task(_as(Caller("ann"), database, noted(number))) for number in range(8)]
+        await asyncio.sleep(0)
+    await asyncio.to_thread(begun.wait, 30)
+    sign_in = asyncio.create_task(_as(Caller("accounts", first=True), database, noted(300)))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*flood, sign_in)
+    assert [0, 300, 1, 2, 3, 4, 5, 6, 7] == order
+    assert 9 == await count(database)
+
+
+async def test_a_loan_behind_a_group_has_its_turn(database: SqliteDatabase) -> None:
+    """Whoever borrows the writer is served after the jobs before it, and is not lost with them."""
+    lent = asyncio.Event()
+
+    async def borrow() -> None:
+        async with database.writer.lend():
+            lent.set()
+
+    async with database.writer.lend():
+        tasks = [asyncio.create_task(database.transact(write(1))), asyncio.create_task(borrow())]
+        await asyncio.sleep(0)
+        tasks.append(asyncio.create_task(database.transact(write(2))))
+        await asyncio.sleep(0)
+    async with asyncio.timeout(60):
+        await asyncio.gather(*tasks)
+    assert (True, 2) == (lent.is_set(), await count(database))
+
+
+async def test_what_comes_while_it_closes_is_answered(database: SqliteDatabase) -> None:
+    """Whoever stands in line is served before the end, and who comes after it is told so: nobody waits for ever."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def slow() -> Generator[Statement, Rows, int]:
+        begun.set()
+        go_on.wait(30)
+        yield Statement("INSERT INTO notes VALUES (1, NULL)")
+        return 1
+
+    running = asyncio.create_task(database.transact(slow))
+    await asyncio.to_thread(begun.wait, 30)
+    waiting = asyncio.create_task(database.transact(write(2)))
+    await asyncio.sleep(0)
+    closing = asyncio.create_task(asyncio.to_thread(database.writer.close))
+    while not database.writer._line._closed:
+        await asyncio.sleep(0)
+    with pytest.raises(DatabaseError) as caught:
+        await database.transact(write(3))
+    go_on.set()
+    async with asyncio.timeout(60):
+        assert [1, 2] == await asyncio.gather(running, waiting)
+        await closing
+    assert ("BST503", 2) == (caught.value.code, await count(database))
+
+
+async def test_a_rehearsal_beside_a_broken_neighbour(tmp_path: Path) -> None:
+    """A write that is to be undone is told only of what it would break itself, not of a neighbour's open constraint."""
+    path = tmp_path / "app.db"
+    connection = apsw.Connection(str(path))
+    connection.execute(
+        "CREATE TABLE a (id INTEGER PRIMARY KEY); CREATE TABLE b (a REFERENCES a DEFERRABLE INITIALLY DEFERRED)"
+    )
+    connection.close()
+    database = SqliteDatabase(str(path))
+    await database.open()
+
+    def insert(sql: str) -> Steps:
+        def steps() -> Generator[Statement, Rows, int]:
+            yield Statement(sql)
+            return 1
+
+        return steps
+
+    async with database.writer.lend():
+        broken = asyncio.create_task(database.transact(insert("INSERT INTO b VALUES (1)")))
+        sound = asyncio.create_task(database.transact(insert("INSERT INTO a VALUES (2)"), rollback=True))
+        wrong = asyncio.create_task(database.transact(insert("INSERT INTO b VALUES (3)"), rollback=True))
+        await asyncio.sleep(0)
+    outcomes = await asyncio.gather(broken, sound, wrong, return_exceptions=True)
+    rows = [await database.fetch(Statement(f"SELECT count(*) FROM {name}")) for name in "ab"]
+    await database.close()
+    assert ["23503", 1, "23503"] == [getattr(outcome, "code", outcome) for outcome in outcomes]
+    assert [(0,), (0,)] == rows

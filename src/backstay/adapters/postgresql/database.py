@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
@@ -13,10 +14,11 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
-from backstay.adapters.postgresql.pool import Held, Pool
+from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
 from backstay.adapters.postgresql.search import create_searches
 from backstay.db.export import CHUNK_ROWS, Exports
-from backstay.db.failures import RETRY, from_postgresql
+from backstay.db.failures import RETRY, from_postgresql, is_unusable
+from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.transaction import drive_async
 from backstay.errors import DatabaseError
@@ -29,6 +31,13 @@ _CREATE_LOCK = 0x6261636B
 #: Has what COMMIT would refuse refused now.
 _ALL_CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
 
+#: One state of the data for all statements of the transaction.
+_SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+
+#: Seconds beyond the budget that a transaction may take: the server is to stop a single statement, for then the
+#: connection can be used again.
+_GRACE = 1.0
+
 
 class PostgresDatabase:
     """One PostgreSQL database.
@@ -37,10 +46,12 @@ class PostgresDatabase:
         dsn: ``postgresql://user:password@host:port/database``, as libpq reads it.
         schema: the only schema on the search path; the server's default path when ``None``.
         search_path: schemas on the search path, followed by ``public``, for a database that is not ours to create.
-        budget_seconds: the server's ``statement_timeout``.
+        budget_seconds: the server's ``statement_timeout``, and how long the statements of one transaction may take
+            together.
         max_size: most connections of the data plane; sessions have as many again.
         wait_seconds: longest wait for a connection, then PGRST003.
         connect_seconds: longest wait for the server, then PGRST000.
+        share: the percentage of connections and exports that one caller may have; 0: no limit.
     """
 
     name: Literal["sqlite", "postgresql"] = "postgresql"
@@ -55,8 +66,10 @@ class PostgresDatabase:
         max_size: int = 10,
         wait_seconds: float = 10.0,
         connect_seconds: float = 5.0,
+        share: int = 0,
     ) -> None:
         self._dsn = dsn
+        self._share = share
         self._budget_seconds = budget_seconds
         self._schema = schema
         self._max_size = max_size
@@ -73,7 +86,8 @@ class PostgresDatabase:
             self._settings["search_path"] = _quoted(schema)
         elif search_path:
             self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
-        self._exports = Exports()
+        self._exports = Exports(wait_seconds, share)
+        self._sessions = turns(max_size, wait_seconds, share)
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 
@@ -85,7 +99,7 @@ class PostgresDatabase:
         """
         if self.pool is not None:
             return
-        pool = Pool(self._connect, max_size=self._max_size, wait_seconds=self._wait_seconds)
+        pool = Pool(self._connect, max_size=self._max_size, wait_seconds=self._wait_seconds, share=self._share)
         pool.release(await pool.acquire())
         self.pool = pool
         self._engine = create_async_engine(
@@ -129,7 +143,9 @@ class PostgresDatabase:
         rows: Rows = await self._read(statement, _all)
         return rows
 
-    async def _read(self, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]]) -> Any:
+    async def _read(
+        self, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]], *, again: bool = True
+    ) -> Any:
         pool = self.pool or self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
@@ -141,8 +157,15 @@ class PostgresDatabase:
             pool.abandon(held)
             raise from_postgresql(error) from error
         except Exception as error:
-            pool.release(held)
-            raise from_postgresql(error) from error
+            if not is_unusable(error):
+                pool.release(held)
+                raise from_postgresql(error) from error
+            pool.discard(held)
+            if not again:
+                raise from_postgresql(error) from error
+            # It died while it was idle, and nothing was sent: a new one is as good.
+            pool.drop_idle()
+            return await self._read(statement, ask, again=False)
         except BaseException:  # cancelled: the statement may still run
             pool.abandon(held)
             raise
@@ -168,7 +191,7 @@ class PostgresDatabase:
     async def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
         """See `Database.stream`: a cursor of the server in a read-only transaction of its own."""
         pool = self._open_pool()
-        with self._exports.begun() as turn:
+        async with self._exports.begun() as turn:
             held = pool.pop() or await pool.acquire()
             try:
                 await held.connection.execute("BEGIN READ ONLY")
@@ -189,17 +212,31 @@ class PostgresDatabase:
         """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
         # Each of BEGIN and COMMIT is a round trip: a one-row insert spends two thirds of its time on them.
         end = None if alone and not rollback else "ROLLBACK" if rollback else "COMMIT"
+        return await self._in_transaction(steps, "BEGIN", end)
+
+    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+        """See `Database.snapshot`."""
+        return await self._in_transaction(steps, _SNAPSHOT, "COMMIT")
+
+    async def _in_transaction(self, steps: Callable[[], Steps[T]], begin: str, end: str | None) -> T:
         pool = self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
-            try:
-                outcome = await self._transact(held, steps, end)
-            except asyncpg.InvalidCachedStatementError:
-                held.prepared.clear()
-                await held.connection.reload_schema_state()
-                outcome = await self._transact(held, steps, end)
+            async with asyncio.timeout(self._budget_seconds + _GRACE):
+                try:
+                    outcome = await self._transact(held, steps, begin, end)
+                except asyncpg.InvalidCachedStatementError:
+                    held.prepared.clear()
+                    await held.connection.reload_schema_state()
+                    outcome = await self._transact(held, steps, begin, end)
+        except TimeoutError as error:
+            pool.abandon(held)
+            raise from_postgresql(error) from error
         except Exception as error:
-            pool.release(held)
+            if is_unusable(error.__cause__ or error):
+                pool.discard(held)
+            else:
+                pool.release(held)
             raise _translated(error) from error
         except BaseException:
             pool.abandon(held)
@@ -207,7 +244,7 @@ class PostgresDatabase:
         pool.release(held)
         return outcome
 
-    async def _transact(self, held: Held, steps: Callable[[], Steps[T]], end: str | None) -> T:
+    async def _transact(self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None) -> T:
         """Run *steps* in a transaction that *end* ends; without one, each statement by itself."""
         stale: list[BaseException] = []
 
@@ -224,7 +261,7 @@ class PostgresDatabase:
 
         connection = held.connection
         if end is not None:
-            await connection.execute("BEGIN")
+            await connection.execute(begin)
         try:
             outcome = await drive_async(steps(), run)
             if end == "ROLLBACK":
@@ -246,7 +283,12 @@ class PostgresDatabase:
         if self._engine is None:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
         try:
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            async with (
+                self._sessions.turn(),
+                bounded(),
+                AsyncSession(self._engine, expire_on_commit=False) as session,
+                session.begin(),
+            ):
                 if read_only:
                     await session.connection(execution_options={"postgresql_readonly": True})
                 yield session
@@ -257,10 +299,8 @@ class PostgresDatabase:
         except DBAPIError as error:
             raise self.failure(error) from error
         except PoolTimeout as error:
-            raise DatabaseError(
-                "PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY
-            ) from error
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise no_connection() from error
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise from_postgresql(error) from error
 
     @asynccontextmanager
@@ -294,7 +334,7 @@ class PostgresDatabase:
 
 def _translated(error: Exception) -> Exception:
     """Driver errors as ours; what the caller's own steps raised stays as it is."""
-    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | OSError):
+    if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
         return from_postgresql(error)
     return error
 

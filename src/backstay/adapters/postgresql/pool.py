@@ -6,31 +6,51 @@ Rules of this file:
    (SQ5; 9,512 reads/s against 6,372 and asyncpg's own pool as it comes 4,397).
 2. A connection that may be in an unknown state (cancelled, broken) is thrown away, never returned.
 3. Last in, first out: the warmest connection serves next.
+4. A connection is had in turn, and nobody has more than a share of them (`Turns`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 import asyncpg
 
+from backstay.db.caller import CALLER, Caller
 from backstay.db.failures import RETRY
+from backstay.db.turns import Turns
 from backstay.errors import DatabaseError
 
 #: Prepared statements kept per connection; the one not used longest goes first.
 _STATEMENTS: Final = 500
 
+#: Most callers that wait for a connection.
+_WAITING: Final = 1000
+
+
+def no_connection() -> DatabaseError:
+    """PGRST003, with Retry-After."""
+    return DatabaseError("PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY)
+
+
+def turns(places: int, wait_seconds: float, share: int) -> Turns:
+    """Who may have one of *places* connections; a fifth of them is kept for accounts."""
+    kept = max(1, places // 5) if places > 2 else 0
+    return Turns(
+        places, waiting=_WAITING, seconds=wait_seconds, refusal=no_connection, percent=share, kept=kept if share else 0
+    )
+
 
 class Held:
-    """One connection and what it has prepared."""
+    """One connection, what it has prepared, and who has it."""
 
-    __slots__ = ("connection", "prepared")
+    __slots__ = ("caller", "connection", "prepared")
 
-    def __init__(self, connection: asyncpg.Connection[Any]) -> None:
+    def __init__(self, connection: asyncpg.Connection[Any], caller: Caller) -> None:
+        self.caller = caller
         self.connection = connection
         self.prepared: OrderedDict[str, Any] = OrderedDict()
 
@@ -55,6 +75,7 @@ class Pool:
 
     Args:
         wait_seconds: longest wait for a free connection, then PGRST003.
+        share: the percentage of the connections, and of the queue for them, that one caller may have; 0: no limit.
     """
 
     def __init__(
@@ -63,13 +84,12 @@ class Pool:
         *,
         max_size: int = 10,
         wait_seconds: float = 10.0,
+        share: int = 0,
     ) -> None:
         self._connect = connect
-        self._max_size = max_size
-        self._wait_seconds = wait_seconds
+        self._turns = turns(max_size, wait_seconds, share)
         self._idle: list[Held] = []
         self._size = 0
-        self._waiters: deque[asyncio.Future[Held | None]] = deque()
         self._drained: asyncio.Event | None = None
         self._closed = False
         self._abandoning: set[asyncio.Task[None]] = set()
@@ -81,62 +101,59 @@ class Pool:
 
     def pop(self) -> Held | None:
         """An idle connection at once, or ``None``: then `acquire`."""
+        caller = CALLER.get()
+        if not self._idle or not self._turns.try_take(caller):
+            return None
+        held = self._warmest(caller)
+        if held is None:
+            self._turns.give(caller)
+        return held
+
+    def _warmest(self, caller: Caller) -> Held | None:
         while self._idle:
             held = self._idle.pop()
             if not held.connection.is_closed():
+                held.caller = caller
                 return held
             self._size -= 1
         return None
 
     async def acquire(self) -> Held:
-        """A connection: idle, new, or the next that is released.
+        """A connection, idle or new, when it is the caller's turn.
 
         Raises:
-            DatabaseError: PGRST000, the server cannot be reached; PGRST003, all were busy for too long.
+            DatabaseError: PGRST000, the server cannot be reached; PGRST001, the pool is closed; PGRST003, all were
+                busy for too long.
         """
+        caller = CALLER.get()
         if self._closed:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
-        held = self.pop()
-        if held is not None:
-            return held
-        if self._size < self._max_size:
-            return await self._grow()
-        return await self._wait()
+        await self._turns.take(caller)
+        try:
+            if self._closed:
+                raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
+            return self._warmest(caller) or await self._grow(caller)
+        except BaseException:
+            self._turns.give(caller)
+            raise
 
-    async def _grow(self) -> Held:
+    async def _grow(self, caller: Caller) -> Held:
         self._size += 1
         try:
-            return Held(await self._connect())
+            return Held(await self._connect(), caller)
         except BaseException as error:
             self._size -= 1
-            self._hand_over(None)
             if not isinstance(error, Exception):
                 raise
             raise DatabaseError("PGRST000", "the database cannot be reached", headers=RETRY) from error
-
-    async def _wait(self) -> Held:
-        waiter: asyncio.Future[Held | None] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            held = await asyncio.wait_for(waiter, self._wait_seconds)
-        except TimeoutError:
-            raise DatabaseError(
-                "PGRST003", "Timed out acquiring connection from connection pool.", headers=RETRY
-            ) from None
-        except asyncio.CancelledError:
-            if waiter.done() and not waiter.cancelled() and (given := waiter.result()) is not None:
-                self.release(given)
-            raise
-        if held is not None:
-            return held
-        return await self.acquire()  # a place became free, not a connection
 
     def release(self, held: Held) -> None:
         """Give *held* back, in a clean state; a closed one is forgotten."""
         if held.connection.is_closed() or self._closed:
             self.discard(held)
-        elif not self._hand_over(held):
+        else:
             self._idle.append(held)
+            self._turns.give(held.caller)
 
     def abandon(self, held: Held) -> None:
         """Throw *held* away after its caller was cancelled: the server is told to stop, so that its locks are freed."""
@@ -157,15 +174,13 @@ class Pool:
         self._size -= 1
         if self._size == 0 and self._drained is not None:
             self._drained.set()
-        self._hand_over(None)
+        self._turns.give(held.caller)
 
-    def _hand_over(self, held: Held | None) -> bool:
-        while self._waiters:
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(held)
-                return True
-        return False
+    def drop_idle(self) -> None:
+        """Throw idle connections away: what has ended one of them has ended others, which nobody has noticed yet."""
+        while self._idle:
+            self._size -= 1
+            self._idle.pop().connection.terminate()
 
     async def close(self, seconds: float = 10.0) -> None:
         """Close idle connections, and busy ones as they come back, but no later than after *seconds*."""
@@ -177,8 +192,6 @@ class Pool:
                 await held.connection.close(timeout=5)
             except Exception:
                 held.connection.terminate()
-        while self._waiters:
-            self._hand_over(None)
         if self._size:
             self._drained = asyncio.Event()
             try:

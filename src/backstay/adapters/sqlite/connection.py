@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import Final, Literal
 from uuid import uuid4
 
@@ -78,7 +79,7 @@ class Budget:
     The clock starts at the first look, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_allowed", "_ends", "_left", "_since", "seconds")
+    __slots__ = ("_allowed", "_ends", "_gone", "_left", "_since", "seconds")
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -86,13 +87,15 @@ class Budget:
         self._ends = 0.0
         self._left = _UNBOUNDED
         self._since = 0
+        self._gone: Event | None = None
 
-    def start(self, seconds: float | None = None, work: int = _UNBOUNDED) -> None:
-        """A statement begins, and may take *seconds* (by default the whole budget).
+    def start(self, seconds: float | None = None, work: int = _UNBOUNDED, gone: Event | None = None) -> None:
+        """A statement begins, and may take *seconds* (by default the whole budget); *gone* is set when nobody waits.
 
         Our functions may look at *work* bytes.  Where nobody else can go on meanwhile, as on the event loop, that is
         few: unlike a time it cannot be overdrawn by a single value.
         """
+        self._gone = gone
         self._ends = 0.0
         self._allowed = self.seconds if seconds is None else seconds
         self._left = work
@@ -115,6 +118,8 @@ class Budget:
 
     def over(self) -> bool:
         """Whether the statement must stop; called by SQLite."""
+        if self._gone is not None and self._gone.is_set():
+            return True
         now = time.monotonic()
         if self._ends == 0.0:
             self._ends = now + self._allowed

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from threading import Event
 from typing import Any, Final, Literal, TypeVar
 
 import apsw
@@ -22,11 +25,15 @@ from backstay.adapters.sqlite.export import Export
 from backstay.adapters.sqlite.files import keep_private
 from backstay.adapters.sqlite.reader import Reader, Readers
 from backstay.adapters.sqlite.search import create_searches
+from backstay.adapters.sqlite.waiting import busy
 from backstay.adapters.sqlite.writer import Writer
 from backstay.budget import RequestBudget
-from backstay.db.export import Exports
+from backstay.db.export import MAX_STREAMS, Exports
 from backstay.db.failures import RETRY, from_sqlite
+from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.db.transaction import drive_async
+from backstay.db.turns import Turns
 from backstay.errors import DatabaseError
 
 T = TypeVar("T")
@@ -37,8 +44,9 @@ _MAX_HEAVY: Final = 1000
 #: What says that a read is more than the event loop may wait for: its time, or the size of what it makes.
 _TOO_MUCH_HERE: Final = frozenset(("57014", "54000"))
 
-#: Threads for reads that are not known to be short.
+#: Threads for reads that are not known to be short, and how many of them are kept for accounts.
 _THREADS: Final = 4
+_KEPT: Final = 1
 #: Most such reads at one time, running or waiting for a thread.
 _SLOW: Final = 200
 
@@ -55,6 +63,7 @@ class SqliteDatabase:
         busy_seconds: longest wait for a lock that another process holds, then 55P03.
         max_waiting: most writes in the queue, then BST503.
         narrows: whether a file that everybody may read becomes its owner's (``files.py``).
+        share: the percentage of threads, exports and queues that one caller may hold; 0: no limit.
 
     A database in memory is one process's, is lost at `close`, and has no log: a session of any kind shuts everyone else
     out while it is open.
@@ -73,6 +82,7 @@ class SqliteDatabase:
         busy_seconds: float = 5.0,
         max_waiting: int = 1000,
         narrows: bool = True,
+        share: int = 0,
     ) -> None:
         self._location = Location.at(path)
         self._narrows = narrows
@@ -88,15 +98,34 @@ class SqliteDatabase:
             wait_seconds=wait_seconds,
             busy_seconds=busy_seconds,
             max_waiting=max_waiting,
+            share=share,
         )
         #: Statements that have once taken too long for the event loop.
         self._heavy: set[str] = set()
         self._opened: list[Reader] = []
         self._exporting: set[Export] = set()
-        self._exports = Exports()
+        self._exports = Exports(wait_seconds, share)
         self._readers: Readers | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._slow = 0
+        self._export_threads: ThreadPoolExecutor | None = None
+        #: Connections of snapshots that are not at work.
+        self._idle: list[Reader] = []
+        self._turns = Turns(
+            _THREADS,
+            waiting=_SLOW - _THREADS,
+            seconds=wait_seconds,
+            refusal=lambda: busy("the database is busy: too many slow reads"),
+            percent=share,
+            kept=_KEPT,
+        )
+        self._sessions = Turns(
+            _THREADS,
+            waiting=_SLOW - _THREADS,
+            seconds=wait_seconds,
+            refusal=lambda: busy("the database is busy: too many sessions"),
+            percent=share,
+            kept=_KEPT,
+        )
         self._engines: dict[bool, AsyncEngine] = {}
 
     async def open(self) -> None:
@@ -113,16 +142,21 @@ class SqliteDatabase:
         if not self._location.memory:
             keep_private(self._location.name, narrows=self._narrows)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-sqlite-reader")
+        # Of their own: an export that is read at leisure must not keep a read from its thread.
+        self._export_threads = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="backstay-sqlite-export")
         self._readers = Readers(self._location, self._budget_seconds, self._metadata, self._opened)
 
     async def close(self) -> None:
         threads, self._threads, self._readers = self._threads, None, None
-        if threads is None:
+        exporting, self._export_threads = self._export_threads, None
+        if threads is None or exporting is None:
             return
         for engine in self._engines.values():
             await engine.dispose()
         self._engines.clear()
         await asyncio.to_thread(threads.shutdown)
+        await asyncio.to_thread(exporting.shutdown)
+        self._idle.clear()
         while self._exporting:
             self._exporting.pop().close()
         while self._opened:
@@ -155,15 +189,55 @@ class SqliteDatabase:
                 if error.code not in _TOO_MUCH_HERE:
                     raise
                 self._remember_heavy(statement.sql)
-        assert self._threads is not None  # noqa: S101 - for the type checker
-        if self._slow >= _SLOW:
-            raise DatabaseError("BST503", "the database is busy: too many slow reads", headers=RETRY)
-        self._slow += 1
+        async with self._turns.turn():
+            left = Event()
+            return await self._in_thread(lambda: readers.reader.all(statement, gone=left), left)
+
+    async def _in_thread(self, work: Callable[[], T], left: Event) -> T:
+        """*work* in a thread of the readers.  When the caller leaves, *left* stops it before its place is free."""
+        if self._threads is None:
+            raise DatabaseError("BST503", "the database is closed", headers=RETRY)
+        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, lambda: readers.reader.all(statement))
-        finally:
-            self._slow -= 1
+            return await asyncio.shield(running)
+        except asyncio.CancelledError:
+            left.set()
+            while not running.done():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asyncio.wait((running,))
+            if not running.cancelled():
+                running.exception()  # nobody asks for it any more
+            raise
+
+    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+        """See `Database.snapshot`: a reading connection in a transaction, whose statements run in threads."""
+        if self._location.memory:
+            # Without a log an open read shuts writers out anyway.
+            return await self.writer.write(steps)
+        async with self._turns.turn():
+            left, spent = Event(), 0.0
+            reader = self._idle.pop() if self._idle else await self._in_thread(self._open_reader, left)
+
+            async def run(statement: Statement) -> Rows:
+                nonlocal spent
+                began = time.monotonic()
+                remaining = self._budget_seconds - spent
+                try:
+                    return await self._in_thread(lambda: reader.all(statement, max(remaining, 0.0), left), left)
+                finally:
+                    spent += time.monotonic() - began
+
+            try:
+                reader.begin()
+                return await drive_async(steps(), run)
+            finally:
+                reader.end()
+                self._idle.append(reader)
+
+    def _open_reader(self) -> Reader:
+        reader = Reader(self._location, self._budget_seconds, self._metadata)
+        self._opened.append(reader)
+        return reader
 
     def _remember_heavy(self, sql: str) -> None:
         if len(self._heavy) >= _MAX_HEAVY:
@@ -175,11 +249,11 @@ class SqliteDatabase:
 
         A database in memory is read whole before the first chunk: there an open read would shut writers out.
         """
-        readers, threads = self._readers, self._threads
-        if readers is None or threads is None:
+        threads = self._export_threads
+        if threads is None:
             raise DatabaseError("BST503", "the database is closed", headers=RETRY)
         loop = asyncio.get_running_loop()
-        with self._exports.begun() as turn:
+        async with self._exports.begun() as turn:
             reader = await loop.run_in_executor(
                 threads, lambda: Export(self._location, self._budget_seconds, self._metadata, statement)
             )
@@ -206,10 +280,10 @@ class SqliteDatabase:
         """See `Database.session`.  A writing session holds the right to write from beginning to end: keep it short."""
         try:
             if read_only and not self._location.memory:
-                async with self._session(read_only=True) as session:
+                async with self._sessions.turn(), bounded(), self._session(read_only=True) as session:
                     yield session
             else:
-                async with self.writer.lend(), self._session(read_only=read_only) as session:
+                async with self.writer.lend(), bounded(), self._session(read_only=read_only) as session:
                     yield session
                     if rollback:
                         await _undo(session)

@@ -33,9 +33,9 @@ class Reader:
             raise from_sqlite(error, metadata) from error
         self._cursor = self._connection.cursor()
 
-    def all(self, statement: Statement) -> Rows:
-        """Every row, in a thread of its own."""
-        self._budget.start()
+    def all(self, statement: Statement, seconds: float | None = None, gone: threading.Event | None = None) -> Rows:
+        """Every row, in a thread of its own; it stops when *gone* is set: nobody waits for them any more."""
+        self._budget.start(seconds, gone=gone)
         return self._run(statement)
 
     def all_here(self, statement: Statement, seconds: float, work: int) -> Rows:
@@ -58,6 +58,16 @@ class Reader:
             return self._cursor.execute(statement.sql, statement.args).fetchall()
         except Exception as error:
             raise from_sqlite(error, self._metadata) from error
+
+    def begin(self) -> None:
+        """From now on every statement sees the same state of the data, that of the first."""
+        self._connection.execute("BEGIN")
+
+    def end(self) -> None:
+        """The next statement sees the data as they are then."""
+        self._budget.start()
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def close(self) -> None:
         self._connection.close()

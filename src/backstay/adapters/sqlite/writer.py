@@ -7,6 +7,8 @@ Rules of this file:
 3. One job's failure is that job's alone.  When SQLite rolls back the whole transaction (disk full, I/O error, statement
    budget), the others run again; when COMMIT is refused (a deferred foreign key), each runs again by itself.
 4. Every caller gets an answer: the queue is bounded, waiting is bounded, and a crash answers everyone.
+5. Nobody holds the writer for long: a job has one budget for all its statements, a group ends when it has taken
+   `_GROUP_SECONDS`, and whoever has not been started then stands in line again, behind who has come for an account.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from queue import Empty, SimpleQueue
 from typing import Any, Final, TypeVar
 
 import apsw
@@ -25,10 +27,11 @@ from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key, has_deferred, refuse_deferred
-from backstay.adapters.sqlite.waiting import Failed, Job, Loan, Waiting, answer, busy
+from backstay.adapters.sqlite.waiting import Failed, Job, Line, Loan, Waiting, answer, busy
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
 from backstay.db.transaction import drive
+from backstay.db.turns import share_of
 from backstay.errors import BackstayError
 
 T = TypeVar("T")
@@ -39,6 +42,9 @@ _BROKEN: Final = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_
 #: Bytes of log after which it is moved into the file when a session, which cannot do so itself, has written.
 _LOG_BYTES: Final = 4 << 20
 
+#: After this a group commits what it has done, and starts nobody else.
+_GROUP_SECONDS: Final = 0.25
+
 
 class Writer:
     """The only thread that writes through `write`; sessions borrow its turn with `lend`.
@@ -46,6 +52,7 @@ class Writer:
     Args:
         max_group: most jobs in one transaction.
         max_waiting: most jobs in the queue; more are refused with BST503.
+        share: the percentage of the queue that one caller may fill; 0: no limit.
         wait_seconds: longest wait in the queue, then BST503.
     """
 
@@ -58,6 +65,7 @@ class Writer:
         busy_seconds: float = 5.0,
         max_group: int = 64,
         max_waiting: int = 1000,
+        share: int = 0,
         metadata: MetaData | None = None,
     ) -> None:
         self._location = location
@@ -65,9 +73,9 @@ class Writer:
         self._wait_seconds = wait_seconds
         self._busy_seconds = busy_seconds
         self._max_group = max_group
-        self._max_waiting = max_waiting
         self._metadata = metadata
-        self._queue: SimpleQueue[Waiting | None] = SimpleQueue()
+        self._max_waiting, self._share = max_waiting, share_of(max_waiting, share)
+        self._line = Line(self._max_waiting, self._share)
         self._connection: apsw.Connection | None = None
         self._thread: threading.Thread | None = None
         self._closing = False
@@ -90,6 +98,7 @@ class Writer:
             raise from_sqlite(error, self._metadata) from error
         self._connect()
         self._closing = False
+        self._line = Line(self._max_waiting, self._share)
         self._thread = threading.Thread(target=self._serve, name="backstay-sqlite-writer", daemon=True)
         self._thread.start()
 
@@ -97,7 +106,7 @@ class Writer:
         """Finish what waits, then stop.  Blocks; idempotent."""
         self._closing = True
         if self._thread is not None:
-            self._queue.put(None)
+            self._line.close()
             self._thread.join()
             self._thread = None
 
@@ -125,11 +134,9 @@ class Writer:
             loan.returned.set()
 
     async def _wait(self, waiting: Waiting) -> Any:
-        if self._closing or self._thread is None:
+        if self._thread is None:
             raise busy("the database is closed")
-        if self._queue.qsize() >= self._max_waiting:
-            raise busy("the database is busy: too many writes wait")
-        self._queue.put(waiting)
+        self._line.put(waiting)
         timer = waiting.loop.call_later(self._wait_seconds, waiting.give_up)
         try:
             return await waiting.future
@@ -154,49 +161,20 @@ class Writer:
                 connection.close(force=True)
 
     def _serve(self) -> None:
-        waiting: Waiting | None = None
-        while True:
-            waiting = waiting or self._queue.get()
-            if waiting is None:
-                break
+        while (waiting := self._line.take()) is not None:
             if isinstance(waiting, Loan):
                 self._lend(waiting)
-                waiting = None
-                continue
-            group, waiting, stop = self._gather(waiting)
-            claimed = [job for job in group if job.claim()]
-            try:
-                self._write(claimed)
-            except BaseException:
-                # A bug, or the interpreter is going down.  Nothing of this group is committed or was answered as such.
-                self._disconnect()
-                answer([(job, Failed(busy("the database writer failed"))) for job in claimed])
-            if stop:
-                break
+            elif isinstance(waiting, Job):
+                self._serve_group([waiting, *self._line.take_jobs(self._max_group - 1)])
         self._disconnect()
-        self._refuse_rest()
 
-    def _gather(self, first: Waiting) -> tuple[list[Job], Waiting | None, bool]:
-        """*first* and what waits behind it, up to the first loan: (group, that loan, whether to stop after)."""
-        group: list[Job] = [first]  # type: ignore[list-item]
-        while len(group) < self._max_group:
-            try:
-                following = self._queue.get_nowait()
-            except Empty:
-                break
-            if following is None:
-                return group, None, True
-            if not isinstance(following, Job):
-                return group, following, False
-            group.append(following)
-        return group, None, False
-
-    def _refuse_rest(self) -> None:
-        with contextlib.suppress(Empty):
-            while True:
-                left = self._queue.get_nowait()
-                if left is not None and left.claim():
-                    answer([(left, Failed(busy("the database is closed")))])
+    def _serve_group(self, group: Sequence[Job]) -> None:
+        try:
+            self._write(group)
+        except BaseException:
+            # A bug, or the interpreter is going down.  Nothing of this group is committed or was answered as such.
+            self._disconnect()
+            answer([(job, Failed(busy("the database writer failed"))) for job in group if job.start()])
 
     def _lend(self, loan: Loan) -> None:
         if not loan.claim():
@@ -218,15 +196,21 @@ class Writer:
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
 
     def _write(self, jobs: Sequence[Job]) -> None:
-        """Settle every one of *jobs*."""
+        """Settle *jobs*, or let those that were not started stand in line again."""
         again: list[Sequence[Job]] = [jobs]
         while again:
             group = again.pop()
-            if group:
+            if group and not group[0].started and group is not jobs:
+                self._line.put_back(group)
+            elif group:
                 again += self._together(group)
 
     def _together(self, jobs: Sequence[Job]) -> list[Sequence[Job]]:
         """Run *jobs* in one transaction.  What could not be settled comes back, in the groups in which to run again."""
+        while jobs and not jobs[0].start():
+            jobs = jobs[1:]  # who has given up
+        if not jobs:
+            return []
         try:
             if self._connection is None:
                 self._connect()
@@ -237,16 +221,23 @@ class Writer:
         except Exception as error:
             failure = self._failure(error)
             self._reopen_if_broken()
-            answer([(job, Failed(failure)) for job in jobs])
+            answer([(job, Failed(failure)) for job in jobs if job.start()])
             return []
         outcomes: list[tuple[Job, Any]] = []
+        ends = time.monotonic() + _GROUP_SECONDS
+        rest: Sequence[Job] = ()
         for at, job in enumerate(jobs):
+            if outcomes and time.monotonic() > ends:
+                rest = jobs[at:]
+                break
+            if not job.start():
+                continue
             outcome = self._one(connection, job)
             if not connection.in_transaction:
                 # SQLite gave up the whole transaction because of this job.  The others lose nothing but time.
                 self._reopen_if_broken()
                 answer([(job, outcome if isinstance(outcome, Failed) else Failed(busy("the write was undone")))])
-                return [[*jobs[:at], *jobs[at + 1 :]]]
+                return [jobs[at + 1 :], [done for done, _ in outcomes]]
             outcomes.append((job, outcome))
         try:
             self._budget.start()
@@ -256,14 +247,14 @@ class Writer:
                 connection.execute("ROLLBACK")
             failure = self._failure(error)
             self._reopen_if_broken()
-            if len(jobs) > 1:
-                return [[job] for job in reversed(jobs)]
-            answer([(jobs[0], Failed(failure))])
-            return []
+            if len(outcomes) > 1:
+                return [rest, *([job] for job, _ in reversed(outcomes))]
+            answer([(job, Failed(failure)) for job, _ in outcomes])
+            return [rest]
         self.commits += 1
-        self.jobs += len(jobs)
+        self.jobs += len(outcomes)
         answer(outcomes)
-        return []
+        return [rest]
 
     def _one(self, connection: apsw.Connection, job: Job) -> Any:
         """The outcome of *job*: its value, or the exception it ended with, its savepoint rolled back."""

@@ -1,0 +1,57 @@
+"""Clients that leave before they are answered: what is done for them ends.
+
+Rules of this file:
+
+1. Nobody looks while an answer is quick: a timer costs a microsecond, a task twenty.
+2. What waits is dropped, a read that runs is interrupted, a write that has begun ends whole: all by cancelling.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import Final
+
+from starlette.types import Receive
+
+from backstay.http.body import ClientGone
+
+#: Seconds after which somebody looks whether the client is still there.
+_PATIENCE: Final = 0.05
+
+
+class Departure:
+    """Around the answering of a request whose body has been read: leaves with `ClientGone` when the client does."""
+
+    __slots__ = ("_gone", "_receive", "_task", "_timer", "_watch")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+        self._watch: asyncio.Task[None] | None = None
+
+    def __enter__(self) -> None:
+        self._task = asyncio.current_task()
+        self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._begin)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._gone and self._task is not None and self._task.uncancel() == 0:
+            raise ClientGone from error
+
+    def _begin(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._look())
+
+    async def _look(self) -> None:
+        try:
+            while (await self._receive())["type"] != "http.disconnect":
+                pass
+        except Exception:
+            return  # a server that cannot say does not matter
+        if self._task is not None:
+            self._gone = True
+            self._task.cancel()
