@@ -15,7 +15,7 @@ from backstay.request.filters import SEARCH, Filter
 
 _TEXTUAL: Final[frozenset[Family]] = frozenset({"text", "other", "enum"})
 #: What full-text search takes: text, the texts in JSON, and what is indexed already.
-_SEARCHED: Final[frozenset[Family]] = frozenset({"text", "enum", "json", "tsvector", "other"})
+SEARCHED: Final[frozenset[Family]] = frozenset({"text", "enum", "json", "tsvector", "other"})
 _SYMBOLS: Final = {"like": "~~", "ilike": "~~*", "match": "~", "imatch": "~*"}
 _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
@@ -33,7 +33,7 @@ def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
     if operand.path:
         family = "text" if operand.path[-1].as_text else "json"
         name = "text" if operand.path[-1].as_text else "jsonb"
-    if asked.op in SEARCH and family not in _SEARCHED:
+    if asked.op in SEARCH and family not in SEARCHED:
         raise PlanError("42883", f"function to_tsvector({name}) does not exist")
     if isinstance(operand.column, Search) and asked.op not in SEARCH:
         raise PlanError(

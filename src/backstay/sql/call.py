@@ -32,12 +32,13 @@ def call_rows(
     if routine.rows is None:
         raise AssertionError(f"{routine.name} gives no rows")
     source = _called(routine, given, slots).table_valued(*routine.rows.columns, name="_f")
-    layer = Build(dialect, max_rows, form).layer(node, source)
+    build = Build(dialect, max_rows, form)
+    layer = build.layer(node, source)
     # The order of a function's rows is its own, unless another is asked for.
     layer.tied = bool(node.sort)
     page = layer.page()
     total: Any = layer.total() if count else sa.null()
-    return sa.select(layer.body(page), sa.func.count(), total, *_said()).select_from(page)
+    return sa.select(layer.body(page), sa.func.count(), total, *_said()).select_from(page).where(*build.guards)
 
 
 def call_value(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> sa.Select[Any]:

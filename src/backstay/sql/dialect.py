@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
 from sqlalchemy.sql.elements import ColumnElement
 
-from backstay.catalog import Column
+from backstay.catalog import Column, Family
 from backstay.catalog.geometry import SpatialKind
 from backstay.plan.intent import Compare
 from backstay.request.field import Step
@@ -88,7 +88,9 @@ class SqlDialect:
     search: Callable[[sa.FromClause, Typed, Compare], Expression]
     #: How well a row answers that search: more is better.  It depends on the row alone, and is never shown.
     relevance: Callable[[sa.FromClause, Typed, Compare], Expression]
-    #: True, and an error where the request's pattern has a flaw: asked once for each statement, whatever the rows.
+    #: The families that a search reads from an index, whatever a row holds.
+    indexed: frozenset[Family]
+    #: True, and an error where the request's value has a flaw: asked once for each statement, whatever the rows.
     guard: Callable[[Compare], Expression | None]
     #: ``::type`` from the allow-list; raises `PlanError` 42704.
     cast: Callable[[Typed, str], Typed]

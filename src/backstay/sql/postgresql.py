@@ -68,6 +68,7 @@ def postgresql(dialect: SaDialect) -> SqlDialect:
         compare=_compare,
         search=_search,
         relevance=_relevance,
+        indexed=frozenset({"tsvector"}),
         guard=_guard,
         cast=_cast,
         aggregate=_aggregate,
@@ -198,24 +199,42 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
 
 
 def _guard(condition: Compare) -> Expression | None:
-    """PostgreSQL reads a regular expression or a search only when a row is compared with it.
+    """PostgreSQL reads a value, a regular expression or a search only when a row is compared with it.
 
     A flaw would be reported only where there are rows, hidden ones too (AC4).  A condition without columns is decided
     once, before any row.
     """
     op, value = condition.op, condition.value
-    if op not in ("match", "imatch") and op not in _SEARCHES:
-        return None
     if op in _SEARCHES:
         return _query(condition).is_not(None)
-    empty = sa.literal("", sa.Text())
-    if condition.quantifier is None:
-        tried = empty.op("~", is_comparison=True, return_type=sa.Boolean())(_one(value, sa.Text(), bounded_pattern))
-        return tried.is_not(None)
-    each = sa.func.unnest(_many(value, sa.Text(), bounded_pattern)).column_valued("_g")
-    tried = empty.op("~", is_comparison=True, return_type=sa.Boolean())(each)
-    every = sa.select(sa.func.bool_and(tried.is_not(None), type_=sa.Boolean())).scalar_subquery()
+    type_ = _read_as(condition)
+    if op == "is" or (op not in ("match", "imatch") and (bare(type_) is None or family_of(type_) in _CHECKED)):
+        return None
+    if condition.quantifier is None and op != "in":
+        return _tried(op, _one(value, type_, bounded_pattern if op in _PATTERNS else None))
+    texts = _many(value, sa.Text(), bounded_pattern if op in _PATTERNS else None)
+    each = sa.func.unnest(texts).column_valued("_g")
+    target = bare(type_)
+    read = _tried(op, each if target is None else sa.cast(each, target))
+    every = sa.select(sa.func.bool_and(read, type_=sa.Boolean())).scalar_subquery()
     return sa.func.coalesce(every, sa.true())
+
+
+def _tried(op: str, value: Expression) -> Expression:
+    if op not in ("match", "imatch"):
+        return value.is_not(None)
+    empty = sa.literal("", sa.Text())
+    return empty.op("~", is_comparison=True, return_type=sa.Boolean())(value).is_not(None)
+
+
+def _read_as(condition: Compare) -> sa.types.TypeEngine[Any]:
+    """The type that the condition's value is read as."""
+    if condition.op in _PATTERNS:
+        return sa.Text()
+    if condition.operand.path:
+        return sa.Text() if condition.operand.path[-1].as_text else pg.JSONB()
+    type_ = condition.operand.column.type
+    return pg.JSONB() if condition.op in ("cs", "cd", "ov") and family_of(type_) == "json" else type_
 
 
 def _is(left: Expression, word: str) -> Expression:

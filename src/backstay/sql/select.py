@@ -39,6 +39,7 @@ from backstay.plan.intent import (
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
 from backstay.request.page import Page
+from backstay.sql.barrier import behind, is_total, is_total_embed
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
 Where: TypeAlias = list[ColumnElement[bool]]
@@ -107,7 +108,9 @@ class Build:
         """A layer over *source*, by default the node's own table."""
         layer = Layer(self, node, self.alias(node.table.sql) if source is None else source)
         layer.from_ = layer.joined(node, layer.source)
-        layer.where = [*layer.visible(node.grant, node, layer.source), *layer.conditions(node, layer.source)]
+        layer.barrier = layer.visible(node.grant, node, layer.source)
+        total, layer.partial = layer.asked(node, layer.source)
+        layer.where = [*layer.barrier, *total]
         layer.outputs = layer.rendered(node, layer.source)
         return layer
 
@@ -120,7 +123,10 @@ class Layer:
     node: Node
     source: sa.FromClause
     from_: sa.FromClause = field(init=False)
+    #: What its rows must satisfy; what they are asked only *behind* the barrier, and that barrier.
     where: Where = field(default_factory=list)
+    partial: Where = field(default_factory=list)
+    barrier: Where = field(default_factory=list)
     outputs: list[tuple[str, Render]] = field(default_factory=list)
     #: An order of its own, instead of the node's.
     order: Expression | None = None
@@ -144,6 +150,10 @@ class Layer:
 
     # -- the page ----------------------------------------------------------------------------------------------------
 
+    @property
+    def filters(self) -> Where:
+        return [*self.where, *behind(self.barrier, self.partial)]
+
     def page(self) -> sa.FromClause:
         """The inner select as a FROM of its own; ask for it after everything is carried."""
         self.build.pages += 1
@@ -162,7 +172,7 @@ class Layer:
         columns = [expression.label(label) for label, expression in self.columns.items()] or [
             sa.literal_column("1").label("_c")
         ]
-        statement = sa.select(*columns).select_from(self.from_).where(*self.where)
+        statement = sa.select(*columns).select_from(self.from_).where(*self.filters)
         if self.node.aggregated and self.grouping:
             # By label: an expression with parameters is not the same expression twice for PostgreSQL.
             statement = statement.group_by(*self.grouping)
@@ -229,7 +239,7 @@ class Layer:
     def total(self, most: int | None = None) -> Expression:
         """How many rows there are without the page; with *most*, one more than that stands for any greater number."""
         if most is None and not self.node.aggregated:
-            counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.where)
+            counted = sa.select(sa.func.count()).select_from(self.from_).where(*self.filters)
         else:
             rows = self.counted() if most is None else self.counted().limit(sa.literal_column(str(most + 1)))
             counted = sa.select(sa.func.count()).select_from(rows.subquery())
@@ -239,7 +249,7 @@ class Layer:
         """What `total` counts."""
         if self.node.aggregated:
             return self.select()
-        return sa.select(sa.literal_column("1")).select_from(self.from_).where(*self.where)
+        return sa.select(sa.literal_column("1")).select_from(self.from_).where(*self.filters)
 
     def carry(
         self, expression: Expression, type_: sa.types.TypeEngine[Any] | None = None, *, aggregate: bool = False
@@ -330,8 +340,18 @@ class Layer:
 
     def conditions(self, node: Node, source: sa.FromClause) -> Where:
         """What *node* asks of its rows, and what its inner embeds do."""
-        required = [self.exists(e, source) for e in node.embeds if e.inner and (self.flat or not _is_joined(e))]
-        return [*(self.condition(c, source) for c in node.conditions), *required]
+        total, partial = self.asked(node, source)
+        return [*total, *behind(self.visible(node.grant, node, source), partial)]
+
+    def asked(self, node: Node, source: sa.FromClause) -> tuple[Where, Where]:
+        """`conditions` in two: those that any row may be asked, and those that only visible rows may."""
+        total, partial, indexed = list[ColumnElement[bool]](), list[ColumnElement[bool]](), self.build.dialect.indexed
+        for condition in node.conditions:
+            (total if is_total(condition, indexed) else partial).append(self.condition(condition, source))
+        for embed in node.embeds:
+            if embed.inner and (self.flat or not _is_joined(embed)):
+                (total if is_total_embed(embed, indexed) else partial).append(self.exists(embed, source))
+        return total, partial
 
     def condition(self, condition: Condition, source: sa.FromClause) -> ColumnElement[bool]:
         match condition:
@@ -363,7 +383,9 @@ class Layer:
     def exists(self, embed: EmbedPlan, source: sa.FromClause) -> ColumnElement[bool]:
         layer = self.build.layer(embed.node)
         related = layer.related(embed, lambda name: source.c[name])
-        found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(layer.from_).where(*related, *layer.where)
+        found: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(layer.from_).where(*related, *layer.filters)
+        )
         return found.correlate(source).exists()
 
     def related(self, embed: EmbedPlan, local: Callable[[str], Expression]) -> Where:
@@ -375,6 +397,7 @@ class Layer:
         keys = frozenset(b for _, b in relation.junction.local) | frozenset(a for a, _ in relation.junction.remote)
         on = [middle.c[a] == self.source.c[b] for a, b in relation.junction.remote]
         rows = _visible(embed.junction_grant, keys, embed.junction.sql, middle)
+        self.barrier = [*self.barrier, *rows]
         self.from_ = self.from_.join(middle, sa.and_(*on, *rows))
         return [middle.c[b] == local(a) for a, b in relation.junction.local]
 

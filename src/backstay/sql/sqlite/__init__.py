@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
+from backstay.plan.conditions import SEARCHED
 from backstay.sql.dialect import SqlDialect, defaults
 from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
@@ -45,6 +46,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         compare=compare,
         search=search,
         relevance=relevance,
+        # Every search is one of FTS5.
+        indexed=frozenset(SEARCHED),
         guard=guard,
         cast=cast,
         aggregate=aggregate,

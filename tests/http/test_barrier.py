@@ -1,0 +1,144 @@
+"""S2: a client's expression that may fail, or take its time, is never tried on rows that the policy hides."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from tests.http.api import Api, Reply, opened, quick_folder
+from tests.http.ledger_app import LEDGER, ledger
+
+#: What fails when it is looked at: for `share` on both databases, for JSON on PostgreSQL.
+BOMB = {"divisor": -1, "raw": {"a": "\0", "b": ["\0"]}, "day": "x" * 5000}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def opened_ledger(request: pytest.FixtureRequest) -> Iterator[Api]:
+    with quick_folder() as folder, opened(request.param, folder, ledger, LEDGER, "barrier") as api:
+        yield api
+
+
+@pytest.fixture
+def books(opened_ledger: Api) -> Api:
+    """The ledger with its first rows, on SQLite and on PostgreSQL."""
+    return opened_ledger.clean()
+
+
+def change(books: Api, key: int, **values: Any) -> None:
+    """Another row of entries, past all policies; without *values*, none."""
+    books.dirty = True
+    entries = books.app.metadata.tables["entries"]
+    same = entries.c["id"] == key
+
+    async def run() -> None:
+        async with books.app.session() as session:
+            await session.execute(
+                sa.update(entries).where(same).values(values) if values else sa.delete(entries).where(same)
+            )
+
+    books.loop.run_until_complete(run())
+
+
+def told(reply: Reply) -> Any:
+    left_out = {b"date", b"x-request-id"}
+    return reply.status, [header for header in reply.headers if header[0] not in left_out], reply.body
+
+
+FILTERS = [
+    "share=gt.0",
+    "share=not.eq.5",
+    "share=in.(1,2)",
+    "share=is.null",
+    "or=(share.gt.0,kind.eq.a)",
+    "not.and=(share.lt.0,kind.eq.a)",
+    "share=eq(any).{1,2}",
+    "raw->>a=eq.1",
+    "raw->a=eq.1",
+    "raw->>a=like.1*",
+    "raw->b->0=is.null",
+    "raw=cs.{}",
+    "or=(raw->>a.eq.1,id.eq.2)",
+    "day=match.^x",
+    "day=imatch.^(x+)+$",
+]
+#: The filter stands at the rows themselves, at embeds of every kind, and where rows are only counted.
+PLACES = [
+    "entries?select=id&{}",
+    "entries?select=id,kind&order=kind&{}",
+    "entries?select=count&{}",
+    "clerks?select=id,entries(id)&entries.{}",
+    "clerks?select=id,entries!inner(id)&entries.{}",
+    "clerks?select=id,entries()&entries=not.is.null&entries.{}",
+    "clerks?select=id,entries(count)&entries.{}",
+    "labels?select=id,entries!inner(id)&entries.{}",
+    "labels?select=id,entries(id)&entries.{}",
+    "entry_labels?select=label_id,entries(id)&entries.{}",
+    "entry_labels?select=label_id,entries!inner(id)&entries.{}",
+]
+
+
+def _placed(place: str, asked: str) -> str:
+    """A tree of conditions is negated in front of its own name."""
+    if "entries.{}" in place and asked.startswith("not."):
+        return place.replace("entries.{}", f"entries.{asked}")
+    return place.format(asked)
+
+
+@pytest.mark.parametrize("asked", FILTERS)
+def test_hidden_rows_are_not_asked(books: Api, asked: str) -> None:
+    """S2: answers, counts and errors are the same whether a hidden row would fail or not."""
+    paths = [_placed(place, asked) for place in PLACES]
+    before = [told(books.get(path, as_="ann", prefer="count=exact")) for path in paths]
+    assert {200} == {status for status, _, _ in before}, before
+    for key in (9, 10):
+        change(books, key, **BOMB)
+    for path, expected in zip(paths, before, strict=True):
+        assert expected == told(books.get(path, as_="ann", prefer="count=exact")), path
+
+
+@pytest.mark.parametrize("asked", FILTERS)
+def test_hidden_rows_are_not_asked_by_writes(books: Api, asked: str) -> None:
+    """S2: a PATCH or DELETE finds its rows behind the same barrier."""
+    change(books, 9, **BOMB)
+    for prefer in ("return=minimal", "return=representation"):
+        patched = books.patch(f"entries?{asked}", {"kind": "c"}, as_="ann", prefer=prefer)
+        assert patched.status in (200, 204), patched.body
+    assert books.delete(f"entries?id=gt.3&{asked}", as_="ann").status == 204
+    assert [{"id": 9}] == books.rows("entries?select=id&id=eq.9")
+
+
+@pytest.mark.parametrize(
+    "asked", ["select=share", "order=share", "select=raw->>a", "select=raw->b&order=raw->>a", "select=day::int"]
+)
+def test_what_is_shown_is_made_of_what_is_seen(books: Api, asked: str) -> None:
+    """S2: what is selected, cast and ordered by is made of visible rows alone."""
+    for key in range(1, 9):
+        change(books, key, day="5")
+    before = told(books.get(f"entries?{asked}", as_="ann"))
+    assert 200 == before[0]
+    change(books, 9, **BOMB)
+    assert before == told(books.get(f"entries?{asked}", as_="ann"))
+
+
+def test_ones_own_row_still_fails(books: Api) -> None:
+    """S2: the barrier hides no error of a row that may be read."""
+    change(books, 3, divisor=-1)
+    assert books.get("entries?share=gt.0", as_="ann").status == 400
+
+
+FLAWS = ["made_on=eq.soon", "made_on=in.(2024-01-01,soon)", "made_on=gt(any).{soon}", "raw=cs.{", "raw->a=eq.{"]
+
+
+@pytest.mark.parametrize("asked", FLAWS)
+def test_flawed_values_are_refused_whatever_the_rows(books: Api, asked: str) -> None:
+    """S2: a value that is none of its type is refused alike over rows, hidden rows and no rows, however often asked."""
+    replies = [books.get(f"entries?select=id&id=eq.9&{asked}", as_="ann") for _ in range(8)]
+    change(books, 9)
+    replies += [books.get(f"entries?select=id&id=eq.9&{asked}", as_="ann") for _ in range(8)]
+    replies += [books.patch(f"entries?id=eq.9&{asked}", {"kind": "c"}, as_="ann")]
+    replies += [books.delete(f"entries?id=eq.9&{asked}", as_="ann")]
+    assert {400} == {reply.status for reply in replies}
+    assert 1 == len({(reply.code, reply.body) for reply in replies})
