@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
@@ -308,7 +309,7 @@ def test_passkeys_and_second_factors(house: House, browser: Browser) -> None:
 
 
 def test_an_id_token_of_a_phone(house: House, browser: Browser, issuer: str) -> None:
-    """A native client's ID token signs in, with its nonce, once it is for us (OA4)."""
+    """A native client's ID token signs in, with its nonce, if it is for us, and once (OA4, A12)."""
     nonce = "of the phone"
 
     def token(client: str = "phone", **more: str) -> dict[str, Any]:
@@ -333,6 +334,17 @@ def test_an_id_token_of_a_phone(house: House, browser: Browser, issuer: str) -> 
     session = grant(id_token=tokens["id_token"], access_token=tokens["access_token"], nonce=nonce).json
     assert "dan@example.org" == session["user"]["email"]
     assert "provider_token" not in session
+    again = grant(id_token=tokens["id_token"], nonce=nonce)
+    used = (400, "validation_failed", "The ID token was used already")
+    assert used == (again.status, again.json["code"], again.json["message"])
+    fresh = {"provider": "corp", "id_token": token()["id_token"], "nonce": nonce}
+
+    async def at_once() -> Any:
+        path = "token?grant_type=id_token"
+        return await asyncio.gather(*(house.sending("POST", path, fresh) for _ in range(5)))
+
+    assert [200, 400, 400, 400, 400] == sorted(reply.status for reply in house.run(at_once()))
+    tokens = token()
     for body, message in (
         ({"nonce": "other"}, "Nonces mismatch"),
         ({}, "Nonces mismatch"),

@@ -69,18 +69,50 @@ async def test_an_unknown_key_is_looked_for_once_a_minute() -> None:
     net = Net()
     directory = Directory(net)
 
-    async def keys(kid: str, **later: float) -> list[Any]:
+    async def keys(kid: Any, **later: float) -> list[Any]:
         return [key["kid"] for key in await directory.keys(provider(), kid, NOW + timedelta(**later))]
 
     assert ["a"] == await keys("a")
     assert ["a"] == await keys("b", seconds=30)
-    assert 2 == len(net.calls)
-    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "a"}, {"kid": "b"}]}
-    assert ["a", "b"] == await keys("b", seconds=61)
-    assert ["a", "b"] == await keys("c", seconds=90)
+    assert ["a"] == await keys("b", seconds=60)
+    for odd in (None, 7, ["b"], {}):
+        assert ["a"] == await keys(odd, seconds=61)
     assert 3 == len(net.calls)
+    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "a"}, {"kid": "b"}]}
+    assert ["a", "b"] == await keys("b", seconds=91)
+    assert ["a", "b"] == await keys("b", seconds=92)
+    assert 4 == len(net.calls)
     await keys("a", minutes=70)
-    assert 5 == len(net.calls)
+    assert 6 == len(net.calls)
+
+
+async def test_strangers_keep_nobody_from_signing_in() -> None:
+    """A12: after whatever strangers have looked for, a key that the provider has changed to is found within seconds."""
+    net = Net()
+    directory = Directory(net)
+
+    async def keys(kid: str, seconds: float, **named: bool) -> list[Any]:
+        return [key["kid"] for key in await directory.keys(provider(), kid, NOW + timedelta(seconds=seconds), **named)]
+
+    await keys("a", 0)
+    # One stranger's key, and at once the provider's new one.
+    assert ["a"] == await keys("made-up", 10)
+    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "a"}, {"kid": "new"}]}
+    assert ["a", "new"] == await keys("new", 10)
+    # A thousand of them in a minute: some requests more, and not a thousand.
+    before = len(net.calls)
+    for number in range(1000):
+        await keys(f"x{number}", 100 + number * 0.06)
+    assert len(net.calls) - before <= 10 + 60 // 5
+    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "newer"}]}
+    assert ["a", "new"] == await keys("newer", 160)
+    assert ["newer"] == await keys("newer", 165)
+    # What the provider gave itself is looked for at once.
+    for number in range(50):
+        await keys(f"y{number}", 200)
+    net.answers[f"{ISSUER}/keys"] = {"keys": [{"kid": "newest"}]}
+    assert ["newer"] == await keys("newest", 200)
+    assert ["newest"] == await keys("newest", 200, from_provider=True)
 
 
 @pytest.mark.parametrize(

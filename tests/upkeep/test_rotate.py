@@ -249,6 +249,7 @@ PLAIN = {
     "backstay_audit_head.hash",
     "backstay_api_keys.hash",
     "backstay_challenges.value",  # random, and good for five minutes
+    "backstay_spent_tokens.hash",  # of tokens that are good no more
     "backstay_oauth_states.hash",
     "backstay_passkeys.credential_id",
     "backstay_passkeys.public_key",

@@ -15,7 +15,6 @@ Rules of this file:
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections import OrderedDict
@@ -28,6 +27,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import Key
 from joserfc.util import urlsafe_b64decode
 
+from backstay.auth.jsonobject import read_object
 from backstay.auth.keys import KID, OneAlgorithm, PublicKey, public_keys, shared_key
 from backstay.errors import TokenError
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE, Principal
@@ -44,7 +44,6 @@ _TYPES: Final = frozenset({"jwt", "at+jwt"})
 _ENDLESS: Final = frozenset({ANON, SERVICE})
 _MAX_ID_CHARS: Final = 255
 _MAX_ROLES: Final = 50
-_MAX_DEPTH: Final = 32
 _MAX_SECONDS: Final = 2**53
 
 
@@ -137,11 +136,11 @@ class TokenVerifier:
         if len(parts) != 3:
             raise TokenError("PGRST301", f"Expected 3 parts in JWT; got {len(parts)}")
         try:
-            algorithm, key = self._key(_object(urlsafe_b64decode(parts[0])))
+            algorithm, key = self._key(read_object(urlsafe_b64decode(parts[0])))
             loaded: Key | None = self._shared if key is None else key.key
             assert loaded is not None  # noqa: S101 - `_key` found one of the two
             payload = jws.deserialize_compact(token, loaded, registry=OneAlgorithm(algorithm)).payload
-            claims = _object(payload)
+            claims = read_object(payload)
             if key in self._own.values():
                 self._check_own(claims)
             return claims, key
@@ -252,36 +251,6 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not -_MAX_SECONDS < value < _MAX_SECONDS:
         raise _invalid()
     return float(value)
-
-
-def _object(text: bytes) -> dict[str, Any]:
-    """Decode a JSON object in which no name comes twice, at any depth."""
-    value = json.loads(text.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
-    if not isinstance(value, dict):
-        raise ValueError("not an object")
-    # Some Pythons decode a thousand levels and some give up; whatever walks the claims later must not.
-    layer: list[Any] = [value]
-    for _ in range(_MAX_DEPTH):
-        layer = [
-            inner
-            for outer in layer
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not layer:
-            return value
-    raise ValueError("too deep")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    value = dict(pairs)
-    if len(value) != len(pairs):
-        raise ValueError("a name came twice")
-    return value
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
 
 
 def _invalid() -> TokenError:

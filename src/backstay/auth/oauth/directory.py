@@ -1,8 +1,11 @@
 """`Directory`: where providers are reached and which keys they sign with, asked for once and remembered.
 
 1. What discovery says counts only if it names the issuer that the operator named (OpenID Connect Discovery §4.3).
-2. Keys are fetched anew when a token names one that is not known, once a minute at most: a stranger's token must not
-   make requests.  A provider that is down is asked no more often either.
+2. Keys are fetched anew when a token names one that is not known.  A stranger's token must not make requests: one name
+   is looked for once a minute; of different names ten are, and then one in five seconds.  Nor must strangers keep
+   others from signing in after the provider has changed its keys: what somebody made up says nothing of another name,
+   each look finds every new key, and a token that the provider gave us itself is always looked for (A12).
+   A provider that is down is asked no more often either.
 """
 
 from __future__ import annotations
@@ -23,9 +26,12 @@ from backstay.outbound import Call, Fetch, OutboundError
 
 _LOG: Final = logging.getLogger("backstay.oauth")
 
-#: How long an answer is good, and how long a provider is left alone after one.
+#: How long an answer is good.
 FRESH: Final = timedelta(hours=1)
+#: How long one unknown key is not looked for again; how many different ones are in that time, and how often beyond it.
 PAUSE: Final = timedelta(minutes=1)
+MAX_LOOKS: Final = 10
+BEYOND: Final = timedelta(seconds=5)
 _MAX_KEYS: Final = 100
 #: The browser is sent to one of them, and requests go to the others, where the port judges again.
 _URL: Final = re.compile(r"https?://[!-~]{1,2000}")
@@ -58,6 +64,20 @@ class _Known:
     keys: Sequence[Mapping[str, Any]] = ()
     keys_at: datetime | None = None
     failed_at: datetime | None = None
+    #: Keys that were looked for, and when: those of the last minute, as many as `MAX_LOOKS`.
+    missed: dict[str, datetime] = field(default_factory=dict)
+
+    def may_look(self, kid: str, now: datetime, *, from_provider: bool) -> bool:
+        """Whether to ask for keys once more because of *kid*, which is noted."""
+        self.missed = {name: at for name, at in self.missed.items() if now - at < PAUSE}
+        if not from_provider:
+            busy = len(self.missed) >= MAX_LOOKS and self.keys_at is not None and now - self.keys_at < BEYOND
+            if kid in self.missed or busy:
+                return False
+        if len(self.missed) >= MAX_LOOKS:
+            del self.missed[min(self.missed, key=lambda name: self.missed[name])]
+        self.missed[kid] = now
+        return True
 
 
 class Directory:
@@ -95,8 +115,12 @@ class Directory:
                 known.endpoints_at = now
             return known.endpoints
 
-    async def keys(self, provider: Provider, kid: Any, now: datetime) -> Sequence[Mapping[str, Any]]:
+    async def keys(
+        self, provider: Provider, kid: Any, now: datetime, *, from_provider: bool = False
+    ) -> Sequence[Mapping[str, Any]]:
         """The keys of *provider*, fetched anew where none is called *kid*.
+
+        *from_provider* says that it gave the token itself: no stranger made the name up.
 
         Raises:
             AuthError: provider_unavailable.
@@ -105,8 +129,9 @@ class Directory:
         known = self._known[provider.name]
         async with known.lock:
             age = None if known.keys_at is None else now - known.keys_at
-            missing = kid is not None and all(key.get("kid") != kid for key in known.keys)
-            if age is None or age > FRESH or (missing and age > PAUSE):
+            stale = age is None or age > FRESH
+            missing = isinstance(kid, str) and all(key.get("kid") != kid for key in known.keys)
+            if stale or (missing and known.may_look(str(kid), now, from_provider=from_provider)):
                 found = (await self._asked(provider, known, endpoints.jwks_url, now)).get("keys")
                 if not isinstance(found, list):
                     raise unavailable()

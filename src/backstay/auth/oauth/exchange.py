@@ -21,6 +21,8 @@ from backstay.outbound import Call
 
 _LOG: Final = logging.getLogger("backstay.oauth")
 _MAX_TOKEN_CHARS: Final = 16 * 1024
+#: What a document says of the address in it.
+_ABOUT_ADDRESS: Final = ("email", "email_verified", "xms_edov")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -91,7 +93,14 @@ async def read_person(
     audiences = (provider.client_id,)
     try:
         claims = await checked_claims(
-            parties, provider, tokens.id, audiences=audiences, nonce=nonce, access_token=tokens.access, now=now
+            parties,
+            provider,
+            tokens.id,
+            audiences=audiences,
+            nonce=nonce,
+            access_token=tokens.access,
+            now=now,
+            from_provider=True,
         )
     except IdTokenError as fault:
         _LOG.warning("an ID token of the provider %s is refused: %s", provider.name, fault.reason)
@@ -108,8 +117,9 @@ async def checked_claims(
     nonce: str | None,
     access_token: str,
     now: datetime,
+    from_provider: bool = False,
 ) -> Mapping[str, Any]:
-    """The claims of *provider*'s ID token (OA4).
+    """The claims of *provider*'s ID token (OA4); *from_provider*: it gave the token itself, and no caller.
 
     Raises:
         IdTokenError: it is not good.
@@ -117,7 +127,7 @@ async def checked_claims(
     """
     header = header_of(token)
     endpoints = await parties.directory.endpoints(provider, now)
-    keys = await parties.directory.keys(provider, header.get("kid"), now)
+    keys = await parties.directory.keys(provider, header.get("kid"), now, from_provider=from_provider)
     expected = Expected(str(endpoints.issuer), audiences, endpoints.algorithms, nonce, access_token)
     return check_id_token(token, keys, expected, now.timestamp())
 
@@ -125,14 +135,17 @@ async def checked_claims(
 async def _completed(
     parties: Parties, provider: Provider, endpoints: Endpoints, claims: Mapping[str, Any], tokens: Tokens
 ) -> Mapping[str, Any]:
-    """*claims* with what only the userinfo endpoint says, if it speaks of the same person (§5.3.2)."""
+    """*claims* with what only the userinfo endpoint says, if it speaks of the same person (§5.3.2).
+
+    Whether an address was verified is said by whoever gave the address: the one's word is none about the other's (A12).
+    """
     if "email" in claims or not endpoints.person_url:
         return claims
     more = await _asked(parties, provider, endpoints.person_url, tokens.access)
     if more.get("sub") != claims["sub"]:
         _LOG.warning("the provider %s speaks of two persons", provider.name)
         raise AuthError("bad_oauth_callback", "The provider did not say who it is")
-    return {**more, **claims}
+    return {**more, **{name: value for name, value in claims.items() if name not in _ABOUT_ADDRESS}}
 
 
 async def _asked(parties: Parties, provider: Provider, url: str, token: str) -> Mapping[str, Any]:

@@ -1,4 +1,7 @@
-"""``grant_type=id_token``: an app on a phone signed in there, and brings the proof (OA4)."""
+"""``grant_type=id_token``: an app on a phone signed in there, and brings the proof (OA4).
+
+The proof has been on its way, and in the memory of a device.  So it is good once, until it would have ended (A12).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from backstay.auth.oauth.exchange import checked_claims
 from backstay.auth.oauth.idtoken import IdTokenError
 from backstay.auth.oauth.linking import Known, identify
 from backstay.auth.oauth.person import person_of_claims
+from backstay.auth.oauth.spent import use_up
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, json_reply
 from backstay.auth.session import Opened, start_session
@@ -58,6 +62,7 @@ async def sign_in_with_id_token(
     person = person_of_claims(party, claims)
 
     async def run(tx: Transaction) -> tuple[Known, Opened | None]:
+        await use_up(tx, id_token, float(claims["exp"]), now)
         known = await identify(tx, accounts, asked, party, person, now)
         if known.user_id is None:
             return known, None
