@@ -171,6 +171,7 @@ def test_metadata_does_not_lock_an_account_out(house: House) -> None:
 def test_a_code_on_its_way_ends_with_the_password(house: House) -> None:
     """Whoever read the mailbox for a moment keeps no code back until the owner has changed the password (PW8)."""
     here = house.sign_up()
+    house.prove()
     body = {"email": "ann@example.org", "code_challenge": CHALLENGE, "code_challenge_method": "s256"}
     house.post("otp", body)
     code = follow(house, house.letter("magic_link").data["link"])["code"]

@@ -54,6 +54,7 @@ def test_flows_leave_no_secret(house: House) -> None:
 
     with lines(Settings(jwt_secret=SECRET, encryption_keys=KEYRING)) as log:
         ann = session(house.sign_up(), "a sign-up")
+        house.prove()
         session(house.sign_in(), "a sign-in")
         session(house.refresh(ann["refresh_token"]).json, "a refresh")
         house.post("recover", {"email": "ann@example.org"})

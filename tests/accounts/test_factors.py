@@ -288,6 +288,7 @@ def test_names_and_numbers_of_factors(house: House) -> None:
 def test_a_mailbox_is_no_second_factor(house: House) -> None:
     """Recovery gives aal1, and the factor guards password and address (MF5)."""
     session = house.sign_up()
+    house.prove()
     factor, session = lifted(house, session)
     house.post("recover", {"email": "ann@example.org"})
     mailed = house.letter("recovery").data["code"]

@@ -25,6 +25,7 @@ from tests.accounts.test_mails import claims
 BODIES: dict[str, Any] = {
     "POST signup": {"email": "no address"},
     "POST token": {},
+    "POST user/identities/confirm": {},
     "GET user": None,
     "PUT user": {},
     "POST logout": None,

@@ -34,7 +34,7 @@ def _events() -> Any:
 
 @query
 def _unconfirm() -> Any:
-    return sa.update(User).values(email_confirmed_at=sa.null())
+    return sa.update(User).values(email_confirmed_at=sa.null(), email_proved_at=sa.null())
 
 
 @query

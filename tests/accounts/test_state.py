@@ -88,6 +88,7 @@ class Accounts(RuleBasedStateMachine):
         number = next(_NAMES)
         person = Person(f"person{number}@example.org", f"the first passphrase of {number}")
         told = self.house.sign_up(person.email, person.password)
+        self.house.prove(person.email)
         person.id = told["user"]["id"]
         self.model.people.append(person)
         self.opened(person, told)

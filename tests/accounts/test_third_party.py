@@ -7,6 +7,7 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -16,6 +17,7 @@ import pytest
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.party import CALLBACK, PHONE, Browser, parameters, running_provider
+from tests.accounts.staff import lift, service
 from tests.accounts.test_factors import lifted
 from tests.accounts.test_passkeys import register
 from tests.accounts.test_passkeys import sign_in as sign_in_with
@@ -207,9 +209,17 @@ def test_an_account_with_the_same_address(house: House, browser: Browser) -> Non
 
 @pytest.mark.settings(email_confirmation=False)
 def test_without_confirmation_an_address_proves_nothing(house: House, browser: Browser) -> None:
-    """Whoever signed up with somebody's address must not share the account with them (OA6)."""
-    house.sign_up("ann@example.org")
-    assert "email_exists" == browser.dance(QUERY, "ann")["error_code"]
+    """A3: whoever signed up with somebody's address must not share the account with them (OA6, OA7)."""
+    stranger = house.sign_up("ann@example.org", data={"name": "Mallory"})
+    other = QUERY.replace("corp", "other")
+    assert "email_exists" == browser.dance(other, "ann")["error_code"]
+    browser.client.cookies.clear()
+    owner = house.get("user", as_=browser.dance(QUERY, "ann")).json
+    assert (stranger["user"]["id"], False) == (owner["id"], "Mallory" in owner["user_metadata"].values())
+    assert 403 == house.get("user", as_=stranger).status
+    assert 400 == house.refresh(stranger["refresh_token"]).status
+    body = {"email": "ann@example.org", "password": PASSWORD}
+    assert 400 == house.post("token?grant_type=password", body).status
 
 
 @pytest.mark.settings(signup=False)
@@ -229,6 +239,14 @@ def ticket_of(url: str) -> str:
     return urlsplit(url).query
 
 
+def linked(house: House, session: dict[str, Any], told: dict[str, str]) -> dict[str, Any]:
+    """End a link in the session that began it; that session."""
+    assert {"link_code", "sb", "next"} == {*told, "next"}
+    done = house.post("user/identities/confirm", {"code": told["link_code"]}, as_=session)
+    assert 200 == done.status, done.body
+    return session
+
+
 @pytest.mark.settings(email_confirmation=False)
 def test_linking_and_unlinking(house: House, browser: Browser) -> None:
     """A signed-in user links an identity and signs in with it; the last way in stays (OA8, OA10)."""
@@ -245,14 +263,15 @@ def test_linking_and_unlinking(house: House, browser: Browser) -> None:
     late = ticket_of(link(house, browser, session).json["url"])
     house.clock.turn(seconds=61)
     assert 400 == browser.at_app("GET", f"authorize?{late}").status
-    told = browser.dance(ticket_of(link(house, browser, session).json["url"]), "ann")
+    told = linked(house, session, browser.dance(ticket_of(link(house, browser, session).json["url"]), "ann"))
     user = house.get("user", as_=told).json
     assert (session["user"]["id"], "zoe@example.org") == (user["id"], user["email"])
     assert ["email", "corp"] == user["app_metadata"]["providers"]
     assert "corp" == house.letter("identity_linked").data["provider"]
     again = browser.dance(ticket_of(link(house, browser, told).json["url"]), "ann")
-    assert "identity_already_exists" == again["error_code"]
-    signed_in = browser.dance(QUERY, "ann")
+    twice = house.post("user/identities/confirm", {"code": again["link_code"]}, as_=told)
+    assert (422, "identity_already_exists") == (twice.status, twice.json["code"])
+    through, signed_in = browser.dance(QUERY, "ann"), browser.dance(QUERY, "ann")
     assert user["id"] == house.get("user", as_=signed_in).json["id"]
     mine = {identity["provider"]: identity["identity_id"] for identity in user["identities"]}
     stranger = house.sign_up("eve@example.org")
@@ -262,7 +281,7 @@ def test_linking_and_unlinking(house: House, browser: Browser) -> None:
     kept = house.delete(f"user/identities/{mine['email']}", as_=signed_in)
     assert (422, "email_conflict_identity_not_deletable") == (kept.status, kept.json["code"])
     assert 200 == house.delete(f"user/identities/{mine['corp']}", as_=signed_in).status
-    assert (403, 200) == (house.get("user", as_=told).status, house.get("user", as_=signed_in).status)
+    assert (403, 200) == (house.get("user", as_=through).status, house.get("user", as_=signed_in).status)
     last = house.delete(f"user/identities/{mine['email']}", as_=house.sign_in("zoe@example.org"))
     assert (422, "single_identity_not_deletable") == (last.status, last.json["code"])
     # What was unlinked is somebody new.
@@ -287,8 +306,88 @@ def test_linking_with_pkce_ends_at_the_app_that_began_it(house: House, browser: 
     # A link for a session that has ended is none.
     ticket = ticket_of(link(house, browser, session, PKCE).json["url"])
     house.post("logout?scope=global", as_=ended)
-    assert "session_not_found" == browser.dance(ticket, "cat")["error_code"]
+    late = browser.at_app("GET", f"authorize?{ticket}")
+    assert (400, "bad_oauth_state") == (late.status, late.json["code"])
     victim.close()
+
+
+@pytest.mark.settings(email_confirmation=False, rate_limits="off")
+@pytest.mark.parametrize("end", ["local", "global", "others", "session", "password", "ban"])
+@pytest.mark.parametrize("stage", ["ticket", "state", "link code", "PKCE code"])
+def test_a_link_ends_with_its_session(house: House, browser: Browser, stage: str, end: str) -> None:
+    """A5: a link that a stolen session has begun gives neither a session nor an identity once that session is out."""
+    owner = house.sign_up("zoe@example.org")
+    thief = house.sign_in("zoe@example.org")
+    ticket = ticket_of(link(house, browser, thief, PKCE if stage == "PKCE code" else "").json["url"])
+    if stage == "ticket":
+        last = partial(browser.at_app, "GET", f"authorize?{ticket}")
+        expected = (400, "bad_oauth_state")
+    elif stage == "state":
+        back = browser.sign_in_there(browser.begin(ticket), "bob")
+        last = partial(browser.at_app, "GET", f"callback?{urlsplit(back).query}")
+        expected = (400, "bad_oauth_state")
+    elif stage == "link code":
+        code = browser.dance(ticket, "bob")["link_code"]
+        last = partial(house.post, "user/identities/confirm", {"code": code}, as_=thief)
+        expected = (403, "session_not_found")
+    else:
+        code = browser.dance(ticket, "bob")["code"]
+        last = partial(exchange, house, code)
+        expected = (404, "flow_state_not_found")
+    id = owner["user"]["id"]
+    if end == "local":
+        house.post("logout?scope=local", as_=thief)
+    elif end in ("global", "others"):
+        house.post(f"logout?scope={end}", as_=owner)
+    elif end == "session":
+        (other,) = (row["id"] for row in house.get("sessions", as_=owner).json["sessions"] if not row["current"])
+        assert 204 == house.delete(f"sessions/{other}", as_=owner).status
+    elif end == "password":
+        body = {"password": "another passphrase of hers", "current_password": PASSWORD}
+        assert 200 == house.put("user", body, as_=owner).status
+    else:
+        assert 200 == house.put(f"admin/users/{id}", {"ban_duration": "1h"}, as_=service(house)).status
+    refused = last()
+    assert expected == (refused.status, refused.json["code"])
+    shown = house.get(f"admin/users/{id}", as_=service(house)).json
+    assert ["email"] == [identity["provider"] for identity in shown["identities"]]
+
+
+@pytest.mark.settings(email_confirmation=False, rate_limits="off")
+def test_a_strangers_ticket_links_nobody(house: House, browser: Browser) -> None:
+    """A6: the victim shares an address and a browser with the attacker, follows the ticket, and comes back from there."""
+    attacker, victim = house.sign_up("eve@example.org"), house.sign_up("vic@example.org")
+    told = browser.dance(ticket_of(link(house, browser, attacker).json["url"]), "bob")
+    assert {"link_code", "sb"} == set(told) - {"next"}
+    # What the victim's app has is of no use in the victim's session, and stays good for nobody but the attacker.
+    refused = house.post("user/identities/confirm", {"code": told["link_code"]}, as_=victim)
+    assert (404, "flow_state_not_found") == (refused.status, refused.json["code"])
+    body = {"auth_code": told["link_code"], "code_verifier": "v" * 43}
+    assert 400 == house.post("token?grant_type=pkce", body).status
+    for session in (attacker, victim):
+        assert ["email"] == house.get("user", as_=session).json["app_metadata"]["providers"]
+    # Bob signs in as himself.
+    browser.client.cookies.clear()
+    bob = house.get("user", as_=browser.dance(QUERY, "bob")).json
+    assert bob["id"] not in (attacker["user"]["id"], victim["user"]["id"])
+
+
+@pytest.mark.settings(email_confirmation=False, rate_limits="off")
+def test_a_link_code_is_good_once_and_for_five_minutes(house: House, browser: Browser) -> None:
+    """A6, ID4: in the session that began the link, or the one that a second factor made of it."""
+    session = house.sign_up("zoe@example.org")
+    assert 400 == house.post("user/identities/confirm", {}, as_=session).status
+    late = browser.dance(ticket_of(link(house, browser, session).json["url"]), "bob")["link_code"]
+    house.clock.turn(minutes=5)
+    refused = house.post("user/identities/confirm", {"code": late}, as_=session)
+    assert (404, "flow_state_not_found") == (refused.status, refused.json["code"])
+    code = browser.dance(ticket_of(link(house, browser, session).json["url"]), "bob")["link_code"]
+    stepped = lift(house, session)
+    done = house.post("user/identities/confirm", {"code": code}, as_=stepped)
+    assert (200, ["email", "corp"]) == (done.status, done.json["user"]["app_metadata"]["providers"])
+    assert {"user", "provider_token"} <= set(done.json)
+    again = house.post("user/identities/confirm", {"code": code}, as_=stepped)
+    assert (404, "flow_state_not_found") == (again.status, again.json["code"])
 
 
 @pytest.mark.settings(email_confirmation=False, site_url="https://app.example.org", rate_limits="off")

@@ -46,6 +46,7 @@ def _kinds() -> dict[str, Kind]:
         ("user_signedup", "user_signedup", "team", ("method", "provider")),
         ("user_repeated_signup", "user_repeated_signup", "user", ("provider",)),
         ("user_invited", "user_invited", "team", ()),
+        ("account_emptied", "user_modified", "user", ("method", "fields")),
         ("invite_accepted", "invite_accepted", "account", ()),
         ("user_deleted", "user_deleted", "team", ("soft",)),
         ("user_banned", "user_modified", "user", ("until", "reason")),

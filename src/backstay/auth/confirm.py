@@ -73,7 +73,9 @@ async def sign_up_confirmed(
         taken = user is not None and user.email_confirmed_at is not None
         again = user.id if user is not None and not taken else NOBODY
         user = await create_unless(tx, asked, email, password_hash, data, now, user=user)
-        metadata = email_identity(again, email, data, verified=False)
+        # What an administrator wrote into an invitation is not for others to write over.
+        said = user.user_metadata if user.invited_at is not None else data
+        metadata = email_identity(again, email, said, verified=False)
         kept = known if same and user.password_hash == known else None
         await tx.run(_again(again, kept, metadata, asked.locale, now))
         await end_all(tx, again, now)

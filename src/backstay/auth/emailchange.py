@@ -14,6 +14,7 @@ from backstay.auth.address import normal_email
 from backstay.auth.assurance import held_session
 from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.hold import hold
+from backstay.auth.mailbox import prove_mailbox
 from backstay.auth.mailing import post_change
 from backstay.auth.otp import Used, discard_all
 from backstay.auth.postage import notice
@@ -28,9 +29,15 @@ from backstay.sql.query import query
 
 
 @query
-def wish(id: UUID, new_email: str, now: datetime) -> sa.Executable:
+def wish(id: UUID, new_email: str, session_id: UUID | None, now: datetime) -> sa.Executable:
     mine = sa.update(User).where(User.id == id)
-    return mine.values(new_email=new_email, email_change_sent_at=now, email_change_confirmed=0, updated_at=now)
+    return mine.values(
+        new_email=new_email,
+        email_change_session_id=session_id,
+        email_change_sent_at=now,
+        email_change_confirmed=0,
+        updated_at=now,
+    )
 
 
 @query
@@ -44,7 +51,7 @@ def _one_side(id: UUID, side: int, new_email: str) -> sa.Executable:
 @query
 def _change(
     id: UUID,
-    email: str,
+    address: str,
     confirmed_at: datetime | None,
     user_metadata: dict[str, Any],
     app_metadata: dict[str, Any],
@@ -54,9 +61,12 @@ def _change(
         sa.update(User)
         .where(User.id == id)
         .values(
-            email=email,
+            email=address,
             email_confirmed_at=confirmed_at,
+            # A proof is of one address.
+            email_proved_at=sa.case((User.email == address, User.email_proved_at), else_=sa.null()),
             new_email=None,
+            email_change_session_id=None,
             email_change_confirmed=0,
             is_anonymous=False,
             user_metadata=user_metadata,
@@ -95,7 +105,7 @@ async def ask_change(asked: AuthRequest, accounts: Accounts, user: Any, now: dat
         taken = await tx.one(user_by_email(email))
         if taken is not None and accounts.options.autoconfirm:
             raise email_exists()
-        await tx.run(wish(user.id, email, now))
+        await tx.run(wish(user.id, email, asked.session.id, now))
         wishing = await tx.one(user_by_id(user.id))
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
         # The asker's own mailbox gets its mail in both cases, so that its absence tells nothing (TH5).
@@ -126,6 +136,7 @@ async def confirm_change(
     if await tx.one(user_by_email(user.new_email)) is not None:
         raise email_exists()
     await put_address(tx, user, user.new_email, now, now)
+    await prove_mailbox(tx, accounts, asked, user, now, by="email_change")
     await discard_all(tx, user.id)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.

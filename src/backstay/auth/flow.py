@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.auth.refusal import AuthError, invalid
+from backstay.db.columns import later
 from backstay.db.own import Own
 from backstay.db.store import Transaction
 from backstay.sql.query import query
@@ -49,12 +50,16 @@ class FlowState(Own):
     extra: Mapped[bytes | None]
     created_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
+    #: The session in which it began, with which it ends; ``None``: nobody was signed in.
+    session_id: Mapped[UUID | None] = mapped_column(info=later(), index=True)
 
 
 @query
-def _add(id: UUID, code_challenge: str | None, created_at: datetime, expires_at: datetime) -> sa.Executable:
+def _add(
+    id: UUID, code_challenge: str | None, session_id: UUID | None, created_at: datetime, expires_at: datetime
+) -> sa.Executable:
     return sa.insert(FlowState).values(
-        id=id, code_challenge=code_challenge, created_at=created_at, expires_at=expires_at
+        id=id, code_challenge=code_challenge, session_id=session_id, created_at=created_at, expires_at=expires_at
     )
 
 
@@ -79,6 +84,17 @@ def _prove(
 @query
 def _take(code_hash: bytes) -> sa.Executable:
     return sa.delete(FlowState).where(FlowState.code_hash == code_hash).returning(*FlowState.__table__.columns)
+
+
+@query
+def _take_link(code_hash: bytes, session_id: UUID, now: datetime) -> sa.Executable:
+    mine = sa.delete(FlowState).where(
+        FlowState.code_hash == code_hash,
+        FlowState.code_challenge.is_(None),
+        FlowState.session_id == session_id,
+        FlowState.expires_at > now,
+    )
+    return mine.returning(*FlowState.__table__.columns)
 
 
 @query
@@ -111,11 +127,13 @@ def checked_challenge(challenge: str | None, method: str | None) -> str | None:
     return challenge
 
 
-async def begin_flow(transaction: Transaction, challenge: str | None, now: datetime) -> UUID:
-    """Begin a flow; old ones are swept."""
+async def begin_flow(
+    transaction: Transaction, challenge: str | None, now: datetime, *, session_id: UUID | None = None
+) -> UUID:
+    """Begin a flow, in the session *session_id* where it belongs to one; old ones are swept."""
     id = uuid4()
     await transaction.run(_sweep(now))
-    await transaction.run(_add(id, challenge, now, now + LIFETIME))
+    await transaction.run(_add(id, challenge, session_id, now, now + LIFETIME))
     return id
 
 
@@ -150,6 +168,11 @@ async def proved_account(transaction: Transaction, code: str) -> UUID | None:
 async def take_flow(transaction: Transaction, code: str) -> Any:
     """The flow (row) that *code* ends, or ``None``; there is no second time, whatever becomes of this one."""
     return await transaction.one(_take(_hash(code)))
+
+
+async def take_link(transaction: Transaction, code: str, session_id: UUID, now: datetime) -> Any:
+    """The flow (row) that *code* ends in the session that began it; ``None`` in any other, whose code it is not."""
+    return await transaction.one(_take_link(_hash(code), session_id, now))
 
 
 async def discard_flows(transaction: Transaction, user_id: UUID) -> None:

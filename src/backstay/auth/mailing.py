@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
+from backstay.auth.assurance import held_session
 from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.hold import NOBODY, hold
 from backstay.auth.newcomer import checked_metadata, create_unless
@@ -124,7 +125,8 @@ async def reauthenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def send(tx: Transaction) -> None:
         accounts.admitted(await hold(tx, user.id))
-        await _post(tx, asked, accounts, user, "reauthentication", "", None, now)
+        await held_session(tx, asked)
+        await _post(tx, asked, accounts, user, "reauthentication", "", None, now, session_id=asked.session.id)
 
     await accounts.store.transact(send)
     accounts.posted()
@@ -151,6 +153,9 @@ async def use_nonce(accounts: Accounts, asked: AuthRequest, user: Any, nonce: st
             code=nonce,
             now=now,
         )
+        if used is not None and used.session_id != asked.session.id:
+            # Sent to another session: where its owner is signed in as well, or a thief is.
+            return None
         if used is not None:
             await accounts.throttle.succeeded(tx, attempt, now=now)
         return used
@@ -237,6 +242,7 @@ async def _post(
     now: datetime,
     *,
     email: str = "",
+    session_id: UUID | None = None,
 ) -> None:
     """Send *kind* to the account *user*; for ``None`` do as much for the address *email*, and send nothing."""
     if kind == "email_change":
@@ -251,7 +257,7 @@ async def _post(
     if user is None:
         await post_nobody(tx, accounts, email, kind, redirect_to, now, flow_id=flow_id)
     else:
-        await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id)
+        await post(tx, accounts, user, kind, redirect_to, now, flow_id=flow_id, session_id=session_id)
     # Also where there is no account: that somebody looks for accounts is worth knowing.
     subject = None if user is None else str(user.id)
     await accounts.audit(tx, Event(_EVENTS[kind], now, asked.actor, subject, {"method": "email"}))
@@ -272,8 +278,11 @@ async def post_change(
     Where the new address has an account, *taken*, its owner is told instead of asked.
     """
     both = {"new_email": user.new_email, "email": user.email or user.new_email}
+    session_id = user.email_change_session_id
     if user.email is not None and user.email_confirmed_at is not None:
-        await post(tx, accounts, user, "email_change_current", redirect_to, now, flow_id=flow_id, **both)
+        await post(
+            tx, accounts, user, "email_change_current", redirect_to, now, flow_id=flow_id, session_id=session_id, **both
+        )
     if taken is not None:
         nobody = nobody_at(accounts, user.new_email)
         await issue_for(tx, accounts, nobody.id, "email_change_new", nobody.email, redirect_to, now, flow_id)
@@ -288,6 +297,7 @@ async def post_change(
         now,
         address=user.new_email,
         flow_id=flow_id,
+        session_id=session_id,
         **both,
     )
 

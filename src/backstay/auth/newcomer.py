@@ -30,9 +30,12 @@ async def create_account(
     now: datetime,
     *,
     confirmed: bool,
+    proved: bool = False,
     id: UUID | None = None,
 ) -> UUID:
     """The rows of a new account with an e-mail address, and its id: *id*, or one of ours.
+
+    *confirmed*: it may sign in.  *proved*: whoever makes it vouches for who reads the address, too.
 
     Raises:
         DatabaseError: 23505, when the address has an account.
@@ -41,7 +44,11 @@ async def create_account(
     metadata = email_identity(user_id, email or "", data, verified=confirmed)
     provider = {"provider": "email", "providers": ["email"]}
     at = now if confirmed else None
-    await tx.run(add_user(user_id, email, password_hash, at, provider, metadata, False, asked.locale, now))
+    await tx.run(
+        add_user(
+            user_id, email, password_hash, at, now if proved else None, provider, metadata, False, asked.locale, now
+        )
+    )
     await tx.run(add_identity(uuid4(), user_id, "email", str(user_id), metadata, email, now))
     return user_id
 

@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.auth.flow import discard_flows
+from backstay.db.columns import later
 from backstay.db.own import Own
 from backstay.db.store import Transaction
 from backstay.sql.query import query
@@ -53,6 +54,8 @@ class OneTimeToken(Own):
     tries: Mapped[int]
     redirect_to: Mapped[str | None]
     flow_state_id: Mapped[UUID | None]
+    #: The session that asked for it, with which it ends; ``None``: whoever reads the mail may use it.
+    session_id: Mapped[UUID | None] = mapped_column(info=later(), index=True)
     created_at: Mapped[datetime]
     code_expires_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -80,6 +83,8 @@ class Used:
     redirect_to: str | None
     flow_state_id: UUID | None
     created_at: datetime
+    #: The session that asked for it, where it belongs to one.
+    session_id: UUID | None = None
 
 
 async def issue(
@@ -93,6 +98,7 @@ async def issue(
     lifetime: timedelta = timedelta(hours=1),
     redirect_to: str | None = None,
     flow_state_id: UUID | None = None,
+    session_id: UUID | None = None,
 ) -> Secret:
     """Make the only valid token and code of this account and *kind*, to be sent to *address*.
 
@@ -114,6 +120,7 @@ async def issue(
             code_hash=_code_hash(key, user_id, kind, address, code),
             redirect_to=redirect_to,
             flow_state_id=flow_state_id,
+            session_id=session_id,
             created_at=now,
             code_expires_at=now + min(lifetime, CODE_LIFETIME),
             expires_at=now + lifetime,
@@ -160,7 +167,7 @@ async def sweep(transaction: Transaction, *, now: datetime) -> None:
 def _used(row: Any) -> Used | None:
     if row is None:
         return None
-    return Used(row.user_id, row.kind, row.address, row.redirect_to, row.flow_state_id, row.created_at)
+    return Used(row.user_id, row.kind, row.address, row.redirect_to, row.flow_state_id, row.created_at, row.session_id)
 
 
 def _token_hash(key: bytes, token: str) -> bytes:
@@ -188,6 +195,7 @@ def _put(
     code_hash: bytes,
     redirect_to: str | None,
     flow_state_id: UUID | None,
+    session_id: UUID | None,
     created_at: datetime,
     code_expires_at: datetime,
     expires_at: datetime,
@@ -203,6 +211,7 @@ def _put(
         tries=0,
         redirect_to=redirect_to,
         flow_state_id=flow_state_id,
+        session_id=session_id,
         created_at=created_at,
         code_expires_at=code_expires_at,
         expires_at=expires_at,
@@ -273,5 +282,6 @@ _RETURNED: Final = (
     OneTimeToken.redirect_to,
     OneTimeToken.flow_state_id,
     OneTimeToken.created_at,
+    OneTimeToken.session_id,
     OneTimeToken.used_at,
 )

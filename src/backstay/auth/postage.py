@@ -50,6 +50,7 @@ async def post(
     *,
     address: str | None = None,
     flow_id: UUID | None = None,
+    session_id: UUID | None = None,
     send: Callable[[Transaction, Letter], Awaitable[None]] | None = None,
     **more: str,
 ) -> None:
@@ -57,7 +58,7 @@ async def post(
     to = address or user.email
     lifetime = _lifetime(accounts, kind)
     minutes = max(1, lifetime // timedelta(minutes=1))
-    secret = await issue_for(tx, accounts, user.id, kind, to, redirect_to, now, flow_id)
+    secret = await issue_for(tx, accounts, user.id, kind, to, redirect_to, now, flow_id, session_id)
     type_, letter = _LETTERS[kind]
     data = {"code": secret.code, "minutes": str(minutes), "email": to, "site_name": accounts.options.site_name}
     if kind != "reauthentication":
@@ -81,6 +82,7 @@ async def issue_for(
     redirect_to: str,
     now: datetime,
     flow_id: UUID | None = None,
+    session_id: UUID | None = None,
 ) -> Secret:
     """A token of *kind* with the lifetime that the operator chose."""
     return await issue(
@@ -93,6 +95,7 @@ async def issue_for(
         lifetime=_lifetime(accounts, kind),
         redirect_to=redirect_to,
         flow_state_id=flow_id,
+        session_id=session_id,
     )
 
 

@@ -23,6 +23,7 @@ from uuid import UUID, uuid4
 
 import sqlalchemy as sa
 
+from backstay.auth.begun import carry_begun, end_begun
 from backstay.auth.epoch import revoke_sessions
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
@@ -201,11 +202,9 @@ async def start_session(
         if await transaction.one(user_by_id(user_id)) is None:
             raise AuthError("user_not_found", "User from sub claim in JWT does not exist")
         raise AuthError("user_banned", "User is banned")
-    if step_up is not None:
-        # One of two ends it: whoever ended all sessions in this moment has not left this one (ID4).
-        if await transaction.one(_end(step_up.id)) is None:
-            raise AuthError("session_not_found", "Session from session_id claim in JWT does not exist")
-        await revoke_sessions(transaction, [step_up.id], "end", now)
+    # One of two ends it: whoever ended all sessions in this moment has not left this one (ID4).
+    if step_up is not None and await transaction.one(_end(step_up.id)) is None:
+        raise AuthError("session_not_found", "Session from session_id claim in JWT does not exist")
     proof: dict[str, Any] = {"method": method, "timestamp": int(now.timestamp())}
     if provider is not None:
         proof["provider"] = provider
@@ -229,14 +228,21 @@ async def start_session(
             not_after,
         )
     )
+    if step_up is not None:
+        await carry_begun(transaction, step_up.id, session_id)
+        await revoke_sessions(transaction, [step_up.id], "end", now)
     token = secrets.token_urlsafe(32)
     await transaction.run(_add_token(hash_of(token), session_id, None, now))
     return Opened(session_id, user_id, aal, amr, token, not_after)
 
 
 async def end_sessions(transaction: Transaction, session_ids: Sequence[UUID], now: datetime) -> None:
-    """End sessions: their refresh tokens are gone, their access tokens good for nothing within a second (TK4, TK5)."""
+    """End sessions: their refresh tokens are gone, their access tokens good for nothing within a second (TK4, TK5).
+
+    What they have begun ends with them.  The account is held (``hold.py``).
+    """
     for id in session_ids:
+        await end_begun(transaction, id)
         await transaction.run(_end(id))
     await revoke_sessions(transaction, list(session_ids), "end", now)
 

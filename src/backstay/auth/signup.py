@@ -91,7 +91,7 @@ async def _anonymous(asked: AuthRequest, accounts: Accounts, data: dict[str, Any
 
     async def make(tx: Transaction) -> Opened:
         user_id = uuid4()
-        await tx.run(add_user(user_id, None, None, None, {}, data, True, asked.locale, now))
+        await tx.run(add_user(user_id, None, None, None, None, {}, data, True, asked.locale, now))
         opened = await start_session(
             tx, accounts.options, user_id=user_id, method="anonymous", device=asked.device, now=now
         )

@@ -12,6 +12,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
+from backstay.db.columns import later
 from backstay.db.own import Own
 
 
@@ -43,7 +44,12 @@ class User(Own):
     phone: Mapped[str | None]
     #: A PHC string; ``None``: no password has been set.
     password_hash: Mapped[str | None]
+    #: Since when it may sign in with its address; an administrator's word is enough, and so is an app without
+    #: confirmation.
     email_confirmed_at: Mapped[datetime | None]
+    #: When somebody showed to read the mail of this very address; ``None``: nobody has.  The first time drops what was
+    #: in the account before (``mailbox.py``).
+    email_proved_at: Mapped[datetime | None] = mapped_column(info=later(lambda: _recorded_proofs()))
     phone_confirmed_at: Mapped[datetime | None]
     invited_at: Mapped[datetime | None]
     confirmation_sent_at: Mapped[datetime | None]
@@ -53,6 +59,8 @@ class User(Own):
     new_email: Mapped[str | None]
     email_change_sent_at: Mapped[datetime | None]
     email_change_confirmed: Mapped[int]
+    #: The session that asked for it, with whose end the wish ends; ``None``: an administrator did.
+    email_change_session_id: Mapped[UUID | None] = mapped_column(info=later())
     last_sign_in_at: Mapped[datetime | None]
     password_changed_at: Mapped[datetime | None]
     #: What the server says of the account: in tokens, and trusted by policies.
@@ -85,6 +93,22 @@ class Identity(Own):
     last_sign_in_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
+
+
+def _recorded_proofs() -> sa.Update:
+    """The proofs of an earlier version: those that left their trace, and no others, so that nothing is believed more.
+
+    Following the mail of a sign-up noted one moment in the account and in its identity; an app without confirmation
+    noted that of the sign-up itself, and an administrator none in the identity.
+    """
+    mine = sa.select(Identity.id).where(
+        Identity.user_id == User.id,
+        Identity.provider == "email",
+        Identity.last_sign_in_at == User.email_confirmed_at,
+        Identity.updated_at == User.email_confirmed_at,
+    )
+    traced = sa.update(User).where(User.email_confirmed_at > User.created_at, mine.exists())
+    return traced.values(email_proved_at=User.email_confirmed_at)
 
 
 class Session(Own):

@@ -31,6 +31,7 @@ def add_user(
     email: str | None,
     password_hash: str | None,
     email_confirmed_at: datetime | None,
+    email_proved_at: datetime | None,
     app_metadata: dict[str, Any],
     user_metadata: dict[str, Any],
     is_anonymous: bool,
@@ -44,6 +45,7 @@ def add_user(
         email=email,
         password_hash=password_hash,
         email_confirmed_at=email_confirmed_at,
+        email_proved_at=email_proved_at,
         email_change_confirmed=0,
         app_metadata=app_metadata,
         user_metadata=user_metadata,
@@ -85,6 +87,14 @@ def _roles_of(user_id: UUID) -> sa.Executable:
 async def roles_of(asks: Asks, user_id: UUID) -> list[str]:
     """The roles that were assigned to the account, sorted."""
     return [row.role for row in await asks.all(_roles_of(user_id))]
+
+
+def about_providers(app_metadata: dict[str, Any], identities: Sequence[Any]) -> dict[str, Any]:
+    """*app_metadata* with the providers of *identities* (rows), the first of which made the account."""
+    linked = dict.fromkeys(row.provider for row in identities)
+    names = list(dict.fromkeys([*(name for name in app_metadata.get("providers", ()) if name in linked), *linked]))
+    first = app_metadata.get("provider")
+    return {**app_metadata, "provider": first if first in names or not names else names[0], "providers": names}
 
 
 def email_identity(user_id: UUID, email: str, metadata: dict[str, Any], *, verified: bool) -> dict[str, Any]:

@@ -1,9 +1,8 @@
 """``/verify``: whoever has a link or a code reads the mailbox that it was sent to.
 
 1. Each is good once, and a code is tried five times at most (TH6, ID4).
-2. The first proof of a mailbox drops what was there before it: a password that somebody else may have set, other ways
-   in, factors, passkeys, and every session (OA7).  The link of a sign-up is the exception: it was sent for that very
-   password.
+2. The first proof of a mailbox drops what was there before it (OA7, ``mailbox.py``); the link of a sign-up leaves the
+   password that it was sent for.
 3. A link never lifts a session to aal2 (MF5).
 4. Where the sign-in began with a challenge, a link that a browser follows ends with a code, since the address bar is
    no place for tokens; the app that posts a code or a link's token gets its session in the answer.
@@ -25,13 +24,13 @@ from backstay.auth.address import normal_email
 from backstay.auth.emailchange import confirm_change
 from backstay.auth.flow import prove_flow
 from backstay.auth.hold import hold
-from backstay.auth.mailbox import confirm_mailbox
+from backstay.auth.mailbox import By, prove_mailbox
 from backstay.auth.otp import Used, owner_of, use_code, use_token
 from backstay.auth.postage import nobody_at
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
-from backstay.auth.session import Opened, start_session
+from backstay.auth.session import Opened, session_by_id, start_session
 from backstay.auth.signin import login_event
 from backstay.auth.tables import User
 from backstay.auth.throttle import Attempt
@@ -165,6 +164,9 @@ class _Verifying:
     async def run(self, tx: Transaction) -> Outcome:
         user = await self._held(tx)
         used = await self._use(tx, user)
+        if used is not None and used.session_id is not None:
+            # It ends with the session that asked for it (`begun.py`); a row that was left behind is none either.
+            used = None if await tx.one(session_by_id(used.session_id)) is None else used
         # A wrong code is a try that counts: the transaction commits, and the refusal comes after it.
         if used is None:
             return Outcome()
@@ -230,9 +232,8 @@ class _Verifying:
         # The owner reads mail: whatever locked the account's sign-in is over.
         for purpose in ("password", "code"):
             await self.accounts.throttle.recovered(tx, used.address, purpose=purpose)
-        if not await confirm_mailbox(tx, user, now, purge=used.kind != "signup"):
-            return
-        if used.kind == "invite":
+        by: By = "signup" if used.kind == "signup" else "invite" if used.kind == "invite" else "mail"
+        if await prove_mailbox(tx, self.accounts, self.asked, user, now, by=by) and by == "invite":
             await self.accounts.audit(tx, Event("invite_accepted", now, self.asked.actor, str(user.id)))
 
 

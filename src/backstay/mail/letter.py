@@ -24,6 +24,7 @@ Kind: TypeAlias = Literal[
     "identity_linked",
     "new_device",
     "account_exists",
+    "account_emptied",
 ]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 

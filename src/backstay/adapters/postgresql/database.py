@@ -16,6 +16,7 @@ from sqlalchemy.schema import CreateSchema
 
 from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
 from backstay.adapters.postgresql.search import create_searches
+from backstay.db.columns import add_columns
 from backstay.db.export import CHUNK_ROWS, Exports
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
 from backstay.db.session import bounded
@@ -327,6 +328,7 @@ class PostgresDatabase:
                 if self._schema is not None:
                     await connection.execute(CreateSchema(self._schema, if_not_exists=True))
                 await connection.run_sync(metadata.create_all)
+                await connection.run_sync(add_columns, metadata)
                 await connection.run_sync(create_searches, metadata)
         except DBAPIError as error:
             raise self.failure(error) from error

@@ -28,6 +28,7 @@ from backstay.adapters.sqlite.search import create_searches
 from backstay.adapters.sqlite.waiting import busy
 from backstay.adapters.sqlite.writer import Writer
 from backstay.budget import RequestBudget
+from backstay.db.columns import add_columns
 from backstay.db.export import MAX_STREAMS, Exports
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.session import bounded
@@ -339,6 +340,7 @@ class SqliteDatabase:
         try:
             metadata.create_all(engine)
             with engine.begin() as connection:
+                add_columns(connection, metadata)
                 create_searches(connection, metadata)
         except DBAPIError as error:
             raise self.failure(error) from error

@@ -165,6 +165,8 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
             merged({}, checked.user_metadata),
             now,
             confirmed=confirmed,
+            # Nobody else has had the account before: who made it says whose it is.
+            proved=body.email_confirm is True,
             id=checked.id,
         )
         user = await tx.one(user_by_id(id))

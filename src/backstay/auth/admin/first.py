@@ -15,6 +15,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.assignment import assign
 from backstay.auth.hold import hold
+from backstay.auth.mailbox import empty
 from backstay.auth.newcomer import create_account
 from backstay.auth.otp import Secret, issue
 from backstay.auth.postage import link
@@ -52,6 +53,9 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
             )
         if user.banned_until is not None and user.banned_until > now:
             raise AuthError("user_banned", "User is banned")
+        if user.email_proved_at is None:
+            # Without confirmation of addresses anybody may have made it, and is signed in.
+            await empty(tx, accounts, asked, user, now, by="mail")
         secret = await issue(
             tx,
             accounts.otp_key,

@@ -13,7 +13,6 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
-from backstay.auth.admin.create import merged
 from backstay.auth.emailchange import wish
 from backstay.auth.hold import hold
 from backstay.auth.mailbox import set_metadata
@@ -26,7 +25,7 @@ from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.rights import check_enters, check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
-from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.user import email_identity, user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -159,8 +158,8 @@ class _Making:
         if self.new_email is not None:
             if await tx.one(user_by_email(self.new_email)) is not None:
                 raise email_exists()
-            if user.new_email != self.new_email:
-                await tx.run(wish(user.id, self.new_email, now))
+            if user.new_email != self.new_email or user.email_change_session_id is not None:
+                await tx.run(wish(user.id, self.new_email, None, now))
             address = self.new_email if kind == "email_change_new" else user.email
         minutes = accounts.options.otp_seconds // 60
         lifetime = INVITE_LIFETIME if kind == "invite" else timedelta(minutes=max(1, minutes))
@@ -192,7 +191,8 @@ async def _newcomer(tx: Transaction, asked: AuthRequest, email: str, data: dict[
         return await tx.one(user_by_id(id))
     if user.email_confirmed_at is not None:
         raise email_exists()
-    await tx.run(set_metadata(user.id, checked_metadata(merged(user.user_metadata, data))))
+    # Whoever made it is unknown, and what they said of themselves goes (OA7).
+    await tx.run(set_metadata(user.id, email_identity(user.id, email, data, verified=False)))
     return user
 
 

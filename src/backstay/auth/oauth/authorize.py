@@ -4,7 +4,7 @@
    but ``scopes`` (OA11).
 2. A link begins with the account's access token, and goes on in a browser that does not send it.  Between the two
    stands a ticket: good once, for a minute, and in the hands of the device that asked for it.  An app that uses PKCE
-   may ask from its server: there the link is made only when the app comes back with its verifier.
+   may ask from its server.  Either way the link is made only when the app comes back, see ``callback.py``.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from typing import Final
 from urllib.parse import quote, urlencode
 
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import require_second
+from backstay.auth.assurance import held_session, require_second
 from backstay.auth.flow import checked_challenge
+from backstay.auth.hold import hold
 from backstay.auth.oauth.provider import Provider
 from backstay.auth.oauth.redirection import callback_url, failed, found, is_secure, state_key
 from backstay.auth.oauth.state import (
@@ -32,6 +33,7 @@ from backstay.auth.oauth.state import (
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.db.store import Transaction
 from backstay.errors import BackstayError
 from backstay.response.reply import Reply
 
@@ -85,7 +87,13 @@ async def authorize_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     wish = _wish(asked, accounts, user=asked)
     now = accounts.now()
     device = None if wish.code_challenge is not None else _device(asked)
-    ticket = await accounts.store.transact(lambda tx: write_ticket(tx, wish, device, now))
+
+    async def write(tx: Transaction) -> str:
+        accounts.admitted(await hold(tx, asked.user_id))
+        await require_second(tx, await held_session(tx, asked))
+        return await write_ticket(tx, wish, device, now)
+
+    ticket = await accounts.store.transact(write)
     url = f"{accounts.options.public_url}/auth/v1/authorize?ticket={ticket}"
     if asked.query.get("skip_http_redirect") == "true":
         return json_reply({"url": url})

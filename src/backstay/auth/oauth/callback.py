@@ -3,8 +3,9 @@
 1. Each way back has begun at ``/authorize``, where it was counted.  Whoever comes without the state and the cookie of
    one sign-in gets 400 and goes nowhere: where to send them is not known, and must not be theirs to say.  Everybody
    else is sent back to the app, whatever happened (never a 500).
-2. With PKCE the app gets a code, and an identity is linked only when it comes back with its verifier: the browser that
-   came from the provider need not be the one that asked.
+2. No link is made here, since the browser that came from the provider need not be the one that asked.  The app gets a
+   code: with PKCE it comes back with its verifier, and else with the access token of the session that asked
+   (``identities.py``).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from backstay.auth.flow import begin_flow, prove_flow
 from backstay.auth.hold import hold
 from backstay.auth.oauth.directory import Endpoints
 from backstay.auth.oauth.exchange import Tokens, exchange_code, read_person
-from backstay.auth.oauth.linking import LINK, attach, identify
+from backstay.auth.oauth.linking import LINK, identify
 from backstay.auth.oauth.person import Person
 from backstay.auth.oauth.provider import Provider
 from backstay.auth.oauth.redirection import (
@@ -191,12 +192,9 @@ class _Ending:
             accounts.admitted(await hold(tx, user_id))
             if await tx.one(session_by_id(row.session_id)) is None:
                 return _Ended(refusal=AuthError("session_not_found", "The session that asked for the link has ended"))
-            if row.code_challenge is None:
-                await attach(tx, accounts, self.asked, self.provider, self.person, user_id, now)
-            else:
-                extra[LINK] = msgspec.to_builtins(self.person)
-        if row.code_challenge is not None:
-            flow_id = await begin_flow(tx, row.code_challenge, now)
+            extra[LINK] = msgspec.to_builtins(self.person)
+        if row.code_challenge is not None or row.user_id is not None:
+            flow_id = await begin_flow(tx, row.code_challenge, now, session_id=row.session_id)
             sealed = accounts.keyring.seal(msgspec.json.encode(extra), purpose="flow", context=str(flow_id))
             code = await prove_flow(
                 tx, flow_id, user_id=user_id, method="oauth", provider=self.person.provider, extra=sealed, now=now
@@ -216,6 +214,8 @@ class _Ending:
 
 
 async def _back(accounts: Accounts, row: Any, ended: _Ended, tokens: Tokens, headers: Headers) -> Reply:
+    if ended.code is not None and row.code_challenge is None:
+        return found(with_fragment(row.redirect_to, {"link_code": ended.code, "sb": ""}), headers=headers)
     if ended.code is not None:
         return found(with_query(row.redirect_to, {"code": ended.code}), headers=headers)
     assert ended.opened is not None  # noqa: S101 - one of the two, see `_end`

@@ -1,25 +1,67 @@
-"""``DELETE /user/identities/{identity_id}``: an identity at a third party is no longer a way in."""
+"""``/user/identities``: an identity at a third party becomes a way in, or is one no longer."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import hold_user, require_second
-from backstay.auth.oauth.linking import about_providers
+from backstay.auth.assurance import held_session, hold_user, require_second
+from backstay.auth.flow import take_link
+from backstay.auth.hold import hold
+from backstay.auth.oauth.linking import link_at_end
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_sessions, sessions_of
 from backstay.auth.tables import Identity, User
-from backstay.auth.user import identities_of
+from backstay.auth.user import about_providers, identities_of, user_by_id
 from backstay.auth.ways import ways_in
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 from backstay.sql.query import query
+
+
+class LinkCode(msgspec.Struct, frozen=True):
+    """Body of ``POST /user/identities/confirm``: the ``link_code`` that the app was sent back with."""
+
+    code: str = ""
+
+
+async def confirm_link(asked: AuthRequest, accounts: Accounts) -> Reply:
+    """Link the identity that the code stands for, in the session that began the link: whoever talked somebody else
+    into following it has no use for it, and neither has that other.
+
+    Raises:
+        AuthError: flow_state_not_found, for a code that is unknown, used, too old, or another session's;
+            manual_linking_disabled, identity_already_exists, user_banned; insufficient_aal, where the account has a
+            second factor; over_request_rate_limit.
+    """
+    body: LinkCode = asked.body
+    if not accounts.options.manual_linking:
+        raise AuthError("manual_linking_disabled", "Manual linking is disabled")
+    if not body.code:
+        raise invalid("code is required")
+    await accounts.spend(asked, "verify")
+    now = accounts.now()
+
+    async def run(tx: Transaction) -> dict[str, Any]:
+        user = accounts.admitted(await hold(tx, asked.user_id))
+        await require_second(tx, await held_session(tx, asked))
+        flow = await take_link(tx, body.code, asked.session.id, now)
+        if flow is None:
+            raise AuthError("flow_state_not_found", "invalid flow state, no valid flow state found")
+        await link_at_end(tx, accounts, asked, flow, now)
+        return accounts.opened_extra(flow) | {"id": user.id}
+
+    told = await accounts.store.transact(run)
+    accounts.posted()
+    accounts.trust.expire()
+    user = await accounts.store.one(user_by_id(told.pop("id")))
+    return json_reply({"user": await accounts.user_json(user), **told})
 
 
 @query
@@ -83,5 +125,6 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 ROUTES: Final = (
+    Route("POST", "user/identities/confirm", "user", confirm_link, "End the link of an identity", LinkCode),
     Route("DELETE", "user/identities/{identity_id}", "user", unlink, "Unlink an identity from one's account"),
 )

@@ -2,8 +2,8 @@
 
 1. An identity is known by provider and subject.  E-mail addresses decide only where there is no such identity yet.
 2. The provider's word about an address counts if it says that it has verified it, and if the operator trusts it.  Then
-   the account that has the address is the person's, provided that its owner has shown to read it too; of an account
-   where nobody has, everything that signs in is dropped first.
+   the account that has the address is the person's; where nobody has shown to read it before, everything that signs in
+   is dropped first (``mailbox.py``).
 3. Everything else is refused, and a refusal is an outcome: its line in the audit log stays.
 """
 
@@ -20,14 +20,15 @@ import sqlalchemy as sa
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.hold import hold
-from backstay.auth.mailbox import confirm_mailbox
+from backstay.auth.mailbox import prove_mailbox
 from backstay.auth.oauth.person import Person
 from backstay.auth.oauth.provider import Provider
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
+from backstay.auth.session import session_by_id
 from backstay.auth.tables import Identity, User
-from backstay.auth.user import add_identity, add_user, identities_of, user_by_email
+from backstay.auth.user import about_providers, add_identity, add_user, identities_of, user_by_email
 from backstay.db.store import Transaction
 from backstay.sql.query import query
 
@@ -64,7 +65,7 @@ def _set_about(
 @query
 def _give_address(id: UUID, email: str, now: datetime) -> sa.Executable:
     mine = sa.update(User).where(User.id == id, User.email.is_(None))
-    return mine.values(email=email, email_confirmed_at=now, updated_at=now)
+    return mine.values(email=email, email_confirmed_at=now, email_proved_at=now, updated_at=now)
 
 
 async def identify(
@@ -81,6 +82,8 @@ async def identify(
         if await tx.one(_seen(identity.id, dict(person.data), person.email, now)) is None:
             words = "The identity was unlinked at this moment"
             return await _refused(tx, accounts, asked, person, user, "identity_not_found", words, now)
+        if believed(provider, person) and person.email == user.email:
+            await prove_mailbox(tx, accounts, asked, user, now, by="provider", but=identity.id)
         return Known(user.id)
     if person.email is not None and not person.verified:
         # The same whether or not the address has an account: anybody may write any address there.
@@ -92,11 +95,10 @@ async def identify(
         return await _made(tx, accounts, asked, provider, person, now)
     if user.banned_until is not None and user.banned_until > now:
         return await _refused(tx, accounts, asked, person, user, "user_banned", "User is banned", now)
-    if user.email_confirmed_at is None and provider.trusted:
-        await confirm_mailbox(tx, user, now, purge=True)
-    elif not provider.trusted or not await _is_proved(tx, accounts, user):
+    if not provider.trusted:
         words = "An account with this email address exists. Sign in to it first, and link this identity then"
         return await _refused(tx, accounts, asked, person, user, "email_exists", words, now)
+    await prove_mailbox(tx, accounts, asked, user, now, by="provider")
     await attach(tx, accounts, asked, provider, person, user.id, now)
     return Known(user.id)
 
@@ -157,6 +159,8 @@ async def link_at_end(tx: Transaction, accounts: Accounts, asked: AuthRequest, f
     """
     kept = accounts.flow_extra(flow).get(LINK)
     if kept is not None:
+        if flow.session_id is None or await tx.one(session_by_id(flow.session_id)) is None:
+            raise AuthError("session_not_found", "The session that asked for the link has ended")
         person = msgspec.convert(kept, Person)
         await attach(tx, accounts, asked, accounts.parties.named(person.provider), person, flow.user_id, now)
 
@@ -168,30 +172,6 @@ _OF_IDENTITY = frozenset({"sub", "iss", "provider_id", "email", "email_verified"
 def believed(provider: Provider, person: Person) -> bool:
     """Whether the account may have the person's address as its own."""
     return person.email is not None and person.verified and provider.trusted
-
-
-def about_providers(app_metadata: dict[str, Any], identities: Any) -> dict[str, Any]:
-    """*app_metadata* with the providers of *identities* (rows), the first of which made the account."""
-    linked = dict.fromkeys(row.provider for row in identities)
-    names = list(dict.fromkeys([*(name for name in app_metadata.get("providers", ()) if name in linked), *linked]))
-    first = app_metadata.get("provider")
-    return {**app_metadata, "provider": first if first in names or not names else names[0], "providers": names}
-
-
-async def _is_proved(tx: Transaction, accounts: Accounts, user: Any) -> bool:
-    """Whether the owner of *user* has shown to read its address.
-
-    Without confirmation of addresses anybody may have written any address into a sign-up, so the account's own word
-    does not count there; that of a trusted provider which is linked to it does.
-    """
-    if not accounts.options.autoconfirm:
-        return True
-    providers = accounts.parties.providers
-    return any(
-        row.email == user.email and row.data.get("email_verified") is True and providers[row.provider].trusted
-        for row in await tx.all(identities_of(user.id))
-        if row.provider in providers
-    )
 
 
 async def _made(
@@ -208,7 +188,7 @@ async def _made(
         metadata = {key: value for key, value in metadata.items() if key not in ("email", "email_verified")}
     about = {"provider": person.provider, "providers": [person.provider]}
     at = None if email is None else now
-    await tx.run(add_user(user_id, email, None, at, about, metadata, False, asked.locale, now))
+    await tx.run(add_user(user_id, email, None, at, at, about, metadata, False, asked.locale, now))
     await tx.run(add_identity(uuid4(), user_id, person.provider, person.subject, dict(person.data), person.email, now))
     details = {"method": "oauth", "provider": person.provider}
     await accounts.audit(tx, Event("user_signedup", now, asked.actor, str(user_id), details))
