@@ -9,7 +9,16 @@ from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.sql import coercions, operators, roles, visitors
-from sqlalchemy.sql.elements import BindParameter, ClauseElement, ColumnElement, TextClause
+from sqlalchemy.sql.elements import (
+    BindParameter,
+    BooleanClauseList,
+    ClauseElement,
+    ClauseList,
+    ColumnElement,
+    ExpressionClauseList,
+    Grouping,
+    TextClause,
+)
 from sqlalchemy.sql.operators import custom_op
 
 from backstay.errors import BackstayError, ConfigError
@@ -175,30 +184,41 @@ def _part(element: Any) -> tuple[Any, ...]:
 
 
 def _type_facts(rows: ColumnElement[bool]) -> None:
-    """Give each value of ``me`` the type of what it is compared with: a parameter without one means nothing.
+    """Give each value of ``me`` the type of what it stands beside: a parameter without one means nothing.
 
     SQLAlchemy does so for ``column == me.id`` alone.
     """
     if isinstance(rows, MeParameter):
         _give_type(rows, sa.Boolean())
-    for element in visitors.iterate(rows):
-        children = [each for each in element.get_children() if isinstance(each, ClauseElement)]
-        for child in children:
-            if isinstance(child, MeParameter) and isinstance(child.type, sa.types.NullType):
-                _give_type(child, _type_beside(element, child, children))
+    _type_inside(rows, None)
+
+
+def _type_inside(element: ClauseElement, around: sa.types.TypeEngine[Any] | None) -> None:
+    children = [each for each in element.get_children() if isinstance(each, ClauseElement)]
+    for child in children:
+        beside = _type_beside(element, child, children) or around
+        if isinstance(child, MeParameter):
+            _give_type(child, beside or sa.String())
+        else:
+            # What stands beside a list, brackets, or BETWEEN's two ends, stands beside each of their members.
+            passes = isinstance(child, ClauseList | Grouping | ExpressionClauseList)
+            _type_inside(child, beside if passes and not isinstance(child, BooleanClauseList) else None)
 
 
 def _give_type(parameter: MeParameter, type_: sa.types.TypeEngine[Any]) -> None:
     if isinstance(parameter.type, sa.types.NullType):
         parameter.type = type_
+    if isinstance(parameter.type, sa.Numeric) and not isinstance(parameter.type, sa.Float):
+        # With a precision, PostgreSQL would round the claim until it fits, or fail.
+        parameter.type = sa.Numeric()
 
 
-def _type_beside(element: Any, parameter: MeParameter, children: Iterable[Any]) -> sa.types.TypeEngine[Any]:
-    if getattr(element, "operator", None) in (operators.and_, operators.or_, operators.inv):
+def _type_beside(element: Any, child: Any, children: Iterable[Any]) -> sa.types.TypeEngine[Any] | None:
+    if isinstance(element, BooleanClauseList) or getattr(element, "operator", None) is operators.inv:
         return sa.Boolean()
     if isinstance(element, sa.Cast):
         return sa.String()
-    return next((found for each in children if each is not parameter and (found := _type_of(each))), sa.String())
+    return next((found for each in children if each is not child and (found := _type_of(each))), None)
 
 
 def _type_of(element: Any) -> sa.types.TypeEngine[Any] | None:
