@@ -60,6 +60,7 @@ from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.pipeline.keysinuse import note_keys
 from backstay.pipeline.surface import representations
+from backstay.place import place_of
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
 from backstay.settings import Settings
 from backstay.upkeep import Rotation, reclean, rotate
@@ -121,7 +122,7 @@ class Backstay:
         for finding in self._catalog.findings:
             _LOG.warning("%s", finding)
         self._rules = compile_rules(policies, self._catalog)
-        self._functions = _by_name(functions)
+        self._functions = _by_name(functions, self._catalog)
         self._permissions = permission_table(permissions or {})
         self._reflection: _Reflection | None = None
         self._given = settings
@@ -570,13 +571,20 @@ def _parties(settings: Settings) -> Parties | None:
     return Parties(parse_providers(settings.providers), outbound(loopback=settings.profile == "dev"))
 
 
-def _by_name(functions: Iterable[Function]) -> Mapping[str, Function]:
+def _by_name(functions: Iterable[Function], catalog: Catalog) -> Mapping[str, Function]:
     found: dict[str, Function] = {}
+    served = {table.model for table in catalog.tables.values()}
     for item in functions:
         if not isinstance(item, Function):
             raise ConfigError("BST-E031", f"functions must be decorated with @function; got {item!r}")
         if item.name in found:
             raise ConfigError("BST-E032", f"two functions are called {item.name}", hint="Give one of them name=….")
+        if item.model is not None and item.model not in served:
+            raise ConfigError(
+                "BST-E033",
+                f"{place_of(item.call)}: {item.name} returns rows of {item.model.__name__}, which is not served",
+                hint="Add it to models=, or return a dataclass of your own.",
+            )
         found[item.name] = item
     return found
 

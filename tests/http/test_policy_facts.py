@@ -6,7 +6,6 @@ import enum
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -116,6 +115,8 @@ said("True", lambda me, c: True, a=EVERY, b=EVERY, odd=EVERY, idless=EVERY, anon
 
 #: A claim's value, and whether it matches the column's.
 CLAIMS: list[tuple[str, Any, bool]] = [
+    ("data", "blue", True),
+    ("data", "red", False),
     ("owner", str(A), True),
     ("owner", str(A).upper(), True),
     ("owner", "x", False),
@@ -200,7 +201,8 @@ def _policy(rule: Rule) -> Callable[..., Any]:
 
 
 def _claimed(name: str) -> Rule:
-    return lambda me, rows: rows[name] == me.claim("app", "value")
+    column = lambda rows: rows.data["team"].as_string() if name == "data" else rows[name]  # noqa: E731
+    return lambda me, rows: column(rows) == me.claim("app", "value")
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

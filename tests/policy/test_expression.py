@@ -104,6 +104,12 @@ MISREAD = [
     ('return type(me.id).__name__ == "x"', "reads me.id", "joined by & and |"),
     ("return isinstance(me.id, UUID)", "reads me.id", "joined by & and |"),
     ("return hasattr(me.id, 'x') | Note.public", "unsupported operand", "once"),
+    # a value of me that would have to be a list, or JSON
+    ("return Note.team.in_(me.claim('teams'))", "looks in me.claim('teams')", "me.has_role("),
+    ("return Note.team.not_in(me.claim('teams'))", "looks in me.claim('teams')", "me.has_role("),
+    ("return Note.meta['team'] == me.claim('team')", "compares me.claim('team') with JSON", ".as_string()"),
+    ("return Note.meta == me.claim('team')", "compares me.claim('team') with JSON", ".as_string()"),
+    ("return tuple_(Note.team, Note.stars).in_([(me.role, 1)])", "reads me.role", "joined by & and |"),
     # what is no condition
     ("Note.author_id == me.id", "returned None", "Return"),
     ("return", "returned None", "Return"),

@@ -11,7 +11,9 @@ from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from backstay.catalog.annotation import fault_of_argument, fault_of_default, fault_of_result
 from backstay.errors import ConfigError
+from backstay.place import place_of
 
 #: What a function gives back: nothing, a plain value, one row of a model, or several.
 ResultKind: TypeAlias = Literal["void", "value", "row", "rows"]
@@ -102,12 +104,17 @@ def function(
 
 
 def _read(call: Callable[..., Any], name: str | None, read_only: bool, to: str | Iterable[str] | None) -> Function:
+    if not callable(call) or isinstance(call, type | Function):
+        raise ConfigError("BST-E030", f"{call!r} is no function to be called", hint="Write @function above def.")
     own = name or call.__name__
+    where = f"{place_of(call)}: {own}"
+    if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
+        raise ConfigError("BST-E030", f"{where} yields, and an answer is whole", hint="Return a list.")
     try:
         hints = get_type_hints(call, include_extras=True)
-    except (NameError, TypeError) as fault:
+    except (NameError, TypeError, AttributeError) as fault:
         raise ConfigError(
-            "BST-E030", f"the annotations of {own} cannot be read: {fault}", hint="Import the names they use."
+            "BST-E030", f"{where} has annotations that cannot be read: {fault}", hint="Import the names they use."
         ) from fault
     parameters: dict[str, Parameter] = {}
     injected: dict[str, Injected] = {}
@@ -115,26 +122,41 @@ def _read(call: Callable[..., Any], name: str | None, read_only: bool, to: str |
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise ConfigError(
                 "BST-E030",
-                f"{own} takes {parameter}, which has no name in a request",
+                f"{where} takes {parameter}, which has no name in a request",
                 hint="Name every argument; *args, **kwargs and positional-only ones cannot be sent.",
             )
-        hint = hints.get(parameter.name, Any)
+        if parameter.name not in hints:
+            raise ConfigError(
+                "BST-E030",
+                f"{where} does not say what {parameter.name} is",
+                hint=f"Annotate it, as in {parameter.name}: int; Any takes any JSON.",
+            )
+        hint = hints[parameter.name]
         what = _injection(hint)
         if what is not None:
             injected[parameter.name] = what
         else:
-            parameters[parameter.name] = Parameter(parameter.name, hint, parameter.default)
+            parameters[parameter.name] = _parameter(parameter, hint, where)
     is_async = inspect.iscoroutinefunction(call)
     if not is_async and "db" in injected.values():
         raise ConfigError(
             "BST-E030",
-            f"{own} is not async, but asks for an AsyncSession",
+            f"{where} is not async, but asks for an AsyncSession",
             hint="Annotate it Session, or make it async.",
         )
     if is_async and "sync_db" in injected.values():
-        raise ConfigError("BST-E030", f"{own} is async, but asks for a Session", hint="Annotate it AsyncSession.")
-    result_type = hints.get("return", Any)
+        raise ConfigError("BST-E030", f"{where} is async, but asks for a Session", hint="Annotate it AsyncSession.")
+    if "return" not in hints:
+        raise ConfigError(
+            "BST-E030",
+            f"{where} does not say what it returns",
+            hint="Annotate it, as in -> int, or -> None for nothing; Any is any JSON.",
+        )
+    result_type = hints["return"]
     result, model = _result(result_type)
+    unsent = fault_of_result(result_type) if result == "value" else None
+    if unsent is not None:
+        raise ConfigError("BST-E030", f"{where} returns what cannot be sent: {unsent[0]}", hint=unsent[1])
     return Function(
         call=call,
         name=own,
@@ -144,10 +166,32 @@ def _read(call: Callable[..., Any], name: str | None, read_only: bool, to: str |
         result_type=result_type,
         model=model,
         read_only=read_only,
-        to=None if to is None else frozenset((to,) if isinstance(to, str) else to),
+        to=_roles(to, where),
         description=inspect.getdoc(call),
         is_async=is_async,
     )
+
+
+def _roles(to: str | Iterable[str] | None, where: str) -> frozenset[str] | None:
+    if to is None:
+        return None
+    named = (to,) if isinstance(to, str) else tuple(to)
+    if not named or not all(isinstance(role, str) and role and role == role.strip() for role in named):
+        raise ConfigError(
+            "BST-E030", f"{where} has to={to!r}, which names no role", hint='For example to="authenticated".'
+        )
+    return frozenset(named)
+
+
+def _parameter(parameter: inspect.Parameter, hint: Any, where: str) -> Parameter:
+    fault = fault_of_argument(hint)
+    if fault is None and parameter.default is not REQUIRED:
+        fault = fault_of_default(parameter.default, hint)
+    if fault is not None:
+        raise ConfigError(
+            "BST-E030", f"{where} takes {parameter.name}, which no request can bring: {fault[0]}", hint=fault[1]
+        )
+    return Parameter(parameter.name, hint, parameter.default)
 
 
 def _injection(hint: Any) -> Injected | None:
@@ -169,7 +213,8 @@ def _result(hint: Any) -> tuple[ResultKind, type[Any] | None]:
         if len(named) == 1 and _is_model(named[0]):
             return "row", named[0]
         return "value", None
-    if isinstance(origin, type) and issubclass(origin, Iterable) and arguments and _is_model(arguments[0]):
+    several = isinstance(origin, type) and issubclass(origin, Iterable) and arguments[1:] in ((), (...,))
+    if several and arguments and _is_model(arguments[0]):
         return "rows", arguments[0]
     return ("row", hint) if _is_model(hint) else ("value", None)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
+from backstay.catalog.annotation import members_of
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
@@ -37,7 +38,7 @@ from backstay.request.read import Query
 from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
-from backstay.response.value import encode_value
+from backstay.response.value import WrongResult, encode_result, encode_value
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import key_columns, read_sql
@@ -134,11 +135,13 @@ class Calls:
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
                 answer = await self._rows(function, result, session, query, principal, form, counted=counted)
-            elif isinstance(result, list | tuple):
-                body = encode_value(result)
-                answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
             else:
-                answer = Answered(encode_value(result), 1)
+                # Within the transaction: what is not as it is described undoes what it has written.
+                body = encode_result(function.name, result, function.result_type)
+                if isinstance(result, list | tuple):
+                    answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
+                else:
+                    answer = Answered(body, 1)
             check_number(answer.rows, demands)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
@@ -156,7 +159,7 @@ class Calls:
         counted: bool,
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
-        found = [] if result is None else [result] if function.result == "row" else list(result)
+        found = _models(function, result)
         await session.flush()
         table = self._table(function)
         mapper: Any = sa.inspect(function.model)
@@ -203,6 +206,20 @@ class Calls:
             if table.model is function.model:
                 return table
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
+
+
+def _models(function: Function, result: Any) -> list[Any]:
+    """The rows that *function* returned, which are of its model or a bug."""
+    wanted: Any = function.model
+    if function.result == "row":
+        found = [] if result is None and type(None) in members_of(function.result_type) else [result]
+    else:
+        found = list(result) if isinstance(result, Iterable) else [None]
+    strange = next((row for row in found if not isinstance(row, wanted)), wanted)
+    if strange is not wanted:
+        what = type(strange if isinstance(result, Iterable) else result).__name__
+        raise WrongResult(f"the function {function.name} returned a {what} that is not of {function.result_type}")
+    return found
 
 
 def _as_rows(body: str) -> str:

@@ -106,4 +106,8 @@ def _decode(hint: type[Any], value: Any) -> Any:
         return value
     if hint is UUID:
         return UUID(str(value))
+    validate = getattr(hint, "model_validate", None)
+    if callable(validate):
+        # A pydantic model inside another type.
+        return validate(value)
     raise TypeError(f"a {type(value).__name__} is not a {hint.__name__}")

@@ -13,10 +13,10 @@ from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.catalog.standing import elements, standing
 from backstay.errors import ConfigError
+from backstay.place import place_of
 from backstay.policy.expression import expression_of
 from backstay.policy.me import MeParameter
 from backstay.policy.near import near_word
-from backstay.policy.place import place_of
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
 
 

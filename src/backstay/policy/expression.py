@@ -22,10 +22,11 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.operators import custom_op
 
 from backstay.errors import BackstayError, ConfigError
+from backstay.place import place_of
 from backstay.policy.me import Me, MeParameter
-from backstay.policy.place import place_of, told_by
 from backstay.policy.symbol import Question, Symbol
 from backstay.policy.watch import Watch, call_traced, watched
+from backstay.policy.words import told_by
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
 _ONCE: Final = "It is called once, at start-up, with a symbolic me."
@@ -100,6 +101,7 @@ def _first_line(fault: Exception) -> str:
 def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElement[bool]:
     rows = _coerced(name, returned, place)
     _type_facts(rows)
+    _refuse_shapes(name, rows)
     held = {each.me_handed for each in _facts(rows)}
     lost = next((handed for handed in watch.handed if handed not in held), None)
     if lost is not None:
@@ -108,6 +110,22 @@ def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElem
             "Return every condition that it makes, joined by & and |; leave out what is not needed.",
         )
     return rows
+
+
+def _refuse_shapes(name: str, rows: ColumnElement[bool]) -> None:
+    """A value of ``me`` is one plain value: it is no list to look in, and no JSON to be compared with."""
+    for fact in _facts(rows):
+        handed = fact.me_handed
+        if handed is not None and fact.expanding:
+            _refuse(
+                f"{handed.place}: the policy {name} looks in {handed.asked} as in a list, and it is one value",
+                f"Compare it: column == {handed.asked}; roles are asked for by me.has_role(…).",
+            )
+        if handed is not None and isinstance(fact.type, sa.JSON):
+            _refuse(
+                f"{handed.place}: the policy {name} compares {handed.asked} with JSON, which the databases do not",
+                'Take the value out: column["key"].as_string() == ….',
+            )
 
 
 def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:

@@ -13,9 +13,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog import Catalog
 from backstay.errors import ConfigError
+from backstay.place import place_in
 from backstay.policy.me import Me
 from backstay.policy.near import near_word
-from backstay.policy.place import place_in
 from backstay.policy.principal import ANON
 
 Action: TypeAlias = Literal["read", "create", "update", "delete"]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from backstay.policy.me import Me
-from backstay.policy.place import Words
 from backstay.policy.watch import Watch, watching
+from backstay.policy.words import Words
 
 _ATTRIBUTES: Final = ("id", "role", "aal", "has_role(…)", "claim(…)")
 _USE: Final = f"me offers {', '.join('me.' + name for name in _ATTRIBUTES)}."

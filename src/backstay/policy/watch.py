@@ -28,7 +28,8 @@ from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import elements, operators, schema
 
 from backstay.errors import ConfigError
-from backstay.policy.place import Words, enclosing, identity_of, is_authors, place_in, users_frame, words_at
+from backstay.place import is_authors, place_in, users_frame
+from backstay.policy.words import Words, enclosing, identity_of, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
 _MAY_ASK: Final = frozenset({"sqlalchemy", "backstay", "logging"})

@@ -1,23 +1,16 @@
-"""Where a policy was written: file and line, the words that stand there, and how to write them for SQL."""
+"""The words of a policy: what stands where it was stopped, and how to write that for SQL."""
 
 from __future__ import annotations
 
 import ast
-import inspect
 import linecache
-import sysconfig
 from collections.abc import Iterator
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any, Final, NamedTuple
 
-#: What is called by a policy and is not its author's: its frames are passed over.
-_LIBRARIES: Final = tuple(
-    str(Path(folder)) for name in ("stdlib", "platstdlib", "purelib", "platlib") if (folder := sysconfig.get_path(name))
-)
-_OWN: Final = frozenset({"backstay", "sqlalchemy"})
+from backstay.place import is_authors, shown_file
 
 _IN_GENERAL: Final = (
     "It is called once, at the start, for all callers and rows: write & for and, | for or, ~ for not (with brackets"
@@ -40,33 +33,6 @@ class Words(NamedTuple):
     advice: str
 
 
-def is_authors(frame: FrameType) -> bool:
-    """Whether *frame* runs code of the app's author, and not a library's."""
-    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
-        return False
-    name = frame.f_code.co_filename
-    return not name.startswith(_LIBRARIES) and not name.startswith("<sqlalchemy")
-
-
-def place_of(function: Any) -> str:
-    """``app/policies.py:12``, where *function* is defined."""
-    function = inspect.unwrap(getattr(function, "func", function))
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
-    return "somewhere" if code is None else f"{_shown(code.co_filename)}:{_line_of_def(code)}"
-
-
-def place_in(frame: FrameType) -> str:
-    """The line that *frame* is at."""
-    return f"{_shown(frame.f_code.co_filename)}:{frame.f_lineno}"
-
-
-def users_frame(frame: FrameType | None) -> FrameType | None:
-    """*frame*, or the nearest of its callers that is the author's own code."""
-    while frame is not None and not is_authors(frame):
-        frame = frame.f_back
-    return frame
-
-
 def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
     """The last line of the author's own code that *fault* went through, and what stands there."""
     found: TracebackType | None = None
@@ -78,7 +44,7 @@ def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
     if found is None:
         return None, None
     code = found.tb_frame.f_code
-    return f"{_shown(code.co_filename)}:{found.tb_lineno}", _words(code, found.tb_lasti)
+    return f"{shown_file(code.co_filename)}:{found.tb_lineno}", _words(code, found.tb_lasti)
 
 
 def words_at(frame: FrameType) -> Words:
@@ -95,23 +61,6 @@ def _words(code: CodeType, instruction: int) -> Words | None:
         if advice is not None:
             return Words(_segment(_source(code.co_filename), node), advice)
     return None
-
-
-def _shown(name: str) -> str:
-    try:
-        return str(Path(name).relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return name
-
-
-def _line_of_def(code: CodeType) -> int:
-    """The line of ``def``, behind the decorators."""
-    first = code.co_firstlineno
-    lines = linecache.getlines(code.co_filename)
-    for number, line in enumerate(islice(lines, first - 1, first + 30), first):
-        if line.lstrip().startswith(("def ", "async def ")):
-            return number
-    return first
 
 
 @lru_cache(maxsize=256)

@@ -1,0 +1,62 @@
+"""Where code of the app's author stands: file and line."""
+
+from __future__ import annotations
+
+import inspect
+import linecache
+import sysconfig
+from itertools import islice
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Final
+
+#: Where code lies that is not the author's.
+_LIBRARIES: Final = tuple(
+    str(Path(folder)) for name in ("stdlib", "platstdlib", "purelib", "platlib") if (folder := sysconfig.get_path(name))
+)
+_OWN: Final = frozenset({"backstay", "sqlalchemy"})
+
+
+def is_authors(frame: FrameType) -> bool:
+    """Whether *frame* runs code of the app's author, and not a library's."""
+    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
+        return False
+    name = frame.f_code.co_filename
+    return not name.startswith(_LIBRARIES) and not name.startswith("<sqlalchemy")
+
+
+def place_of(function: Any) -> str:
+    """``app/policies.py:12``, where *function* is defined."""
+    function = inspect.unwrap(getattr(function, "func", function))
+    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    return "somewhere" if code is None else f"{shown_file(code.co_filename)}:{_line_of_def(code)}"
+
+
+def place_in(frame: FrameType) -> str:
+    """The line that *frame* is at."""
+    return f"{shown_file(frame.f_code.co_filename)}:{frame.f_lineno}"
+
+
+def users_frame(frame: FrameType | None) -> FrameType | None:
+    """*frame*, or the nearest of its callers that is the author's own code."""
+    while frame is not None and not is_authors(frame):
+        frame = frame.f_back
+    return frame
+
+
+def shown_file(name: str) -> str:
+    """*name* as people call it: from the current folder, where it lies in it."""
+    try:
+        return str(Path(name).relative_to(Path.cwd()))
+    except (ValueError, OSError):
+        return name
+
+
+def _line_of_def(code: CodeType) -> int:
+    """The line of ``def``, behind the decorators."""
+    first = code.co_firstlineno
+    lines = linecache.getlines(code.co_filename)
+    for number, line in enumerate(islice(lines, first - 1, first + 30), first):
+        if line.lstrip().startswith(("def ", "async def ")):
+            return number
+    return first
