@@ -119,6 +119,38 @@ def test_common_table() -> None:
     assert said.endswith("FROM m AS r WHERE r.team IN (SELECT mine.team FROM mine)")
 
 
+def _tree(joined: bool) -> Any:
+    tree = sa.select(Member.id).where(Member.who == 5).cte("tree", recursive=True)
+    other = sa.select(Member.id).join(tree, Member.team == tree.c.id)
+    return tree.union_all(other if joined else sa.select(X.id).where(X.team == tree.c.id))
+
+
+@pytest.mark.parametrize("joined", [True, False])
+def test_recursion(joined: bool) -> None:
+    """S1: a tree of rows, whose common table expression stands in itself and in two places of the rule."""
+    tree = _tree(joined)
+    rule = Member.id.in_(sa.select(tree.c.id)) | sa.exists().where(tree.c.id == Member.team)
+    said = _said(rule, T.alias("r"))
+    step = "FROM m AS m_2 JOIN tree ON m_2.team = tree.id" if joined else "FROM m AS m_2, tree WHERE m_2.team = tree.id"
+    assert said == (
+        "WITH RECURSIVE tree(id) AS (SELECT m_1.id AS id FROM m AS m_1 WHERE m_1.who = :who_1 UNION ALL "
+        f"SELECT m_2.id AS id {step}) SELECT 1 FROM m AS r WHERE r.id IN (SELECT tree.id FROM tree) OR "
+        "(EXISTS (SELECT * FROM tree WHERE tree.id = r.team))"
+    )
+
+
+def test_twice_in_one_statement() -> None:
+    """S1: one rule on two sources of a statement keeps its common table expression one."""
+    mine = sa.select(Member.team).where(Member.who == 5).cte("mine")
+    rule = standing(Member.team.in_(sa.select(mine.c.team)), T, "it")
+    one, two = T.alias("one"), T.alias("two")
+    joined = one.join(two, sa.and_(one.c.id == two.c.team, moved(rule, T, two)))
+    said = str(sa.select(one.c.id).select_from(joined).where(moved(rule, T, one)))
+    assert 1 == said.count("WITH mine AS")
+    assert "one.team IN" in said
+    assert "two.team IN" in said
+
+
 def test_nothing_is_captured() -> None:
     """S1: what a rule brings has a name of its own: a statement around it cannot mean its rows."""
     rule = standing(sa.exists().where(Team.id == Member.team), T, "it")

@@ -242,18 +242,22 @@ class SqliteCopies:
         self.connection = apsw.Connection(str(path))
         self.connection.set_busy_timeout(5000)
         self.connection.create_collation("BACKSTAY_DECIMAL", lambda one, other: (one > other) - (one < other))
-        self.tables: list[str] = []
+        self.tables: dict[str, str] = {}
 
     def take(self, metadata: sa.MetaData) -> None:
-        self.tables = [_quoted(table.name) for table in metadata.sorted_tables]
-        for name in self.tables:
-            self.connection.execute(f"CREATE TABLE {_copy(name)} AS SELECT * FROM {name}")
+        # What the database generates cannot be put back.
+        self.tables = {
+            _quoted(table.name): ", ".join(_quoted(c.name) for c in table.columns if c.computed is None)
+            for table in metadata.sorted_tables
+        }
+        for name, columns in self.tables.items():
+            self.connection.execute(f"CREATE TABLE {_copy(name)} AS SELECT {columns} FROM {name}")
 
     def restore(self) -> None:
         with self.connection:
-            for name in self.tables:
+            for name, columns in self.tables.items():
                 self.connection.execute(f"DELETE FROM {name}")
-                self.connection.execute(f"INSERT INTO {name} SELECT * FROM {_copy(name)}")
+                self.connection.execute(f"INSERT INTO {name} ({columns}) SELECT {columns} FROM {_copy(name)}")
 
     def close(self) -> None:
         self.connection.close()

@@ -54,11 +54,14 @@ def standing(expression: ColumnElement[Any], table: sa.FromClause, what: str) ->
     for froms in _brought(aliased, table, what).values():
         if any(isinstance(from_, TableClause) and from_ is not table for from_ in froms):
             raise _not_told(what, "a subquery mixes rows that cannot be told apart", "Use aliased() in its subqueries.")
+    for each in elements(aliased):
+        if isinstance(each, sa.CTE) and any(_is_of(part, table) for part in elements(each)):
+            raise _not_told(what, "a common table expression asks about the row", "It stands outside of all rows.")
     return aliased
 
 
 def elements(expression: Any, leaf: Any = None) -> Iterator[Any]:
-    """All elements of *expression*; tables and their aliases are leaves, and so is *leaf*."""
+    """All elements of *expression*; columns, tables and their aliases are leaves, and so is *leaf*."""
     # The elements themselves are kept: some are made on the way, and an id is free again when they are gone.
     waiting, seen = [expression], dict[int, Any]()
     while waiting:
@@ -67,7 +70,7 @@ def elements(expression: Any, leaf: Any = None) -> Iterator[Any]:
             continue
         seen[id(element)] = element
         yield element
-        if element is not leaf and not is_rows(element):
+        if element is not leaf and not isinstance(element, sa.ColumnClause) and not is_rows(element):
             waiting.extend(element.get_children())
 
 
@@ -118,8 +121,9 @@ def _without_models(expression: ColumnElement[Any]) -> ColumnElement[Any]:
         return select._compile_state_factory(select, enclosed).statement
 
     def bare(element: Any) -> Any:
-        if isinstance(element, sa.ColumnClause | TableClause):
+        if isinstance(element, TableClause) or (isinstance(element, sa.ColumnClause) and is_rows(element.table)):
             return element._deannotate()
+        # The columns of subqueries go along with the copies of those.
         return element if is_rows(element) else None
 
     return _replaced(_each_select(expression, plain), bare)  # type: ignore[no-any-return]
@@ -130,40 +134,43 @@ def _each_select(expression: Any, change: Callable[[Any, Any], Any]) -> Any:
     changed.
     """
 
+    copies: dict[int, Any] = {}
+
     def below(root: Any) -> Any:
         def replace(element: Any) -> Any:
             if isinstance(element, sa.Select) and element is not root:
                 return change(element, below(element))
             return element if is_rows(element) else None
 
-        return _replaced(root, replace)
+        return _replaced(root, replace, copies)
 
     return below(expression)
 
 
-def _replaced(expression: Any, replace: Callable[[Any], Any]) -> Any:
+def _replaced(expression: Any, replace: Callable[[Any], Any], known: dict[int, Any] | None = None) -> Any:
     """A copy of *expression* where *replace* has its say on every element; ``None`` leaves one as it is.
 
-    SQLAlchemy's own traversal spares what any() and has() were given.
+    SQLAlchemy's own traversal spares what any() and has() were given.  *known* copies are taken again: what stands in
+    two places, as a common table expression does, stays one.
     """
-    copies: dict[int, Any] = {}
-    kept: list[Any] = []
+    copies: dict[int, Any] = {} if known is None else known
 
     def clone(element: Any, **more: Any) -> Any:
         if id(element) in copies:
-            return copies[id(element)]
+            return copies[id(element)][1]
         found = replace(element)
         if found is None and "replace" in more:
             found = more["replace"](element)
         if found is None:
             found = element._clone(**more)
-            copies[id(element)] = found
+            copies[id(element)] = (element, found)
             found._copy_internals(clone=clone, **more)
-        kept.extend((element, found))
-        copies[id(element)] = copies[id(found)] = found
+        # Both are kept, or the id of one that is gone would be another's.
+        copies[id(element)] = (element, found)
+        copies[id(found)] = (found, found)
         return found
 
-    return clone(expression, deferred_copy_internals=lambda element: _replaced(element, replace))
+    return clone(expression, deferred_copy_internals=lambda element: _replaced(element, replace, copies))
 
 
 def _brought(expression: ColumnElement[Any], table: sa.FromClause, what: str) -> dict[int | None, list[Any]]:
@@ -245,13 +252,18 @@ def _moved(expression: Any, table: sa.FromClause, columns: Any, source: sa.FromC
             if name not in columns:
                 raise AssertionError(f"{source} has no column {name}")
             return columns[name]
-        return element if is_rows(element) else None
+        # A common table expression stands outside of all scopes, and nothing in it is of the row that is asked about.
+        return element if is_rows(element) or isinstance(element, sa.CTE) else None
 
     found = _replaced(expression, replace)
     for element in elements(found, source):
-        if element is table or (isinstance(element, sa.ColumnClause) and element.table is table):
+        if _is_of(element, table):
             raise AssertionError(f"an expression about {table} could not be moved")
     return found
+
+
+def _is_of(element: Any, table: sa.FromClause) -> bool:
+    return element is table or (isinstance(element, sa.ColumnClause) and element.table is table)
 
 
 def _name(from_: Any) -> str:

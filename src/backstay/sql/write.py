@@ -11,8 +11,9 @@ they were before the statement:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement, True_
@@ -25,6 +26,9 @@ from backstay.policy import Grant
 from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.select import Build
+
+#: The collation at the end of a type's declaration.
+_COLLATION: Final = re.compile(r' COLLATE "?([^"]+)"?$')
 
 
 def key_columns(table: Table) -> tuple[Column, ...]:
@@ -94,7 +98,7 @@ def _insert(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Any:
         return dialect.insert_nothing(table)
     listed = dialect.listed(plan.packed, slots)
     if judges_first(plan):
-        rows, listed = _named(plan.packed, listed)
+        rows, listed = _named(plan.packed, listed, dialect)
         allowed = [moved(plan.grant.rows(plan.written), table, rows)]
     else:
         allowed = []
@@ -129,17 +133,24 @@ def columns_of(rules: Iterable[ColumnElement[bool]], table: Table) -> tuple[Colu
     return tuple(column for column in table.columns.values() if column.sql.name in found)
 
 
-def _named(columns: Sequence[Column], listed: Listed) -> tuple[sa.FromClause, Listed]:
+def _named(columns: Sequence[Column], listed: Listed, dialect: SqlDialect) -> tuple[sa.FromClause, Listed]:
     """*listed* as rows whose columns are called as those of the table, so that a policy can stand on them."""
-    values = [_compared(c, value).label(str(c.sql.name)) for c, value in zip(columns, listed.values, strict=True)]
+    pairs = zip(columns, listed.values, strict=True)
+    values = [_compared(column, value, dialect).label(str(column.sql.name)) for column, value in pairs]
     rows = sa.select(*values, listed.ordinal.label("_ordinal")).select_from(listed.from_).subquery("_n")
     return rows, Listed(rows, tuple(rows.c[str(column.sql.name)] for column in columns), rows.c["_ordinal"])
 
 
-def _compared(column: Column, value: Expression) -> Expression:
-    """*value* as one of *column* compares."""
-    collation = getattr(column.sql.type, "collation", None)
-    return value if collation is None else sa.collate(value, collation)
+def _compared(column: Column, value: Expression, dialect: SqlDialect) -> Expression:
+    """*value* as one of *column* compares, which is no column."""
+    try:
+        declared = dialect.compiler.type_compiler_instance.process(column.sql.type, type_expression=column.sql)
+    except sa.exc.CompileError:
+        return value
+    found = _COLLATION.search(declared)
+    if found is None:
+        return value
+    return sa.type_coerce(sa.collate(sa.type_coerce(value, sa.Text()), found[1]), column.sql.type)
 
 
 def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
@@ -269,7 +280,7 @@ def check_sql(
     """How many of the packed images may stand."""
     rules = _waiting(grants, written, dialect)
     columns = _imaged(rules, table)
-    rows, _ = _named(columns, dialect.listed(columns, slots))
+    rows, _ = _named(columns, dialect.listed(columns, slots), dialect)
     return sa.select(sa.func.count()).select_from(rows).where(*(moved(rule, table.sql, rows) for rule in rules))
 
 
