@@ -70,7 +70,7 @@ def _kinds() -> dict[str, Kind]:
         ("identity_unlinked", "identity_unlinked", "user", ("provider", "identity_id")),
         ("passkey_added", "passkey_created", "user", ("passkey_id",)),
         ("passkey_updated", "passkey_updated", "user", ("passkey_id",)),
-        ("passkey_removed", "passkey_deleted", "user", ("passkey_id",)),
+        ("passkey_removed", "passkey_deleted", "user", ("passkey_id", "ways_left")),
         ("passkey_sign_count_regressed", "passkey_updated", "user", ("passkey_id",)),
         ("role_granted", "role_granted", "user", ("role",)),
         ("role_revoked", "role_revoked", "user", ("role",)),

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import sqlalchemy as sa
 
-from backstay.audit import Actor, Event
+from backstay.audit import Actor, Detail, Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.authenticator import credentials_by_user, delete_passkey, passkeys_by_user
 from backstay.auth.factor import delete_factor, factors_by_user, verified_factors
@@ -24,6 +24,7 @@ from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import Opened, downgrade, is_recent, start_session
 from backstay.auth.tables import Session, User
+from backstay.auth.ways import ways_in
 from backstay.db.store import Asks, Transaction
 from backstay.sql.query import query
 
@@ -132,7 +133,9 @@ async def remove_passkey(
     await downgrade(tx, passkey_id, now)
     await _forget_codes_of_none(tx, user.id, now)
     await notice(tx, accounts, user, "factor_removed", factor=removed.friendly_name or "passkey")
-    await accounts.audit(tx, Event("passkey_removed", now, actor, str(user.id), {"passkey_id": str(passkey_id)}))
+    # An administrator may take the last one: its owner comes in by a link then, and the log says so.
+    details: dict[str, Detail] = {"passkey_id": str(passkey_id), "ways_left": await ways_in(tx, accounts, user)}
+    await accounts.audit(tx, Event("passkey_removed", now, actor, str(user.id), details))
     return True
 
 

@@ -43,6 +43,7 @@ from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.auth.session import Opened, start_session
 from backstay.auth.signin import login_event
+from backstay.auth.ways import keep_a_way
 from backstay.db.store import Asks, Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -214,7 +215,8 @@ async def remove(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Remove a passkey: sessions that it has opened are aal1 from now on.
 
     Raises:
-        AuthError: passkey_not_found, insufficient_aal, user_banned.
+        AuthError: passkey_not_found, insufficient_aal, user_banned; single_identity_not_deletable, where nothing else
+            would be left to sign in with (OA10).
     """
     id, now = _id(asked), accounts.now()
     user = await accounts.living(accounts.store, asked.user_id)
@@ -222,6 +224,8 @@ async def remove(asked: AuthRequest, accounts: Accounts) -> Reply:
     async def drop(tx: Transaction) -> bool:
         await tx.run(hold_user(user.id, now))
         await require_assurance(tx, accounts, await held_session(tx, asked), now)
+        if any(row.id == id for row in await tx.all(passkeys_by_user(user.id))):
+            await keep_a_way(tx, accounts, await accounts.living(tx, user.id), but=id)
         return await remove_passkey(tx, accounts, asked.actor, user, id, now)
 
     if not await accounts.store.transact(drop):

@@ -14,6 +14,7 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.admin.ban import banned_until
+from backstay.auth.gone import gone_account
 from backstay.auth.imported import readable
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
@@ -157,6 +158,9 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
             raise email_exists()
         if checked.id is not None and await tx.one(_any_by_id(checked.id)) is not None:
             raise AuthError("conflict", "There is an account with this id")
+        if checked.id is not None and await tx.one(gone_account(checked.id)) is not None:
+            # Its rows would be the new account's (A12).
+            raise AuthError("conflict", "An account with this id was deleted")
         id = await create_account(
             tx,
             asked,

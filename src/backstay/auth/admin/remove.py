@@ -13,9 +13,12 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import user_of
 from backstay.auth.assignment import keeps_an_admin, last_admin, take_all
-from backstay.auth.assurance import hold_user, remove_all
+from backstay.auth.assurance import remove_all
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.gone import note_gone
+from backstay.auth.hold import hold
 from backstay.auth.otp import discard_all
+from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all
@@ -60,13 +63,16 @@ async def remove_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await user_of(asked, accounts)
 
     async def remove(tx: Transaction) -> None:
-        await tx.run(hold_user(user.id, now))
+        if await hold(tx, user.id) is None:
+            raise AuthError("user_not_found", "User not found")
         await check_reach(accounts, tx, asked, user.id)
         await discard_all(tx, user.id)
         await end_all(tx, user.id, now)
         await bump_epoch(tx)
         if await tx.one(_anonymise(user.id, now) if soft else _delete(user.id, now)) is None:
             raise last_admin()
+        if not soft:
+            await tx.run(note_gone(user.id, now))
         if soft:
             await tx.run(_drop_identities(user.id))
             await tx.run(take_all(user.id))

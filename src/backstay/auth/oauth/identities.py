@@ -19,7 +19,7 @@ from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_sessions, sessions_of
 from backstay.auth.tables import Identity, User
 from backstay.auth.user import about_providers, identities_of, user_by_id
-from backstay.auth.ways import ways_in
+from backstay.auth.ways import keep_a_way
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 from backstay.sql.query import query
@@ -99,10 +99,7 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
         identity = next((row for row in await tx.all(identities_of(user.id)) if row.id == id), None)
         if identity is None:
             raise AuthError("identity_not_found", "Identity doesn't exist")
-        if await ways_in(tx, user, but=id) == 0:
-            raise AuthError(
-                "single_identity_not_deletable", "User must have at least 1 other way to sign in after unlinking"
-            )
+        await keep_a_way(tx, accounts, user, but=id)
         if identity.provider == "email":
             # The address and the password would stay, and with them the way in that this seems to remove.
             raise AuthError("email_conflict_identity_not_deletable", "The e-mail identity is the account's address")
