@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,19 +21,13 @@ from starlette.applications import Starlette
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from backstay.adapters.load import mail_transport, open_database, outbound, sql_dialect
+from backstay.accounts import open_office
+from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, audit_keys, note_policy
-from backstay.auth.ceremony import relying_party, useless_origins
 from backstay.auth.credentials import Credentials
-from backstay.auth.hashing import HashCost
-from backstay.auth.limits import parse_limits
 from backstay.auth.moment import utc_now
-from backstay.auth.oauth.parties import Parties
-from backstay.auth.oauth.provider import parse_providers
 from backstay.auth.office import Office
-from backstay.auth.options import AuthOptions
-from backstay.auth.pwned import PwnedFile
 from backstay.auth.rights import ADMIN, permission_table
 from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
@@ -134,6 +128,7 @@ class Backstay:
         #: What values are sealed with, where there is anything to seal.
         self._keyring: Keyring | None = None
         self._office: Office | None = None
+        self._anchors: Anchors | None = None
         self._anchoring: asyncio.Task[None] | None = None
         self._deliverer: Deliverer | None = None
         #: Mails that were not sent: only on a desk without a mail server.
@@ -378,6 +373,9 @@ class Backstay:
     def _mail_fault(self) -> str | None:
         return None if self._deliverer is None else self._deliverer.failing
 
+    def _anchor_fault(self) -> str | None:
+        return None if self._anchors is None else self._anchors.failing
+
     async def _opened_office(
         self,
         settings: Settings,
@@ -394,26 +392,22 @@ class Backstay:
         keys = audit_keys(settings.encryption_keys)
         await note_policy(store, keys, self._rules, self._now())
         if settings.audit_anchor is not None:
-            self._anchoring = asyncio.create_task(Anchors(Path(settings.audit_anchor), keys).run(store))
-        keyring = settings.encryption_keys
-        return await Office.open(
+            self._anchors = Anchors(Path(settings.audit_anchor), keys)
+            self._anchoring = asyncio.create_task(self._anchors.run(store))
+        return await open_office(
             store,
-            auth_options(settings, self.title),
-            keyring,
+            settings,
             verifier,
+            title=self.title,
             credentials=credentials,
             permissions={role: names for role, names in self._permissions.items() if role != ADMIN},
             roles=roles,
-            posted=self._opened_mail(settings, store, keyring),
-            rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
-            cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
-            pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
-            parties=_parties(settings),
+            posted=self._opened_mail(settings, store, settings.encryption_keys),
             now=self._now,
         )
 
     async def _end_anchoring(self) -> None:
-        anchoring, self._anchoring = self._anchoring, None
+        anchoring, self._anchoring, self._anchors = self._anchoring, None, None
         if anchoring is not None:
             anchoring.cancel()
             await asyncio.gather(anchoring, return_exceptions=True)
@@ -465,7 +459,7 @@ class Backstay:
             beside=beside,
             tls=settings.address.startswith("https://"),
             access_log=settings.access_log,
-            health=health_of({"mail": self._mail_fault}),
+            health=health_of({"mail": self._mail_fault, "audit_anchor": self._anchor_fault}),
             address=address,
             share=settings.caller_share,
         )
@@ -530,45 +524,6 @@ def reflected_app() -> Backstay:
         max_rows=asked.get("max_rows"),
         functions=asked.get("functions") or (),
     )
-
-
-def auth_options(settings: Settings, title: str) -> AuthOptions:
-    """What *settings* say of accounts.
-
-    Raises:
-        ConfigError: BST-E224, when passkeys could be used nowhere.
-    """
-    confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
-    options = AuthOptions(
-        public_url=settings.address,
-        site_url=settings.site_url or settings.address,
-        redirect_urls=settings.redirect_urls,
-        site_name=title,
-        webauthn_rp_id=settings.webauthn_rp_id,
-        webauthn_origins=settings.webauthn_origins,
-        signup=settings.signup,
-        autoconfirm=not confirmed,
-        anonymous_sign_ins=settings.anonymous_sign_ins,
-        min_password_chars=settings.password_minimum,
-        access_seconds=settings.access_token_seconds,
-        session_idle=timedelta(days=settings.session_idle_days),
-        session_lifetime=timedelta(days=settings.session_days),
-    )
-    party = relying_party(options)
-    if not party.origins or useless_origins(party):
-        raise ConfigError(
-            "BST-E224",
-            f"No page of {', '.join(useless_origins(party)) or options.site_url} can use passkeys of {party.id}",
-            hint="Set BACKSTAY_WEBAUTHN_RP_ID to the domain of the pages, or to one above it.",
-        )
-    return options
-
-
-def _parties(settings: Settings) -> Parties | None:
-    """The third parties that *settings* name."""
-    if settings.providers is None:
-        return None
-    return Parties(parse_providers(settings.providers), outbound(loopback=settings.profile == "dev"))
 
 
 def _by_name(functions: Iterable[Function], catalog: Catalog) -> Mapping[str, Function]:

@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy as sa
 
 from backstay import ConfigError, Settings
-from backstay.app import auth_options
+from backstay.accounts import auth_options
 from backstay.audit.tables import Entry
 from backstay.auth.authenticator import MAX_PASSKEYS
 from backstay.auth.ceremony import relying_party

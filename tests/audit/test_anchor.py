@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -125,6 +126,140 @@ def test_a_line_that_is_no_json_is_named(tmp_path: Path) -> None:
         file.write('{"seq": 2, "ha')
     with pytest.raises(ConfigError, match="a line 2 that is no anchor"):
         kept.read()
+
+
+HALF = b'{"seq": 2, "ha'
+#: What may stand at the end of the file when the next anchor is due.
+ENDS = {
+    "half a line": HALF,
+    "half a line and its end": HALF + b"\n",
+    "many halves": (HALF + b"\n") * 50,
+    "zeros, as after a power cut": bytes(4096),
+    "an empty line": b"\n\n",
+    "a list": b"[1]\n",
+    "a number": b"7\n",
+    "an object that is no anchor": b"{}\n",
+    "an anchor without a zone": b'{"seq": 1, "hash": "00", "at": "2026-01-01T00:00:00", "key_id": "k1", "mac": "00"}\n',
+    "a key that is a list": b'{"seq": 1, "hash": "00", "at": "2026-01-01T00:00:00Z", "key_id": [], "mac": "00"}\n',
+    "a number beyond all": b'{"seq": 1e999, "hash": "00", "at": "2026-01-01T00:00:00Z", "key_id": "k1", "mac": "00"}\n',
+    "a forged one": b'{"seq": 99, "hash": "00", "at": "2026-01-01T00:00:00Z", "key_id": "k1", "mac": "00"}\n',
+    "not UTF-8": b"\xff\xfe\n",
+    "deep": b"[" * 5000 + b"\n",
+    "more than is looked at": b"x" * 20_000,
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+async def test_anchoring_goes_on_after_whatever_stands_there(store: Store, tmp_path: Path, name: str) -> None:
+    """A11: a torn or garbled line stops nothing: the next anchor has a line of its own, and is the last one then."""
+    await filled(store, 1)
+    clock = Clock()
+    kept = anchors(tmp_path, clock)
+    await kept.drop(store)
+    with kept.path.open("ab") as file:
+        file.write(ENDS[name])
+    await write(store, event())
+    clock.now += timedelta(hours=1)
+    written = await kept.keep(store)
+    assert written is not None
+    assert 2 == written.seq
+    assert None is await kept.keep(store)
+    last = kept.path.read_bytes().splitlines()[-1]
+    assert 2 == json.loads(last)["seq"]
+    assert kept.path.read_bytes().endswith(b"}\n")
+
+
+async def test_torn_lines_are_told(store: Store, tmp_path: Path) -> None:
+    """A11: which lines say nothing; the anchors around them still count, and a forged one is still a fault."""
+    await filled(store, 1)
+    kept = anchors(tmp_path)
+    await kept.drop(store)
+    with kept.path.open("ab") as file:
+        file.write(HALF)
+    await write(store, event())
+    await kept.drop(store)
+    found, torn = kept.look()
+    assert ([1, 2], [2]) == ([anchor.seq for anchor in found], torn)
+    assert Verdict(2) == await verify(store, KEYS, found)
+    with kept.path.open("ab") as file:
+        file.write(json.dumps({**json.loads(kept.path.read_bytes().splitlines()[0]), "seq": 2}).encode() + b"\n")
+    with pytest.raises(ConfigError, match="a line 4 that was not made with the keys"):
+        kept.look()
+
+
+async def test_a_file_that_was_moved_away_begins_anew(store: Store, tmp_path: Path) -> None:
+    """A11: rotated, emptied or deleted: there is a new one with the next anchor, and the same end twice harms nothing."""
+    await filled(store, 1)
+    kept = anchors(tmp_path)
+    await kept.keep(store)
+    kept.path.rename(tmp_path / "old")
+    assert await kept.keep(store)
+    kept.path.write_bytes(b"")
+    assert await kept.keep(store)
+    kept.path.unlink()
+    kept.path.write_bytes((tmp_path / "old").read_bytes() * 2)
+    assert None is await kept.keep(store)
+    assert Verdict(1) == await verify(store, KEYS, kept.read())
+
+
+async def test_an_anchor_of_later_is_no_reason_to_wait(store: Store, tmp_path: Path) -> None:
+    """A11: the clock was set back, or the database: the next anchor is due at once."""
+    await filled(store, 1)
+    clock = Clock()
+    clock.now += timedelta(days=400)
+    kept = anchors(tmp_path, clock)
+    await kept.drop(store)
+    clock.now -= timedelta(days=400)
+    await write(store, event())
+    assert await kept.keep(store)
+    kept.write(50, b"5" * 32)
+    assert await kept.keep(store)
+
+
+async def test_half_a_write_is_a_failure(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A11: a disk that takes a part of the line is full; when there is room again the next line is whole."""
+    await filled(store, 1)
+    kept = anchors(tmp_path)
+    real = os.write
+    monkeypatch.setattr(os, "write", lambda descriptor, line: real(descriptor, line[:20]))
+    with pytest.raises(ConfigError, match="the disk is full"):
+        await kept.keep(store)
+    monkeypatch.undo()
+    assert await kept.keep(store)
+    found, torn = kept.look()
+    assert ([1], [1]) == ([anchor.seq for anchor in found], torn)
+
+
+class Broken:
+    """A store that fails in a way nobody thought of."""
+
+    async def one(self, statement: Any) -> Any:
+        raise TypeError("can't compare offset-naive and offset-aware datetimes")
+
+
+async def test_a_failure_is_known_while_it_lasts(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A11: said once in the log, known to `/health` until it is over, and no failure ends the rounds."""
+    await filled(store, 1)
+    (tmp_path / ".backstay").write_text("in the way")
+    kept, told = anchors(tmp_path), list[str | None]()
+
+    async def wait(seconds: float) -> Any:
+        told.append(kept.failing)
+        if len(told) == 3 and (tmp_path / ".backstay").is_file():
+            (tmp_path / ".backstay").unlink()
+        elif len(told) == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        await kept.run(store, wait)
+    assert [True, True, True, False, False] == [why is not None for why in told]
+    assert (1, 1) == (caplog.text.count("no audit anchor"), caplog.text.count("written again"))
+    told.clear()
+    with pytest.raises(KeyboardInterrupt):
+        await kept.run(Broken(), wait)  # type: ignore[arg-type]
+    assert ["can't compare offset-naive and offset-aware datetimes"] * 5 == told
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from backstay import Backstay, Me, Settings, allow
 from backstay.adapters.load import open_store
 from backstay.audit import Anchors, Verdict, audit_keys, verify
 from backstay.audit.read import Wanted, newest
+from tests.http.client import Client
 
 
 class Base(DeclarativeBase):
@@ -58,3 +60,21 @@ async def test_changed_rules_are_recorded_and_anchored(tmp_path: Path, anchored:
         assert Verdict(2) == await verify(store, keys, anchors)
     finally:
         await store.database.close()
+
+
+async def test_health_says_that_anchors_are_missing(tmp_path: Path) -> None:
+    """A11: a file that cannot be written degrades the app until it can; why is in the log, and not for strangers."""
+    settings = Settings.load({"BACKSTAY_DATABASE": f"sqlite:///{tmp_path / 'data.db'}"}, folder=tmp_path)
+    app = Backstay(models=Base, policies=[everybody], settings=settings)
+
+    async def health() -> Any:
+        return json.loads((await Client(app).ask("GET", "/health")).body)
+
+    async with app.started():
+        assert {"status": "ok"} == await health()
+        anchors = app._anchors
+        assert anchors is not None
+        anchors.failing = "/srv/audit-anchor cannot be written: [Errno 28] No space left on device"
+        assert {"status": "degraded", "failing": ["audit_anchor"]} == await health()
+        anchors.failing = None
+        assert {"status": "ok"} == await health()

@@ -63,6 +63,21 @@ def test_a_whole_log(log: Path) -> None:
     assert {"rows": 5, "anchors": 1, "holds": True, "seq": None, "fault": None} == told
 
 
+def test_torn_anchors_are_told(log: Path) -> None:
+    """A11: the log is still looked through, and the line that says nothing is named."""
+    assert 0 == ask("anchor").exit_code
+    with (log.parent / ".backstay" / "audit-anchor").open("a") as file:
+        file.write('{"seq": 9, "ha')
+    assert (0, "Anchored row 5.\n") == ((done := ask("anchor")).exit_code, done.stdout)
+    done = ask("verify")
+    assert (0, "5 rows and 2 anchors: the log is whole.\n") == (done.exit_code, done.stdout)
+    assert "Line 2 of the anchors is torn, and says nothing: was the disk full?\n" == done.stderr
+    told = json.loads(ask("verify", "--json").stdout)
+    assert {"rows": 5, "anchors": 2, "torn": [2], "holds": True, "seq": None, "fault": None} == told
+    spoil(log, "UPDATE backstay_audit SET ip = '203.0.113.9' WHERE seq >= 3")
+    assert 1 == ask("verify").exit_code
+
+
 def test_an_altered_row_is_named(log: Path) -> None:
     """AU2: exit code 1 and the first bad row."""
     spoil(log, "UPDATE backstay_audit SET ip = '203.0.113.9' WHERE seq >= 3")

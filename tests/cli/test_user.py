@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
+from dataclasses import fields
+from hashlib import sha1
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import apsw
 import pytest
 from click.testing import CliRunner, Result
 
+from backstay import Backstay, Settings
 from backstay.auth.moment import utc_now
+from backstay.auth.oauth.parties import Parties
+from backstay.auth.office import Office
+from backstay.auth.options import AuthOptions
+from backstay.auth.pwned import PwnedFile, write_pwned
 from backstay.cli.main import main
-from tests.accounts.house import PASSWORD, SECRET, Clock, House, make_app
+from backstay.crypt import Keyring
+from tests.accounts.house import PASSWORD, SECRET, Base, Clock, House, make_app
 from tests.accounts.test_mails import claims, follow
 
 RING = "2026-11:" + "0123456789abcdef" * 4
@@ -61,6 +71,100 @@ def in_app(environ: dict[str, str | None], use: Any) -> Any:
     finally:
         loop.run_until_complete(app._stop())
         loop.close()
+
+
+#: A value for each setting of accounts that is not its default.
+CHOSEN: dict[str, str] = {
+    "BACKSTAY_SITE_URL": "https://app.example.org",
+    "BACKSTAY_REDIRECT_URLS": "https://app.example.org/**",
+    "BACKSTAY_WEBAUTHN_RP_ID": "example.org",
+    "BACKSTAY_WEBAUTHN_ORIGINS": "https://app.example.org",
+    "BACKSTAY_SIGNUP": "off",
+    "BACKSTAY_EMAIL_CONFIRMATION": "on",
+    "BACKSTAY_ANONYMOUS_SIGN_INS": "on",
+    "BACKSTAY_PROVIDERS": '{"google": {"client_id": "x", "client_secret": "y"}}',
+    "BACKSTAY_ACCESS_TOKEN_SECONDS": "700",
+    "BACKSTAY_SESSION_IDLE_DAYS": "3",
+    "BACKSTAY_SESSION_DAYS": "20",
+    "BACKSTAY_RATE_LIMITS": '{"mail": "500/3600"}',
+    "BACKSTAY_PASSWORD_MIN_LENGTH": "12",
+    "BACKSTAY_PASSWORD_HASH": "m=20480,t=3,p=1",
+}
+
+
+def described(value: Any) -> Any:
+    """What can be compared of an argument of `Office.open`."""
+    if isinstance(value, Parties):
+        return {name: provider.client_id for name, provider in value.providers.items()}
+    if isinstance(value, PwnedFile):
+        return len(value)
+    return value.ids if isinstance(value, Keyring) else value
+
+
+def test_commands_and_app_make_accounts_in_one_way(
+    ask: Any, environ: dict[str, str | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """S14: every argument but what only the app's code knows is the same, and none is left at its default."""
+    write_pwned([sha1(b"correct horse battery staple").hexdigest().upper().encode() + b":9"], tmp_path / "pwned")
+    environ |= CHOSEN | {"BACKSTAY_PASSWORD_BLOCKLIST": str(tmp_path / "pwned")}
+    seen: list[dict[str, Any]] = []
+    real = Office.open.__func__  # type: ignore[attr-defined]
+
+    async def opened(cls: Any, *given: Any, **named: Any) -> Any:
+        bound = inspect.signature(real).bind(cls, *given, **named)
+        bound.apply_defaults()
+        seen.append({name: described(value) for name, value in bound.arguments.items()})
+        return await real(cls, *given, **named)
+
+    monkeypatch.setattr(Office, "open", classmethod(opened))
+    assert 0 == ask("user", "list").exit_code
+
+    async def start() -> None:
+        settings = Settings.load({name: value for name, value in environ.items() if value is not None})
+        async with Backstay(models=Base, settings=settings).started():
+            pass
+
+    asyncio.run(start())
+    command, app = seen
+    of_the_code = {"cls", "store", "verifier", "credentials", "permissions", "roles", "posted", "now"}
+    assert command.keys() == app.keys() > of_the_code
+    assert {name: app[name] for name in app.keys() - of_the_code} == {
+        name: command[name] for name in command.keys() - of_the_code
+    }
+    plain = inspect.signature(real).parameters
+    same = {name for name in command.keys() - of_the_code if command[name] == plain[name].default}
+    assert set() == same
+    defaults = AuthOptions()
+    chosen = {
+        field.name
+        for field in fields(AuthOptions)
+        if getattr(command["options"], field.name) != getattr(defaults, field.name)
+    }
+    # What no setting says: the app's title, and numbers that are fixed.
+    assert {
+        "site_name",
+        "manual_linking",
+        "reuse_seconds",
+        "recent",
+        "otp_seconds",
+        "mail_interval_seconds",
+    } == {field.name for field in fields(AuthOptions)} - chosen
+
+
+def test_a_password_from_the_command_line_is_like_any_other(
+    ask: Any, environ: dict[str, str | None], tmp_path: Path
+) -> None:
+    """S14, PW1, PW5: hashed at the cost of the settings, and refused where the operator's list has it."""
+    write_pwned([sha1(b"an uncommon leaked phrase").hexdigest().upper().encode() + b":9"], tmp_path / "pwned")
+    environ |= {"BACKSTAY_PASSWORD_HASH": "m=20480,t=3,p=1", "BACKSTAY_PASSWORD_BLOCKLIST": str(tmp_path / "pwned")}
+    refused = ask("user", "create", "eve@example.org", "--password-stdin", input="an uncommon leaked phrase\n")
+    assert (1, True) == (refused.exit_code, "weak_password" in refused.stderr)
+    common = ask("user", "create", "eve@example.org", "--password-stdin", input="password123\n")
+    assert (1, True) == (common.exit_code, "weak_password" in common.stderr)
+    assert "" == ask("user", "list").stdout
+    assert 0 == ask("user", "create", "ann@example.org", "--password-stdin", input=PASSWORD + "\n").exit_code
+    (row,) = apsw.Connection(str(tmp_path / "app.db")).execute("SELECT password_hash FROM backstay_users")
+    assert str(row[0]).startswith("$argon2id$v=19$m=20480,t=3,p=1$")
 
 
 def test_accounts_from_the_command_line(ask: Any, environ: dict[str, str | None]) -> None:

@@ -6,6 +6,8 @@ Rules of this file:
 2. Lines are appended, one write each, and synced.  Nothing here ever changes or deletes one.
 3. What is younger than the last anchor can be cut off unseen; so the file is worth as much as its distance from the
    database: another disk, another machine, a place that only appends.
+4. A line may be torn: a disk was full, or the machine stopped.  The next anchor begins a line of its own, and what is
+   torn stays where it is and is told.  Nothing that stands in the file keeps anchors from being written (A11).
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from typing import Any, Final
 from backstay.audit.chain import AuditKeys
 from backstay.audit.read import head
 from backstay.db.store import Asks
-from backstay.errors import BackstayError, ConfigError
+from backstay.errors import ConfigError
 
 _LOG: Final = logging.getLogger("backstay.audit")
 
@@ -32,8 +34,8 @@ EVERY_ROWS: Final = 1000
 EVERY: Final = timedelta(hours=1)
 #: Seconds between two looks at the end of the chain.
 LOOK_SECONDS: Final = 60.0
-#: No line is longer, so that the last one is in the last bytes of the file.
-_MAX_LINE: Final = 1024
+#: So many bytes of the end of the file are looked at for the last anchor; a line has about 250.
+_TAIL: Final = 8 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Anchors:
         self.path = path
         self.keys = keys
         self._now = now
+        #: Why the last round could not write an anchor; ``None``: it could, or none was due.
+        self.failing: str | None = None
 
     def read(self) -> list[Anchor]:
         """Every anchor, oldest first; none where there is no file yet.
@@ -59,7 +63,22 @@ class Anchors:
         Raises:
             ConfigError: BST-E511, when the file cannot be read, or a line is not one that was made here.
         """
-        return [self._parse(number, line) for number, line in enumerate(self._bytes(0).splitlines(), 1)]
+        return [self._parse(number, line) for number, line in enumerate(self._lines(), 1)]
+
+    def look(self) -> tuple[list[Anchor], list[int]]:
+        """Every anchor, oldest first, and the numbers of the lines that are torn.
+
+        Raises:
+            ConfigError: BST-E511, when the file cannot be read, or a line is whole and was not made here.
+        """
+        found: list[Anchor] = []
+        torn: list[int] = []
+        for number, line in enumerate(self._lines(), 1):
+            if _is_torn(line):
+                torn.append(number)
+            else:
+                found.append(self._parse(number, line))
+        return found, torn
 
     def write(self, seq: int, hash: bytes) -> Anchor:
         """Append an anchor at row *seq*; the file is made with mode 0600, its folder with 0700.
@@ -77,7 +96,10 @@ class Anchors:
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
             descriptor = os.open(self.path, flags, 0o600)
             try:
-                os.write(descriptor, line)
+                if not self._ends_a_line():
+                    line = b"\n" + line
+                if os.write(descriptor, line) != len(line):
+                    raise OSError("the disk is full")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -97,23 +119,44 @@ class Anchors:
             return None
         last = await asyncio.to_thread(self._last)
         if last is not None:
-            rows = end.seq - last.seq
-            if rows == 0 or (rows < EVERY_ROWS and self._now() - last.at < EVERY):
+            rows, age = end.seq - last.seq, self._now() - last.at
+            # Where the clock was set back, or the database, that anchor says nothing of when the next is due.
+            if rows == 0 or (0 < rows < EVERY_ROWS and timedelta(0) <= age < EVERY):
                 return None
         return await asyncio.to_thread(self.write, end.seq, end.hash)
 
     async def run(self, store: Asks, wait: Callable[[float], Awaitable[Any]] = asyncio.sleep) -> None:
-        """`keep` again and again until cancelled.  A failure is logged, and the next round tries again (DU6)."""
+        """`keep` again and again until cancelled.
+
+        A failure is logged once, and the next round tries again (DU6); `failing` says why, and the log when it is over.
+        """
         while True:
             try:
                 await self.keep(store)
-            except (BackstayError, OSError) as error:
-                _LOG.warning("no audit anchor could be written: %s", error)
+            except Exception as error:
+                if self.failing is None:
+                    _LOG.warning("no audit anchor could be written: %s", error)
+                self.failing = str(error) or type(error).__name__
+            else:
+                if self.failing is not None:
+                    _LOG.warning("audit anchors are written again")
+                self.failing = None
             await wait(LOOK_SECONDS)
 
     def _last(self) -> Anchor | None:
-        lines = self._bytes(-_MAX_LINE).splitlines()
-        return self._parse(None, lines[-1]) if lines else None
+        """The last anchor in the end of the file that can be read, and was made with the keys of now."""
+        for line in reversed(self._bytes(-_TAIL).splitlines()):
+            try:
+                return self._parse(None, line)
+            except ConfigError:
+                continue
+        return None
+
+    def _lines(self) -> list[bytes]:
+        return self._bytes(0).splitlines()
+
+    def _ends_a_line(self) -> bool:
+        return self._bytes(-1) in (b"", b"\n")
 
     def _bytes(self, start: int) -> bytes:
         """The file from *start*, negative: from its end."""
@@ -132,10 +175,11 @@ class Anchors:
         try:
             found = json.loads(line)
             body = {name: found[name] for name in ("seq", "hash", "at", "key_id")}
-            anchor = Anchor(int(body["seq"]), bytes.fromhex(body["hash"]), datetime.fromisoformat(body["at"]))
+            at = datetime.fromisoformat(body["at"]).astimezone(UTC)
+            anchor = Anchor(int(body["seq"]), bytes.fromhex(body["hash"]), at)
             mac = self.keys.mac(body["key_id"], _text(body))
             genuine = mac is not None and mac == bytes.fromhex(found["mac"])
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             raise self._fault(f"{where} that is no anchor") from None
         if not genuine:
             raise self._fault(f"{where} that was not made with the keys of this log")
@@ -145,6 +189,14 @@ class Anchors:
         return ConfigError(
             "BST-E511", f"The audit anchor file {self.path} {what}", hint="See docs/reference/audit.md, “Anchors”."
         )
+
+
+def _is_torn(line: bytes) -> bool:
+    """Whether *line* is not one object of JSON: half of one, nothing, or halves of two."""
+    try:
+        return not isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return True
 
 
 def _body(anchor: Anchor, key_id: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def audit() -> None:
 
 
 @audit.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object: rows, anchors, holds, seq, fault.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object: rows, anchors, holds, seq, fault; torn.")
 def verify(as_json: bool) -> None:
     """Look through the whole log, and compare it with its anchors.
 
@@ -31,13 +31,16 @@ def verify(as_json: bool) -> None:
 
     from backstay.audit import verify as verify_chain
 
-    async def look(store: Store, anchors: Anchors) -> tuple[Any, int]:
-        kept = anchors.read()
-        return await verify_chain(store, anchors.keys, kept), len(kept)
+    async def look(store: Store, anchors: Anchors) -> tuple[Any, int, list[int]]:
+        kept, torn = anchors.look()
+        return await verify_chain(store, anchors.keys, kept), len(kept), torn
 
-    verdict, count = _with_log(look)
+    verdict, count, torn = _with_log(look)
+    for number in torn:
+        click.echo(f"Line {number} of the anchors is torn, and says nothing: was the disk full?", err=True)
     if as_json:
         told = {"rows": verdict.rows, "anchors": count, "holds": verdict.holds}
+        told |= {"torn": torn} if torn else {}
         click.echo(json.dumps({**told, "seq": verdict.seq, "fault": verdict.fault}))
     elif verdict.holds:
         click.echo(f"{_many(verdict.rows, 'row')} and {_many(count, 'anchor')}: the log is whole.")

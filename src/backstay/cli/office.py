@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from backstay.auth.accounts import Accounts
     from backstay.auth.route import AuthRequest
     from backstay.response.reply import Reply
-    from backstay.settings import Settings
 
 T = TypeVar("T")
+
+#: What an app calls itself that gave itself no name: a command knows the settings, and not the app.
+_TITLE: Final = "Backstay"
 
 
 def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
@@ -31,8 +33,8 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
     import os
     from pathlib import Path
 
+    from backstay.accounts import open_office
     from backstay.adapters.load import open_store, sqlite_path
-    from backstay.auth.office import Office
     from backstay.auth.token import TokenVerifier
     from backstay.crypt import Unsealable
     from backstay.db.own import Own
@@ -46,7 +48,6 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
             "Accounts need BACKSTAY_ENCRYPTION_KEYS",
             hint="Set it to the keys that the app was started with.",
         )
-    keyring = settings.encryption_keys
     if settings.dialect == "sqlite" and not Path(sqlite_path(settings.database)).exists():
         # Opening would make the file, and a typing error a second database.
         raise ConfigError(
@@ -60,7 +61,7 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
         await store.database.open()
         try:
             await store.database.create_tables(Own.metadata)
-            office = await Office.open(store, _options(settings), keyring, TokenVerifier())
+            office = await open_office(store, settings, TokenVerifier(), title=_TITLE)
             try:
                 return await use(office.accounts)
             finally:
@@ -123,19 +124,6 @@ async def find_user(accounts: Accounts, who: str) -> Any:
     if user is None:
         raise AuthError("user_not_found", f"There is no account {who!r}", hint="Name its address or its id.")
     return user
-
-
-def _options(settings: Settings) -> Any:
-    from backstay.auth.options import AuthOptions
-
-    confirmed = settings.profile == "prod" if settings.email_confirmation is None else settings.email_confirmation
-    return AuthOptions(
-        public_url=settings.address,
-        site_url=settings.site_url or settings.address,
-        redirect_urls=settings.redirect_urls,
-        autoconfirm=not confirmed,
-        min_password_chars=settings.password_minimum,
-    )
 
 
 def tell(value: Any, as_json: bool, line: Callable[[Any], str]) -> None:
