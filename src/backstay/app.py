@@ -53,6 +53,7 @@ from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.pipeline.keysinuse import note_keys
+from backstay.pipeline.planner import Planner
 from backstay.pipeline.surface import representations
 from backstay.place import place_of
 from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
@@ -321,6 +322,7 @@ class Backstay:
             keyring=settings.encryption_keys,
             offered=representations(self._catalog, dialect),
             budget=budget,
+            planner=Planner(share),
         )
         return database, [surface]
 
@@ -475,6 +477,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     options: dict[str, Any] = {"narrows": False} if is_file else {"search_path": schemas}
     options["share"] = settings.caller_share
     budget = RequestBudget(database_seconds=settings.statement_timeout)
+    planner = Planner(settings.caller_share)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)
     rules = compile_rules(reflection.policies, *catalogs)
@@ -503,6 +506,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             stands_in=True,
             routines=routines,
             budget=budget,
+            planner=planner,
         )
         for catalog, routines in ((catalog, routines_of(facts, catalog)) for catalog in catalogs)
     ]

@@ -312,3 +312,12 @@ def test_no_rule_for_creating(api: Api, who: str | None, status: int) -> None:
     """PostgREST detail 18: a table that may be read but not written is 401 to the anonymous, 403 to others."""
     reply = api.post("countries", {"code": "XX", "name": "x"}, as_=who)
     assert (status, "42501") == (reply.status, reply.code)
+
+
+def test_rows_of_many_different_keys(api: Api) -> None:
+    """S7: with missing=default each set of keys is a statement of its own, so there may be only so many."""
+    columns = [f"c{n}" for n in range(8)]
+    rows = [{name: None for at, name in enumerate(columns) if number >> at & 1} for number in range(1, 200)]
+    path = f"products?columns={','.join(columns)}"
+    reply = api.post(path, rows, as_="svc", prefer="missing=default")
+    assert (413, "BST413") == (reply.status, reply.code)

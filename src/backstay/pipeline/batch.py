@@ -63,6 +63,22 @@ def parse_batch(body: bytes) -> list[Operation]:
     return [_operation(number, each) for number, each in enumerate(value)]
 
 
+def foreseeable(request: DataRequest, operations: Sequence[Operation]) -> list[DataRequest]:
+    """*operations* as requests of their own, with what they refer to still unread."""
+    return [_asked(request, operation, _ENCODER.encode(operation.body)) for operation in operations]
+
+
+def _asked(request: DataRequest, operation: Operation, body: bytes) -> DataRequest:
+    return request._replace(
+        method=operation.method,
+        path=operation.path,
+        raw_path=operation.raw_path,
+        query=operation.query,
+        headers=operation.headers,
+        body=body,
+    )
+
+
 async def run_batch(
     request: DataRequest, operations: Sequence[Operation], answer: Callable[[DataRequest], Awaitable[Reply]]
 ) -> Reply:
@@ -77,16 +93,7 @@ async def run_batch(
     for number, operation in enumerate(operations):
         try:
             sent = _body(operation.body, named)
-            reply = await answer(
-                request._replace(
-                    method=operation.method,
-                    path=operation.path,
-                    raw_path=operation.raw_path,
-                    query=operation.query,
-                    headers=operation.headers,
-                    body=sent,
-                )
-            )
+            reply = await answer(_asked(request, operation, sent))
         except BackstayError as error:
             error.details = {"operation": number, "details": error.details}
             raise

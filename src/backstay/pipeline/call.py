@@ -18,7 +18,8 @@ from backstay.catalog.annotation import members_of
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.planner import may_plan
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.sealed import Opener, opener
@@ -61,7 +62,9 @@ class Calls:
         self._database = database
         self._functions = functions
         self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
-        self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(512)
+        self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(
+            512, weigh=lambda known: room_of(known[0])
+        )
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -134,7 +137,7 @@ class Calls:
                 )
             result = await _invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
-                answer = await self._rows(function, result, session, query, principal, form, counted=counted)
+                answer = await self._rows(function, result, session, query, request, form, counted=counted)
             else:
                 # Within the transaction: what is not as it is described undoes what it has written.
                 body = encode_result(function.name, result, function.result_type)
@@ -153,12 +156,13 @@ class Calls:
         result: Any,
         session: AsyncSession,
         query: Query,
-        principal: Principal,
+        request: DataRequest,
         form: Form,
         *,
         counted: bool,
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
+        principal = request.principal
         found = _models(function, result)
         await session.flush()
         table = self._table(function)
@@ -169,7 +173,9 @@ class Calls:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         shape, values = shape_of(query)
-        prepared, opens = self._prepared(table, shape, len(values), principal, form, counted=counted)
+        prepared, opens = await self._surface.planner.make(
+            request, lambda: self._prepared(table, shape, len(values), principal, form, counted=counted)
+        )
         values = values if opens is None else opens.values(values)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
@@ -191,6 +197,7 @@ class Calls:
         found = self._reads.get(key)
         if found is not None:
             return found
+        may_plan()
         scope = self._surface.scope(principal)
         node = plan_rows(table, scope.grant("read", table), shape, scope)
         statement = read_sql(

@@ -18,7 +18,7 @@ from backstay.db.statement import Database, Steps
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
 from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.plan.scope import find_table
@@ -43,7 +43,7 @@ class Conditional:
         self._surface = surface
         self._database = database
         self._data = data
-        self._locks: Remembered[Hashable, Prepared] = Remembered(512)
+        self._locks: Remembered[Hashable, Prepared] = Remembered(512, weigh=room_of)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Lock the row of *request*, judge its preconditions, and answer it.

@@ -62,6 +62,15 @@ class Data:
             case method:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
 
+    def foresee(self, request: DataRequest) -> None:
+        """Make the plan of *request* ahead, where it is one of a table.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        if request.path and not request.path.startswith("rpc/") and "/" not in request.path:
+            (self._reads if request.method in ("GET", "HEAD") else self._writes).foresee(request)
+
     def _is_routine(self, name: str) -> bool:
         routines = self._surface.routines
         return routines is not None and (name in routines or name not in self._functions)

@@ -24,10 +24,12 @@ import msgspec
 from backstay.catalog import Family, Table
 from backstay.db.statement import Database, Statement
 from backstay.errors import PlanError, RequestError
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.planner import may_plan
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
@@ -101,7 +103,10 @@ class Keysets:
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
         self._fetch = database.fetch
-        self._known: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(512)
+        self._inside = isinstance(database, Joined)
+        self._known: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
+            512, weigh=lambda known: room_of(known[0])
+        )
 
     async def answer(self, request: DataRequest, token: str | None) -> Reply:
         """One page; *token* is ``None`` or empty for the first.
@@ -154,12 +159,18 @@ class Keysets:
             orders=(((), tuple(map(_order, walked))), *(item for item in query.orders if item[0])),
             pages=(((), Page(size + 1 if size > 0 else size)), *(item for item in query.pages if item[0])),
         )
-        statement, opens = self._bound(request, asked, size + 1)
+        statement, opens = await self._planned(request, asked, size + 1)
         row = await self._fetch(statement)
         body = row[0] if opens is None else opens.body(row[0])
         rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
         page = rows[: max(size, 0)]
         return (page[::-1] if before else page), len(rows) > size
+
+    async def _planned(
+        self, request: DataRequest, query: Query, most: int, *, count: bool = False
+    ) -> tuple[Statement, Opener | None]:
+        planner = self._surface.planner
+        return await planner.make(request, lambda: self._bound(request, query, most, count=count), inside=self._inside)
 
     def _bound(
         self, request: DataRequest, query: Query, most: int, *, count: bool = False
@@ -169,6 +180,7 @@ class Keysets:
         key = (request.path, shape, most, count, request.principal.kind)
         known = self._known.get(key)
         if known is None:
+            may_plan()
             plan = plan_read(request.path, shape, surface.scope(request.principal), count=count)
             if plan.node.aggregated:
                 raise _no_cursor("rows that an aggregate makes have no key")
@@ -181,7 +193,7 @@ class Keysets:
     async def _total(self, request: DataRequest, query: Query) -> int:
         """How many rows there are on all pages together."""
         asked = replace(query, pages=(((), Page(0)), *(item for item in query.pages if item[0])), orders=())
-        row = await self._fetch(self._bound(request, asked, 1, count=True)[0])
+        row = await self._fetch((await self._planned(request, asked, 1, count=True))[0])
         return int(row[2])
 
 

@@ -20,7 +20,7 @@ import msgspec
 from backstay.catalog import Relation, Table
 from backstay.db.statement import Database
 from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
@@ -91,7 +91,9 @@ class Nested:
         self._surface = surface
         self._fetch = database.fetch
         self._answer = answer
-        self._reads: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(512)
+        self._reads: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
+            512, weigh=lambda known: room_of(known[0])
+        )
 
     def read(self, request: DataRequest) -> Tree | None:
         """The tree in the body of *request*; ``None`` where nothing is nested.

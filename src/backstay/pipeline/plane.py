@@ -7,15 +7,17 @@ through a second plane that works inside of it (``pipeline/unit.py``).
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
-from backstay.errors import PlanError
-from backstay.pipeline.batch import parse_batch, run_batch
+from backstay.errors import BackstayError, PlanError, RequestError
+from backstay.pipeline.batch import foreseeable, parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
@@ -33,6 +35,8 @@ from backstay.response.reply import Reply
 _READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
+#: Processor time for the plans of one batch: some hundred ordinary ones take half a second.
+_PLANNING_SECONDS: Final = 2.0
 
 
 class Plane:
@@ -148,6 +152,10 @@ class Plane:
     async def _batch(self, request: DataRequest) -> Reply:
         operations, inside = parse_batch(request.body), self._inside
         reads = all(operation.method in _READING for operation in operations)
+        if not isinstance(self._database, Joined):
+            # Inside the transaction a plan would be made on the event loop, or while everybody waits for the writer.
+            foreseen = foreseeable(request, operations)
+            await self._surface.planner.make(request, lambda: _foresee(inside._data, foreseen))
         if isinstance(self._database, Joined):
             reply = await run_batch(request, operations, self._any)
         elif self._calls_functions(request):
@@ -233,3 +241,21 @@ class Plane:
 
 async def _mixed(waiting: Coroutine[Any, Any, Reply], run: Run) -> Reply:
     return await run_mixed(waiting, run)
+
+
+def _foresee(data: Data, requests: Sequence[DataRequest]) -> None:
+    """Make the plans of *requests*; what refuses one refuses it in its turn.
+
+    Raises:
+        RequestError: BST413, when they have too little in common.
+    """
+    ends = time.thread_time() + _PLANNING_SECONDS
+    for request in requests:
+        if time.thread_time() > ends:
+            raise RequestError(
+                "BST413",
+                "Too many different requests in one batch",
+                hint="Send fewer, or ask alike: what only differs in its values is planned once.",
+            )
+        with contextlib.suppress(BackstayError):
+            data.foresee(request)

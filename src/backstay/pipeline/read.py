@@ -16,10 +16,12 @@ from backstay.errors import RequestError
 from backstay.pipeline.count import Estimate, counting
 from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.planner import may_plan
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
@@ -70,24 +72,19 @@ class Reads:
         self._database = database
         self._fetch = database.fetch
         self._transact = database.transact
-        self._texts: Remembered[Hashable, KnownRead] = Remembered(4096)
-        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(2048)
+        self._inside = isinstance(database, Joined)
+        self._texts: Remembered[Hashable, KnownRead] = Remembered(4096, weigh=lambda known: room_of(known.prepared))
+        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(
+            2048, weigh=lambda found: room_of(found[0], found[0] if found[3] else None)
+        )
 
     async def answer(self, request: DataRequest) -> Reply:
-        """Answer one read.  The only ``await`` is the database."""
-        headers, principal = request.headers, request.principal
-        key = (
-            request.path,
-            request.query,
-            headers.get(b"accept"),
-            headers.get(b"prefer"),
-            headers.get(b"range") if request.method == "GET" else None,
-            headers.get(b"accept-profile"),
-            principal.kind,
-        )
+        """Answer one read.  What it waits for is the database, and a plan where there is none yet."""
+        principal = request.principal
+        key = _text_of(request)
         known = self._texts.get(key)
         if known is None:
-            known = self._read(request)
+            known = await self._surface.planner.make(request, lambda: self._read(request), inside=self._inside)
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
@@ -112,6 +109,12 @@ class Reads:
             total = max(total, known.offset + rows)
         body = body if known.opener is None else known.opener.body(body)
         return render_read(known.frame, body, rows, total, known.offset)
+
+    def foresee(self, request: DataRequest) -> None:
+        """Plan *request*, so that answering it has no plan to make."""
+        key = _text_of(request)
+        if self._texts.get(key) is None:
+            self._texts.put(key, self._read(request))
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
@@ -155,6 +158,7 @@ class Reads:
         found = self._shapes.get(key)
         if found is not None:
             return found
+        may_plan()
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal))
         how = counting(preferences.count, plan.node, surface, request.principal)
@@ -173,6 +177,20 @@ class Reads:
             counted = prepare(select_counted(plan, surface.dialect), surface.dialect.compiler)
             estimate = Estimate(counted, how.most, explain.ask, explain.expects)
         return self._shapes.put(key, (prepared, found_opener, made, estimate))
+
+
+def _text_of(request: DataRequest) -> Hashable:
+    """All of *request* that its plan depends on, as it came."""
+    headers = request.headers
+    return (
+        request.path,
+        request.query,
+        headers.get(b"accept"),
+        headers.get(b"prefer"),
+        headers.get(b"range") if request.method == "GET" else None,
+        headers.get(b"accept-profile"),
+        request.principal.kind,
+    )
 
 
 def paged(query: Query, request: DataRequest, surface: Surface) -> Query:

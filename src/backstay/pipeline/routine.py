@@ -14,12 +14,14 @@ from backstay.db.violation import ConstraintError, details_of
 from backstay.errors import RequestError
 from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
+from backstay.pipeline.planner import may_plan
 from backstay.pipeline.read import paged
 from backstay.pipeline.refusal import sees_all
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone
 from backstay.plan.call import no_function
 from backstay.plan.feature import no_geometry
@@ -47,7 +49,7 @@ class Routines:
         self._surface = surface
         self._database = database
         self._routines = surface.routines or {}
-        self._prepared: Remembered[Any, Prepared] = Remembered(512)
+        self._prepared: Remembered[Any, Prepared] = Remembered(512, weigh=room_of)
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -78,12 +80,19 @@ class Routines:
         shape, values = shape_of(query)
         form = surface.dialect.form(media.form) if routine.rows is not None else "json"
         key = (routine, tuple(a.name for a in arguments), shape, form, counted(preferences), request.principal.kind)
-        prepared = self._prepared.get(key)
-        if prepared is None:
+
+        def plan() -> Prepared:
+            known = self._prepared.get(key)
+            if known is not None:
+                return known
+            may_plan()
             if media.kind == "geojson" and routine.rows is None:
                 raise no_geometry()
             statement = self._statement(routine, arguments, shape, len(values), request, form, counted(preferences))
-            prepared = self._prepared.put(key, prepare(statement, surface.dialect.compiler))
+            return self._prepared.put(key, prepare(statement, surface.dialect.compiler))
+
+        inside = isinstance(self._database, Joined)
+        prepared = await surface.planner.make(request, plan, inside=inside)
         call = _Call(routine, preferences, demands, media, form, profile, query)
         statement_bound = prepared.bind((*values, *(text for _, text in given)), request.principal)
 

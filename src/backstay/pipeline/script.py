@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
 from backstay.errors import Forbidden, PlanError, RequestError
+from backstay.pipeline.remember import room_of
 from backstay.pipeline.sealed import Opener
 from backstay.plan.write import Parent
 from backstay.policy import Principal
@@ -60,6 +61,11 @@ class Script:
     def values(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         """The request's *values* as the statements take them."""
         return values if self.opener is None else self.opener.values(values)
+
+    @property
+    def room(self) -> int:
+        """About how many bytes it takes."""
+        return room_of(self.write, self.probe, self.check, self.parents, self.read, self.alone)
 
     @property
     def keyed(self) -> bool:

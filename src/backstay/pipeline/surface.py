@@ -12,6 +12,7 @@ from backstay.catalog.geometry import spatial_of
 from backstay.catalog.routine import Routine
 from backstay.crypt import Keyring
 from backstay.errors import RequestError
+from backstay.pipeline.planner import Planner
 from backstay.pipeline.request import DataRequest
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
@@ -61,6 +62,8 @@ class Surface:
     keyring: Keyring | None = None
     #: Functions of the database that may be called; ``None`` where the database is not served as it is.
     routines: Mapping[str, tuple[Routine, ...]] | None = None
+    #: Makes plans of new shapes, off the event loop.
+    planner: Planner = field(default_factory=Planner)
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     @property

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from backstay.catalog import Table
-from backstay.errors import PlanError
+from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
+from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
 from backstay.pipeline.sealed import keys as sealing_keys
@@ -23,6 +24,7 @@ from backstay.plan.write import DeletePlan, InsertPlan, UpdatePlan, plan_delete,
 from backstay.policy import Grant
 from backstay.request import parse_body
 from backstay.request.body import Payload
+from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.response.written import Written
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
@@ -66,7 +68,7 @@ class Works:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
-        self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048)
+        self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048, weigh=lambda found: found[1].room)
 
     # -- insert ------------------------------------------------------------------------------------------------------
 
@@ -235,7 +237,10 @@ class Works:
 
     def _remembered(self, key: Hashable, make: Callable[[], tuple[Any, Script]]) -> tuple[Any, Script]:
         found = self._scripts.get(key)
-        return found if found is not None else self._scripts.put(key, make())
+        if found is not None:
+            return found
+        may_plan()
+        return self._scripts.put(key, make())
 
     def _prepare(self, statement: Any) -> Prepared:
         return prepare(statement, self._surface.dialect.compiler)
@@ -348,7 +353,15 @@ def _groups(
     if not defaults:
         return {keys: [(number, {key: row.get(key) for key in keys}) for number, row in enumerate(payload.rows)]}
     found: dict[tuple[str, ...], list[tuple[int, Mapping[str, Any]]]] = {}
+    most = DEFAULT_BODY_LIMITS.key_sets
     for number, row in enumerate(payload.rows):
         present = tuple(key for key in keys if key in row)
         found.setdefault(present, []).append((number, {key: row[key] for key in present}))
+        if len(found) > most:
+            raise RequestError(
+                "BST413",
+                "Too many different sets of keys in one request",
+                details=f"With missing=default each set is a statement of its own, and there may be {most}.",
+                hint="Send rows with the same keys together, and the others in another request.",
+            )
     return found

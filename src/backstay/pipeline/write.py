@@ -17,6 +17,7 @@ from backstay.pipeline.refusal import explained as told_as
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.pipeline.work import Work, Works
 from backstay.pipeline.zone import in_zone
 from backstay.plan.read import plan_read
@@ -47,30 +48,36 @@ class Writes:
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
         self._database = database
+        self._inside = isinstance(database, Joined)
         self._works = Works(surface)
         self._asked: Remembered[Hashable, Asked] = Remembered(2048)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
-        ask = self._ask(request)
-        match request.method:
-            case "POST":
-                action: Action = "insert"
-                work = self._works.insert(ask)
-            case "PATCH":
-                action = "update"
-                work = self._works.update(ask)
-            case "PUT":
-                action = "put"
-                work = self._works.put(ask)
-            case _:
-                action = "delete"
-                work = self._works.delete(ask)
+        planner = self._surface.planner
+        ask, action, work = await planner.make(request, lambda: self._work(request), inside=self._inside)
         if ask.media.kind == "plan":
             return await self._explained(ask, work)
         written = _nothing(ask) if work is None else await self._run(ask, work)
         keyed = bool(ask.table.primary_key) or ask.shape.on_conflict is not None
         return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
+
+    def foresee(self, request: DataRequest) -> None:
+        """Plan *request*, so that answering it has no plan to make."""
+        self._work(request)
+
+    def _work(self, request: DataRequest) -> tuple[Ask, Action, Work | None]:
+        """What *request* asks for, and what is to be done for it."""
+        ask = self._ask(request)
+        match request.method:
+            case "POST":
+                return ask, "insert", self._works.insert(ask)
+            case "PATCH":
+                return ask, "update", self._works.update(ask)
+            case "PUT":
+                return ask, "put", self._works.put(ask)
+            case _:
+                return ask, "delete", self._works.delete(ask)
 
     def _ask(self, request: DataRequest) -> Ask:
         """What *request* asks for besides its body, remembered under its text as reads are."""

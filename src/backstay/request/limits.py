@@ -24,6 +24,8 @@ class QueryLimits:
     order_terms: int = 8
     #: Items of ``select`` at all levels together; also names in ``columns`` and in ``on_conflict``.
     select_items: int = 200
+    #: Items of one list of ``select`` that name the same column and path.
+    select_repeats: int = 10
     #: ``->`` and ``->>`` behind one column.
     json_steps: int = 20
 
@@ -43,6 +45,8 @@ class BodyLimits:
     values: int = 100_000
     #: Rows of one bulk write.
     rows: int = 1000
+    #: Different sets of keys among the rows of one bulk write with ``missing=default``.
+    key_sets: int = 64
     #: Fields of a form; columns of a CSV file.
     fields: int = 200
     #: Characters of one number, and the greatest power of ten it may have either way.

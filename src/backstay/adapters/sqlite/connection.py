@@ -79,10 +79,13 @@ class Budget:
     The clock starts at the first look, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_allowed", "_ends", "_gone", "_left", "_since", "seconds")
+    __slots__ = ("_allowed", "_ends", "_gone", "_left", "_room", "_since", "most_bytes", "seconds")
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, most_bytes: int | None = None) -> None:
         self.seconds = seconds
+        #: Bytes by which SQLite's memory may grow meanwhile; ``None`` for any number.
+        self.most_bytes = most_bytes
+        self._room = 0
         self._allowed = seconds
         self._ends = 0.0
         self._left = _UNBOUNDED
@@ -123,8 +126,10 @@ class Budget:
         now = time.monotonic()
         if self._ends == 0.0:
             self._ends = now + self._allowed
+            # What others take meanwhile counts too: SQLite does not tell whose memory is whose.
+            self._room = _UNBOUNDED if self.most_bytes is None else apsw.memory_used() + self.most_bytes
             return False
-        return now > self._ends
+        return now > self._ends or apsw.memory_used() > self._room
 
 
 def check_version() -> None:

@@ -145,7 +145,7 @@ class SqliteDatabase:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-sqlite-reader")
         # Of their own: an export that is read at leisure must not keep a read from its thread.
         self._export_threads = ThreadPoolExecutor(MAX_STREAMS, thread_name_prefix="backstay-sqlite-export")
-        self._readers = Readers(self._location, self._budget_seconds, self._metadata, self._opened)
+        self._readers = Readers(self._location, self._budget, self._metadata, self._opened)
 
     async def close(self) -> None:
         threads, self._threads, self._readers = self._threads, None, None
@@ -236,7 +236,7 @@ class SqliteDatabase:
                 self._idle.append(reader)
 
     def _open_reader(self) -> Reader:
-        reader = Reader(self._location, self._budget_seconds, self._metadata)
+        reader = Reader(self._location, self._budget, self._metadata)
         self._opened.append(reader)
         return reader
 

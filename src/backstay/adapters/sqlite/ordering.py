@@ -43,10 +43,10 @@ def compare_arrays(left: str, right: str, spend: Spend = free) -> int:
 
 
 class _Keys:
-    """What texts sort by.  Short ones are remembered; long ones, which would fill the memory, are read each time."""
+    """What texts sort by.  Short ones are remembered; of long ones, which would fill the memory, only the last."""
 
     def __init__(self, key: Callable[[str], Any]) -> None:
-        self._key = key
+        self._long = lru_cache(maxsize=1)(key)
         self._short = lru_cache(maxsize=4096)(key)
 
     def __call__(self, text: str, spend: Spend) -> Any:
@@ -54,7 +54,7 @@ class _Keys:
             spend(64)
             return self._short(text)
         spend(16 * len(text))
-        return self._key(text)
+        return self._long(text)
 
 
 def _compared(left: Any, right: Any) -> int:

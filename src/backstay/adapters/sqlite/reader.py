@@ -9,11 +9,14 @@ import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.budget import RequestBudget
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement
 
-#: Virtual machine steps between two looks at the clock, on the event loop.
-_STEPS_HERE: Final = 250
+#: Virtual machine steps between two looks at the clock and the memory: large rows are some thirty steps each.
+_STEPS: Final = 1000
+#: The same on the event loop.
+_STEPS_HERE: Final = 100
 #: Bytes of the largest text that may be read or made on the event loop.
 _LARGEST_HERE: Final = 1 << 20
 
@@ -23,12 +26,13 @@ class Reader:
 
     __slots__ = ("_budget", "_connection", "_cursor", "_here", "_metadata")
 
-    def __init__(self, location: Location, budget_seconds: float, metadata: MetaData | None) -> None:
-        self._budget = Budget(budget_seconds)
+    def __init__(self, location: Location, budget: RequestBudget, metadata: MetaData | None) -> None:
+        self._budget = Budget(budget.database_seconds, budget.memory_bytes)
         self._metadata = metadata
         self._here = False
         try:
             self._connection = connect(location, "reader", budget=self._budget)
+            self._connection.set_progress_handler(self._budget.over, _STEPS)
         except Exception as error:
             raise from_sqlite(error, metadata) from error
         self._cursor = self._connection.cursor()
@@ -77,7 +81,7 @@ class Readers(threading.local):
     """``.reader``: the calling thread's own `Reader`, opened when it first asks."""
 
     def __init__(
-        self, location: Location, budget_seconds: float, metadata: MetaData | None, opened: list[Reader]
+        self, location: Location, budget: RequestBudget, metadata: MetaData | None, opened: list[Reader]
     ) -> None:
-        self.reader = Reader(location, budget_seconds, metadata)
+        self.reader = Reader(location, budget, metadata)
         opened.append(self.reader)

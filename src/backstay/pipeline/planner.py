@@ -1,0 +1,92 @@
+"""Where plans are made: a request of a known shape is planned nowhere, and one of a new shape in a thread.
+
+Making a plan costs from 2 to 200 ms of Python, by what is asked for.  On the event loop that would be everybody's time;
+in one thread of its own, Python divides the time between them, and those who bring many new shapes wait for each
+other.
+
+1. What is short is tried on the loop first, for most of it is known.  `may_plan` ends that try where it is not.
+2. Callers are served in turn, and one of them has only a share of the queue (``db/turns.py``).
+3. Inside a transaction that somebody else runs nothing can be waited for: there plans are made on the spot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from typing import Final, TypeVar
+
+from backstay.db.failures import RETRY
+from backstay.db.turns import Turns
+from backstay.errors import DatabaseError
+from backstay.pipeline.request import DataRequest
+
+T = TypeVar("T")
+
+#: Query strings and bodies up to here are read on the event loop: some tenths of a millisecond.
+_SHORT_QUERY: Final = 1024
+_SHORT_BODY: Final = 32 << 10
+#: Plans that may wait to be made, and seconds for which one may.
+_WAITING: Final = 500
+_SECONDS: Final = 10.0
+
+_MAY_PLAN: Final = ContextVar("backstay_may_plan", default=True)
+
+
+class Unplanned(Exception):
+    """There is no plan yet, and it may not be made here."""
+
+
+def may_plan() -> None:
+    """Called before a plan is made.
+
+    Raises:
+        Unplanned: the event loop would wait for it.
+    """
+    if not _MAY_PLAN.get():
+        raise Unplanned
+
+
+class Planner:
+    """Makes what needs a plan, for all data planes of an app.  Its thread starts with the first new shape.
+
+    *share* is the percentage of the queue that one caller may fill.
+    """
+
+    def __init__(self, share: int = 50) -> None:
+        self._thread: ThreadPoolExecutor | None = None
+        self._turns = Turns(1, waiting=_WAITING, seconds=_SECONDS, refusal=_too_many, percent=share)
+
+    async def make(self, request: DataRequest, make: Callable[[], T], *, inside: bool = False) -> T:
+        """What *make* gives, for *request*; it may be called twice, and has no effect but what it remembers.
+
+        *inside* says that it is a part of a transaction that somebody else runs.
+
+        Raises:
+            DatabaseError: BST503, when too many plans wait.
+        """
+        if inside:
+            return make()
+        if len(request.query) <= _SHORT_QUERY and len(request.body) <= _SHORT_BODY:
+            token = _MAY_PLAN.set(False)
+            try:
+                return make()
+            except Unplanned:
+                pass
+            finally:
+                _MAY_PLAN.reset(token)
+        async with self._turns.turn():
+            if self._thread is None:
+                self._thread = ThreadPoolExecutor(1, thread_name_prefix="backstay-planner")
+            # Not ``to_thread``, which would take along that nothing may be planned.
+            return await asyncio.get_running_loop().run_in_executor(self._thread, make)
+
+
+def _too_many() -> DatabaseError:
+    return DatabaseError(
+        "BST503",
+        "Too many requests of new shapes at once",
+        hint="Try again in a second; what changes from request to request belongs in the values.",
+        headers=RETRY,
+    )
