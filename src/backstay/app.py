@@ -56,7 +56,17 @@ from backstay.pipeline.keysinuse import note_keys
 from backstay.pipeline.planner import Planner
 from backstay.pipeline.surface import representations
 from backstay.place import place_of
-from backstay.policy import ANON, AUTHENTICATED, SERVICE, Policy, Principal, Rule, compile_rules, open_rules
+from backstay.policy import (
+    ANON,
+    AUTHENTICATED,
+    SERVICE,
+    Policy,
+    Principal,
+    Rule,
+    compile_rules,
+    findings_of,
+    open_rules,
+)
 from backstay.settings import Settings
 from backstay.upkeep import Rotation, reclean, rotate
 
@@ -114,11 +124,17 @@ class Backstay:
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
-        for finding in self._catalog.findings:
-            _LOG.warning("%s", finding)
-        self._rules = compile_rules(policies, self._catalog)
+        listed = tuple(policies)
+        self._rules = compile_rules(listed, self._catalog)
         self._functions = _by_name(functions, self._catalog)
         self._permissions = permission_table(permissions or {})
+        modules = [table.model.__module__ for table in self._catalog.tables.values() if table.model is not None]
+        modules += [item.call.__module__ for item in self._functions.values()]
+        named = {
+            f"{place_of(item.call)}: the function {item.name}": item.to for item in self._functions.values() if item.to
+        }
+        _tell(self._catalog.findings)
+        _tell(findings_of(listed, self._rules, (self._catalog,), named, modules))
         self._reflection: _Reflection | None = None
         self._given = settings
         self._mounts: list[Mount] = []
@@ -481,6 +497,8 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name)
     rules = compile_rules(reflection.policies, *catalogs)
+    if reflection.open_to is None:
+        _tell(findings_of(reflection.policies, rules, catalogs, {}, ()))
     if reflection.open_to is not None:
         _LOG.warning(
             "EVERYTHING IS OPEN: %s may read and write all %d tables and views of %s",
@@ -528,6 +546,11 @@ def reflected_app() -> Backstay:
         max_rows=asked.get("max_rows"),
         functions=asked.get("functions") or (),
     )
+
+
+def _tell(findings: Iterable[str]) -> None:
+    for finding in findings:
+        _LOG.warning("%s", finding)
 
 
 def _by_name(functions: Iterable[Function], catalog: Catalog) -> Mapping[str, Function]:
