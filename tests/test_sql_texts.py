@@ -17,6 +17,7 @@ TEXTS = {"adapters/postgresql/database.py", "adapters/postgresql/search.py", "ca
 
 #: May put SQL together out of parts, each for the reason that stands here.
 ASSEMBLED = {
+    "adapters/postgresql/residue.py",  # patterns of this file
     "sql/explain.py",  # EXPLAIN before a statement that SQLAlchemy has written; its options are a closed list
     "pipeline/context.py",  # names of settings, all of them written there
     "adapters/sqlite/diagnosis.py",  # names of the schema, quoted, of the foreign key that broke

@@ -42,7 +42,9 @@ class Database(Protocol):
         """
         ...
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
+    async def transact(
+        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+    ) -> T:
         """Run *steps* in one transaction and return their outcome after the commit is durable.
 
         *steps* must have no effect but its statements: it is called again when the transaction has to be run again.
@@ -50,6 +52,9 @@ class Database(Protocol):
 
         *alone* promises that the first statement is the whole write: nothing after it can refuse it, and what else is
         asked only reads.  A database may then commit that statement by itself, and save a transaction's round trips.
+
+        *foreign* says that code of the database's own is called, which may leave anything on its connection: that is
+        taken away before another caller gets it.
 
         With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.  What its
         commit would have refused (a deferred constraint) is refused.

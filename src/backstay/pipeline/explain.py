@@ -36,7 +36,7 @@ async def explained(
     media = replace(media, plan_options=media.plan_options & explain.options)
     asked = explain.ask(statement, media.plan_format, tuple(media.plan_options))
 
-    rows = await database.transact(lambda: around(asked), rollback=True)
+    rows = await database.transact(lambda: around(asked), rollback=True, foreign=True)
     headers = [(b"content-type", media_type(media).encode())]
     if profile is not None:
         headers.append((b"content-profile", profile.encode()))

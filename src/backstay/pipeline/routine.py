@@ -109,7 +109,7 @@ class Routines:
         try:
             if media.kind == "plan":
                 return await explained(self._database, surface.dialect, media, statement_bound, profile, around=around)
-            return await self._database.transact(steps, rollback=surface.undoes(request))
+            return await self._database.transact(steps, rollback=surface.undoes(request), foreign=True)
         except ConstraintError as error:
             raise self._told(error, request) from error
 

@@ -58,7 +58,9 @@ class Joined:
     async def fetch_all(self, statement: Statement) -> Rows:
         return await run_inside(statement)
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
+    async def transact(
+        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+    ) -> T:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""
         return await drive_async(steps(), run_inside)
 

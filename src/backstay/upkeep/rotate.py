@@ -68,8 +68,7 @@ async def rotate(
     for vault in vaults:
         change = _moved(vault, keyring, unreadable)
         rows += await rewrite(database, vault.table, (vault.column,), sa.LargeBinary(), change, batch=batch)
-    if catalog.seals:
-        await rewrite(database, KEPT, ("body",), sa.LargeBinary(), _kept(keyring), batch=batch)
+    await rewrite(database, KEPT, ("body",), sa.LargeBinary(), _kept(keyring), batch=batch)
     for what in unreadable:
         _LOG.error("%s", what)
     proving = await _proving(database, keyring) if audited else ()

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
 import asyncpg
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
 from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
+from backstay.adapters.postgresql.residue import CLEAN, LOOK, Code
 from backstay.adapters.postgresql.search import create_searches
 from backstay.db.columns import add_columns
 from backstay.db.export import CHUNK_ROWS, Exports
@@ -38,6 +41,12 @@ _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 #: Seconds beyond the budget that a transaction may take: the server is to stop a single statement, for then the
 #: connection can be used again.
 _GRACE = 1.0
+
+#: Seconds after which the catalogs are asked again whether the database has code of its own.
+_LOOK_SECONDS = 5.0
+_AT_ONCE = 0.0
+
+_SCHEMA = re.compile(r"\s*(create|alter|drop|do|import)\b", re.IGNORECASE)
 
 
 class PostgresDatabase:
@@ -89,6 +98,9 @@ class PostgresDatabase:
             self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
         self._exports = Exports(wait_seconds, share)
         self._sessions = turns(max_size, wait_seconds, share)
+        #: Taken for the worst until somebody has looked.
+        self._code = Code()
+        self._look_at = _AT_ONCE
         self.pool: Pool | None = None
         self._engine: AsyncEngine | None = None
 
@@ -101,7 +113,11 @@ class PostgresDatabase:
         if self.pool is not None:
             return
         pool = Pool(self._connect, max_size=self._max_size, wait_seconds=self._wait_seconds, share=self._share)
-        pool.release(await pool.acquire())
+        held = await pool.acquire()
+        try:
+            await self._look(held)
+        finally:
+            pool.release(held)
         self.pool = pool
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
@@ -110,6 +126,30 @@ class PostgresDatabase:
             max_overflow=0,
             pool_timeout=self._wait_seconds,
         )
+        event.listen(self._engine.sync_engine, "reset", _clean_session)
+        event.listen(self._engine.sync_engine, "before_cursor_execute", self._notice)
+
+    async def _look(self, held: Held) -> None:
+        """Ask the catalogs for code of the database's own."""
+        self._look_at = time.monotonic() + _LOOK_SECONDS
+        leaves, reads = await held.connection.fetchrow(LOOK)
+        self._code = Code(leaves, reads)
+
+    def _notice(self, connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        """A session that changes the schema may bring code."""
+        if _SCHEMA.match(statement):
+            self._code = Code()
+            self._look_at = _AT_ONCE
+
+    def _give_back(self, pool: Pool, held: Held, *, ran_code: bool) -> None:
+        """Give *held* back, cleaned where it *ran_code*; now and then it looks first what code there is."""
+        if time.monotonic() > self._look_at:
+            self._look_at = time.monotonic() + _LOOK_SECONDS
+            pool.clean(held, self._look)
+        elif ran_code:
+            pool.clean(held)
+        else:
+            pool.release(held)
 
     async def _connect(self) -> asyncpg.Connection[Any]:
         connection: asyncpg.Connection[Any] = await asyncpg.connect(
@@ -148,6 +188,8 @@ class PostgresDatabase:
         self, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]], *, again: bool = True
     ) -> Any:
         pool = self.pool or self._open_pool()
+        if self._code.reads:
+            return await self._read_guarded(pool, statement, ask, again=again)
         held = pool.pop() or await pool.acquire()
         try:
             prepared = held.find(statement.sql) or await held.prepare(statement.sql)
@@ -170,7 +212,51 @@ class PostgresDatabase:
         except BaseException:  # cancelled: the statement may still run
             pool.abandon(held)
             raise
-        pool.release(held)
+        self._give_back(pool, held, ran_code=False)
+        return rows
+
+    async def _read_guarded(
+        self, pool: Pool, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]], *, again: bool
+    ) -> Any:
+        """As `_read`, where views or policies call functions: nothing is written, and nothing left behind."""
+        held = pool.pop() or await pool.acquire()
+        try:
+            try:
+                rows = await self._read_only(held, statement, ask)
+            except asyncpg.InvalidCachedStatementError:
+                held.prepared.clear()
+                await held.connection.reload_schema_state()
+                rows = await self._read_only(held, statement, ask)
+        except TimeoutError as error:
+            pool.abandon(held)
+            raise from_postgresql(error) from error
+        except Exception as error:
+            if not is_unusable(error):
+                self._give_back(pool, held, ran_code=True)
+                raise from_postgresql(error) from error
+            pool.discard(held)
+            if not again:
+                raise from_postgresql(error) from error
+            pool.drop_idle()
+            return await self._read(statement, ask, again=False)
+        except BaseException:
+            pool.abandon(held)
+            raise
+        self._give_back(pool, held, ran_code=True)
+        return rows
+
+    async def _read_only(
+        self, held: Held, statement: Statement, ask: Callable[[Any, tuple[Any, ...]], Awaitable[Any]]
+    ) -> Any:
+        connection = held.connection
+        await connection.execute("BEGIN READ ONLY")
+        try:
+            prepared = held.find(statement.sql) or await held.prepare(statement.sql)
+            rows = await ask(prepared, statement.args)
+            await connection.execute("COMMIT")
+        except Exception:
+            await _roll_back(connection)
+            raise
         return rows
 
     async def _read_anew(
@@ -207,19 +293,23 @@ class PostgresDatabase:
             except BaseException:  # closed, or cancelled
                 pool.abandon(held)
                 raise
-            pool.release(held)
+            self._give_back(pool, held, ran_code=self._code.reads)
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
+    async def transact(
+        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+    ) -> T:
         """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
         # Each of BEGIN and COMMIT is a round trip: a one-row insert spends two thirds of its time on them.
         end = None if alone and not rollback else "ROLLBACK" if rollback else "COMMIT"
-        return await self._in_transaction(steps, "BEGIN", end)
+        return await self._in_transaction(steps, "BEGIN", end, foreign=foreign)
 
     async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
         """See `Database.snapshot`."""
         return await self._in_transaction(steps, _SNAPSHOT, "COMMIT")
 
-    async def _in_transaction(self, steps: Callable[[], Steps[T]], begin: str, end: str | None) -> T:
+    async def _in_transaction(
+        self, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, foreign: bool = False
+    ) -> T:
         pool = self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
@@ -237,12 +327,12 @@ class PostgresDatabase:
             if is_unusable(error.__cause__ or error):
                 pool.discard(held)
             else:
-                pool.release(held)
+                self._give_back(pool, held, ran_code=foreign or self._code.leaves)
             raise _translated(error) from error
         except BaseException:
             pool.abandon(held)
             raise
-        pool.release(held)
+        self._give_back(pool, held, ran_code=foreign or self._code.leaves)
         return outcome
 
     async def _transact(self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None) -> T:
@@ -270,11 +360,8 @@ class PostgresDatabase:
             if end is not None:
                 await connection.execute(end)
         except Exception as error:
-            if end is not None and not connection.is_closed():
-                try:
-                    await connection.execute("ROLLBACK")
-                except Exception:
-                    connection.terminate()
+            if end is not None:
+                await _roll_back(connection)
             raise (stale[0] if stale else error) from None
         return outcome
 
@@ -291,8 +378,10 @@ class PostgresDatabase:
                 session.begin(),
             ):
                 if read_only:
-                    await session.connection(execution_options={"postgresql_readonly": True})
+                    await self._only_read(session)
                 yield session
+                if read_only and (await session.execute(text("SHOW transaction_read_only"))).scalar() != "on":
+                    raise DatabaseError("25006", "cannot write in a read-only transaction")
                 if rollback:
                     await session.flush()
                     await session.execute(text(_ALL_CHECKED))
@@ -303,6 +392,14 @@ class PostgresDatabase:
             raise no_connection() from error
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
             raise from_postgresql(error) from error
+
+    async def _only_read(self, session: AsyncSession) -> None:
+        connection = await session.connection(execution_options={"postgresql_readonly": True})
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        # Before the transaction has begun: should it be ended by hand, what comes after it only reads as well.
+        await driver.execute("SET default_transaction_read_only = on")
+        # After its first query a transaction cannot be made one that writes.
+        await session.execute(text("SELECT 1"))
 
     @asynccontextmanager
     async def no_writes(self, session: AsyncSession) -> AsyncIterator[None]:
@@ -330,8 +427,29 @@ class PostgresDatabase:
                 await connection.run_sync(metadata.create_all)
                 await connection.run_sync(add_columns, metadata)
                 await connection.run_sync(create_searches, metadata)
+            pool = self._open_pool()
+            held = await pool.acquire()
+            try:
+                await self._look(held)
+            finally:
+                pool.release(held)
         except DBAPIError as error:
             raise self.failure(error) from error
+
+
+async def _roll_back(connection: asyncpg.Connection[Any]) -> None:
+    if not connection.is_closed():
+        try:
+            await connection.execute("ROLLBACK")
+        except Exception:
+            connection.terminate()
+
+
+def _clean_session(connection: Any, record: Any, state: Any) -> None:
+    """A session ran whatever its owner wrote: nothing of it reaches the next one (AC16)."""
+    if not state.terminate_only:
+        connection.rollback()
+        connection.run_async(lambda driver: driver.execute(CLEAN))
 
 
 def _translated(error: Exception) -> Exception:

@@ -272,7 +272,9 @@ class SqliteDatabase:
                 self._exporting.discard(reader)
                 await asyncio.to_thread(reader.close)
 
-    async def transact(self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False) -> T:
+    async def transact(
+        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+    ) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""
         return await self.writer.write(steps, rollback=rollback)
 
