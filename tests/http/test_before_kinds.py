@@ -98,6 +98,32 @@ class Named(Base):
     who: Mapped[int]
 
 
+class Guild(Base):
+    """Its fellows and its owner see it."""
+
+    __tablename__ = "guilds"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    owner: Mapped[int]
+    fellows: Mapped[list[Fellow]] = relationship(back_populates="guild")
+
+
+class Fellow(Base):
+    __tablename__ = "fellows"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    guild_id: Mapped[int] = mapped_column(sa.ForeignKey("guilds.id"))
+    who: Mapped[int]
+    guild: Mapped[Guild] = relationship(back_populates="fellows")
+
+
+class Node(Base):
+    """A tree: whoever owns a row sees it, and what stands below it."""
+
+    __tablename__ = "nodes"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    above: Mapped[int | None] = mapped_column(sa.ForeignKey("nodes.id"))
+    who: Mapped[int]
+
+
 TRIGGERS: Final = {
     "sqlite": [
         "CREATE TRIGGER move AFTER INSERT ON moved BEGIN UPDATE moved SET team = length(new.name) WHERE id = new.id; END",
@@ -165,6 +191,37 @@ def kept_of_my_teams(me: Any) -> Any:
     return Kept.team.in_(sa.select(Kept.team).where(Kept.who == me.id))
 
 
+@allow("read", Guild)
+def guilds_of_mine(me: Any) -> Any:
+    return Guild.fellows.any(Fellow.who == me.id) | (Guild.owner == me.id)
+
+
+@allow("create", Guild)
+def any_guild(me: Any) -> Any:
+    return True
+
+
+@allow("read", Fellow)
+def every_fellow(me: Any) -> Any:
+    return True
+
+
+@allow("create", "update", Fellow)
+def as_myself(me: Any) -> Any:
+    return Fellow.who == me.id
+
+
+@allow("read", Node)
+def mine_and_below(me: Any) -> Any:
+    upper = aliased(Node)
+    return (Node.who == me.id) | sa.exists().where(upper.id == Node.above, upper.who == me.id)
+
+
+@allow("create", "update", Node)
+def any_node(me: Any) -> Any:
+    return True
+
+
 @allow("create", "update", Named)
 def named_of_my_teams(me: Any) -> Any:
     return Named.team.in_(sa.select(Named.team).where(Named.who == me.id))
@@ -184,14 +241,18 @@ ROWS: Final = {
     "logged": [],
     "grown": [{"id": 1, "team": 1, "who": 2}, {"id": 2, "team": 7, "who": 1}],
     "kept": [{"id": 1, "team": 1, "who": 2}, {"id": 2, "team": 7, "who": 1}],
+    "guilds": [{"id": 1, "owner": 3}, {"id": 7, "owner": 1}],
+    "fellows": [{"id": 1, "guild_id": 1, "who": 2}, {"id": 2, "guild_id": 7, "who": 1}],
+    "nodes": [{"id": 1, "above": None, "who": 2}, {"id": 7, "above": None, "who": 1}],
     "named": [{"id": 1, "name": "a", "team": 1, "who": 2}, {"id": 2, "name": "b", "team": 7, "who": 1}],
 }
 
 
 def kinds(url: str) -> Backstay:
-    models = [Pair, Blob, Parent, Child, Moved, Logged, Grown, Kept, Named]
+    models = [Pair, Blob, Parent, Child, Moved, Logged, Grown, Kept, Named, Guild, Fellow, Node]
     policies = [open_, no_dearer_than_mine, blobs_of_my_teams, where_a_child_is_mine, moved_of_my_teams]
-    policies += [logged_of_my_teams, grown_of_my_keys, kept_of_my_teams, named_of_my_teams]
+    policies += [logged_of_my_teams, grown_of_my_keys, kept_of_my_teams, named_of_my_teams, guilds_of_mine, any_guild]
+    policies += [every_fellow, as_myself, mine_and_below, any_node]
     settings = Settings(database=url, jwt_secret=SECRET)
     return Backstay(models=models, policies=policies, functions=[touch], settings=settings)
 
@@ -320,3 +381,46 @@ def test_values_compare_as_their_column_does(api: Api) -> None:
     row = {"left": 2, "right": "b", "price": "9.99", "who": 3}
     assert 201 == api.post("pairs", row, as_="bob").status
     assert 403 == api.post("pairs", {**row, "left": 3, "price": "10.01"}, as_="bob").status
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "prefer"),
+    [
+        ("POST", "fellows", {"id": 5, "guild_id": 7, "who": 2}, ""),
+        ("POST", "fellows", {"id": 5, "guild_id": 7, "who": 2}, "return=representation"),
+        ("POST", "fellows", {"id": 5, "guild_id": 7, "who": 2}, MERGE),
+        ("POST", "fellows", {"id": 1, "guild_id": 7, "who": 2}, MERGE),
+        ("POST", "fellows", {"id": 5, "guild_id": 7, "who": 2}, IGNORE),
+        ("PUT", "fellows/5", {"id": 5, "guild_id": 7, "who": 2}, ""),
+        ("PATCH", "fellows?id=eq.1", {"guild_id": 7}, ""),
+        ("PATCH", "fellows/1", {"guild_id": 7}, "return=representation"),
+        ("POST", "nodes", {"id": 5, "above": 7, "who": 2}, ""),
+        ("PATCH", "nodes/1", {"above": 7}, ""),
+    ],
+)
+def test_a_parent_is_not_visible_because_of_its_child(
+    api: Api, method: str, path: str, body: dict[str, Any], prefer: str
+) -> None:
+    """S1, AC7: a hidden parent stays hidden for the row that would show it, and looks like one that is not there."""
+    key = "above" if "above" in body else "guild_id"
+    hidden = api._write(method, path, body, {"as_": "bob", "prefer": prefer or None})
+    missing = api._write(method, path, {**body, key: 99}, {"as_": "bob", "prefer": prefer or None})
+    assert (409, "23503") == (hidden.status, hidden.code)
+    assert (missing.status, missing.body.replace(b"99", b"7")) == (hidden.status, hidden.body)
+    assert [1, 7] == [row["guild_id"] for row in api.rows("fellows?order=id")]
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("fellows", {"id": 5, "guild_id": 1, "who": 2}),
+        ("guilds", {"id": 8, "owner": 2, "fellows": [{"id": 5, "who": 2}]}),
+        ("nodes", [{"id": 5, "above": 1, "who": 3}, {"id": 6, "above": 5, "who": 2}]),
+        ("nodes", [{"id": 6, "above": 5, "who": 2}, {"id": 5, "above": 1, "who": 2}]),
+        ("nodes", {"id": 5, "above": 5, "who": 2}),
+    ],
+)
+def test_a_visible_parent_is_one(api: Api, path: str, body: Any) -> None:
+    """S1, AC7: the parents of before, of an earlier statement, and of the same statement where the caller sees them."""
+    reply = api.post(path, body, as_="bob")
+    assert 201 == reply.status, reply.body

@@ -47,6 +47,8 @@ class Script:
     pack_keys: Callable[[Sequence[Row], int], tuple[Any, ...]]
     #: What `check` judges of the rows that *write* has written.
     images: Prepared | None = None
+    #: Parents that `check` looks for.
+    awaited: tuple[Parent, ...] = ()
     #: Rows that the policy refuses are left out by *write* itself, before any constraint is asked.
     judged_first: bool = False
     #: Writes and renders at once: (body, number of rows, JSON array of the first row's keys).
@@ -184,7 +186,9 @@ def _judged(batch: Batch, query_values: tuple[Any, ...], principal: Principal) -
         yield _UNDO
         yield _KEEP
         values = (*query_values, *script.pack_keys(images, len(images[0]) if images else 0))
-        if (yield script.check.bind(values, principal))[0][0] != len(keys):
+        allowed, *counts = (yield script.check.bind(values, principal))[0]
+        _refuse_hidden(script, script.awaited, counts)
+        if allowed != len(keys):
             break
         passed = images
     # Also a row that comes out differently each time: what was judged would not be what is written.
@@ -264,8 +268,11 @@ def _find_parents(
     if script.parents is None or not keys:
         return
     values = (*query_values, *script.pack_keys(keys, len(script.key_names)))
-    counts = (yield script.parents.bind(values, principal))[0]
-    for parent, broken in zip(script.referred, counts, strict=True):
+    _refuse_hidden(script, script.referred, (yield script.parents.bind(values, principal))[0])
+
+
+def _refuse_hidden(script: Script, parents: Sequence[Parent], counts: Sequence[int]) -> None:
+    for parent, broken in zip(parents, counts, strict=True):
         if broken:
             raise _missing_parent(script.table, parent)
 

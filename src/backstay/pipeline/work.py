@@ -44,6 +44,7 @@ from backstay.sql.write import (
     read_sql,
     stands_alone,
     update_sql,
+    waiting_of,
 )
 
 
@@ -258,14 +259,16 @@ class Works:
         dialect, table = self._surface.dialect, plan.table
         written = frozenset() if isinstance(plan, DeletePlan) else plan.written
         parents = () if isinstance(plan, DeletePlan) else plan.parents
-        images = images_sql(table, grants, written, dialect, slots)
+        waiting = waiting_of(table, grants, written, parents, dialect)
+        # Those that are judged without the rows need not be looked for once more, but in a tree that came at once.
+        late = tuple(parent for parent in parents if parent not in waiting.parents or parent.table is table)
         opens = None
         if self._surface.seals:
             rows = None if isinstance(plan, InsertPlan) else plan.rows
             opens = opener(opening_of(plan.returning, rows, features=asked == "features"), self._surface.keyring)
         form = dialect.form(asked if opens is None else opens.form(asked))
         alone = None
-        if stands_alone(plan, dialect, checked=images is not None):
+        if stands_alone(plan, dialect, checked=bool(waiting)):
             alone = self._prepare(alone_sql(plan, dialect, slots, form))
         read = None
         if plan.returning is not None:
@@ -276,10 +279,11 @@ class Works:
             key_names=tuple(column.name for column in key_columns(table)),
             write=write,
             probe=probe,
-            check=None if images is None else self._prepare(check_sql(table, grants, written, dialect, slots)),
-            images=None if images is None else self._prepare(images),
-            parents=self._prepare(parents_sql(parents, table, dialect, slots)) if parents else None,
-            referred=parents,
+            check=self._prepare(check_sql(waiting, dialect, slots)) if waiting else None,
+            images=self._prepare(images_sql(waiting, dialect, slots)) if waiting else None,
+            awaited=waiting.parents,
+            parents=self._prepare(parents_sql(late, table, dialect, slots)) if late else None,
+            referred=late,
             read=read,
             pack_keys=dialect.pack_keys,
             alone=alone,

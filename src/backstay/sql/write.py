@@ -13,13 +13,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement, True_
 
 from backstay.catalog import Column, Table
-from backstay.catalog.standing import elements, moved, valued
+from backstay.catalog.standing import elements, is_rows, moved, table_of, valued
 from backstay.plan.intent import Node
 from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
@@ -260,39 +261,72 @@ def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
     return statement.with_for_update(of=table)
 
 
-def images_sql(
-    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect, slots: int
-) -> sa.Select[Any] | None:
-    """What `check_sql` judges of the rows of the packed keys; ``None`` where every row is judged as it is written."""
-    rules = _waiting(grants, written, dialect)
-    if not rules:
-        return None
+@dataclass(frozen=True, slots=True, eq=False)
+class Waiting:
+    """What the statement that writes cannot judge of its rows, because it sees them: *rules* that they must satisfy,
+    and *parents* that must be visible to the caller without them.
+    """
+
+    table: Table
+    rules: tuple[ColumnElement[bool], ...]
+    parents: tuple[Parent, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.rules or self.parents)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What is asked of each row."""
+        names = {column.name for column in columns_of(self.rules, self.table)}
+        for parent in self.parents:
+            names |= {here for here, _ in parent.pairs}
+            names |= {there for _, there in parent.pairs if parent.table is self.table}
+        found = tuple(column for column in self.table.columns.values() if column.name in names)
+        return found or key_columns(self.table)[:1]
+
+
+def waiting_of(
+    table: Table,
+    grants: Sequence[Grant | None],
+    written: frozenset[str],
+    parents: Sequence[Parent],
+    dialect: SqlDialect,
+) -> Waiting:
+    """What is judged before the rows are there.
+
+    A parent may be visible because of the row that refers to it: a team for its members, say.  Where the rules of its
+    table look at the table that is written, they are asked without what is written.
+    """
+    rules = [grant.rows(written) for grant in grants if grant is not None and grant.has_subquery(written)]
+    early = tuple(parent for parent in parents if _looks_at(parent.rows, _table(table)))
+    return Waiting(table, () if dialect.writes_inside else tuple(rules), early)
+
+
+def _looks_at(rows: ColumnElement[bool], table: sa.Table) -> bool:
+    return any(is_rows(element) and table_of(element).name == table.name for element in elements(rows))
+
+
+def images_sql(waiting: Waiting, dialect: SqlDialect, slots: int) -> sa.Select[Any]:
+    """What `check_sql` judges of the rows of the packed keys."""
+    table = waiting.table
     source = _keyed(Build(dialect, None), table)
     listed = dialect.listed(key_columns(table), slots)
-    images = [moved(dialect.key_out(column), table.sql, source) for column in _imaged(rules, table)]
+    images = [moved(dialect.key_out(column), table.sql, source) for column in waiting.columns]
     joined = listed.from_.join(source, _same_keys(table, source, listed))
     return sa.select(*images).select_from(joined).order_by(listed.ordinal)
 
 
-def check_sql(
-    table: Table, grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect, slots: int
-) -> sa.Select[Any]:
-    """How many of the packed images may stand."""
-    rules = _waiting(grants, written, dialect)
-    columns = _imaged(rules, table)
+def check_sql(waiting: Waiting, dialect: SqlDialect, slots: int) -> sa.Select[Any]:
+    """How many of the packed images may stand, and for each of the parents how many refer to one that is hidden."""
+    table, columns, build = waiting.table, waiting.columns, Build(dialect, None)
     rows, _ = _named(columns, dialect.listed(columns, slots), dialect)
-    return sa.select(sa.func.count()).select_from(rows).where(*(moved(rule, table.sql, rows) for rule in rules))
-
-
-def _waiting(grants: Sequence[Grant | None], written: frozenset[str], dialect: SqlDialect) -> list[ColumnElement[bool]]:
-    """The rules that the statement that writes cannot judge."""
-    if dialect.writes_inside:
-        return []
-    return [grant.rows(written) for grant in grants if grant is not None and grant.has_subquery(written)]
-
-
-def _imaged(rules: Sequence[ColumnElement[bool]], table: Table) -> tuple[Column, ...]:
-    return columns_of(rules, table) or key_columns(table)[:1]
+    allowed = sa.and_(sa.true(), *(moved(rule, table.sql, rows) for rule in waiting.rules))
+    counts = [_sum(_verdict(allowed))]
+    for parent in waiting.parents:
+        # A tree that comes in one statement: whether the caller sees its upper rows is asked when they are there.
+        beside = rows.alias("_o") if parent.table is table else None
+        counts.append(_broken(build, parent, rows, beside))
+    return sa.select(*counts).select_from(rows)
 
 
 def read_sql(
@@ -390,16 +424,31 @@ def parents_sql(parents: Sequence[Parent], table: Table, dialect: SqlDialect, sl
     build = Build(dialect, None)
     source = _keyed(build, table)
     listed = dialect.listed(key_columns(table), slots)
-    counts: list[Expression] = []
-    for parent in parents:
-        target = build.alias(parent.table.sql)
-        pairs = [source.c[here] == target.c[there] for here, there in parent.pairs]
-        visible = moved(parent.rows, parent.table.sql, target)
-        found = sa.select(sa.literal_column("1")).select_from(target).where(*pairs, visible).correlate(source).exists()
-        named = [source.c[here].is_not(None) for here, _ in parent.pairs]
-        broken = sa.case((sa.and_(*named, sa.not_(found)), sa.literal_column("1")), else_=sa.literal_column("0"))
-        counts.append(sa.func.coalesce(sa.func.sum(broken), sa.literal_column("0")))
+    counts = [_broken(build, parent, source) for parent in parents]
     return sa.select(*counts).select_from(listed.from_.join(source, _same_keys(table, source, listed)))
+
+
+def _broken(build: Build, parent: Parent, source: sa.FromClause, beside: sa.FromClause | None = None) -> Expression:
+    """How many rows of *source* refer to a parent that the caller cannot see, and that is none of *beside*."""
+    target = build.alias(parent.table.sql)
+    visible = moved(parent.rows, parent.table.sql, target)
+    found = _referred(parent, source, target, visible)
+    if beside is not None:
+        found = sa.or_(found, _referred(parent, source, beside))
+    named = [source.c[here].is_not(None) for here, _ in parent.pairs]
+    return _sum(sa.case((sa.and_(*named, sa.not_(found)), sa.literal_column("1")), else_=sa.literal_column("0")))
+
+
+def _referred(
+    parent: Parent, source: sa.FromClause, target: sa.FromClause, *conditions: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    pairs = [source.c[here] == target.c[there] for here, there in parent.pairs]
+    found: sa.Select[Any] = sa.select(sa.literal_column("1")).select_from(target).where(*pairs, *conditions)
+    return found.correlate(source).exists()
+
+
+def _sum(number: Expression) -> Expression:
+    return sa.func.coalesce(sa.func.sum(number), sa.literal_column("0"))
 
 
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
