@@ -248,11 +248,16 @@ def test_what_is_right_is_not_refused(world: Api, table: str, method: str, path:
     assert reply.status in (200, 201, 204), reply.body
 
 
-def test_a_refused_row_learns_nothing_of_constraints(world: Api) -> None:
+@pytest.mark.parametrize("prefer", [None, "resolution=merge-duplicates", "resolution=ignore-duplicates"])
+def test_a_refused_row_learns_nothing_of_constraints(world: Api, prefer: str | None) -> None:
     """S1: where everything that a rule asks for is sent, the row is judged before any constraint is asked."""
     _reset(world, "m_plain_in", TEAM_SEVEN)
-    taken = world.post("m_plain_in", {"id": 1, "club": 7, "who": BOB}, as_="bob")
-    free = world.post("m_plain_in", {"id": 5, "club": 7, "who": BOB}, as_="bob")
-    nowhere = world.post("m_plain_in", {"id": 5, "club": 70, "who": BOB}, as_="bob")
-    assert (403, 403, 403) == (taken.status, free.status, nowhere.status)
-    assert taken.body == free.body == nowhere.body
+    rows: list[Any] = [
+        {"id": 5, "club": 7, "who": BOB},  # fine but for the rule
+        {"id": 5, "club": 70, "who": BOB},  # no such club
+        [{"id": 5, "club": 7, "who": BOB}, {"id": 6, "club": 70, "who": BOB}],
+    ]
+    rows += [] if prefer and "ignore" in prefer else [{"id": 1, "club": 7, "who": BOB}]  # taken
+    replies = [world.post("m_plain_in", row, as_="bob", prefer=prefer) for row in rows]
+    assert {403} == {reply.status for reply in replies}
+    assert 1 == len({reply.body for reply in replies})

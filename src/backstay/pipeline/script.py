@@ -136,8 +136,10 @@ def write_steps(
     refusal: Exception | None = None
     for batch in batches:
         if batch.script.probe is not None:
-            there, hidden = (yield batch.script.probe.bind(batch.values, principal))[0]
+            there, hidden, refused = (yield batch.script.probe.bind(batch.values, principal))[0]
             collisions += there
+            if refused:
+                raise _refused(batch.script.table)
             if hidden:
                 # Neither merged nor ignored: the answer must not depend on more of a hidden row than that it is there.
                 raise broken_constraint(Violation(UNIQUE))

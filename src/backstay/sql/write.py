@@ -12,7 +12,7 @@ they were before the statement:
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
@@ -22,7 +22,7 @@ from sqlalchemy.sql.elements import ColumnElement, True_
 from backstay.catalog import Column, Table
 from backstay.catalog.standing import elements, is_rows, moved, table_of, valued
 from backstay.plan.intent import Node
-from backstay.plan.write import DeletePlan, InsertPlan, Parent, UpdatePlan
+from backstay.plan.write import Conflict, DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
 from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
@@ -452,23 +452,52 @@ def _sum(number: Expression) -> Expression:
 
 
 def probe_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Select[Any] | None:
-    """How many of the packed rows collide with a row that is there, and with how many that the caller cannot see.
+    """Of the packed rows: how many collide with a row that is there, with how many that the caller cannot see, and how
+    many the policy refuses by what is sent.
 
     The first are updated or ignored, not inserted; the second refuse the write (AC5), as those do that may not be
-    merged into, where that is not for the merge itself to say.
+    merged into, where that is not for the merge itself to say.  The third do so before any constraint is asked.
     """
     if plan.conflict is None or plan.read_grant is None:
         return None
+    nothing: Expression = sa.literal_column("0")
+    refused = _refused(plan, dialect, slots)
+    if not plan.conflict.names <= {column.name for column in plan.packed}:
+        if refused is None:
+            return None
+        counts: list[Expression] = [nothing, nothing, refused]
+        return sa.select(*counts)
     table = _table(plan.table).alias("t1")
     listed = dialect.listed(plan.packed, slots)
-    values = {column.name: value for column, value in zip(plan.packed, listed.values, strict=True)}
-    keys = [column.name for column in plan.conflict.columns]
-    if any(key not in values for key in keys):
-        return None
-    same = sa.and_(*(table.c[key] == values[key] for key in keys))
-    seen = moved(plan.read_grant.rows(frozenset(keys)), plan.table.sql, table)
+    seen = moved(plan.read_grant.rows(plan.conflict.names), plan.table.sql, table)
     if _is_probed(plan, dialect):
         seen = sa.and_(seen, moved(_of_old_rows(plan), plan.table.sql, table))
-    hidden = sa.case((seen, sa.literal_column("0")), else_=sa.literal_column("1"))
-    counts = (sa.func.count(), sa.func.coalesce(sa.func.sum(hidden), sa.literal_column("0")))
-    return sa.select(*counts).select_from(listed.from_.join(table, same))
+    hidden = sa.case((seen, nothing), else_=sa.literal_column("1"))
+    counts = [sa.func.count(), _sum(hidden), nothing if refused is None else refused]
+    values = {column.name: value for column, value in zip(plan.packed, listed.values, strict=True)}
+    return sa.select(*counts).select_from(listed.from_.join(table, _collides(plan.conflict, table, values)))
+
+
+def _collides(conflict: Conflict, table: sa.FromClause, values: Mapping[str, Expression]) -> ColumnElement[bool]:
+    return sa.and_(*(table.c[name] == values[name] for name in sorted(conflict.names)))
+
+
+def _refused(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Expression | None:
+    """How many of the packed rows may not be created, where what is sent says it; those that collide are merged with
+    values that are not sent, or ignored, and so not counted unless the values sent are all that matters.
+    """
+    rule = plan.grant.rows(plan.written)
+    asked, sent = {c.name for c in columns_of([rule], plan.table)}, {c.name for c in plan.packed}
+    if plan.conflict is None or isinstance(rule, True_) or not plan.packed or not asked <= sent:
+        return None
+    rows, listed = _named(plan.packed, dialect.listed(plan.packed, slots), dialect)
+    allowed = moved(rule, plan.table.sql, rows)
+    number = sa.select(_sum(sa.case((allowed, sa.literal_column("0")), else_=sa.literal_column("1")))).select_from(rows)
+    if plan.conflict.names <= sent and not (plan.conflict.merge and asked <= plan.written):
+        there = _table(plan.table).alias("t2")
+        values = {column.name: value for column, value in zip(plan.packed, listed.values, strict=True)}
+        one: sa.Select[Any] = (
+            sa.select(sa.literal_column("1")).select_from(there).where(_collides(plan.conflict, there, values))
+        )
+        number = number.where(sa.not_(one.correlate(rows).exists()))
+    return number.correlate(None).scalar_subquery()
