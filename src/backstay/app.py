@@ -41,7 +41,7 @@ from backstay.db.own import Own
 from backstay.db.statement import Database
 from backstay.db.store import Store
 from backstay.errors import ConfigError
-from backstay.http import CorsPolicy, Kernel
+from backstay.http import CorsPolicy, HttpLimits, Kernel
 from backstay.http.auth import auth_problem
 from backstay.http.client import addressing
 from backstay.http.headers import allowed_hosts
@@ -480,6 +480,7 @@ class Backstay:
             health=health_of({"mail": self._mail_fault, "audit_anchor": self._anchor_fault}),
             address=address,
             share=settings.caller_share,
+            limits=HttpLimits(body_seconds=settings.body_timeout, send_seconds=settings.send_timeout),
         )
 
 

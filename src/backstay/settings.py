@@ -275,6 +275,21 @@ class Settings:
         50,
         "The percentage of threads, connections, exports and places in a queue that one caller may have; `0`: all.",
     )
+    sockets_per_address: int = _setting(
+        _between(0, 1_000_000), 100, "Connections that one address may have; `0`: any number. uvicorn keeps it."
+    )
+    head_timeout: float = _setting(
+        _between(0.1, 3600, whole=False), 10.0, "Seconds for the first byte and the head of a request."
+    )
+    idle_timeout: float = _setting(
+        _between(0.1, 3600, whole=False),
+        15.0,
+        "Seconds between two requests of a connection; under Granian they are those of the head.",
+    )
+    body_timeout: float = _setting(_between(0.1, 3600, whole=False), 60.0, "Seconds for the body of a request.")
+    send_timeout: float = _setting(
+        _between(0.1, 3600, whole=False), 30.0, "Seconds in which a client must take something of its answer."
+    )
     statement_timeout: float = _setting(
         _between(0.01, 3600, whole=False), 5.0, "Seconds that one SQL statement may take before it is cancelled."
     )

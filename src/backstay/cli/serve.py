@@ -43,7 +43,7 @@ def serve(
     """
     import json
 
-    from backstay.cli.server import announce, run, stop_means_success, take_address
+    from backstay.cli.server import announce, refuse_open_door, run, stop_means_success, take_address
     from backstay.cli.target import load_app
     from backstay.settings import Settings, redact_url
 
@@ -74,6 +74,7 @@ def serve(
     target = target or _REFLECTED
     load_app(target)
     take_address(settings.host, settings.port)
+    refuse_open_door(settings)
     announce("the database" if reflected is not None else target, settings)
     run(target, settings)
 

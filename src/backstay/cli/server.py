@@ -9,13 +9,16 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
+from ipaddress import ip_address
 from typing import Any
 
 import click
 
+from backstay.cli.limits import SocketLimits
 from backstay.cli.target import load_app
 from backstay.errors import ConfigError
 from backstay.observe.log import configure
+from backstay.proxies import Proxies
 from backstay.settings import Settings
 
 
@@ -50,6 +53,34 @@ def take_address(host: str, port: int) -> None:
         raise ConfigError("BST-E413", what, hint=hint) from None
 
 
+def refuse_open_door(settings: Settings) -> None:
+    """Refuse to be reached from other machines where the server cannot keep an address from taking all connections.
+
+    Granian tells Python of a connection when its first request is complete, and so of none that is only held (LM2).
+
+    Raises:
+        ConfigError: BST-E070, with a way out.
+    """
+    proxies = settings.trusted_proxies
+    if settings.server != "granian" or proxies != Proxies() or not settings.sockets_per_address:
+        return
+    if _is_loopback(settings.host):
+        return
+    raise ConfigError(
+        "BST-E070",
+        f"Granian cannot bound how many connections one address has, and {settings.host} is reached by others",
+        hint="Use --server uvicorn; or, behind a proxy, name it in BACKSTAY_TRUSTED_PROXIES.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return True  # `take_address` says what is wrong
+    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+
+
 def announce(target: str, settings: Settings) -> None:
     """One line on stderr: what is served, where, from which data."""
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -58,6 +89,12 @@ def announce(target: str, settings: Settings) -> None:
         f"({settings.server}, {settings.redacted()['database']}). Ctrl-C stops it.",
         err=True,
     )
+    if settings.server == "granian" and not _is_loopback(settings.host):
+        click.echo(
+            "warning: Granian neither bounds the connections of an address nor ends those that take nothing.\n"
+            "  The proxy in front must, or choose --server uvicorn.",
+            err=True,
+        )
 
 
 def stop_means_success() -> None:
@@ -90,15 +127,22 @@ def run(target: str, settings: Settings) -> None:
 
 def _run_granian(target: str, settings: Settings) -> None:
     from granian import Granian
-    from granian.constants import Interfaces
+    from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.log import LogLevels
 
+    limits = _socket_limits(settings)
     granian: Any = Granian(
         target,
         address=settings.host,
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.workers,
+        # Where it could also be HTTP/2, Granian waits for the first bytes without an end to find out.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=int(limits.head_seconds * 1000), max_buffer_size=limits.head_bytes
+        ),
         log_level=LogLevels(_level(settings)),
         # Its lines go where ours go, and through the same redaction.
         log_dictconfig={"formatters": {}, "handlers": {}, "loggers": {"_granian": {"handlers": [], "propagate": True}}},
@@ -112,12 +156,17 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
+    from backstay.cli.sockets import Door, Guarded
+
     log_lines(settings)
+    # Each worker has a door of its own: it is pickled on the way there.
+    protocol: Any = partial(Guarded, door=Door(_socket_limits(settings), settings.trusted_proxies))
     # A factory that can be pickled serves one process and several alike.
     config = Config(
         partial(load_logged, target),
         factory=True,
         interface="asgi3",
+        http=protocol,
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
@@ -136,6 +185,16 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
     server.run()
     if not server.started:
         sys.exit(1)
+
+
+def _socket_limits(settings: Settings) -> SocketLimits:
+    return SocketLimits(
+        head_seconds=settings.head_timeout,
+        idle_seconds=settings.idle_timeout,
+        body_seconds=settings.body_timeout,
+        send_seconds=settings.send_timeout,
+        per_address=settings.sockets_per_address,
+    )
 
 
 def _level(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from backstay.db.caller import CALLER, Caller
 from backstay.db.failures import RETRY
@@ -33,6 +33,7 @@ from backstay.http.limits import HttpLimits
 from backstay.http.problem import crash, problem, untold
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
+from backstay.http.unsent import CHUNK_BYTES, Unsent, send_pieces, too_much_unsent
 from backstay.observe import RequestIds
 from backstay.pipeline import DataPlane, DataRequest
 from backstay.policy.principal import ANONYMOUS, Principal
@@ -128,6 +129,7 @@ class Kernel:
         #: What runs by address, and the most of it.
         self._running_of: Counter[str] = Counter()
         self._most_of = share_of(self._limits.concurrent, share)
+        self._unsent = Unsent(self._limits.unsent_bytes, share)
         self._ids = RequestIds()
         self._access_log = access_log
         self._tls = tls
@@ -243,11 +245,44 @@ class Kernel:
                 if self._running_of[counted] <= 0:
                     del self._running_of[counted]
         if reply.stream is None:
-            await _respond(scope, send, reply, cors, id)
+            await self._respond(scope, send, reply, cors, id, counted or "")
         else:
-            await stream(scope, receive, send, reply, _all_headers(scope, reply, cors, id))
+            headers_out = _all_headers(scope, reply, cors, id)
+            await stream(scope, receive, send, reply, headers_out, seconds=self._limits.send_seconds)
         if self._access_log:
             _log_access(scope, reply.status, began)
+
+    async def _respond(
+        self, scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes, address: str = ""
+    ) -> None:
+        """Send *reply* to a client at *address*; Content-Length is made here and nowhere else."""
+        size = len(reply.body)
+        if size > CHUNK_BYTES:
+            if self._unsent.begin(address, size):
+                try:
+                    await self._respond_slowly(scope, send, reply, cors, id)
+                finally:
+                    self._unsent.end(address, size)
+                return
+            reply = problem(too_much_unsent(), None)
+        headers, body = _framed(scope, reply, cors, id)
+        try:
+            await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+        except OSError:
+            # ASGI: what send() raises when the client has gone.  A write that was acknowledged to nobody stays
+            # committed.
+            _LOG.debug("the client left before its answer")
+
+    async def _respond_slowly(self, scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes) -> None:
+        headers, body = _framed(scope, reply, cors, id)
+        start: Message = {"type": "http.response.start", "status": reply.status, "headers": headers}
+        try:
+            await send_pieces(send, start, body, self._limits.send_seconds)
+        except TimeoutError:
+            raise  # half an answer is out: only an abort tells the client that it is not a whole one
+        except OSError:
+            _LOG.debug("the client left during its answer")
 
     async def _caller(self, headers: Mapping[bytes, bytes]) -> Principal:
         try:
@@ -290,7 +325,7 @@ class Kernel:
                 # Half an answer is out: only an abort tells the client that it is not a whole one.
                 raise
         if not shield.started:
-            await _respond(scope, send, reply, (), shield.request_id or self._ids.begin(None))
+            await self._respond(scope, send, reply, (), shield.request_id or self._ids.begin(None))
         if self._access_log:
             _log_access(scope, shield.status or reply.status, began)
 
@@ -311,6 +346,14 @@ def _caller(principal: Principal, address: str, *, to_accounts: bool) -> Caller:
     if principal.id is not None:
         return Caller(f"account {principal.id}")
     return Caller(f"{principal.role} {address}")
+
+
+def _framed(scope: Scope, reply: Reply, cors: Headers, id: bytes) -> tuple[Headers, bytes]:
+    """All headers of *reply*, and what of its body is sent."""
+    headers = _all_headers(scope, reply, cors, id)
+    if scope["method"] == "HEAD" or reply.status in _EMPTY_STATUSES:
+        return headers, b""
+    return (*headers, (b"content-length", b"%d" % len(reply.body))), reply.body
 
 
 def _refuse_line_breaks(reply: Reply) -> None:
@@ -335,19 +378,3 @@ def _all_headers(scope: Scope, reply: Reply, cors: Headers, id: bytes) -> Header
     if b"connection" in names and not scope["http_version"].startswith("1"):
         headers = tuple(pair for pair in headers if pair[0] != b"connection")
     return headers
-
-
-async def _respond(scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes) -> None:
-    """Send *reply* in two messages; Content-Length is made here and nowhere else."""
-    headers = _all_headers(scope, reply, cors, id)
-    body = reply.body
-    if scope["method"] == "HEAD" or reply.status in _EMPTY_STATUSES:
-        body = b""
-    else:
-        headers += ((b"content-length", b"%d" % len(body)),)
-    try:
-        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-    except OSError:
-        # ASGI: what send() raises when the client has gone.  A write that was acknowledged to nobody stays committed.
-        _LOG.debug("the client left before its answer")

@@ -23,3 +23,7 @@ class HttpLimits:
     unfinished_bytes: int = 64 * 1024 * 1024
     #: Data requests answered at the same time; one more is BST503.
     concurrent: int = 1024
+    #: Seconds that a client may take for 64 KiB of an answer; after them the connection is cut off.
+    send_seconds: float = 30.0
+    #: Bytes of large answers that clients have not taken yet, over all of the process; beyond them BST503.
+    unsent_bytes: int = 64 * 1024 * 1024

@@ -1,7 +1,7 @@
 """A body that is sent while it is made.
 
 1. A chunk is made when the one before has been taken: a slow client costs no memory.
-2. A client that leaves, or that takes no chunk for `SECONDS`, ends the stream, and with it what the database does.
+2. A client that leaves, or that takes no chunk in time, ends the stream, and with it what the database does.
 3. After the status is out an error can only break the answer off, so that nobody takes half of it for all.
 """
 
@@ -19,12 +19,13 @@ from backstay.response.reply import Headers, Reply
 
 _LOG: Final = logging.getLogger("backstay.http")
 
-#: Longest wait for a client to take a chunk.
-SECONDS: Final = 30.0
 
-
-async def stream(scope: Scope, receive: Receive, send: Send, reply: Reply, headers: Headers) -> None:
+async def stream(
+    scope: Scope, receive: Receive, send: Send, reply: Reply, headers: Headers, *, seconds: float = 30.0
+) -> None:
     """Send *reply*, whose body is its stream, and close the stream whatever happens.
+
+    *seconds* is the longest wait for a client to take a chunk.
 
     Raises:
         BackstayError: the stream failed after its beginning: the server must abort the connection.
@@ -33,7 +34,7 @@ async def stream(scope: Scope, receive: Receive, send: Send, reply: Reply, heade
     gone = asyncio.ensure_future(_left(receive))
     try:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await _send_chunks(send, reply.stream, gone)
+        await _send_chunks(send, reply.stream, gone, seconds)
     except OSError:
         # ASGI: what send() raises when the client has gone.
         _LOG.debug("the client left during its answer")
@@ -45,11 +46,13 @@ async def stream(scope: Scope, receive: Receive, send: Send, reply: Reply, heade
         await reply.stream.aclose()
 
 
-async def _send_chunks(send: Send, chunks: AsyncGenerator[bytes, None], gone: asyncio.Future[None]) -> None:
+async def _send_chunks(
+    send: Send, chunks: AsyncGenerator[bytes, None], gone: asyncio.Future[None], seconds: float
+) -> None:
     async for chunk in chunks:
         if gone.done():
             return
-        async with asyncio.timeout(SECONDS):
+        async with asyncio.timeout(seconds):
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         # A server whose client has gone takes chunks without waiting: nobody else would ever get a turn.
         await asyncio.sleep(0)

@@ -1,0 +1,152 @@
+"""Sockets under uvicorn: each has so long for its first request, its next one and taking its answer (LM2).
+
+Rules of this file:
+
+1. One look a second over all connections, and none for each: what a request costs does not change.
+2. Whoever is late is cut off (``abort``): an orderly close waits for a peer that takes nothing for ever.
+3. What a request needs to be refused properly is not our business here: a body that is late is answered 408 above.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from ipaddress import ip_address
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from backstay.cli.limits import SocketLimits
+from backstay.proxies import Proxies
+
+#: Bytes less in a buffer that count as progress.
+_PROGRESS: Final = 16 << 10
+#: Seconds between two looks, at most.
+_LOOK_SECONDS: Final = 1.0
+#: Seconds that a late body is given to be answered before its connection is cut off.
+_GRACE: Final = 5.0
+
+
+class Door:
+    """All connections of a process: how many an address has, and which of them are late.
+
+    A *trusted* proxy has as many as it needs: its clients are not told apart here.
+    """
+
+    def __init__(self, limits: SocketLimits, trusted: Proxies) -> None:
+        self.limits = limits
+        self._trusted = trusted
+        self._of: Counter[str] = Counter()
+        self._inside: set[Guarded] = set()
+        self._looking = False
+
+    def enter(self, connection: Guarded, address: str) -> bool:
+        """Whether *connection* may stay; then it must `leave`."""
+        if address and not self._may_have_any_number(address) and self._of[address] >= self.limits.per_address:
+            return False
+        self._of[address] += 1
+        self._inside.add(connection)
+        if not self._looking:
+            self._looking = True
+            self._look_later()
+        return True
+
+    def leave(self, connection: Guarded, address: str) -> None:
+        """*connection* is no more, or speaks another protocol."""
+        if connection in self._inside:
+            self._inside.discard(connection)
+            self._of[address] -= 1
+            if not self._of[address]:
+                del self._of[address]
+
+    def _may_have_any_number(self, address: str) -> bool:
+        if not self.limits.per_address or self._trusted.count:
+            return True
+        return bool(self._trusted.networks) and self._trusted.trusts(ip_address(address.partition("%")[0]))
+
+    def _look_later(self) -> None:
+        limits = self.limits
+        seconds = min(_LOOK_SECONDS, limits.head_seconds / 4, limits.send_seconds / 4)
+        asyncio.get_running_loop().call_later(seconds, self._look)
+
+    def _look(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in tuple(self._inside):
+            connection.look(now)
+        if self._inside:
+            self._look_later()
+        else:
+            self._looking = False
+
+
+class Guarded(HttpToolsProtocol):
+    """One connection."""
+
+    def __init__(self, *args: Any, door: Door, **named: Any) -> None:
+        super().__init__(*args, **named)
+        self._door = door
+        self._address = ""
+        #: Since when a head is awaited, or its end; ``None`` while a request is answered, and between two.
+        self._awaiting: float | None = None
+        #: Bytes of that head so far.
+        self._head = 0
+        #: The request whose body is awaited, and since when.
+        self._body: tuple[Any, float] | None = None
+        #: What was in the buffer, and when, since the client last took something.
+        self._unsent: tuple[int, float] | None = None
+        self.timeout_keep_alive = door.limits.idle_seconds  # type: ignore[assignment]  # call_later takes any number
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self._awaiting = self.loop.time()
+        if not self._door.enter(self, self._address):
+            transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._door.leave(self, self._address)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._awaiting, self._head = None, 0
+            return
+        # Half a head, or what is left of a body that nobody reads.
+        if self._awaiting is None:
+            self._awaiting = self.loop.time()
+        self._head += len(data)
+        if self._head > self._door.limits.head_bytes:
+            self.transport.abort()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._door.leave(self, self._address)
+        super().handle_websocket_upgrade()
+
+    def resume_writing(self) -> None:
+        self._unsent = None
+        super().resume_writing()
+
+    def look(self, now: float) -> None:
+        """Cut the connection off where it is late."""
+        if self._is_late(now):
+            self.transport.abort()
+
+    def _is_late(self, now: float) -> bool:
+        limits = self._door.limits
+        if self._awaiting is not None and now - self._awaiting > limits.head_seconds:
+            return True
+        unsent = self.transport.get_write_buffer_size()
+        if not unsent:
+            self._unsent = None
+        elif self._unsent is None or unsent <= self._unsent[0] - _PROGRESS:
+            self._unsent = (unsent, now)
+        elif now - self._unsent[1] > limits.send_seconds:
+            return True
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.more_body:
+            self._body = None
+        elif self._body is None or self._body[0] is not self.cycle:
+            self._body = (self.cycle, now)
+        else:
+            return now - self._body[1] > limits.body_seconds + _GRACE
+        return False

@@ -1,0 +1,82 @@
+"""Large answers, as long as their clients have not taken them.
+
+1. A piece is sent when the one before has been taken: a server that is given all at once holds all, for as long as the
+   client likes, and no deadline reaches it.
+2. What waits to be taken is counted, over all of the process and by address (LM10).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Final
+
+from starlette.types import Message, Send
+
+from backstay.db.failures import RETRY
+from backstay.db.turns import share_of
+from backstay.errors import BackstayError, RequestError
+
+#: Seconds that a server is given to find out by itself that its client takes nothing, which is quieter.
+_GRACE: Final = 2.0
+
+#: Bytes of one piece; answers that are no larger are sent at once, and not counted.
+CHUNK_BYTES: Final = 64 * 1024
+
+
+class Unsent:
+    """How many bytes wait for their clients: at most *most*, and *share* percent of them for one address."""
+
+    def __init__(self, most: int, share: int) -> None:
+        self._most = most
+        self._most_of = share_of(most, share)
+        self.waiting = 0
+        self._of: Counter[str] = Counter()
+
+    def begin(self, address: str, size: int) -> bool:
+        """Whether *size* bytes more may wait for *address*; then they must `end`.
+
+        One answer of any size may always wait alone.
+        """
+        if (self.waiting and self.waiting + size > self._most) or (
+            self._of[address] and self._of[address] + size > self._most_of
+        ):
+            return False
+        self.waiting += size
+        self._of[address] += size
+        return True
+
+    def end(self, address: str, size: int) -> None:
+        """They have been taken, or never will be."""
+        self.waiting -= size
+        self._of[address] -= size
+        if not self._of[address]:
+            del self._of[address]
+
+
+def too_much_unsent() -> BackstayError:
+    """BST503, with Retry-After."""
+    return RequestError(
+        "BST503",
+        "Too many large answers wait to be taken",
+        hint="Ask for less at a time, or try again in a second.",
+        headers=RETRY,
+    )
+
+
+async def send_pieces(send: Send, start: Message, body: bytes, seconds: float) -> None:
+    """Send *start* and *body*, piece by piece.
+
+    Raises:
+        TimeoutError: a piece was not taken within *seconds*.
+        OSError: the client has left.
+    """
+    seconds += _GRACE
+    view = memoryview(body)
+    last = (len(body) - 1) // CHUNK_BYTES if body else 0
+    async with asyncio.timeout(seconds):
+        await send(start)
+    for number in range(last + 1):
+        piece = bytes(view[number * CHUNK_BYTES : (number + 1) * CHUNK_BYTES])
+        async with asyncio.timeout(seconds):
+            await send({"type": "http.response.body", "body": piece, "more_body": number < last})

@@ -1,0 +1,325 @@
+"""Connections that are held, under the servers that apps are shipped with, over real sockets (LM2).
+
+Deadlines are short here, and every test waits for what must happen: the connection ends.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from backstay.cli.server import refuse_open_door
+from backstay.errors import ConfigError
+from backstay.proxies import Proxies
+from backstay.settings import Settings
+from tests.cli.test_serve import SERVERS, serving
+
+ROOT = Path(__file__).parents[2]
+TARGET = f"{Path(__file__).parent / 'wire_app.py'}:app"
+#: Longer than any deadline below, and than a busy machine takes to keep it.
+PATIENCE = 60
+SOCKETS = 20
+GET = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+LARGE = b"GET /rest/v1/rpc/fill?size=9000000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int, int]]:
+    """The name of a server, its port and its process."""
+    folder = tmp_path_factory.mktemp("served")
+    with serving(
+        folder,
+        "--server",
+        request.param,
+        target=(TARGET,),
+        BACKSTAY_HEAD_TIMEOUT="0.5",
+        BACKSTAY_IDLE_TIMEOUT="0.5",
+        BACKSTAY_BODY_TIMEOUT="0.5",
+        BACKSTAY_SEND_TIMEOUT="0.5",
+        BACKSTAY_SOCKETS_PER_ADDRESS=str(SOCKETS),
+    ) as (process, port):
+        assert b"200 OK" in answered(port, GET)
+        yield request.param, port, process.pid
+
+
+@contextmanager
+def connected(port: int, *, takes: int | None = None) -> Iterator[socket.socket]:
+    """A connection; *takes* bytes wait in its own buffer at most."""
+    with socket.socket() as sock:
+        if takes is not None:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, takes)
+        sock.settimeout(PATIENCE)
+        sock.connect(("127.0.0.1", port))
+        yield sock
+
+
+def until_closed(sock: socket.socket) -> bytes:
+    """What comes until the server ends the connection; a connection that stays fails the test."""
+    found = b""
+    with suppress(ConnectionError):
+        while piece := sock.recv(1 << 20):
+            found += piece
+    return found
+
+
+def answered(port: int, request: bytes) -> bytes:
+    with connected(port) as sock:
+        sock.sendall(request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1))
+        return until_closed(sock)
+
+
+def drip(sock: socket.socket, text: bytes, stop: threading.Event) -> None:
+    """Send *text* byte by byte until the server has had enough."""
+    with suppress(OSError):
+        for number in range(len(text)):
+            sock.sendall(text[number : number + 1])
+            if stop.wait(0.1):
+                return
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"G",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: ",
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\r\n\r\n",
+        GET + b"GET /hea",
+    ],
+)
+def test_half_a_head_does_not_stay(served: tuple[str, int, int], head: bytes) -> None:
+    """S10, LM2: no byte, one byte, half a head, another protocol's, or half of a second one."""
+    with connected(served[1]) as sock:
+        sock.sendall(head)
+        until_closed(sock)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 10_000,
+        b"POST /rest/v1/notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n" + b"a" * 10_000,
+        b"POST /beside/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10000\r\n\r\n" + b"a" * 10_000,
+    ],
+    ids=["head", "body", "a body that nobody reads"],
+)
+def test_a_byte_now_and_then_is_not_enough(served: tuple[str, int, int], text: bytes) -> None:
+    """S10, LM2: a deadline is for the whole, and is not begun again by each byte."""
+    stop = threading.Event()
+    with connected(served[1]) as sock:
+        sender = threading.Thread(target=drip, args=(sock, text, stop))
+        sender.start()
+        until_closed(sock)
+        stop.set()
+        sender.join()
+
+
+def test_half_a_body_is_answered_and_does_not_stay(served: tuple[str, int, int]) -> None:
+    """LM2: 408, and the connection is not used again."""
+    with connected(served[1]) as sock:
+        sock.sendall(b"POST /rest/v1/notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\nabc")
+        assert b" 408 " in until_closed(sock).partition(b"\r\n")[0]
+
+
+def test_an_idle_connection_is_closed(served: tuple[str, int, int]) -> None:
+    """S10: after its answer, which it had whole."""
+    with connected(served[1]) as sock:
+        sock.sendall(GET + GET)
+        assert 2 == until_closed(sock).count(b"200 OK")
+
+
+def test_garbage_is_refused(served: tuple[str, int, int]) -> None:
+    """Also in the pipeline behind a good request."""
+    for text in (b"\x00\x01\x02\r\n\r\n", GET + b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
+        with connected(served[1]) as sock:
+            sock.sendall(text)
+            until_closed(sock)
+
+
+def _only_uvicorn(name: str) -> None:
+    """Granian keeps such a connection, though not its answer, and tells nobody of one: `refuse_open_door` is for that."""
+    if name == "granian":
+        pytest.skip("Granian gives an app no way to end a connection; the start refuses to be reached from elsewhere")
+
+
+@pytest.mark.parametrize("request_", [LARGE, GET * 50], ids=["a large answer", "many small ones"])
+def test_who_takes_nothing_is_cut_off(served: tuple[str, int, int], request_: bytes) -> None:
+    """S10: the server ends the connection while its client has read nothing."""
+    name, port, _ = served
+    if request_ == LARGE:
+        _only_uvicorn(name)
+    with connected(port, takes=4096) as sock:
+        sock.sendall(request_)
+        _until_gone(port, sock.getsockname()[1])
+
+
+def test_who_takes_a_byte_now_and_then_is_cut_off(served: tuple[str, int, int]) -> None:
+    """S10: reading something is not enough either."""
+    name, port, _ = served
+    _only_uvicorn(name)
+    stop = threading.Event()
+
+    def sip(sock: socket.socket) -> None:
+        with suppress(OSError):
+            while not stop.wait(0.1):
+                sock.recv(1)
+
+    with connected(port, takes=4096) as sock:
+        sock.sendall(LARGE)
+        reader = threading.Thread(target=sip, args=(sock,))
+        reader.start()
+        _until_gone(port, sock.getsockname()[1])
+        stop.set()
+        reader.join()
+
+
+def test_who_reads_has_all_of_it(served: tuple[str, int, int]) -> None:
+    """A large answer in pieces is the same answer."""
+    head, _, body = answered(served[1], LARGE).partition(b"\r\n\r\n")
+    assert (True, b'"' + b"x" * 9_000_000 + b'"') == (b"content-length: 9000002" in head.lower(), body)
+
+
+def test_large_answers_that_wait_are_few(served: tuple[str, int, int]) -> None:
+    """S10: clients that take nothing hold no more than a share of 64 MiB, whatever their number."""
+    _, port, pid = served
+    with ExitStack() as stack:
+        before = _memory(pid)
+        for _ in range(SOCKETS - 2):
+            stack.enter_context(connected(port, takes=4096)).sendall(LARGE)
+        end = threading.Event()
+        highest = 0
+        for _ in range(20):
+            highest = max(highest, _memory(pid))
+            end.wait(0.05)
+    # 18 of them are 162 MB; three may wait, and each is made, checked and sent.
+    assert highest - before < 110 << 20
+    assert b"200 OK" in answered(port, GET)
+
+
+def test_what_is_not_taken_is_let_go(served: tuple[str, int, int]) -> None:
+    """S10: under both servers, the answers of clients that take nothing are dropped, and there is room for others."""
+    port = served[1]
+    with ExitStack() as stack:
+        for _ in range(4):
+            stack.enter_context(connected(port, takes=4096)).sendall(LARGE)
+        wait = threading.Event()
+        for _ in range(PATIENCE * 10):
+            if b"200 OK" in answered(port, LARGE)[:200]:
+                return
+            wait.wait(0.1)
+    raise AssertionError("their answers are still there")
+
+
+def test_resets_leave_nothing(served: tuple[str, int, int]) -> None:
+    """S10: a storm of connections that end at once, in the middle of anything."""
+    port = served[1]
+    for number in range(200):
+        with connected(port) as sock:
+            sock.sendall((b"", GET[:20], GET, LARGE, b"POST /rest/v1/notes HTTP/1.1\r\nHost: x\r\n")[number % 5])
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    assert b"200 OK" in answered(port, GET)
+    with connected(port) as sock:
+        sock.sendall(GET)
+        sock.shutdown(socket.SHUT_WR)
+        until_closed(sock)
+
+
+def test_one_address_has_so_many_connections(served: tuple[str, int, int]) -> None:
+    """LM2: one more is cut off at once, and when one goes another may come."""
+    name, port, _ = served
+    _only_uvicorn(name)
+    large = b"POST /rest/v1/notes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n"
+    with ExitStack() as stack:
+        held = [stack.enter_context(connected(port)) for _ in range(SOCKETS)]
+        for sock in held:
+            sock.sendall(large)
+        with connected(port) as one_more:
+            with suppress(OSError):
+                one_more.sendall(GET)
+            assert b"" == until_closed(one_more)
+    assert b"200 OK" in answered(port, GET)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Host: other",
+        b"Authorization: a\r\nAuthorization: b",
+        b"apikey: a\r\napikey: b",
+        b"X_Forwarded_For: 1.2.3.4",
+        b"Content-Length: 0\r\nContent_Length: 4",
+        b"Transfer_Encoding: chunked",
+    ],
+)
+def test_a_head_is_read_one_way_only(served: tuple[str, int, int], line: bytes) -> None:
+    """LM1: a second line, or a twin with an underscore, of a header that decides something is 400 under both."""
+    first = answered(served[1], b"GET /rest/v1/notes HTTP/1.1\r\nHost: localhost\r\n" + line + b"\r\n\r\n")
+    assert b" 400 " in first.partition(b"\r\n")[0]
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process and of those that it has started."""
+    total = 0
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with suppress(OSError):
+            lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+            if str(pid) in (lines["Pid"].strip(), lines["PPid"].strip()):
+                total += int(lines.get("VmRSS", "0 kB").split()[0]) << 10
+    return total
+
+
+def _is_held(port: int, client: int) -> bool:
+    """Whether a process still has the server's end of a connection: an orphan of the kernel has no inode."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        cells = line.split()
+        ends = [int(cell.partition(":")[2], 16) for cell in cells[1:3]]
+        if ends == [port, client] and cells[9] != "0":
+            return True
+    return False
+
+
+def _until_gone(port: int, client: int) -> None:
+    """Wait until the server has let go of the connection to *client*."""
+    wait = threading.Event()
+    for _ in range(PATIENCE * 20):
+        if not _is_held(port, client):
+            return
+        wait.wait(0.05)
+    raise AssertionError("the connection is still there")
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "refused"),
+    [
+        ("0.0.0.0", {}, True),
+        ("::", {}, True),
+        ("192.0.2.1", {}, True),
+        ("127.0.0.1", {}, False),
+        ("127.0.0.2", {}, False),
+        ("::1", {}, False),
+        ("localhost", {}, False),
+        ("0.0.0.0", {"server": "uvicorn"}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("10.0.0.0/8")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("1")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("unix")}, False),
+        ("0.0.0.0", {"sockets_per_address": 0}, False),
+    ],
+)
+def test_a_server_that_cannot_count_is_not_reached_from_elsewhere(
+    host: str, more: dict[str, object], refused: bool
+) -> None:
+    """S10, LM2: the start says so, and what to do."""
+    settings = Settings(host=host, **more)  # type: ignore[arg-type]
+    if not refused:
+        refuse_open_door(settings)
+        return
+    with pytest.raises(ConfigError) as caught:
+        refuse_open_door(settings)
+    assert ("BST-E070", True) == (caught.value.code, "--server uvicorn" in str(caught.value.hint))
