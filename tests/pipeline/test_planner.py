@@ -96,3 +96,11 @@ async def test_what_refuses_is_told() -> None:
     with pytest.raises(DatabaseError, match="no"):
         await planner.make(asked(), refused)
     assert 0 == planner._turns.running
+
+
+async def test_a_large_answer_is_made_in_a_thread() -> None:
+    """S5: what goes through a large answer in Python does not do so on the event loop."""
+    planner = Planner()
+    sizes = [await planner.render(size, lambda: where(False)) for size in (100, 100_000)]
+    inside = await planner.render(100_000, lambda: where(False), inside=True)
+    assert [False, True, False] == [name.startswith("backstay-planner") for name in (*sizes, inside)]

@@ -7,7 +7,6 @@ from hypothesis import given, settings
 
 from backstay.errors import RequestError
 from backstay.request.field import Field, Step
-from backstay.request.limits import DEFAULT_QUERY_LIMITS
 from backstay.request.select import ColumnItem, Embed, Item, Star, parse_select, render_select
 from tests.request import strategies
 
@@ -193,16 +192,3 @@ def test_no_text_takes_long(text: str) -> None:
 def test_render_and_parse_are_inverse(items: tuple[Item, ...]) -> None:
     """Every list of items can be written."""
     assert items == parse_select(render_select(items))
-
-
-def test_one_column_many_times() -> None:
-    """S5: a large value under many names would be so many large values in every row."""
-    most = DEFAULT_QUERY_LIMITS.select_repeats
-    for text in (",".join(f"a{n}:body" for n in range(most)), "x(" + ",".join(f"a{n}:b" for n in range(most)) + "),b"):
-        assert parse_select(text)
-    paths = ",".join(f"a{n}:data->k{n}" for n in range(most + 5))
-    assert most + 5 == len(parse_select(paths))
-    for text in (",".join(f"a{n}:body" for n in range(most + 1)), ",".join(["x(" + "b," * most + "b)", "c"])):
-        with pytest.raises(RequestError) as caught:
-            parse_select(text)
-        assert "PGRST100" == caught.value.code

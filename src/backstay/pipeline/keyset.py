@@ -131,7 +131,9 @@ class Keysets:
         total = await self._total(request, query) if preferences.count is not None else None
         body, keys = _without_keys(rows, len(terms))
         frame = frame_read(request.path, text, media, replace(preferences, page="keyset"), profile)
-        finished = frame.convert(body) if frame.convert is not None else body
+        convert, finished = frame.convert, body
+        if convert is not None:
+            finished = await surface.planner.render(len(body), lambda: convert(body), inside=self._inside)
         shown = f"0-{len(rows) - 1}" if rows and cursor is None else "*"
         headers = [*frame.headers, (b"content-range", f"{shown}/{'*' if total is None else total}".encode())]
         if link := _links(request.query, keys, cursor, more, bound):

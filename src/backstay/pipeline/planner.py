@@ -1,8 +1,8 @@
 """Where plans are made: a request of a known shape is planned nowhere, and one of a new shape in a thread.
 
 Making a plan costs from 2 to 200 ms of Python, by what is asked for.  On the event loop that would be everybody's time;
-in one thread of its own, Python divides the time between them, and those who bring many new shapes wait for each
-other.
+in a thread of its own, Python divides the time between them, and those who bring many new shapes wait for each other.
+So it is with making a large answer into another form.
 
 1. What is short is tried on the loop first, for most of it is known.  `may_plan` ends that try where it is not.
 2. Callers are served in turn, and one of them has only a share of the queue (``db/turns.py``).
@@ -27,7 +27,10 @@ T = TypeVar("T")
 #: Query strings and bodies up to here are read on the event loop: some tenths of a millisecond.
 _SHORT_QUERY: Final = 1024
 _SHORT_BODY: Final = 32 << 10
-#: Plans that may wait to be made, and seconds for which one may.
+#: Letters of an answer that is made into another form on the event loop: some milliseconds.
+_SHORT_ANSWER: Final = 16 << 10
+#: Threads, of which one caller has one, plans that may wait to be made, and seconds for which one may.
+_THREADS: Final = 2
 _WAITING: Final = 500
 _SECONDS: Final = 10.0
 
@@ -55,8 +58,8 @@ class Planner:
     """
 
     def __init__(self, share: int = 50) -> None:
-        self._thread: ThreadPoolExecutor | None = None
-        self._turns = Turns(1, waiting=_WAITING, seconds=_SECONDS, refusal=_too_many, percent=share)
+        self._threads: ThreadPoolExecutor | None = None
+        self._turns = Turns(_THREADS, waiting=_WAITING, seconds=_SECONDS, refusal=_too_many, percent=share)
 
     async def make(self, request: DataRequest, make: Callable[[], T], *, inside: bool = False) -> T:
         """What *make* gives, for *request*; it may be called twice, and has no effect but what it remembers.
@@ -76,17 +79,28 @@ class Planner:
                 pass
             finally:
                 _MAY_PLAN.reset(token)
+        return await self._in_thread(make)
+
+    async def render(self, size: int, make: Callable[[], T], *, inside: bool = False) -> T:
+        """What *make* gives, which goes through *size* letters of an answer in Python: a large one in a thread, too.
+
+        Raises:
+            DatabaseError: BST503, when too many wait.
+        """
+        return make() if inside or size <= _SHORT_ANSWER else await self._in_thread(make)
+
+    async def _in_thread(self, make: Callable[[], T]) -> T:
         async with self._turns.turn():
-            if self._thread is None:
-                self._thread = ThreadPoolExecutor(1, thread_name_prefix="backstay-planner")
+            if self._threads is None:
+                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-planner")
             # Not ``to_thread``, which would take along that nothing may be planned.
-            return await asyncio.get_running_loop().run_in_executor(self._thread, make)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, make)
 
 
 def _too_many() -> DatabaseError:
     return DatabaseError(
         "BST503",
-        "Too many requests of new shapes at once",
+        "Too many requests at once that are new, or whose answers are large",
         hint="Try again in a second; what changes from request to request belongs in the values.",
         headers=RETRY,
     )

@@ -107,8 +107,18 @@ class Reads:
         if known.about and rows:
             # An estimate must not deny rows that are on this very page.
             total = max(total, known.offset + rows)
-        body = body if known.opener is None else known.opener.body(body)
-        return render_read(known.frame, body, rows, total, known.offset)
+        return await self._rendered(known, body, rows, total)
+
+    async def _rendered(self, known: KnownRead, body: str, rows: int, total: int | None) -> Reply:
+        opens = known.opener
+
+        def render() -> Reply:
+            opened = body if opens is None else opens.body(body)
+            return render_read(known.frame, opened, rows, total, known.offset)
+
+        if opens is None and known.frame.convert is None:
+            return render()
+        return await self._surface.planner.render(len(body), render, inside=self._inside)
 
     def foresee(self, request: DataRequest) -> None:
         """Plan *request*, so that answering it has no plan to make."""

@@ -60,7 +60,11 @@ class Writes:
             return await self._explained(ask, work)
         written = _nothing(ask) if work is None else await self._run(ask, work)
         keyed = bool(ask.table.primary_key) or ask.shape.on_conflict is not None
-        return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
+
+        def render() -> Reply:
+            return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
+
+        return await planner.render(len(written.body or ""), render, inside=self._inside)
 
     def foresee(self, request: DataRequest) -> None:
         """Plan *request*, so that answering it has no plan to make."""

@@ -24,8 +24,6 @@ class QueryLimits:
     order_terms: int = 8
     #: Items of ``select`` at all levels together; also names in ``columns`` and in ``on_conflict``.
     select_items: int = 200
-    #: Items of one list of ``select`` that name the same column and path.
-    select_repeats: int = 10
     #: ``->`` and ``->>`` behind one column.
     json_steps: int = 20
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, cast
 
@@ -114,7 +113,6 @@ def parse_select(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple
             else:
                 items.append(item)
         while text.startswith(")", at) and stack:
-            _refuse_repeats(items, limits)
             relation, alias, hint, join, spread, outer = stack.pop()
             outer.append(Embed(relation, tuple(items), alias, hint, join, spread))
             items = outer
@@ -122,21 +120,10 @@ def parse_select(text: str, limits: QueryLimits = DEFAULT_QUERY_LIMITS) -> tuple
             while at < len(text) and text[at] in " \t":
                 at += 1
         if at == len(text) and not stack:
-            _refuse_repeats(items, limits)
             return tuple(items)
         if not text.startswith(",", at):
             raise malformed("select parameter", text, at, '")", "," or end of input' if not stack else '")" or ","')
         at += 1
-
-
-def _refuse_repeats(items: list[Item], limits: QueryLimits) -> None:
-    """One large value under a hundred names would be a hundred large values in every row."""
-    most = limits.select_repeats
-    if len(items) <= most:
-        return
-    named = Counter(item.field for item in items if isinstance(item, ColumnItem) and item.field is not None)
-    if named and max(named.values()) > most:
-        raise over_limit("repetitions of one column in select", most, "select_repeats")
 
 
 def _scan_item(text: str, at: int, items: list[Item], limits: QueryLimits) -> tuple[ColumnItem | _Open, int]:
