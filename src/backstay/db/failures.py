@@ -310,5 +310,6 @@ def _postgresql_constraint(state: str, message: str, error: BaseException) -> Co
         # PostgreSQL names the child as the table of the constraint; the statement was on the parent.
         parent = re.search(r'update or delete on table "(.+?)" violates', message)
         table, referred = (parent[1] if parent else None), table
-    violation = Violation(state, table, columns, getattr(error, "constraint_name", None), referred, still)
+    constraint, schema = getattr(error, "constraint_name", None), getattr(error, "schema_name", None)
+    violation = Violation(state, table, columns, constraint, referred, still, schema)
     return ConstraintError(message, violation, secret_details=detail or None)

@@ -32,6 +32,8 @@ class Violation:
     constraint: str | None = None
     referred: str | None = None
     still_referenced: bool = False
+    #: The schema of the table that has the constraint, where the database tells it: two may have tables of one name.
+    schema: str | None = None
 
 
 class ConstraintError(DatabaseError):

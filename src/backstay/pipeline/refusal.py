@@ -39,7 +39,7 @@ def rival_of(
     if not isinstance(error, ConstraintError) or error.code != "23505" or len(rows) != 1:
         return None
     columns, read = error.violation.columns, scope.grant("read", table)
-    if error.violation.table != table.name or not columns or not frozenset(columns) <= written & read.columns:
+    if not speaks_of(error.violation, table) or not columns or not frozenset(columns) <= written & read.columns:
         return None
     if sees_all(table, scope):
         return None
@@ -143,11 +143,25 @@ def sees_all(table: Table, scope: Scope) -> bool:
     return isinstance(scope.grant("read", table).rows(frozenset(table.columns)), True_)
 
 
+def speaks_of(violation: Violation, table: Table) -> bool:
+    """Whether *violation* is of *table* itself, and not of one with its name in another schema.
+
+    PostgreSQL tells the schema of the table that has the constraint, and not that of a foreign key's other end: so that
+    must be an end that is served.
+    """
+    schema = getattr(table.sql, "schema", None)
+    if violation.schema is None or schema is None or violation.table is None:
+        return violation.table in (None, table.name)
+    ends = {(r.constraint, r.remote) for r in table.relations}
+    known = violation.referred is None or (violation.constraint, violation.referred) in ends
+    return (violation.table, violation.schema) == (table.name, schema) and known
+
+
 def _told_table(violation: Violation, table: Table, scope: Scope) -> Table | None:
     """The table that the error speaks of, when the caller may know of it and of the one it refers to."""
     tables = scope.catalog.tables
     found = table if violation.table in (None, table.name) else tables.get(violation.table or "")
-    if found is None or not scope.sees(found):
+    if found is None or not speaks_of(violation, found) or not scope.sees(found):
         return None
     if violation.referred is not None:
         referred = tables.get(violation.referred)

@@ -16,7 +16,7 @@ from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
 from backstay.pipeline.planner import may_plan
 from backstay.pipeline.read import paged
-from backstay.pipeline.refusal import sees_all
+from backstay.pipeline.refusal import sees_all, speaks_of
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
@@ -116,7 +116,11 @@ class Routines:
     def _told(self, error: ConstraintError, request: DataRequest) -> ConstraintError:
         """*error*, with the key that it is about where the caller sees all of its table."""
         table = self._surface.catalog.tables.get(error.violation.table or "")
-        if table is not None and sees_all(table, self._surface.scope(request.principal)):
+        if (
+            table is not None
+            and speaks_of(error.violation, table)
+            and sees_all(table, self._surface.scope(request.principal))
+        ):
             error.details = details_of(error)
         return error
 
