@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship, with_loader_criteria
 
 from backstay.catalog.standing import elements, moved, standing, valued
 from backstay.errors import ConfigError
@@ -166,6 +166,7 @@ def test_nothing_is_captured() -> None:
         (lambda: X.who == 5, "BST-E050"),
         (lambda: sa.table("other", sa.column("a")).c.a == 5, "BST-E050"),
         (lambda: sa.exists(sa.select(X.id).where(sa.exists().where(Y.id == X.id, Y.who == Member.who))), "BST-E050"),
+        (lambda: sa.exists(sa.select(Member.id).options(with_loader_criteria(Member, Member.who == 5))), "BST-E050"),
         (lambda: sa.text("m.team in (select 1)"), "BST-E051"),
         (lambda: Member.team.in_(sa.text("(SELECT team FROM m)")), "BST-E051"),
         (lambda: sa.literal_column("(select max(id) from m)") == Member.id, "BST-E051"),

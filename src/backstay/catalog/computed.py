@@ -157,21 +157,25 @@ _AGGREGATES: Final = re.compile(
 )
 
 
+def is_constant(text: str) -> bool:
+    return _CONSTANT.fullmatch(text) is not None
+
+
 def _is_opaque(expression: ColumnElement[Any]) -> bool:
     """Whether nobody can tell which columns and rows *expression* looks at."""
     for element in elements(expression):
-        if isinstance(element, sa.TextClause) and not _CONSTANT.fullmatch(element.text):
+        if isinstance(element, sa.TextClause) and not is_constant(element.text):
             return True
-        if isinstance(element, sa.ColumnClause) and element.is_literal and not _CONSTANT.fullmatch(element.name):
+        if isinstance(element, sa.ColumnClause) and element.is_literal and not is_constant(element.name):
             return True
         if isinstance(element, sa.TableValuedAlias):
             name = getattr(element.element, "name", "")
             if not _UNPACKING.fullmatch(str(name).lower()):
                 return True
-    return _spreads(expression)
+    return looks_around(expression)
 
 
-def _spreads(expression: Any) -> bool:
+def looks_around(expression: Any) -> bool:
     """Whether *expression*, outside of its subqueries, looks at more than one row."""
     if isinstance(expression, sa.Over | sa.WithinGroup | sa.FunctionFilter):
         return True
@@ -181,4 +185,4 @@ def _spreads(expression: Any) -> bool:
             return True
     if isinstance(expression, sa.SelectBase) or is_rows(expression):
         return False
-    return any(_spreads(child) for child in expression.get_children())
+    return any(looks_around(child) for child in expression.get_children())

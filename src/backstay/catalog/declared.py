@@ -17,6 +17,7 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement, Grouping
 
+from backstay.catalog.computed import is_constant, looks_around
 from backstay.catalog.table import Join, Junction, Relation
 
 
@@ -42,7 +43,8 @@ def declared_relation(
     pairs, rest = [], []
     for part in _conjuncts(relationship.primaryjoin):
         equal = _equal(part)
-        sides = None if equal is None else [_is_remote(column, local, remote) for column in equal]
+        known = equal is not None and all(local.c.contains_column(c) or remote.c.contains_column(c) for c in equal)
+        sides = [_is_remote(column, local, remote) for column in equal] if equal is not None and known else None
         if equal is not None and sides in ([False, True], [True, False]):
             here, there = equal if sides == [False, True] else equal[::-1]
             pairs.append((str(here.name), str(there.name)))
@@ -94,13 +96,19 @@ def _join(rest: list[ColumnElement[bool]], local: sa.Table, remote: sa.Table) ->
     here: set[str] = set()
     there: set[str] = set()
     for element in (element for part in rest for element in visitors.iterate(part)):
-        if isinstance(element, sa.Select | sa.TextClause | sa.sql.selectable.SelectBase):
+        if isinstance(element, sa.TextClause | sa.sql.selectable.SelectBase):
             return "its condition holds a subquery or text"
-        if isinstance(element, sa.Column):
+        if isinstance(element, sa.ColumnClause) and not isinstance(element, sa.Column):
+            # Whose it is nobody can tell, unless it is a constant.
+            if not element.is_literal or not is_constant(element.name):
+                return "its condition holds a name that is no column of a model"
+        elif isinstance(element, sa.Column):
             if not (local.c.contains_column(element) or remote.c.contains_column(element)):
                 return "its condition speaks of a third table"
             (there if _is_remote(element, local, remote) else here).add(str(element.name))
     condition = sa.and_(*rest)
+    if looks_around(condition):
+        return "its condition looks at more than two rows"
 
     def on(mine: Callable[[str], Any], theirs: Callable[[str], Any]) -> ColumnElement[bool]:
         def moved(element: Any, **_: Any) -> Any:

@@ -39,7 +39,11 @@ def standing(expression: ColumnElement[Any], table: sa.FromClause, what: str) ->
         ConfigError: BST-E050, BST-E051.
     """
     _refuse_text(expression, what)
-    plain = _without_models(expression)
+    try:
+        plain = _without_models(expression)
+    except (sa.exc.SQLAlchemyError, AttributeError, TypeError) as fault:
+        # Options and statements of the ORM that cannot be a part of another statement.
+        raise _not_told(what, f"a subquery cannot be read: {fault}", "Write it with plain select().") from fault
     if not _looks_elsewhere(plain, table):
         return plain
     brought = _brought(plain, table, what)
