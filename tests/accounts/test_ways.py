@@ -19,9 +19,9 @@ from tests.accounts.staff import events, hire, service
 from tests.accounts.test_factors import refusal
 from tests.accounts.test_passkeys import register, sign_in
 
-_PARTY = {"client_id": "backstay", "client_secret": "secret", "issuer": "https://id.example.org", "trusted": True}
+PARTY = {"client_id": "backstay", "client_secret": "secret", "issuer": "https://id.example.org", "trusted": True}
 SITE: dict[str, Any] = {"site_url": "https://app.example.org", "rate_limits": "off", "anonymous_sign_ins": True}
-pytestmark = pytest.mark.settings(**SITE, providers=json.dumps({"corp": _PARTY}))
+pytestmark = pytest.mark.settings(**SITE, providers=json.dumps({"corp": PARTY}))
 
 
 def identity(house: House, session: Any, provider: str = "corp") -> str:
