@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from backstay import Backstay, Me, Model, allow, function
+from backstay import Backstay, Caller, Me, Model, allow, function
 from backstay.errors import RequestError
 
 _JSON = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
@@ -152,7 +152,7 @@ def like_what_one_reads(me: Me) -> Any:
 
 
 @function(to="authenticated")
-async def join(db: AsyncSession, me: Me, handle: str, name: str) -> Profile:
+async def join(db: AsyncSession, me: Caller, handle: str, name: str) -> Profile:
     """Take a handle: the account's profile, which others see and posts belong to."""
     profile = Profile(id=me.id, handle=handle, name=name, email=me.claim("email") or None)
     db.add(profile)
@@ -160,7 +160,7 @@ async def join(db: AsyncSession, me: Me, handle: str, name: str) -> Profile:
 
 
 @function(to="authenticated")
-async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
+async def follow(db: AsyncSession, me: Caller, handle: str) -> Follow:
     """Follow the person with this handle; following twice is following once."""
     followee = await db.scalar(select(Profile.id).where(Profile.handle == handle))
     if followee is None:
@@ -169,7 +169,7 @@ async def follow(db: AsyncSession, me: Me, handle: str) -> Follow:
 
 
 @function(to="authenticated")
-async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
+async def unfollow(db: AsyncSession, me: Caller, handle: str) -> bool:
     """Stop following the person with this handle; false when there was nothing to stop."""
     followee = select(Profile.id).where(Profile.handle == handle).scalar_subquery()
     mine = delete(Follow).where(Follow.follower_id == me.id, Follow.followee_id == followee)
@@ -177,7 +177,7 @@ async def unfollow(db: AsyncSession, me: Me, handle: str) -> bool:
 
 
 @function(to="authenticated", read_only=True)
-async def timeline(db: AsyncSession, me: Me, count: int = 20) -> list[Post]:
+async def timeline(db: AsyncSession, me: Caller, count: int = 20) -> list[Post]:
     """The newest posts, at most a hundred, of the caller and of those whom the caller follows."""
     mine = select(Post).where(or_(Post.author_id == me.id, _followed(me)))
     newest = mine.order_by(Post.created_at.desc(), Post.id.desc()).limit(max(0, min(count, 100)))

@@ -16,12 +16,13 @@ if TYPE_CHECKING:
     from backstay.catalog.mixin import SoftDeleted, Timestamped, Versioned
     from backstay.catalog.model import Model
     from backstay.errors import BackstayError, ConfigError, Forbidden
-    from backstay.policy import Me, Policy, Principal, allow
+    from backstay.policy import Caller, Me, Policy, Principal, allow
     from backstay.settings import Settings
 
 __all__ = [
     "Backstay",
     "BackstayError",
+    "Caller",
     "ConfigError",
     "Encrypted",
     "Forbidden",
@@ -46,6 +47,7 @@ __all__ = [
 _HOMES = {
     "Backstay": "backstay.app",
     "BackstayError": "backstay.errors",
+    "Caller": "backstay.policy",
     "ConfigError": "backstay.errors",
     "Encrypted": "backstay.catalog.encrypted",
     "Forbidden": "backstay.errors",

@@ -7,11 +7,11 @@ A policy is compiled once, when the app starts, so nothing in it may be a partic
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeAlias, cast
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from backstay.errors import ConfigError, Forbidden
 from backstay.policy.principal import Principal
@@ -25,6 +25,14 @@ Source: TypeAlias = tuple[str, ...]
 _EDITABLE_CLAIMS: Final = frozenset({"user_metadata", "raw_user_meta_data"})
 
 
+if TYPE_CHECKING:
+
+    class Asked(ColumnElement[Any]):
+        """For type checkers: an expression that nobody may ask whether it is true."""
+
+        def __bool__(self) -> NoReturn: ...
+
+
 class MeParameter(BindParameter[Any]):
     """A bind parameter whose value is a fact about the caller."""
 
@@ -34,12 +42,12 @@ class MeParameter(BindParameter[Any]):
     me_handed: Handed | None
 
     @classmethod
-    def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> MeParameter:
+    def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> Asked:
         parameter = cls(f"me_{source[0]}", None, type_=type_, unique=True, required=False)
         parameter.me_source = source
         watch = watching()
         parameter.me_handed = None if watch is None else watch.hand(_asked(source))
-        return parameter
+        return cast("Asked", parameter)
 
 
 def _asked(source: Source) -> str:
@@ -55,7 +63,7 @@ class Me:
     """The symbolic caller that a policy function receives, and the concrete one that a `function` receives.
 
     In a policy each attribute is a SQL expression; compare it with columns.  ``me.id`` takes the type of the column it
-    is compared with.  In a `function` the attributes are plain values.
+    is compared with.  In a `function` the attributes are plain values; `Caller` says so to type checkers.
     """
 
     __slots__ = ()
@@ -64,25 +72,25 @@ class Me:
     injected_as: ClassVar[str] = "me"
 
     @property
-    def id(self) -> Any:
+    def id(self) -> Asked:
         """The account's id (the token's ``sub``).  Callers without one never reach a rule that mentions it."""
         return MeParameter.of(("id",))
 
     @property
-    def role(self) -> Any:
+    def role(self) -> Asked:
         """``anon``, ``authenticated``, ``service_role`` or a role of the app."""
         return MeParameter.of(("role",), sa.String())
 
     @property
-    def aal(self) -> Any:
+    def aal(self) -> Asked:
         """Authenticator assurance level: ``aal1`` or ``aal2`` (NIST SP 800-63B)."""
         return MeParameter.of(("aal",), sa.String())
 
-    def has_role(self, role: str) -> Any:
+    def has_role(self, role: str) -> Asked:
         """Whether the caller holds *role*, as its main role or beside it."""
-        return MeParameter.of(("has_role", role), sa.Boolean()) == sa.true()
+        return cast("Asked", MeParameter.of(("has_role", role), sa.Boolean()) == sa.true())
 
-    def claim(self, *path: str) -> Any:
+    def claim(self, *path: str) -> Asked:
         """A verified claim of the token; several keys walk into nested objects.
 
         Raises:
