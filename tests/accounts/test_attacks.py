@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import unicodedata
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
@@ -16,6 +17,7 @@ from backstay.auth.trust import Trust
 from backstay.errors import DatabaseError, TokenError
 from backstay.http.auth import auth_problem
 from tests.accounts.house import KEYRING, PASSWORD, House
+from tests.accounts.staff import service
 from tests.accounts.test_mails import CHALLENGE, CONFIRMED, VERIFIER, claims, follow, query_of
 
 THEIRS = "the password of an attacker"
@@ -345,3 +347,43 @@ def test_a_session_that_ends_under_a_superseded_token(house: House) -> None:
         return await rotate(beside, accounts.options, token, accounts.refresh_keys(), device, now)
 
     assert "unknown" == house.run(house.store.transact(overtaken)).outcome
+
+
+#: Marks that a normalisation sorts one by one: the square of their number.
+MARKS = "a" + "\u0315\u0300" * 14_000
+
+
+def test_no_text_is_normalised_that_is_no_address_or_password(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A2: 56 kB of marks in an address or a password cost nothing: they are too long before anything is sorted."""
+    longest = 0
+    real = unicodedata.normalize
+
+    def normalize(form: Any, text: str) -> str:
+        nonlocal longest
+        longest = max(longest, len(text))
+        return real(form, text)
+
+    monkeypatch.setattr(unicodedata, "normalize", normalize)
+    session = house.sign_up()
+    address = f"{MARKS}@example.org"
+    for path, body, as_ in (
+        ("signup", {"email": address, "password": PASSWORD}, None),
+        ("signup", {"email": "bob@example.org", "password": MARKS}, None),
+        ("token?grant_type=password", {"email": address, "password": PASSWORD}, None),
+        ("token?grant_type=password", {"email": "ann@example.org", "password": MARKS}, None),
+        ("recover", {"email": address}, None),
+        ("otp", {"email": address}, None),
+        ("magiclink", {"email": address}, None),
+        ("resend", {"type": "signup", "email": address}, None),
+        ("verify", {"type": "email", "email": address, "token": "123456"}, None),
+        ("verify", {"type": "email", "email": "ann@example.org", "token": MARKS}, None),
+        ("invite", {"email": address}, service(house)),
+        ("admin/users", {"email": address}, service(house)),
+        ("admin/users", {"email": "cid@example.org", "password": MARKS}, service(house)),
+        ("admin/generate_link", {"type": "magiclink", "email": address}, service(house)),
+    ):
+        reply = house.post(path, body, as_=as_)
+        assert 400 <= reply.status < 500, (path, reply.status)
+    for body in ({"email": address}, {"password": MARKS}):
+        assert 400 <= house.put("user", body, as_=session).status < 500
+    assert longest <= 1024

@@ -64,6 +64,8 @@ def test_costs_from_the_floor_upward_are_taken(cost: str) -> None:
         "m=99999,t=0,p=1",
         "m=19456,t=2,p=0",
         "m=1048577,t=2,p=1",
+        "m=1048576,t=5,p=1",
+        "m=200000,t=21,p=1",
         "m=19456,t=33,p=1",
         "m=19456,t=2,p=17",
     ],

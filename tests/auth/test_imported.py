@@ -87,6 +87,10 @@ def test_bcrypt_does_not_cut_passwords_short() -> None:
         "5f4dcc3b5aa765d61d8327deb882cf99",
         "$argon2id$",
         "$argon2id$v=19$m=9999999,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=4194304,t=1,p=4$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2id$v=19$m=1048576,t=5,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "$argon2d$v=16$m=1048576,t=32,p=16$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+        "argon2$argon2id$v=19$m=262144,t=17,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=64,t=99999,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=64,t=1,p=255$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$argon2id$v=19$m=64,t=0,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
@@ -95,11 +99,17 @@ def test_bcrypt_does_not_cut_passwords_short() -> None:
         "$argon2x$v=19$m=64,t=1,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
         "$2x$05$" + "a" * 53,
         "$2b$31$" + "a" * 53,
+        "$2b$16$" + "a" * 53,
+        "bcrypt$$2b$31$" + "a" * 53,
         "$2b$03$" + "a" * 53,
         "$2b$12$" + "a" * 52,
         "$2b$12$" + "é" * 53,
         f"$scrypt$ln=30,r=8,p=1${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
         f"$scrypt$ln=0,r=8,p=1${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
+        f"$scrypt$ln=18,r=8,p=5${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
+        f"$scrypt$ln=19,r=8,p=1${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
+        f"scrypt:262144:8:16$salt${'ab' * 32}",
+        f"pbkdf2:sha256:5000001$salt${'ab' * 32}",
         f"$scrypt$ln=10,r=8,p=99${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
         f"$scrypt$ln=10,r=0,p=1${b64(SALT)[:-2]}${b64(SCRYPT)[:-2]}",
         f"$scrypt$ln=10,r=8,p=1$a${b64(SCRYPT)[:-2]}",
@@ -113,7 +123,7 @@ def test_bcrypt_does_not_cut_passwords_short() -> None:
     ],
 )
 def test_what_is_not_readable_never_fits(encoded: str) -> None:
-    """Unknown kinds, and parameters that would cost more than a sign-in may."""
+    """A2: unknown kinds, and parameters that would cost more than a sign-in may, each or together."""
     assert not readable(encoded)
     assert not matches(encoded, b"password")
 

@@ -51,6 +51,20 @@ def test_length_counts_what_is_stored(ward: Api) -> None:
     assert "22001" == ward.patch("wards?id=eq.1", {"sign": "&" * 40}, as_="dee").code
 
 
+def test_tangled_html_is_refused(ward: Api) -> None:
+    """A2: 22023 for what a parser would follow for minutes; nothing is written, also of the rows beside it."""
+    before = ward.get("wards?select=id,name,sign&order=id").json
+    tangled = "<div>" * 2000
+    for reply in (
+        ward.patch("wards?id=eq.1", {"sign": tangled}, as_="dee"),
+        ward.post("wards", [{"name": "a", "sign": "x"}, {"name": "b", "sign": tangled}], as_="dee"),
+        ward.put("wards?id=eq.1", {"id": 1, "name": "North", "sign": tangled}, as_="dee"),
+    ):
+        assert (400, "22023") == (reply.status, reply.code)
+        assert "more than 256 elements within each other" in reply.json["message"]
+    assert before == ward.get("wards?select=id,name,sign&order=id").json
+
+
 @pytest.mark.parametrize("query", ["sign=eq.x", "sign=like.*x*", "order=sign", "select=sign::text"])
 def test_it_is_text_otherwise(ward: Api, query: str) -> None:
     """Filters, order and casts are those of text."""

@@ -19,7 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError
 from argon2.low_level import Type
 
-from backstay.auth.imported import MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, argon2_cost, matches
+from backstay.auth.imported import MAX_LANES, MAX_MEMORY_KIB, MAX_PASSES, MAX_WORK_KIB, argon2_cost, matches
 from backstay.errors import BackstayError, ConfigError
 
 #: Longest password in bytes.  No phrase that somebody remembers is as long, and hashing begins by reading all of it.
@@ -55,11 +55,13 @@ class HashCost:
                 f"The password hash {self} is cheaper than attackers can afford",
                 hint="Allowed are m=47104,t=1 and m=19456,t=2 and m=12288,t=3 with p=1, and whatever is above one.",
             )
-        if self.memory_kib > MAX_MEMORY_KIB or self.passes > MAX_PASSES or self.lanes > MAX_LANES:
+        beyond = self.memory_kib > MAX_MEMORY_KIB or self.passes > MAX_PASSES or self.lanes > MAX_LANES
+        # What is dearer is not read either: see `imported`.
+        if beyond or self.memory_kib * self.passes > MAX_WORK_KIB:
             raise ConfigError(
                 "BST-E221",
                 f"The password hash {self} is so costly that a few sign-ins would take the whole machine",
-                hint=f"Stay within m={MAX_MEMORY_KIB},t={MAX_PASSES},p={MAX_LANES}.",
+                hint=f"Stay within m={MAX_MEMORY_KIB},t={MAX_PASSES},p={MAX_LANES} and m·t={MAX_WORK_KIB}.",
             )
 
     def __str__(self) -> str:

@@ -7,8 +7,8 @@
 * PBKDF2 with SHA-256: Django's ``pbkdf2_sha256$600000$salt$hash``, passlib's ``$pbkdf2-sha256$29000$salt$hash``,
   Werkzeug's ``pbkdf2:sha256:600000$salt$hex``
 
-1. A hash whose parameters would take the machine is not read: whoever imports accounts does not choose what a sign-in
-   costs here.
+1. A hash whose parameters would take the machine is not read, each of them and all together: whoever imports accounts
+   does not choose what a sign-in costs here, nor does a row that somebody wrote past the import (A2).
 2. bcrypt knows 72 bytes.  A longer password never fits such a hash, also where the system that made it cut the
    password short (PW3): its owner takes the way of a forgotten password.
 3. scrypt and PBKDF2 are made of HMAC, to which a password and the same one with NULs after it are one key (RFC 2104
@@ -33,9 +33,12 @@ from argon2.low_level import Type, verify_secret
 MAX_MEMORY_KIB: Final = 1024 * 1024
 MAX_PASSES: Final = 32
 MAX_LANES: Final = 16
+#: Memory times passes: a few seconds of a core, as libsodium's most careful hashes take.
+MAX_WORK_KIB: Final = 4 * MAX_MEMORY_KIB
 _MAX_BCRYPT_COST: Final = 15
 _MAX_PBKDF2_ROUNDS: Final = 5_000_000
 _MAX_SCRYPT_BYTES: Final = 256 * 1024 * 1024
+_MAX_SCRYPT_WORK: Final = 4 * _MAX_SCRYPT_BYTES
 _BCRYPT_BYTES: Final = 72
 _MAX_CHARS: Final = 1024
 
@@ -106,6 +109,7 @@ def _argon2(encoded: str) -> Check | None:
         return None
     type_, version, memory, passes, lanes, _, _ = cost
     bounded = 0 < memory <= MAX_MEMORY_KIB and 0 < passes <= MAX_PASSES and 0 < lanes <= MAX_LANES
+    bounded = bounded and memory * passes <= MAX_WORK_KIB
     if not bounded or version not in (16, 18, 19):
         return None
 
@@ -149,7 +153,8 @@ def _scrypt(encoded: str) -> Check | None:
         return None
     if salt is None or wanted is None or len(wanted) > 64 or r < 1 or not 1 <= p <= MAX_LANES:
         return None
-    if n < 2 or n & (n - 1) or 128 * n * r > _MAX_SCRYPT_BYTES:
+    memory = 128 * n * r
+    if n < 2 or n & (n - 1) or memory > _MAX_SCRYPT_BYTES or memory * p > _MAX_SCRYPT_WORK:
         return None
     salt_, wanted_ = salt, wanted
 

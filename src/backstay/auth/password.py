@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from backstay.auth.accounts import Accounts
 from backstay.auth.blocklist import refuse_weak, surroundings, weaknesses
+from backstay.auth.hashing import password_bytes
 from backstay.auth.tables import User
 from backstay.sql.query import query
 
@@ -22,7 +23,10 @@ def check_new_password(accounts: Accounts, password: str, email: str | None, min
 
     Raises:
         AuthError: weak_password, with its reasons.
+        BackstayError: BST422, for more than 1024 bytes.
     """
+    # First: what is looked at below takes time that grows with the square of the length.
+    password_bytes(password)
     options = accounts.options
     words = surroundings(options.site_name, urlsplit(options.site_url).hostname or "", email or "")
     least = max(minimum, options.min_password_chars)

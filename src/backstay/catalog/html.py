@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from backstay.catalog.nesting import check_nesting
 from backstay.catalog.onwrite import OnWrite
 from backstay.errors import ConfigError
 
@@ -111,9 +112,13 @@ class Html(OnWrite, sa.types.TypeDecorator[str]):
     def written(self, text: str) -> str:
         """*text* as it is stored.
 
+        Raises:
+            Tangled: it would take long to read; see `check_nesting`.
+
         >>> Html().written('<b onclick="x()">a</b><script>b</script> <a href="javascript:c">c</a>')
         '<b>a</b> <a rel="noopener noreferrer">c</a>'
         """
+        check_nesting(text)
         return str(self._cleaner.clean(text))
 
     def process_bind_param(self, value: str | None, dialect: Any) -> str | None:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from backstay.catalog import Column, family_of
 from backstay.catalog.geometry import Geometry, check_geometry
+from backstay.catalog.nesting import Tangled
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
@@ -94,7 +95,8 @@ def canonical(value: Any, column: Column) -> Pair:
     """(text for PostgreSQL, stored value for SQLite) of *value* for *column*.
 
     Raises:
-        PlanError: 22P02, 22003, 22007, 22008, or 22001 when the text is longer than the column.
+        PlanError: 22P02, 22003, 22007, 22008, 22023 for HTML that is too tangled, or 22001 when the text is longer than
+            the column.
     """
     return converter(column)(value)
 
@@ -126,7 +128,10 @@ def careful(column: Column) -> Convert:
             return None, None
         stored = coerced(text)
         if isinstance(type_, OnWrite) and family == "text":
-            text = stored = type_.written(text)
+            try:
+                text = stored = type_.written(text)
+            except Tangled as fault:
+                raise PlanError("22023", f"the HTML has {fault}", hint="Send simpler HTML.") from None
         if family == "text" and isinstance(length, int) and len(text) > length:
             raise PlanError("22001", f"value too long for type character varying({length})")
         if family == "numeric" and precision is not None:
