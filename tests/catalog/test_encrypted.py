@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+from hashlib import sha256
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,7 +16,8 @@ from backstay import Backstay, ConfigError, Encrypted, Me, allow
 from backstay.catalog import build_catalog
 from backstay.catalog.encrypted import Sealed
 from backstay.catalog.instances import KEYRING
-from backstay.crypt import Key, Keyring
+from backstay.catalog.sealing import Place
+from backstay.crypt import Key, Keyring, Unsealable, context_of
 
 RING = Keyring((Key("a", bytes(range(32))),))
 
@@ -90,6 +93,34 @@ def test_the_blind_index_is_a_column_of_the_table() -> None:
     assert ["id", "x", "x_blind"] == [column.name for column in copy.columns]
     copy.append_column(sa.Column("y", Encrypted(blind_index=True)))
     assert ["id", "x", "x_blind", "y", "y_blind"] == [column.name for column in copy.columns]
+
+
+def test_schemas_do_not_share_values() -> None:
+    """A12: tables of one name in two schemas have keys and contexts of their own; what is older opens until rotated."""
+
+    def place(schema: str | None, **named: Any) -> Place:
+        made = sa.Table("t", sa.MetaData(), key(), sa.Column("x", Encrypted(blind_index=True, **named)), schema=schema)
+        column = build_catalog(made.metadata).tables["t"].columns["x"]
+        assert column.sealing is not None
+        return column.sealing.place
+
+    plain, one, two = place(None), place("one"), place("two")
+    for here in (plain, one, two):
+        sealed = here.seal(RING, '"v"', ("1",))
+        assert ('"v"', True) == (here.open(RING, sealed, ("1",)), here.stands(RING, sealed, ("1",)))
+        for there in {plain, one, two} - {here}:
+            with pytest.raises(Unsealable):
+                there.open(RING, sealed, ("1",))
+    # As values were sealed, and indexes made, before.
+    old = RING.seal(b'"v"', purpose='column/["t","x"]', context=context_of('["t","x"]', "1"))
+    index = hmac.new(RING.derive('blind/["t","x"]'), b'"v"', sha256).hexdigest()
+    for here in (plain, one, two):
+        assert ('"v"', False) == (here.open(RING, old, ("1",)), here.stands(RING, old, ("1",)))
+        assert index in here.blinded(RING, '"v"')
+    assert 3 == len({here.blinded(RING, '"v"')[0] for here in (plain, one, two)})
+    assert index == plain.blinded(RING, '"v"')[0]
+    # Moved to another schema, the old one is named.
+    assert '"v"' == place("two", place=("one", "t", "x")).open(RING, one.seal(RING, '"v"', ("1",)), ("1",))
 
 
 def test_a_place_of_ones_own_outlives_a_new_name() -> None:

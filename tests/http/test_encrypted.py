@@ -368,14 +368,62 @@ def test_a_lone_surrogate_is_refused(clinic: Api) -> None:
 def test_a_value_of_another_row_does_not_open(clinic: Api, caplog: pytest.LogCaptureFixture) -> None:
     """EN1: ciphertext that was copied between rows is an incident: a 500 with an id, and the log names the row."""
     run(clinic, "UPDATE people SET ssn = (SELECT ssn FROM people WHERE name = 'Ann') WHERE name = 'Bob'")
-    for path in ("people?select=ssn", f"people/{BOB}", "people?select=ssn&name=eq.Bob"):
-        reply = clinic.get(path)
+    for reply in (
+        clinic.get(f"people/{BOB}"),
+        clinic.get("people?select=ssn&name=eq.Bob", accept="application/vnd.pgrst.object+json"),
+    ):
         assert (500, "BST500") == (reply.status, reply.code)
         assert "078" not in reply.body.decode()
     assert BOB in caplog.text
     # What is not asked for stays readable, and so do the other rows.
     assert [{"name": "Ann"}, {"name": "Bob"}] == clinic.get("people?select=name&order=name").json
     assert "078-05-1120" == clinic.get(f"people/{ANN}?select=ssn").json["ssn"]
+
+
+WARNING = '199 - "1 encrypted values cannot be opened, and are shown as null"'
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("people?select=name,ssn&order=name", {}),
+        ("people?select=name,ssn&order=name", {"prefer": "page=keyset"}),
+        ("people?select=name,ssn&order=name", {"prefer": "count=exact"}),
+        ("people?select=name,ssn&order=name", {"accept": "text/csv"}),
+        ("wards?select=people(name,ssn)&people.order=name", {}),
+        ("wards?select=...people(ssn)&people.order=name", {}),
+    ],
+)
+def test_a_row_does_not_take_its_page(
+    clinic: Api, caplog: pytest.LogCaptureFixture, path: str, named: dict[str, str]
+) -> None:
+    """A12: on a page a value that does not open is null, the answer says so, and the log which; the others are there."""
+    clean = clinic.get(path, **named)
+    run(clinic, "UPDATE people SET ssn = (SELECT ssn FROM people WHERE name = 'Ann') WHERE name = 'Bob'")
+    reply = clinic.get(path, **named)
+    assert (200, WARNING, None) == (reply.status, reply.one("warning"), clean.one("warning"))
+    changed = (clean.body.replace(b'"219-09-9999"', b"null"), clean.body.replace(b"219-09-9999", b""))
+    assert reply.body in changed
+    assert reply.body != clean.body
+    assert clean.one("content-range") == reply.one("content-range")
+    assert BOB in caplog.text
+    assert "219-09-9999" not in caplog.text
+
+
+def test_an_exchanged_index_is_seen(clinic: Api, caplog: pytest.LogCaptureFixture) -> None:
+    """A12: whoever swaps two blind indexes makes filters find another row; its value is then not shown as found."""
+    ann, bob = (run(clinic, "SELECT ssn_blind FROM people ORDER BY name")[at][0] for at in (0, 1))
+    run(clinic, "UPDATE people SET ssn_blind = :other WHERE name = 'Ann'", other=bob)
+    run(clinic, "UPDATE people SET ssn_blind = :other WHERE name = 'Bob'", other=ann)
+    reply = clinic.get("people?select=name,ssn&ssn=eq.078-05-1120")
+    assert (200, [{"name": "Bob", "ssn": None}], WARNING) == (reply.status, reply.json, reply.one("warning"))
+    assert 500 == clinic.get(f"people/{BOB}?select=ssn").status
+    assert "blind index" in caplog.text
+    # And a right one is no fault, nor is one that was never made.
+    run(clinic, "UPDATE people SET ssn_blind = NULL WHERE name = 'Ann'")
+    run(clinic, "UPDATE people SET ssn_blind = :own WHERE name = 'Bob'", own=bob)
+    shown = clinic.get("people?select=ssn&order=name")
+    assert ([{"ssn": "078-05-1120"}, {"ssn": "219-09-9999"}], None) == (shown.json, shown.one("warning"))
 
 
 def test_a_value_that_does_not_open_undoes_the_write(clinic: Api) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
@@ -17,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from backstay import Backstay, ConfigError
 from backstay.adapters.load import sql_dialect
 from backstay.auth.vaults import VAULTS
-from backstay.crypt import Key, Keyring, key_id_of
+from backstay.crypt import Key, Keyring, Unsealable, context_of, key_id_of
 from backstay.db.own import Own
 from backstay.upkeep import rotate
 from tests.http.api import Api, database, quick_folder
@@ -193,6 +195,28 @@ def test_an_unreadable_value_keeps_its_key(place: Place) -> None:
     with_keys(place, (NEW, OLD), work)
     with pytest.raises(ConfigError, match="old"):
         with_keys(place, (NEW,), plant(1, 9))
+
+
+def test_values_in_the_old_form_are_sealed_anew(place: Place) -> None:
+    """A12: what was sealed before the schema was a part of the context is read, and rotated with the same key too."""
+    with_keys(place, (OLD,), plant(1))
+    id_ = "00000000-0000-0000-0000-000000000000"
+    text = context_of("people", "ssn")
+    old = Keyring((OLD,)).seal(b'"111"', purpose=f"column/{text}", context=context_of(text, id_))
+
+    def work(api: Api) -> None:
+        stored = f"X'{old.hex()}'" if api.name == "sqlite" else f"'\\x{old.hex()}'::bytea"
+        blind = hmac.new(Keyring((OLD,)).derive(f"blind/{text}"), b'"111"', sha256).hexdigest()
+        sql(api, f"UPDATE people SET ssn = {stored}, ssn_blind = '{blind}'")
+        assert [{"ssn": "111"}] == api.rows("people?select=ssn&ssn=eq.111")
+        assert 1 == ran(api, api.app.rotate_encryption()).rows
+        assert 0 == ran(api, api.app.rotate_encryption()).rows
+        (now,) = sql(api, "SELECT ssn FROM people")
+        with pytest.raises(Unsealable):
+            Keyring((OLD,)).open_sealed(bytes(now[0]), purpose=f"column/{text}", context=context_of(text, id_))
+        assert [{"ssn": "111"}] == api.rows("people?select=ssn&ssn=eq.111")
+
+    with_keys(place, (OLD,), work)
 
 
 def test_kept_answers_are_sealed_anew(place: Place) -> None:

@@ -49,7 +49,7 @@ class Encrypted(sa.types.TypeDecorator[Any]):
         blind_index: adds the column ``<name>_blind`` with an HMAC of the value, so that clients may filter by ``eq``,
             ``neq`` and ``in``.  Whoever reads the database then sees which rows have equal values.
         place: what the values are bound to in the place of ``table`` and ``column``; set it to the old names after a
-            column has been renamed.
+            column has been renamed, with the old schema before them after the table has got another.
     """
 
     impl: type[sa.types.TypeEngine[Any]] | sa.types.TypeEngine[Any] = sa.LargeBinary
@@ -59,7 +59,7 @@ class Encrypted(sa.types.TypeDecorator[Any]):
         self,
         type_: sa.types.TypeEngine[Any] | type[sa.types.TypeEngine[Any]] = sa.Text,
         blind_index: bool = False,
-        place: tuple[str, str] | None = None,
+        place: tuple[str, str] | tuple[str, str, str] | None = None,
     ) -> None:
         super().__init__()
         self.type_: sa.types.TypeEngine[Any] = type_() if isinstance(type_, type) else type_
@@ -152,4 +152,7 @@ def _add_blind_index(column: sa.Column[Any], table: sa.Table) -> None:
 
 def place_of(column: sa.Column[Any], type_: Encrypted) -> Place:
     """Where the values of *column* belong."""
-    return Place(context_of(*(type_.place or (str(column.table.name), str(column.name)))))
+    table: Any = column.table
+    # Old names are of the same schema, unless they say another one.
+    *schema, name, own = type_.place or (str(table.name), str(column.name))
+    return Place(context_of(name, own), schema[0] if schema else str(table.schema or ""), type_.blind_index)

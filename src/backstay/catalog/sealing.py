@@ -1,8 +1,9 @@
 """How the values of an `Encrypted` column are sealed, opened and looked up.
 
 1. What is sealed is the value's JSON text as the API shows it, so that nobody who opens it needs the type.
-2. The context is the column's place and the row's primary key: a value that was copied to another row, column or table
-   does not open there.
+2. The context is the column's place, its schema among it, and the row's primary key: a value that was copied to another
+   row, column, table or schema does not open there.  Values from before the schema was a part of it are read until a
+   rotation has sealed them anew.
 3. A blind index is an HMAC-SHA256 of the same text, under a key that encrypts nothing.  It tells which rows have equal
    values, and nothing else to whoever lacks the keys.
 """
@@ -26,14 +27,29 @@ class Place:
     """Where a column's values belong: its part of the context, and what its keys are derived for."""
 
     text: str
+    #: Empty where the table names none.
+    schema: str = ""
+    #: Whether a blind index stands beside each value.
+    indexed: bool = False
 
     @property
     def purpose(self) -> str:
-        return f"column/{self.text}"
+        # Also of tables without a schema: what they seal from now on opens nowhere else.
+        return f"column/2/{context_of(self.schema, self.text)}"
 
     def seal(self, keyring: Keyring, text: str, key: tuple[str, ...]) -> bytes:
         """The JSON *text* sealed for the row with this primary *key*."""
-        return keyring.seal(text.encode(), purpose=self.purpose, context=context_of(self.text, *key))
+        return keyring.seal(text.encode(), purpose=self.purpose, context=context_of(self.schema, self.text, *key))
+
+    def stands(self, keyring: Keyring, sealed: bytes, key: tuple[str, ...]) -> bool:
+        """Whether *sealed* is as `seal` would make it now: if not, a rotation has work to do, or it does not open."""
+        try:
+            return keyring.is_newest(sealed) and bool(self._opened(keyring, sealed, key))
+        except Unsealable:
+            return False
+
+    def _opened(self, keyring: Keyring, sealed: bytes, key: tuple[str, ...]) -> bytes:
+        return keyring.open_sealed(sealed, purpose=self.purpose, context=context_of(self.schema, self.text, *key))
 
     def open(self, keyring: Keyring, sealed: bytes, key: tuple[str, ...]) -> str:
         """The JSON text of a stored value.
@@ -42,15 +58,35 @@ class Place:
             Unsealable: the message names the place and the row, for the operator's log.
         """
         try:
-            opened = keyring.open_sealed(sealed, purpose=self.purpose, context=context_of(self.text, *key))
+            return self._opened(keyring, sealed, key).decode()
+        except Unsealable:
+            pass
+        try:
+            # As it was before the schema was a part of the place.
+            before = keyring.open_sealed(sealed, purpose=f"column/{self.text}", context=context_of(self.text, *key))
         except Unsealable as fault:
-            where = f"the value of {self.text} in the row {', '.join(key)}"
-            raise Unsealable(f"{where} cannot be opened: {fault.reason}", fault.key_id) from None
-        return opened.decode()
+            raise Unsealable(f"{self._named(key)} cannot be opened: {fault.reason}", fault.key_id) from None
+        return before.decode()
+
+    def check_index(self, keyring: Keyring, text: str, index: str, key: tuple[str, ...]) -> None:
+        """Look whether *index* is that of the JSON *text*: who swaps two of them makes filters find other rows.
+
+        Raises:
+            Unsealable: when it is not.
+        """
+        if index not in self.blinded(keyring, text):
+            raise Unsealable(f"{self._named(key)} is not what its blind index says: one of them was exchanged")
+
+    def _named(self, key: tuple[str, ...]) -> str:
+        schema = f"{self.schema}." if self.schema else ""
+        return f"the value of {schema}{self.text} in the row {', '.join(key)}"
 
     def blinded(self, keyring: Keyring, text: str) -> tuple[str, ...]:
         """What the index holds for the JSON *text*, under each key: the newest, which is written, comes first."""
-        keys = keyring.derive_all(f"blind/{self.text}")
+        uses = [f"blind/{self.text}"]
+        if self.schema:
+            uses.insert(0, f"blind/2/{context_of(self.schema, self.text)}")
+        keys = [key for use in uses for key in keyring.derive_all(use)]
         return tuple(hmac.new(key, text.encode(), sha256).hexdigest() for key in keys)
 
 

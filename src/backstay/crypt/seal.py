@@ -52,6 +52,7 @@ def key_id_of(sealed: bytes) -> str:
     return _split(sealed)[0]
 
 
+@lru_cache(maxsize=512)
 def derived(material: bytes, use: str, purpose: str, size: int = 32) -> bytes:
     """The key of *size* bytes for *purpose*, from the key *material*; *use* keeps sealing apart from all else."""
     from cryptography.hazmat.primitives.hashes import SHA256

@@ -55,6 +55,7 @@ EXPOSE_HEADERS: Final = (
     "Preference-Applied",
     "Proxy-Status",
     "Retry-After",
+    "Warning",
     "WWW-Authenticate",
     "X-Request-Id",
     "X-Sb-Error-Code",

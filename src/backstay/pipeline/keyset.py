@@ -43,7 +43,7 @@ from backstay.request.order import OrderTerm
 from backstay.request.page import Page
 from backstay.request.read import Query
 from backstay.request.select import ColumnItem
-from backstay.response.reply import Reply
+from backstay.response.reply import Headers, Reply
 from backstay.response.rows import frame_read
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_rows
@@ -127,7 +127,7 @@ class Keysets:
         bound = _binding(table, query, terms)
         cursor = None if not token else _read(token, bound, terms)
         size = self._size(query)
-        rows, more = await self._rows(request, query, terms, cursor, size)
+        rows, more, warning = await self._rows(request, query, terms, cursor, size)
         total = await self._total(request, query) if preferences.count is not None else None
         body, keys = _without_keys(rows, len(terms))
         frame = frame_read(request.path, text, media, replace(preferences, page="keyset"), profile)
@@ -138,6 +138,7 @@ class Keysets:
         headers = [*frame.headers, (b"content-range", f"{shown}/{'*' if total is None else total}".encode())]
         if link := _links(request.query, keys, cursor, more, bound):
             headers.append((b"link", link))
+        headers += warning
         return Reply(206 if total is not None and len(rows) < total else 200, tuple(headers), finished.encode())
 
     def _size(self, query: Query) -> int:
@@ -149,8 +150,8 @@ class Keysets:
 
     async def _rows(
         self, request: DataRequest, query: Query, terms: Sequence[Term], cursor: Cursor | None, size: int
-    ) -> tuple[list[dict[str, msgspec.Raw]], bool]:
-        """The rows of the page in the client's order, and whether more follow in the cursor's way."""
+    ) -> tuple[list[dict[str, msgspec.Raw]], bool, Headers]:
+        """The rows of the page in the client's order, whether more follow in the cursor's way, and what warns of it."""
         before = cursor is not None and cursor.way == "before"
         walked = [term.turned() for term in terms] if before else list(terms)
         where = () if cursor is None else (((), _behind(walked, cursor.values)),)
@@ -163,10 +164,10 @@ class Keysets:
         )
         statement, opens = await self._planned(request, asked, size + 1)
         row = await self._fetch(statement)
-        body = row[0] if opens is None else opens.body(row[0])
+        body, warning = (row[0], ()) if opens is None else opens.page(row[0])
         rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
         page = rows[: max(size, 0)]
-        return (page[::-1] if before else page), len(rows) > size
+        return (page[::-1] if before else page), len(rows) > size, warning
 
     async def _planned(
         self, request: DataRequest, query: Query, most: int, *, count: bool = False

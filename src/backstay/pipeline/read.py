@@ -113,8 +113,12 @@ class Reads:
         opens = known.opener
 
         def render() -> Reply:
-            opened = body if opens is None else opens.body(body)
-            return render_read(known.frame, opened, rows, total, known.offset)
+            if opens is None:
+                return render_read(known.frame, body, rows, total, known.offset)
+            # Who asks for one object may write it back: there, nothing is null that is not.
+            opened, warning = (opens.body(body), ()) if known.frame.singular else opens.page(body)
+            reply = render_read(known.frame, opened, rows, total, known.offset)
+            return reply._replace(headers=(*reply.headers, *warning))
 
         if opens is None and known.frame.convert is None:
             return render()

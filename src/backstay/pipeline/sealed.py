@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from backstay.crypt import Keyring
+from backstay.crypt import Keyring, Unsealable
 from backstay.errors import ConfigError
 from backstay.plan.opening import Opening
 from backstay.plan.seal import blinded
 from backstay.response.opened import open_rows
+from backstay.response.reply import Headers
 from backstay.sql.dialect import Form
+
+_LOG: Final = logging.getLogger("backstay.crypt")
+#: Values of one answer of which the log tells.
+_TOLD: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +58,19 @@ class Opener:
         """
         rows = self.opening.rows
         return body if rows is None else open_rows(body, rows, self.keyring)
+
+    def page(self, body: str) -> tuple[str, Headers]:
+        """As `body`, for a page of rows: values that do not open are null, and the headers say how many there are."""
+        rows, faults = self.opening.rows, list[Unsealable]()
+        if rows is None:
+            return body, ()
+        found = open_rows(body, rows, self.keyring, faults)
+        for fault in faults[:_TOLD]:
+            _LOG.error("%s", fault.reason)
+        if not faults:
+            return found, ()
+        words = f'199 - "{len(faults)} encrypted values cannot be opened, and are shown as null"'
+        return found, ((b"warning", words.encode()),)
 
 
 def opener(opening: Opening | None, keyring: Keyring | None) -> Opener | None:

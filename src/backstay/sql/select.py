@@ -461,9 +461,15 @@ class Layer:
         return render
 
     def sealed(self, column: Column, source: sa.FromClause) -> Render:
-        """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it."""
+        """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it.
+
+        Where it has a blind index, that stands before the key, to be compared with the value.
+        """
         dialect, label = self.build.dialect, self.carry(source.c[column.name])
-        keys = [(self.carry(source.c[str(c.name)]), c.type) for c in column.sql.table.primary_key.columns]
+        blind = None if column.sealing is None else column.sealing.blind
+        beside: list[Any] = [] if blind is None else [blind.sql]
+        beside += column.sql.table.primary_key.columns
+        keys = [(self.carry(source.c[str(c.name)]), c.type) for c in beside]
 
         def render(page: sa.FromClause) -> Expression:
             shown = [dialect.json_value(Typed(page.c[name], type_)) for name, type_ in keys]

@@ -74,7 +74,10 @@ def alone_sql(
             write = _update(plan, dialect, slots)
         case DeletePlan():
             write = _delete(plan, dialect)
-    written = write.returning(*(column.sql for column in plan.table.columns.values())).cte("_w")
+    listed = plan.table.columns.values()
+    # What an encrypted value is compared with when it is opened is a column that clients do not have.
+    blind = [c.sealing.blind.sql for c in listed if c.sealing is not None and c.sealing.blind is not None]
+    written = write.returning(*(column.sql for column in listed), *blind).cte("_w")
     names = [name for name in plan.table.columns if name in plan.table.primary_key]
     keys = sa.select(dialect.json_texts([written.c[name] for name in names])).limit(1).scalar_subquery()
     first: Any = keys if names else sa.null()

@@ -111,7 +111,7 @@ def _resealed(table: Table, keyring: Keyring, unreadable: list[str]) -> Change:
             if value is None or sealing is None:
                 continue
             try:
-                if keyring.is_newest(bytes(value)):
+                if sealing.place.stands(keyring, bytes(value), place):
                     continue
                 text = sealing.place.open(keyring, bytes(value), place)
             except Unsealable as fault:
