@@ -164,6 +164,8 @@ def test_nothing_is_captured() -> None:
     [
         (lambda: sa.and_(Team.id == Member.team, Team.id == 5), "BST-E050"),
         (lambda: X.who == 5, "BST-E050"),
+        (lambda: sa.func.max(Member.who) == 5, "BST-E050"),
+        (lambda: sa.func.row_number().over(order_by=Member.id) < 5, "BST-E050"),
         (lambda: sa.table("other", sa.column("a")).c.a == 5, "BST-E050"),
         (lambda: sa.exists(sa.select(X.id).where(sa.exists().where(Y.id == X.id, Y.who == Member.who))), "BST-E050"),
         (lambda: sa.exists(sa.select(Member.id).options(with_loader_criteria(Member, Member.who == 5))), "BST-E050"),

@@ -200,7 +200,7 @@ def _policies() -> list[Any]:
             return _form.sql(_model, me)
 
         rule.__name__ = f"rule_{name}"
-        made.append(allow("create", "update", MODELS[name], to="authenticated")(rule))
+        made.append(allow("create", "update", "delete", MODELS[name], to="authenticated")(rule))
     return made
 
 

@@ -60,6 +60,10 @@ class Model:
                 raise Refused
         self.rows = [{**row, **change} if row in addressed else row for row in before]
 
+    def delete(self, ids: set[int]) -> None:
+        before = list(self.rows)
+        self.rows = [row for row in before if not (row["id"] in ids and self._may(row, before))]
+
     def found(self, club: dict[str, Any], sent: Rows) -> None:
         """A nested insert: the second statement sees the club of the first."""
         self.clubs = [*self.clubs, club]
@@ -106,7 +110,7 @@ def _ids(path: set[int]) -> str:
 
 def _write(r: Random, world: Api, table: str, model: Model) -> tuple[str, Any]:
     """A write of a random kind, done by *model*; returned as an operation of a batch, and how to send it alone."""
-    kind = r.choice(["post", "bare", "ignore", "merge", "put", "patch", "item", "item put"])
+    kind = r.choice(["post", "bare", "ignore", "merge", "put", "patch", "item", "item put", "delete"])
     ids = set(r.sample(range(1, 9), r.randrange(1, 5)))
     change = {k: v for k, v in _row(r).items() if k != "id" and r.random() < 0.6} or {"club": 7}
     one, prefer = _row(r, ranked=r.random() < 0.5), f"return={r.choice(['minimal', 'representation'])}"
@@ -114,6 +118,8 @@ def _write(r: Random, world: Api, table: str, model: Model) -> tuple[str, Any]:
     if kind in ("post", "bare"):
         rows = [{k: v for k, v in row.items() if kind == "post" or k != "rank"} for row in rows]
         return kind, (("POST", table, rows, prefer), lambda: model.insert(rows))
+    if kind == "delete":
+        return kind, (("DELETE", f"{table}?{_ids(ids)}", None, prefer), lambda: model.delete(ids))
     if kind in ("ignore", "merge"):
         told = f"{prefer},resolution={kind}-duplicates"
         return kind, (("POST", table, rows, told), lambda: model.insert(rows, kind))

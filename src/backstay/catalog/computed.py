@@ -150,11 +150,6 @@ _UNPACKING: Final = re.compile(
     r"generate_series|json_tree|jsonb?_(each|array_elements)(_text)?|jsonb?_object_keys|jsonb_path_query|unnest"
     r"|regexp_matches|regexp_split_to_table|string_to_table"
 )
-#: Outside of a subquery these speak of all the rows that a request happens to find.
-_AGGREGATES: Final = re.compile(
-    r"avg|count|every|max|min|sum|total|bool_(and|or)|bit_(and|or|xor)|(array|string|xml)_agg|group_concat"
-    r"|jsonb?_(object_)?agg|json_group_(array|object)|(stddev|var|variance|corr|covar|regr)(_\w+)?"
-)
 
 
 def is_constant(text: str) -> bool:
@@ -172,17 +167,4 @@ def _is_opaque(expression: ColumnElement[Any]) -> bool:
             name = getattr(element.element, "name", "")
             if not _UNPACKING.fullmatch(str(name).lower()):
                 return True
-    return looks_around(expression)
-
-
-def looks_around(expression: Any) -> bool:
-    """Whether *expression*, outside of its subqueries, looks at more than one row."""
-    if isinstance(expression, sa.Over | sa.WithinGroup | sa.FunctionFilter):
-        return True
-    if isinstance(expression, sa.sql.functions.FunctionElement):
-        name = str(getattr(expression, "name", "")).lower()
-        if _AGGREGATES.fullmatch(name) and not (name in ("max", "min") and len(expression.clauses) > 1):
-            return True
-    if isinstance(expression, sa.SelectBase) or is_rows(expression):
-        return False
-    return any(looks_around(child) for child in expression.get_children())
+    return False

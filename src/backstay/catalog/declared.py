@@ -17,7 +17,8 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement, Grouping
 
-from backstay.catalog.computed import is_constant, looks_around
+from backstay.catalog.computed import is_constant
+from backstay.catalog.standing import looks_around
 from backstay.catalog.table import Join, Junction, Relation
 
 

@@ -29,6 +29,12 @@ from backstay.errors import ConfigError
 #: The words by which a text looks at rows of its own.
 _QUERY: Final = re.compile(r"\b(select|values|table|with)\b", re.IGNORECASE)
 
+#: Outside of a subquery these speak of all the rows that a request happens to find.
+_AGGREGATES: Final = re.compile(
+    r"avg|count|every|max|min|sum|total|bool_(and|or)|bit_(and|or|xor)|(array|string|xml)_agg|group_concat"
+    r"|jsonb?_(object_)?agg|json_group_(array|object)|(stddev|var|variance|corr|covar|regr)(_\w+)?"
+)
+
 
 def standing(expression: ColumnElement[Any], table: sa.FromClause, what: str) -> ColumnElement[Any]:
     """*expression*, in which *table* itself means the row that is asked about, and nothing else does.
@@ -39,6 +45,8 @@ def standing(expression: ColumnElement[Any], table: sa.FromClause, what: str) ->
         ConfigError: BST-E050, BST-E051.
     """
     _refuse_text(expression, what)
+    if looks_around(expression):
+        raise _not_told(what, "it counts rows outside of a subquery", "Aggregate in a subquery: select(func.max(…)).")
     try:
         plain = _without_models(expression)
     except (sa.exc.SQLAlchemyError, AttributeError, TypeError) as fault:
@@ -76,6 +84,19 @@ def elements(expression: Any, leaf: Any = None) -> Iterator[Any]:
         yield element
         if element is not leaf and not isinstance(element, sa.ColumnClause) and not is_rows(element):
             waiting.extend(element.get_children())
+
+
+def looks_around(expression: Any) -> bool:
+    """Whether *expression*, outside of its subqueries, looks at more than one row."""
+    if isinstance(expression, sa.Over | sa.WithinGroup | sa.FunctionFilter):
+        return True
+    if isinstance(expression, sa.sql.functions.FunctionElement):
+        name = str(getattr(expression, "name", "")).lower()
+        if _AGGREGATES.fullmatch(name) and not (name in ("max", "min") and len(expression.clauses) > 1):
+            return True
+    if isinstance(expression, sa.SelectBase) or is_rows(expression):
+        return False
+    return any(looks_around(child) for child in expression.get_children())
 
 
 def is_rows(element: Any) -> bool:
