@@ -18,10 +18,13 @@ class Person:
     """An account."""
 
     email: str
-    password: str
+    #: ``None``: the first proof of the address has dropped it.
+    password: str | None
     id: str = ""
     banned: bool = False
     deleted: bool = False
+    #: Whether somebody has shown to read the address.
+    proved: bool = False
     roles: set[str] = field(default_factory=set)
 
 
@@ -37,6 +40,10 @@ class Session:
     ended: bool = False
     #: Tokens issued until this second say of its person's roles what is no longer true.
     stale: datetime | None = None
+
+    def is_recent(self, now: datetime) -> bool:
+        """Whether its proof is recent enough to change what signs in."""
+        return now.timestamp() - int(self.born.timestamp()) <= 300
 
     def is_over(self, now: datetime) -> bool:
         return now >= self.born + LONGEST or now - self.refreshed > IDLE
@@ -78,6 +85,12 @@ class Model:
         for session in self.sessions:
             if session.person is person and session is not but:
                 session.ended = True
+
+    def prove(self, person: Person) -> None:
+        """Somebody reads the address: the first time, whatever was there before is gone."""
+        if not person.proved:
+            person.proved, person.password = True, None
+            self.end(person)
 
     def refresh(self, session: Session, index: int, now: datetime) -> str:
         """What becomes of the refresh token *index* of the chain: a code, ``next``, or the token that is given again."""

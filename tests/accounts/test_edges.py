@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.accounts.house import House
-from tests.accounts.staff import events, service
+from tests.accounts.staff import events, lift, service
 from tests.accounts.test_factors import challenge, claims, code, enrol, lifted, refusal
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow
 from tests.accounts.test_prehijack import arrive_by_provider
@@ -157,3 +157,42 @@ def test_what_is_no_method_and_no_json(house: House) -> None:
     assert (415, "unsupported_media_type") == refusal(form)
     form = house.send("POST", "callback", b"{}", headers={"content-type": "application/json"})
     assert (415, "unsupported_media_type") == refusal(form)
+
+
+def test_a_code_of_another_session_is_none(house: House) -> None:
+    """A5: the code of ``/reauthenticate`` is for the session that asked, and for the one that a factor makes of it."""
+    session, other = house.sign_up(), house.sign_in()
+    house.clock.turn(minutes=6)
+    assert 200 == house.get("reauthenticate", as_=session).status
+    body = {"password": "another passphrase of hers", "nonce": house.letter("reauthentication").data["code"]}
+    assert (422, "reauthentication_not_valid") == refusal(house.put("user", body, as_=other))
+    house.clock.turn(minutes=2)
+    assert 200 == house.get("reauthenticate", as_=session).status
+    body["nonce"] = house.letter("reauthentication").data["code"]
+    assert 200 == house.put("user", body, as_=lift(house, session)).status
+
+
+def test_a_wish_ends_with_its_session(house: House) -> None:
+    """A5: a change of address that a stolen session has asked for is not asked for again by whoever comes after it."""
+    thief = house.sign_up()
+    assert 200 == house.put("user", {"email": "thief@example.org"}, as_=thief).status
+    assert "thief@example.org" == house.get("user", as_=thief).json["new_email"]
+    house.letters()
+    assert 204 == house.post("logout?scope=local", as_=thief).status
+    house.clock.turn(minutes=2)
+    assert 200 == house.post("resend", {"type": "email_change", "email": "ann@example.org"}).status
+    assert [] == house.letters()
+    assert "new_email" not in house.sign_in()["user"]
+
+
+def test_a_wish_goes_on_behind_a_second_factor(house: House) -> None:
+    """A5: a step of assurance is no end."""
+    session = house.sign_up()
+    assert 200 == house.put("user", {"email": "new@example.org"}, as_=session).status
+    links = [letter.data["link"] for letter in house.letters("email_change")]
+    stepped = lift(house, session)
+    told = [follow(house, link) for link in links]
+    assert ("message" in told[0], 200) == (True, house.get("user", as_=told[1]).status)
+    assert "new@example.org" == house.get("user", as_=told[1]).json["email"]
+    # It was the old address's session.
+    assert 403 == house.get("user", as_=stepped).status

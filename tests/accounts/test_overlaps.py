@@ -6,6 +6,7 @@ SQLite has one writer: there is nothing to overlap, and ``test_races.py`` has wh
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +19,7 @@ from tests.accounts.staff import service
 from tests.accounts.test_factors import challenge, claims, code, enrol
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow, query_of
 from tests.accounts.test_passkeys import begin, register
+from tests.accounts.test_ways import PARTY, identity
 
 pytestmark = pytest.mark.settings(site_url="https://app.example.org", rate_limits="off")
 
@@ -197,3 +199,46 @@ def test_a_refresh_in_the_middle_of_a_change_of_roles(house: House, url: str, ch
     again = house.refresh(refreshed.json["refresh_token"]).json
     held = ["editor"] if changes == "PUT" else []
     assert held == claims(again)["app_metadata"]["roles"]
+
+
+#: What a session may begin or change, and what would be left of it.
+BEGINS: dict[str, tuple[str, str, Any]] = {
+    "a new password": ("PUT", "user", {"password": "a thief's passphrase", "current_password": PASSWORD}),
+    "other data": ("PUT", "user", {"data": {"name": "thief"}}),
+    "another address": ("PUT", "user", {"email": "thief@example.org"}),
+    "a code": ("GET", "reauthenticate", None),
+    "a link": ("GET", "user/identities/authorize?provider=corp&skip_http_redirect=true", None),
+    "a factor": ("POST", "factors", {"factor_type": "totp"}),
+    "the end of an identity": ("DELETE", "user/identities/{identity}", None),
+}
+
+
+@pytest.mark.settings(
+    site_url="https://app.example.org",
+    rate_limits="off",
+    providers=json.dumps({"corp": PARTY}),
+    anonymous_sign_ins=True,
+)
+@pytest.mark.parametrize("begun", BEGINS)
+def test_what_a_session_asks_for_while_it_is_ended(house: House, url: str, begun: str) -> None:
+    """A4, A5: a stolen session changes and begins nothing once its owner has signed out everywhere."""
+    owner = house.sign_up(ANN)
+    linked = identity(house, owner)
+    thief = house.sign_in(ANN)
+    method, path, body = BEGINS[begun]
+    ended, refused = house.run(
+        overlapped(
+            url,
+            "DELETE",
+            "backstay_sessions",
+            house.sending("POST", "logout?scope=global", as_=owner),
+            house.sending(method, path.format(identity=linked), body, as_=thief),
+        )
+    )
+    assert 204 == ended.status
+    assert (403, "session_not_found") == (refused.status, refused.json["code"])
+    assert [] == house.letters()
+    shown = house.get(f"admin/users/{owner['user']['id']}", as_=service(house)).json
+    assert ["corp", "email"] == sorted(row["provider"] for row in shown["identities"])
+    assert ({"new_email", "factors"} & set(shown), "thief" in shown["user_metadata"].values()) == (set(), False)
+    assert 200 == house.post("token?grant_type=password", {"email": ANN, "password": PASSWORD}).status

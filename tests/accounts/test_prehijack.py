@@ -50,11 +50,13 @@ def _keys() -> Any:
     return sa.select(ApiKey)
 
 
-def arrive_by_provider(house: House, *, verified: bool = True, provider: Provider = CORP) -> Any:
-    """Vic comes from the third party: the session, or the refusal."""
+def arrive_by_provider(
+    house: House, *, email: str = VIC, subject: str = "vic-at-corp", verified: bool = True, provider: Provider = CORP
+) -> Any:
+    """Somebody comes from the third party: the session, or the refusal."""
     accounts, now = house.office.accounts, house.clock()
     asked = AuthRequest("GET", {}, {}, {}, None, ANONYMOUS, Device("192.0.2.8", "vic"))
-    person = Person("corp", "vic-at-corp", VIC, verified, {"name": "Vic", "email": VIC, "email_verified": verified})
+    person = Person("corp", subject, email, verified, {"name": "Vic", "email": email, "email_verified": verified})
 
     async def run(tx: Any) -> Any:
         known = await identify(tx, accounts, asked, provider, person, now)

@@ -11,8 +11,9 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import hold_user, require_second
+from backstay.auth.assurance import held_session, require_second
 from backstay.auth.emailchange import ask_change
+from backstay.auth.hold import hold
 from backstay.auth.mailing import use_nonce
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
@@ -92,10 +93,12 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
         await ask_change(asked, accounts, user, now)
 
     async def change(tx: Transaction) -> None:
-        # Held, and then read: of two changes at once neither loses what the other has set.
-        await tx.run(hold_user(user.id, now))
+        # Held, and then read: of two changes at once neither loses what the other has set, and none comes after the end
+        # of the session that asked for it.
+        held = accounts.admitted(await hold(tx, user.id))
+        await held_session(tx, asked)
         if body.data is not None:
-            current = (await tx.one(user_by_id(user.id))).user_metadata
+            current = held.user_metadata
             said = {key: value for key, value in body.data.items() if key not in _OURS}
             merged = {key: value for key, value in (current | said).items() if value is not None}
             await tx.run(_set_metadata(user.id, checked_metadata(merged), now))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import held_session, hold_user, require_second
+from backstay.auth.assurance import held_session, require_second
 from backstay.auth.flow import take_link
 from backstay.auth.hold import hold
 from backstay.auth.oauth.linking import link_at_end
@@ -93,9 +93,8 @@ async def unlink(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def run(tx: Transaction) -> None:
         # Held until the end: of two at once the second sees what the first has left.
-        await tx.run(hold_user(asked.user_id, now))
-        await require_second(tx, asked.session)
-        user = await accounts.living(tx, asked.user_id)
+        user = accounts.admitted(await hold(tx, asked.user_id))
+        await require_second(tx, await held_session(tx, asked))
         identity = next((row for row in await tx.all(identities_of(user.id)) if row.id == id), None)
         if identity is None:
             raise AuthError("identity_not_found", "Identity doesn't exist")
