@@ -6,7 +6,7 @@ import asyncio
 import re
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any, Literal, TypeVar
 
 import asyncpg
@@ -20,7 +20,7 @@ from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
 from backstay.adapters.postgresql.residue import CLEAN, LOOK, Code
 from backstay.adapters.postgresql.search import create_searches
 from backstay.db.columns import add_columns
-from backstay.db.export import CHUNK_ROWS, Exports
+from backstay.db.export import CHUNK_ROWS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
@@ -278,22 +278,26 @@ class PostgresDatabase:
     async def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
         """See `Database.stream`: a cursor of the server in a read-only transaction of its own."""
         pool = self._open_pool()
-        async with self._exports.begun() as turn:
-            held = pool.pop() or await pool.acquire()
-            try:
-                await held.connection.execute("BEGIN READ ONLY")
-                cursor = await held.connection.cursor(statement.sql, *statement.args)
-                while rows := await cursor.fetch(CHUNK_ROWS):
-                    turn.check()
-                    yield rows
-                await held.connection.execute("COMMIT")
-            except Exception as error:
-                pool.abandon(held)
-                raise _translated(error) from error
-            except BaseException:  # closed, or cancelled
-                pool.abandon(held)
-                raise
-            self._give_back(pool, held, ran_code=self._code.reads)
+        async with self._exports.begun() as turn, aclosing(read_ahead(self._chunks(pool, statement))) as ahead:
+            async for rows in ahead:
+                turn.check()
+                yield rows
+
+    async def _chunks(self, pool: Pool, statement: Statement) -> AsyncGenerator[Rows, None]:
+        held = pool.pop() or await pool.acquire()
+        try:
+            await held.connection.execute("BEGIN READ ONLY")
+            cursor = await held.connection.cursor(statement.sql, *statement.args)
+            while rows := await cursor.fetch(CHUNK_ROWS):
+                yield rows
+            await held.connection.execute("COMMIT")
+        except Exception as error:
+            pool.abandon(held)
+            raise _translated(error) from error
+        except BaseException:  # closed, or cancelled
+            pool.abandon(held)
+            raise
+        pool.release(held)
 
     async def transact(
         self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False

@@ -31,6 +31,9 @@ OLDEST: Final = (3, 51, 3)
 #: ``reader`` cannot write; ``writer`` and ``session`` write rows; ``owner`` also changes the schema, for no request.
 Role = Literal["reader", "writer", "session", "owner"]
 
+#: Bytes of log after which it is moved into the file, and emptied, as soon as nobody reads from it.
+LOG_BYTES: Final = 4 << 20
+
 _LIMITS: Final = {
     apsw.SQLITE_LIMIT_LENGTH: 64 << 20,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 4 << 20,
@@ -217,6 +220,8 @@ def _configure(
     if not location.memory:
         if role in ("writer", "owner"):
             _keep_log(connection, busy_seconds)
+            # What the log has grown to while somebody read for long, it does not keep.
+            connection.pragma("journal_size_limit", LOG_BYTES)
         else:
             connection.wal_autocheckpoint(0)  # DU2: only the writer moves the log into the file
     connection.pragma("synchronous", "full")

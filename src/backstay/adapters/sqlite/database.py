@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from threading import Event
 from typing import Any, Final, Literal, TypeVar
 
@@ -29,7 +29,7 @@ from backstay.adapters.sqlite.waiting import busy
 from backstay.adapters.sqlite.writer import Writer
 from backstay.budget import RequestBudget
 from backstay.db.columns import add_columns
-from backstay.db.export import MAX_STREAMS, Exports
+from backstay.db.export import MAX_STREAMS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
@@ -253,24 +253,32 @@ class SqliteDatabase:
         threads = self._export_threads
         if threads is None:
             raise DatabaseError("BST503", "the database is closed", headers=RETRY)
-        loop = asyncio.get_running_loop()
         async with self._exports.begun() as turn:
-            reader = await loop.run_in_executor(
-                threads, lambda: Export(self._location, self._budget_seconds, self._metadata, statement)
-            )
-            self._exporting.add(reader)
-            try:
-                if self._location.memory:
-                    for rows in [chunk async for chunk in reader.chunks(loop, threads)]:
-                        yield rows
-                    return
-                async for rows in reader.chunks(loop, threads):
+            chunks = self._chunks(statement, threads)
+            if self._location.memory:
+                for rows in [chunk async for chunk in chunks]:
+                    yield rows
+                return
+            async with aclosing(read_ahead(chunks)) as ahead:
+                async for rows in ahead:
                     turn.check()
                     yield rows
-            finally:
-                # A chunk that is still being read ends before the connection does: they take turns in `Export`.
-                self._exporting.discard(reader)
-                await asyncio.to_thread(reader.close)
+
+    async def _chunks(self, statement: Statement, threads: ThreadPoolExecutor) -> AsyncGenerator[Rows, None]:
+        loop = asyncio.get_running_loop()
+        reader = await loop.run_in_executor(
+            threads, lambda: Export(self._location, self._budget_seconds, self._metadata, statement)
+        )
+        self._exporting.add(reader)
+        try:
+            async for rows in reader.chunks(loop, threads):
+                yield rows
+        finally:
+            # A chunk that is still being read ends before the connection does: they take turns in `Export`.
+            self._exporting.discard(reader)
+            await asyncio.to_thread(reader.close)
+            if not self._exporting:
+                await self.writer.tidy()
 
     async def transact(
         self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False

@@ -73,6 +73,12 @@ class Loan(Waiting):
         self.returned = threading.Event()
 
 
+class Tidy(Waiting):
+    """Long reads have ended: the log may be emptied."""
+
+    __slots__ = ()
+
+
 class Line:
     """The queue before the writer: accounts first, then caller after caller in turn, each in its own order.
 

@@ -25,9 +25,9 @@ from typing import Any, Final, TypeVar
 import apsw
 from sqlalchemy import MetaData
 
-from backstay.adapters.sqlite.connection import Budget, Location, check_after_crash, connect
+from backstay.adapters.sqlite.connection import LOG_BYTES, Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key, has_deferred, refuse_deferred
-from backstay.adapters.sqlite.waiting import Failed, Job, Line, Loan, Waiting, answer, busy
+from backstay.adapters.sqlite.waiting import Failed, Job, Line, Loan, Tidy, Waiting, answer, busy
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
 from backstay.db.transaction import drive
@@ -38,9 +38,6 @@ T = TypeVar("T")
 
 #: After these a connection's state is not to be trusted: it is opened anew.
 _BROKEN: Final = frozenset({apsw.SQLITE_IOERR, apsw.SQLITE_CORRUPT, apsw.SQLITE_NOTADB, apsw.SQLITE_CANTOPEN})
-
-#: Bytes of log after which it is moved into the file when a session, which cannot do so itself, has written.
-_LOG_BYTES: Final = 4 << 20
 
 #: After this a group commits what it has done, and starts nobody else.
 _GROUP_SECONDS: Final = 0.25
@@ -133,6 +130,11 @@ class Writer:
             self.loans -= 1
             loan.returned.set()
 
+    async def tidy(self) -> None:
+        """Long reads have ended, which may have kept the log from being emptied."""
+        with contextlib.suppress(BackstayError):
+            await self._wait(Tidy())
+
     async def _wait(self, waiting: Waiting) -> Any:
         if self._thread is None:
             raise busy("the database is closed")
@@ -166,6 +168,11 @@ class Writer:
                 self._lend(waiting)
             elif isinstance(waiting, Job):
                 self._serve_group([waiting, *self._line.take_jobs(self._max_group - 1)])
+                if not self._line:
+                    self._shorten_log()
+            elif waiting.start():
+                self._shorten_log()
+                answer([(waiting, None)])
         self._disconnect()
 
     def _serve_group(self, group: Sequence[Job]) -> None:
@@ -187,13 +194,21 @@ class Writer:
         self._shorten_log()
 
     def _shorten_log(self) -> None:
+        """Move a log that has grown into the file, and empty it where nobody reads from it now."""
+        connection = self._connection
+        if self._location.memory or connection is None:
+            return
         with contextlib.suppress(OSError, apsw.Error):
-            if (
-                not self._location.memory
-                and self._connection is not None
-                and os.stat(f"{self._location.name}-wal").st_size > _LOG_BYTES
-            ):
-                self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if os.stat(f"{self._location.name}-wal").st_size <= LOG_BYTES:
+                return
+            # Not worth a wait: whoever reads now says so when it has ended.
+            connection.set_busy_timeout(0)
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+            except apsw.BusyError:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            finally:
+                connection.set_busy_timeout(int(self._busy_seconds * 1000))
 
     def _write(self, jobs: Sequence[Job]) -> None:
         """Settle *jobs*, or let those that were not started stand in line again."""
