@@ -29,6 +29,7 @@ ASSEMBLED = {
 
 #: May make a ``literal_column`` of something that is not a constant.
 LITERALS = {
+    "sql/postgresql.py",  # a number of ours
     "sql/select.py",  # a whole number of the plan
     "mail/outbox.py",  # the constant of how many letters are taken at once
     "sql/call.py",  # the name of an argument of a listed function, quoted

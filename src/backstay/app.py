@@ -323,10 +323,10 @@ class Backstay:
                     hint='Make a key with: echo "$(date +%Y-%m):$(openssl rand -hex 32)"',
                 )
             self.metadata.info[KEYRING] = settings.encryption_keys
-        budget = RequestBudget(database_seconds=settings.statement_timeout)
+        budget = RequestBudget(database_seconds=settings.statement_timeout, answer_bytes=settings.max_answer_bytes)
         share = settings.caller_share
         database = open_database(settings.database, metadata=self.metadata, budget=budget, share=share)
-        dialect = sql_dialect(database.name)
+        dialect = sql_dialect(database.name, budget=budget)
         surface = Surface(
             self._catalog,
             self._rules,
@@ -480,7 +480,11 @@ class Backstay:
             health=health_of({"mail": self._mail_fault, "audit_anchor": self._anchor_fault}),
             address=address,
             share=settings.caller_share,
-            limits=HttpLimits(body_seconds=settings.body_timeout, send_seconds=settings.send_timeout),
+            limits=HttpLimits(
+                body_seconds=settings.body_timeout,
+                send_seconds=settings.send_timeout,
+                answer_bytes=settings.max_answer_bytes,
+            ),
         )
 
 
@@ -493,10 +497,10 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     # A file that was here before may be shared on purpose: its mode is not ours to change.
     options: dict[str, Any] = {"narrows": False} if is_file else {"search_path": schemas}
     options["share"] = settings.caller_share
-    budget = RequestBudget(database_seconds=settings.statement_timeout)
+    budget = RequestBudget(database_seconds=settings.statement_timeout, answer_bytes=settings.max_answer_bytes)
     planner = Planner(settings.caller_share)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
-    dialect = sql_dialect(database.name)
+    dialect = sql_dialect(database.name, budget=budget)
     rules = compile_rules(reflection.policies, *catalogs)
     if reflection.open_to is None:
         _tell(findings_of(reflection.policies, rules, catalogs, {}, ()))

@@ -21,7 +21,7 @@ class RequestBudget:
     #: Time of all statements of one request together.
     database_seconds: float = 5.0
     #: Bytes of one whole answer, whatever it is made of; exports are counted by the chunk.
-    answer_bytes: int = 16 << 20
+    answer_bytes: int = 8 << 20
     #: Bytes of memory that one request may hold at its peak.
     memory_bytes: int = 64 << 20
 

@@ -270,6 +270,9 @@ class Settings:
     max_export_rows: int = _setting(
         _between(1, 2**31 - 1), 100_000, "Most rows in one NDJSON export, which is streamed."
     )
+    max_answer_bytes: int = _setting(
+        _between(65_536, 1 << 30), 8 << 20, "Most bytes of one whole answer; an export has no such bound."
+    )
     caller_share: int = _setting(
         _between(0, 100),
         50,

@@ -42,6 +42,7 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         BACKSTAY_IDLE_TIMEOUT="0.5",
         BACKSTAY_BODY_TIMEOUT="0.5",
         BACKSTAY_SEND_TIMEOUT="0.5",
+        BACKSTAY_MAX_ANSWER_BYTES=str(16 << 20),
         BACKSTAY_SOCKETS_PER_ADDRESS=str(SOCKETS),
     ) as (process, port):
         assert b"200 OK" in answered(port, GET)

@@ -75,7 +75,7 @@ class Server(Exception):
         (14, "unable to open database file", "PGRST000", 503),
         (15, "locking protocol", "55P03", 503),
         (17, "database schema has changed", "40001", 500),
-        (18, "string or blob too big", "54000", 500),
+        (18, "string or blob too big", "BST413", 413),
         (20, "datatype mismatch", "22P02", 400),
         (23, "not authorized", "42501", 403),
         (26, "file is not a database", "XX001", 500),

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import MetaData
 
-from backstay.budget import RequestBudget
+from backstay.budget import DEFAULT_BUDGET, RequestBudget
 from backstay.db.statement import Database
 from backstay.db.store import Store
 from backstay.errors import ConfigError
@@ -106,8 +106,8 @@ def sqlite_path(url: str) -> str:
     return "" if path == ":memory:" else path
 
 
-def sql_dialect(name: str) -> SqlDialect:
-    """How the database called *name* speaks."""
+def sql_dialect(name: str, *, budget: RequestBudget = DEFAULT_BUDGET) -> SqlDialect:
+    """How the database called *name* speaks, in answers that fit the *budget*."""
     if name == "sqlite":
         from backstay.adapters.sqlite.dialect import ApswDialect
         from backstay.sql.sqlite import sqlite
@@ -117,7 +117,8 @@ def sql_dialect(name: str) -> SqlDialect:
 
     from backstay.sql.postgresql import postgresql
 
-    return postgresql(PGDialect_asyncpg())  # type: ignore[no-untyped-call]
+    speaks = PGDialect_asyncpg()  # type: ignore[no-untyped-call]
+    return postgresql(speaks, answer_bytes=budget.answer_bytes)
 
 
 def open_store(url: str) -> Store:

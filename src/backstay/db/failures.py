@@ -41,7 +41,7 @@ _SQLITE: Final[Mapping[int, tuple[str, str]]] = {
     14: ("PGRST000", "the database file cannot be opened"),
     15: ("55P03", "could not obtain lock: the database is busy"),
     17: ("40001", "the schema changed while the statement ran"),
-    18: ("54000", "the value or the statement is too large"),
+    18: ("BST413", "the answer, or a value in it, is too large"),
     20: ("22P02", "the value does not have the type of the column"),
     22: ("58030", "the file system lacks a needed feature"),
     23: ("42501", "permission denied for this statement"),
@@ -101,7 +101,9 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
     known = _SQLITE.get(extended & 0xFF)
     if known is not None:
         code, message = known
-        return DatabaseError(code, message, headers=RETRY if code in ("55P03", "BST503", "PGRST000") else ())
+        hint = "Ask for fewer rows or columns (limit, select), also of what is embedded." if code == "BST413" else None
+        headers = RETRY if code in ("55P03", "BST503", "PGRST000") else ()
+        return DatabaseError(code, message, hint=hint, headers=headers)
     for part, code in _SQLITE_TEXT:
         if part in text:
             return DatabaseError(code, _SAID.get(code, text))

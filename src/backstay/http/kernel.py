@@ -39,6 +39,7 @@ from backstay.pipeline import DataPlane, DataRequest
 from backstay.policy.principal import ANONYMOUS, Principal
 from backstay.proxies import Proxies
 from backstay.response.reply import Headers, Reply
+from backstay.response.size import check_size
 
 _LOG: Final = logging.getLogger("backstay.http")
 _ACCESS: Final = logging.getLogger("backstay.access")
@@ -222,6 +223,7 @@ class Kernel:
                 else:
                     with Departure(receive):
                         reply = await self._data.answer(request)
+                    check_size(len(reply.body), self._limits.answer_bytes)
             _refuse_line_breaks(reply)
         except BackstayError as error:
             id = id or self._ids.begin(None)

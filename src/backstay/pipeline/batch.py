@@ -22,6 +22,7 @@ from backstay.pipeline.request import DataRequest
 from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.strictjson import parse_json
 from backstay.response.reply import Reply
+from backstay.response.size import check_size
 
 _OPERATIONS: Final = 100
 _ROWS: Final = 1000
@@ -80,7 +81,11 @@ def _asked(request: DataRequest, operation: Operation, body: bytes) -> DataReque
 
 
 async def run_batch(
-    request: DataRequest, operations: Sequence[Operation], answer: Callable[[DataRequest], Awaitable[Reply]]
+    request: DataRequest,
+    operations: Sequence[Operation],
+    answer: Callable[[DataRequest], Awaitable[Reply]],
+    *,
+    answer_bytes: int,
 ) -> Reply:
     """Answer *operations* one after the other by *answer*, inside a transaction.
 
@@ -89,7 +94,7 @@ async def run_batch(
     """
     results: list[dict[str, Any]] = []
     named = Named(results)
-    rows = 0
+    rows = size = 0
     for number, operation in enumerate(operations):
         try:
             sent = _body(operation.body, named)
@@ -97,6 +102,8 @@ async def run_batch(
         except BackstayError as error:
             error.details = {"operation": number, "details": error.details}
             raise
+        size += len(reply.body)
+        check_size(size, answer_bytes)
         rows += max(len(operation.body) if isinstance(operation.body, list) else 1, _rows(reply))
         if rows > _ROWS:
             raise RequestError(

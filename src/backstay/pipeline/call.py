@@ -39,6 +39,7 @@ from backstay.request.read import Query
 from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
+from backstay.response.size import check_size
 from backstay.response.value import WrongResult, encode_result, encode_value
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
@@ -146,6 +147,7 @@ class Calls:
                 else:
                     answer = Answered(body, 1)
             check_number(answer.rows, demands)
+            check_size(len(answer.body), self._surface.budget.answer_bytes)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
         return answer

@@ -151,24 +151,29 @@ class Plane:
 
     async def _batch(self, request: DataRequest) -> Reply:
         operations, inside = parse_batch(request.body), self._inside
+        most = self._surface.budget.answer_bytes
+
+        def run(answer: Callable[[DataRequest], Awaitable[Reply]]) -> Coroutine[Any, Any, Reply]:
+            return run_batch(request, operations, answer, answer_bytes=most)
+
         reads = all(operation.method in _READING for operation in operations)
         if not isinstance(self._database, Joined):
             # Inside the transaction a plan would be made on the event loop, or while everybody waits for the writer.
             foreseen = foreseeable(request, operations)
             await self._surface.planner.make(request, lambda: _foresee(inside._data, foreseen))
         if isinstance(self._database, Joined):
-            reply = await run_batch(request, operations, self._any)
+            reply = await run(self._any)
         elif self._calls_functions(request):
             reply = await self._in_session(
                 request,
-                lambda inside, run: _mixed(run_batch(request, operations, inside._any), run),
+                lambda inside, below: _mixed(run(inside._any), below),
                 read_only=reads,
             )
         elif reads:
-            reply = await self._database.snapshot(lambda: steps_of(lambda: run_batch(request, operations, inside._any)))
+            reply = await self._database.snapshot(lambda: steps_of(lambda: run(inside._any)))
         else:
             reply = await self._database.transact(
-                lambda: steps_of(lambda: run_batch(request, operations, inside._any)),
+                lambda: steps_of(lambda: run(inside._any)),
                 rollback=self._surface.undoes(request),
             )
         told = applied(Preferences(tx=self._surface.preferences(request).tx))

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
-from backstay.errors import DatabaseError, PlanError
+from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.refusal import Parent, parents_of, rival_of
@@ -29,9 +29,11 @@ from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
+from backstay.response.size import check_size
 from backstay.response.written import Written, render_written
 from backstay.sql.prepared import prepare
 from backstay.sql.select import select_rows
+from backstay.sql.statement import Steps
 
 Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 
@@ -132,9 +134,9 @@ class Writes:
         zone, undone = ask.preferences.timezone, self._surface.undoes(ask.request)
         try:
             if zone is not None:
-                return await self._database.transact(lambda: in_zone(zone, work.steps()), rollback=undone)
-            return await self._database.transact(work.steps, rollback=undone, alone=work.alone)
-        except PlanError:
+                return await self._database.transact(lambda: in_zone(zone, self._bounded(work)), rollback=undone)
+            return await self._database.transact(lambda: self._bounded(work), rollback=undone, alone=work.alone)
+        except (PlanError, RequestError):
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
@@ -142,6 +144,12 @@ class Writes:
             seen = rival is not None and bool(await self._sees(ask, ask.table.name, rival))
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, work.rows, work.written))
             raise told_as(told, ask.table, scope, work.rows, work.written, rival_seen=seen) from error
+
+    def _bounded(self, work: Work) -> Steps[Written]:
+        """The steps of *work*, refused where what they send back is too large: while they can still be undone."""
+        written = yield from work.steps()
+        check_size(len(written.body or ""), self._surface.budget.answer_bytes)
+        return written
 
     async def _missing(self, ask: Ask, error: Exception, parents: Sequence[Parent]) -> Exception:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""

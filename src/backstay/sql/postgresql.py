@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
+from backstay.budget import DEFAULT_BUDGET
 from backstay.catalog import Column, Family, family_of
 from backstay.catalog.geometry import Spatial, spatial_of
 from backstay.catalog.opaque import Composite, Opaque
@@ -44,15 +45,19 @@ _SEARCHES: Final = {
 _CHECKED: Final[frozenset[Family]] = frozenset({"integer", "boolean", "uuid", "text"})
 
 
-def postgresql(dialect: SaDialect) -> SqlDialect:
-    """PostgreSQL through SQLAlchemy's *dialect* (its parameter style decides who can run the statements)."""
+def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_bytes) -> SqlDialect:
+    """PostgreSQL through SQLAlchemy's *dialect* (its parameter style decides who can run the statements).
+
+    A body ends one character past *answer_bytes*: enough for whoever gets it to see that it is too large.
+    """
+    longest = sa.literal_column(str(answer_bytes + 1), sa.Integer())
     return SqlDialect(
         name="postgresql",
         compiler=dialect,
         json_object=_json_object,
         json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
         nested=lambda value: value,
-        body=lambda value: sa.cast(value, sa.Text()),
+        body=lambda value: sa.func.left(sa.cast(value, sa.Text()), longest, type_=sa.Text()),
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,

@@ -43,7 +43,7 @@ T = TypeVar("T")
 _MAX_HEAVY: Final = 1000
 
 #: What says that a read is more than the event loop may wait for: its time, or the size of what it makes.
-_TOO_MUCH_HERE: Final = frozenset(("57014", "54000"))
+_TOO_MUCH_HERE: Final = frozenset(("57014", "BST413"))
 
 #: Threads for reads that are not known to be short, and how many of them are kept for accounts.
 _THREADS: Final = 4
@@ -100,6 +100,7 @@ class SqliteDatabase:
             busy_seconds=busy_seconds,
             max_waiting=max_waiting,
             share=share,
+            answer_bytes=self._budget.answer_bytes,
         )
         #: Statements that have once taken too long for the event loop.
         self._heavy: set[str] = set()

@@ -32,6 +32,7 @@ class Reader:
         self._here = False
         try:
             self._connection = connect(location, "reader", budget=self._budget)
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, budget.answer_bytes)
             self._connection.set_progress_handler(self._budget.over, _STEPS)
         except Exception as error:
             raise from_sqlite(error, metadata) from error
@@ -46,7 +47,7 @@ class Reader:
         """Every row, while the event loop waits: for a short time, over few bytes, and no large answer.
 
         Raises:
-            DatabaseError: 57014 or 54000, also where a thread could go on.
+            DatabaseError: 57014 or BST413, also where a thread could go on.
         """
         if not self._here:
             self._here = True

@@ -28,6 +28,7 @@ from sqlalchemy import MetaData
 from backstay.adapters.sqlite.connection import LOG_BYTES, Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key, has_deferred, refuse_deferred
 from backstay.adapters.sqlite.waiting import Failed, Job, Line, Loan, Tidy, Waiting, answer, busy
+from backstay.budget import DEFAULT_BUDGET
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Rows, Statement, Steps
 from backstay.db.transaction import drive
@@ -50,6 +51,7 @@ class Writer:
         max_group: most jobs in one transaction.
         max_waiting: most jobs in the queue; more are refused with BST503.
         share: the percentage of the queue that one caller may fill; 0: no limit.
+        answer_bytes: most bytes of one value, and so of what a write sends back.
         wait_seconds: longest wait in the queue, then BST503.
     """
 
@@ -63,6 +65,7 @@ class Writer:
         max_group: int = 64,
         max_waiting: int = 1000,
         share: int = 0,
+        answer_bytes: int = DEFAULT_BUDGET.answer_bytes,
         metadata: MetaData | None = None,
     ) -> None:
         self._location = location
@@ -70,6 +73,7 @@ class Writer:
         self._wait_seconds = wait_seconds
         self._busy_seconds = busy_seconds
         self._max_group = max_group
+        self._answer_bytes = answer_bytes
         self._metadata = metadata
         self._max_waiting, self._share = max_waiting, share_of(max_waiting, share)
         self._line = Line(self._max_waiting, self._share)
@@ -153,6 +157,7 @@ class Writer:
     def _connect(self) -> None:
         try:
             self._connection = connect(self._location, "writer", budget=self._budget, busy_seconds=self._busy_seconds)
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, self._answer_bytes)
         except Exception as error:
             raise from_sqlite(error, self._metadata) from error
 
