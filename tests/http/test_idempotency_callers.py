@@ -90,6 +90,9 @@ def office(opened_office: Api) -> Api:
     return api
 
 
+WRITING = [{"method": "POST", "path": "invoices", "body": {"org": 0, "text": "x"}}]
+
+
 def bearer(claims: Mapping[str, Any], **more: Any) -> str:
     told = {"exp": int(time.time()) + 3600, **claims, **more}
     return "Bearer " + jwt.encode({"alg": "HS256"}, told, OctKey.import_key(SECRET))
@@ -155,7 +158,9 @@ def test_a_function_in_a_batch_may_read_any_claim(office: Api) -> None:
 
 
 @pytest.mark.parametrize("claims", [None, {"role": "anon"}], ids=["no token", "the token of nobody"])
-@pytest.mark.parametrize(("path", "body"), [("invoices", {"org": 0, "text": "x"}), ("rpc/whose", {}), ("batch", [])])
+@pytest.mark.parametrize(
+    ("path", "body"), [("invoices", {"org": 0, "text": "x"}), ("rpc/whose", {}), ("batch", WRITING)]
+)
 def test_nobody_has_no_keys(office: Api, claims: Any, path: str, body: Any) -> None:
     """S8: all anonymous callers look alike, so a key of one would be a key of all: it is refused, and nothing done."""
     reply = post(office, claims, body, path)
@@ -233,6 +238,46 @@ def test_a_column_hidden_meanwhile_is_not_shown(kind: str, keyring: Keyring | No
         finally:
             api.loop.run_until_complete(started.__aexit__(None, None, None))
         assert 1 == len(api.rows("invoices?text=eq.secret"))
+
+
+def test_callers_take_turns(office: Api) -> None:
+    """AC16, S8: whatever is remembered of a request is not remembered of its caller: turns change no answer."""
+    office.post("invoices", [{"id": 2, "org": 2, "text": "second"}, {"id": 3, "org": 0, "text": "x"}], as_="svc")
+    asked: list[tuple[str, str, dict[str, str]]] = [
+        ("GET", "invoices?select=id,text&order=id", {}),
+        ("GET", "invoices?order=id&limit=1", {"prefer": "count=exact"}),
+        ("GET", "invoices?order=id", {"prefer": "page=keyset"}),
+        ("GET", "invoices/1", {}),
+        ("GET", "invoices/2", {}),
+        ("HEAD", "invoices", {"prefer": "count=planned"}),
+        ("GET", "invoices", {"accept": "text/csv"}),
+        ("GET", "invoices", {"accept": "application/x-ndjson"}),
+        ("GET", "", {}),
+        ("OPTIONS", "invoices", {}),
+        ("POST", "rpc/whose", {}),
+    ]
+    callers: list[dict[str, Any] | None] = [
+        {**ANN, "plan": "gold"},
+        {**ANN, "org": 2, "plan": "free"},
+        {**ANN, "sub": "2", "role": "auditor", "aal": "aal2"},
+        {**ANN, "sub": "2", "role": "auditor", "aal": "aal1"},
+        None,
+        {"role": "service_role"},
+    ]
+
+    def answer(at: int, method: str, path: str, headers: dict[str, str]) -> Any:
+        claims = callers[at]
+        own = {} if claims is None else {"authorization": bearer(claims)}
+        reply = office.send(method, path, headers={**own, **headers})
+        return reply.status, reply.body, reply.range, reply.one("etag"), reply.one("link")
+
+    alone = {at: [answer(at, *one) for one in asked] for at in range(len(callers))}
+    for turn in range(2):
+        for number, one in enumerate(asked):
+            for at in sorted(alone, reverse=bool(turn)):
+                assert alone[at][number] == answer(at, *one), (callers[at], one)
+    # And they differ, so that a mix-up would be seen.
+    assert 4 == len({str(answers[0]) for answers in alone.values()})
 
 
 def test_nothing_is_kept_in_clear() -> None:
