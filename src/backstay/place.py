@@ -22,7 +22,7 @@ def is_authors(frame: FrameType) -> bool:
     if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
         return False
     name = frame.f_code.co_filename
-    return not name.startswith(_LIBRARIES) and not name.startswith("<sqlalchemy")
+    return not name.startswith((*_LIBRARIES, "<sqlalchemy", "<frozen"))
 
 
 def place_of(function: Any) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.sql import visitors
 
 from backstay.errors import ConfigError
-from backstay.policy import MeParameter
-from tests.policy.written import rules_in, rules_of, sql_of
+from backstay.policy import MeParameter, allow, compile_rules
+from tests.policy.written import CATALOG, Note, rules_in, rules_of, sql_of
 
 #: Bodies that Python and SQL read differently: what the message quotes, and what the hint says to write.
 MISREAD = [
@@ -183,6 +184,14 @@ def test_what_was_refused_stays_refused(tmp_path: Path) -> None:
         rules_of(tmp_path, body)
 
 
+def test_identity_without_source_is_refused() -> None:
+    """P1: where nobody can see what is compared by ``is``, nobody can say that it is no column."""
+    space: dict[str, Any] = {"Note": Note}
+    exec("def policy(me):\n    return Note.team is None", space)
+    with pytest.raises(ConfigError, match="the source of that cannot be read"):
+        compile_rules([allow("read", Note)(space["policy"])], CATALOG)
+
+
 HELPERS = [
     ("def mine(me):\n    return me.id is not None", "return mine(me)", ":9:", "me.id is not None"),
     ("def known(who):\n    return who is not None", "return known(me.id)", ":9:", "who is not None"),
@@ -248,6 +257,7 @@ MEANT = [
     ("return not_(Note.author_id == me.id)", "notes.author_id != :me_id_1"),
     ("return or_(false(), Note.public)", "notes.public"),
     ("return me.id.is_not(None)", ":me_id_1 IS NOT NULL"),
+    ("return me.claim('sub') == Note.author_id", ":me_id_1 = notes.author_id"),
     ("return me.id.is_(None)", ":me_id_1 IS NULL"),
     ("return me.id == None", ":me_id_1 IS NULL"),
     ('return me.role == "staff"', ":me_role_1 = :param_1"),
@@ -283,11 +293,14 @@ MEANT = [
     ("if 'a' in PLANS and not SETTING:\n    return Note.public\nreturn False", "notes.public"),
     ("return optional(Note.public)", "notes.public"),
     ("return optional()", "false"),
+    ("return Side(Note.public).column", "notes.public"),
+    ("return Note.public if Side(1) == Side(1) else False", "notes.public"),
     ("return keyed(column=Note.public)", "notes.public"),
     ("print(f'compiled for {PLANS}')\nreturn Note.public", "notes.public"),
     ("import logging\nlogging.getLogger('x').warning('it is %s', Note.public)\nreturn Note.public", "notes.public"),
 ]
 PLAIN = """\
+from dataclasses import dataclass, field
 SETTING = None
 PLANS = {"a": 1}
 def optional(column=None):
@@ -296,6 +309,10 @@ def optional(column=None):
     return column
 def keyed(*, column=None):
     return false() if column is None else column
+@dataclass
+class Side:
+    column: Any
+    more: list[int] = field(default_factory=list)
 """
 
 

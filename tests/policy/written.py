@@ -65,7 +65,7 @@ def rules_in(folder: Path, text: str) -> tuple[Rule, ...]:
     """The rules of the policy called ``policy`` in a file with this *text*."""
     file = folder / "policies.py"
     file.write_text(HEAD + text, encoding="utf-8")
-    space: dict[str, Any] = {"__name__": "policies"}
+    space: dict[str, Any] = {"__name__": __name__}
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), space)
     return compile_rules([space["policy"]], CATALOG)
 

@@ -108,7 +108,8 @@ class Me:
                 f"a policy cannot rely on the claim {'.'.join(path)!r}: its owner may edit it",
                 hint="Use app_metadata, or a role assigned in the database.",
             )
-        return MeParameter.of(("claim", *path))
+        # The id by its other name: rules that mention it are not for callers without one.
+        return self.id if path == ("sub",) else MeParameter.of(("claim", *path))
 
 
 class Caller(Me):

@@ -222,8 +222,12 @@ def _identities(code: CodeType) -> frozenset[int]:
 
 
 def _refuse_identity(watch: Watch, frame: FrameType) -> None:
-    compared = identity_of(enclosing(frame.f_code, frame.f_lasti))
-    for one in compared:
+    written = enclosing(frame.f_code, frame.f_lasti)
+    # What dataclasses and the like make up has no source either, and compares no columns.
+    if not written and not frame.f_code.co_name.startswith("__"):
+        words = Words(frame.f_code.co_name, "Write it without `is`, or keep the source beside it.")
+        raise watch.refuse(frame, "compares by `is`, and the source of that cannot be read", words)
+    for one in identity_of(written):
         if isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and _may_be_left_out(frame.f_code, one.id)):
             continue
         with unwatched():
