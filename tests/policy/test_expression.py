@@ -219,6 +219,31 @@ def test_helpers_are_watched_too(tmp_path: Path, helper: str, body: str, line: s
     ), refused.value.message
 
 
+CONSTANTS = [
+    ("OPEN = Note.public and Note.loved", "Note.public and Note.loved", "(…) & (…)"),
+    ("OPEN = (Note.stars > 1) & (Note.public or Note.loved)", "Note.public or Note.loved", "(…) | (…)"),
+    ("OPEN: Any = not Note.public", "not Note.public", "~(…)"),
+    ("OPEN = Note.team is None", "Note.team is None", ".is_(None)"),
+    ("OPEN = Note.public if Note.team == 'x' else Note.loved", "if Note.team", "case()"),
+    ("OPEN = Note.team == 'x' and Note.public", "Note.team == 'x' and Note.public", "(…) & (…)"),
+]
+
+
+@pytest.mark.parametrize(("before", "seen", "advice"), CONSTANTS)
+def test_constants_of_the_module_are_looked_at(tmp_path: Path, before: str, seen: str, advice: str) -> None:
+    """P1: what was decided when the module was imported is refused where a policy uses it."""
+    rules_of(tmp_path, "return Note.public", before=before)
+    with pytest.raises(ConfigError, match=r"policies\.py:8: the policy policy uses OPEN") as refused:
+        rules_of(tmp_path, "return and_(OPEN, Note.public)", before=before)
+    assert (True, True) == (seen in refused.value.message, advice in (refused.value.hint or "")), refused.value
+
+
+def test_plain_constants_are_fine(tmp_path: Path) -> None:
+    """P1: so are those that are made of plain values."""
+    before = "A = None\nB = A is None and 'x' in {'x'} or not A\nC = Note.public if B else Note.loved"
+    assert "notes.public" == sql_of(rules_of(tmp_path, "return C if B else False", before=before))
+
+
 DEFERRED = [
     ('@allow("read", Note)\nasync def policy(me):\n    return Note.public', "is async"),
     ('@allow("read", Note)\nasync def policy(me):\n    yield Note.public', "is async"),

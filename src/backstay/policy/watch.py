@@ -28,8 +28,8 @@ from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import elements, operators, schema
 
 from backstay.errors import ConfigError
-from backstay.place import is_authors, place_in, users_frame
-from backstay.policy.words import Words, enclosing, identity_of, words_at
+from backstay.place import is_authors, place_in, shown_file, users_frame
+from backstay.policy.words import Words, decided_by_python, enclosing, identity_of, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
 _MAY_ASK: Final = frozenset({"sqlalchemy", "backstay", "logging"})
@@ -195,6 +195,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     def enter(frame: FrameType, event: str, argument: Any) -> Any:
         if event != "call" or _WATCH.get() is not watch or not is_authors(frame):
             return None
+        _refuse_constants(watch, frame)
         if not _identities(frame.f_code):
             return None
         frame.f_trace_opcodes = True
@@ -211,6 +212,31 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
         return function()
     finally:
         sys.settrace(before)
+
+
+def _refuse_constants(watch: Watch, frame: FrameType) -> None:
+    """A module's ``OPEN = Note.public and Note.open`` was decided when it was imported, before anybody watched."""
+    for name in frame.f_code.co_names:
+        for line, words, asked in decided_by_python(frame.f_code.co_filename, name) if name in frame.f_globals else ():
+            for one in asked:
+                if _is_symbolic(one, frame.f_globals, {}):
+                    place = f"{shown_file(frame.f_code.co_filename)}:{line}"
+                    watch.refused = watch.refused or ConfigError(
+                        "BST-E023",
+                        f"{place}: the policy {watch.name} uses {name}, which Python decided: {words.text}",
+                        hint=words.advice,
+                    )
+                    raise watch.refused
+
+
+def _is_symbolic(one: ast.expr, outer: dict[str, Any], inner: Any) -> bool:
+    """Whether *one* is an expression of SQL, where it stands; what cannot be looked at is none."""
+    with unwatched():
+        try:
+            value = eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner)  # noqa: S307 - the author's words
+        except Exception:
+            return False
+    return isinstance(value, _SYMBOLIC) or hasattr(type(value), "injected_as")
 
 
 def _identities(code: CodeType) -> frozenset[int]:
@@ -230,14 +256,7 @@ def _refuse_identity(watch: Watch, frame: FrameType) -> None:
     for one in identity_of(written):
         if isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and _may_be_left_out(frame.f_code, one.id)):
             continue
-        with unwatched():
-            try:
-                value = eval(  # noqa: S307 - the author's own words, where they stand
-                    compile(ast.Expression(one), "<policy>", "eval"), frame.f_globals, frame.f_locals
-                )
-            except Exception:  # noqa: S112 - what cannot be looked at is not symbolic
-                continue
-        if isinstance(value, _SYMBOLIC) or hasattr(type(value), "injected_as"):
+        if _is_symbolic(one, frame.f_globals, frame.f_locals):
             raise watch.refuse(frame, "asks by `is` what an expression is, which is never None")
 
 

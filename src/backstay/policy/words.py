@@ -180,3 +180,42 @@ def identity_of(tests: tuple[ast.AST, ...]) -> tuple[ast.expr, ...]:
             case _:
                 continue
     return ()
+
+
+def decided_by_python(file: str, name: str) -> tuple[tuple[int, Words, tuple[ast.expr, ...]], ...]:
+    """Where the module in *file* gives *name* a value by ``and``, ``not``, ``is`` and the like: line, words, operands.
+
+    Operands that call something are left out: what looks at them would call it again.
+    """
+    tree = _tree(file)
+    found: list[tuple[int, Words, tuple[ast.expr, ...]]] = []
+    for statement in getattr(tree, "body", ()):
+        if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
+            continue
+        targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+        if any(isinstance(target, ast.Name) and target.id == name for target in targets):
+            for node in ast.walk(statement.value):
+                asked = tuple(each for each in _asked_by(node) if not _calls(each))
+                if asked:
+                    found.append((statement.lineno, Words(_segment(_source(file), node), _advice(node) or ""), asked))
+    return tuple(found)
+
+
+def _asked_by(node: ast.AST) -> list[ast.expr]:
+    match node:
+        case ast.BoolOp(values=values):
+            return values
+        case ast.UnaryOp(op=ast.Not(), operand=operand):
+            return [operand]
+        case ast.IfExp(test=test):
+            return [test]
+        case ast.Compare(left=left, ops=ops, comparators=others) if len(ops) > 1 or isinstance(
+            ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn
+        ):
+            return [left, *others]
+        case _:
+            return []
+
+
+def _calls(node: ast.AST) -> bool:
+    return any(isinstance(each, ast.Call | ast.Await | ast.NamedExpr) for each in ast.walk(node))
