@@ -16,8 +16,11 @@ from uuid import uuid4
 
 import pytest
 
+from backstay import Backstay
+from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
-from tests.accounts.house import PASSWORD, House
+from backstay.errors import ConfigError
+from tests.accounts.house import PASSWORD, Base, House
 from tests.accounts.staff import events, hire, service
 
 OTHER = "another long passphrase"
@@ -334,3 +337,20 @@ def test_every_way_to_a_role_goes_through_the_gate() -> None:
     } == calls
     for name in calls - {"auth/admin/first.py"}:
         assert "check_gives(accounts, tx, asked" in (source / name).read_text(encoding="utf-8"), name
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"support": ["users:read", "users:fly"]}, "users:fly"),
+        ({"support": "users:*"}, r"users:\*"),
+        ({"admin": ["users:read"]}, "every permission already"),
+    ],
+)
+def test_permissions_that_are_none(given: dict[str, Any], words: str) -> None:
+    """BST-E204: a permission of another name, and one for the role that has them all."""
+    with pytest.raises(ConfigError, match=words) as refused:
+        permission_table(given)
+    assert "BST-E204" == refused.value.code
+    with pytest.raises(ConfigError, match="BST-E204"):
+        Backstay(models=Base, permissions=given)

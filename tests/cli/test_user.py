@@ -266,3 +266,10 @@ def test_what_is_missing_is_said(
         main, ["user", "list"], env={**environ, "BACKSTAY_ENCRYPTION_KEYS": None, "BACKSTAY_PROFILE": "prod"}
     )
     assert 2 == done.exit_code
+
+
+def test_a_command_without_the_apps_keys(ask: Any, environ: dict[str, str | None]) -> None:
+    """BST-E513: in production no keys are made up, so there must be those of the app."""
+    environ |= {"BACKSTAY_PROFILE": "prod", "BACKSTAY_ENCRYPTION_KEYS": None}
+    done = ask("user", "list")
+    assert (2, True) == (done.exit_code, "[BST-E513]" in done.stderr)

@@ -33,7 +33,7 @@ _LOG: Final = logging.getLogger("backstay.mail")
 #: The words of a letter; the text is the id of the mail.
 Render: TypeAlias = Callable[[Letter, str], Mail]
 
-_URL: Final = re.compile(r"\w+://\S+")
+_URL: Final = re.compile(r"\b\w+://\S+")
 _REASON_LENGTH: Final = 300
 _CLEAR_EVERY: Final = timedelta(hours=1)
 #: So many refusals in a row are no accident of one letter.
