@@ -341,3 +341,13 @@ def test_a_change_of_address_is_asked_for_by_whoever_has_the_account(house: Hous
     assert 200 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
     arrive_by_provider(house)
     assert 200 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
+
+
+def test_the_newest_request_says_what_a_new_account_says_of_itself(house: House) -> None:
+    """A3: also where a link makes the account: a stranger who asked for one first has put no words into it."""
+    house.post("otp", {"email": VIC, "data": {"name": "Mallory"}})
+    house.letters()
+    house.clock.turn(minutes=2)
+    house.post("otp", {"email": VIC, "data": {"colour": "blue"}})
+    shown = house.get("user", as_=follow(house, house.letter("confirmation").data["link"])).json["user_metadata"]
+    assert ("blue", True, False) == (shown["colour"], shown["email_verified"], "name" in shown)

@@ -19,6 +19,7 @@ from backstay.auth.address import normal_email
 from backstay.auth.assurance import held_session
 from backstay.auth.flow import begin_flow, checked_challenge
 from backstay.auth.hold import NOBODY, hold
+from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata, create_unless
 from backstay.auth.otp import use_code
 from backstay.auth.postage import issue_for, nobody_at, notice, post, post_nobody
@@ -26,7 +27,7 @@ from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
-from backstay.auth.user import user_by_email
+from backstay.auth.user import email_identity, user_by_email
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
 from backstay.response.reply import Reply
@@ -197,6 +198,11 @@ async def _send(
         user = await tx.one(user_by_email(email))
         user = await hold(tx, None if user is None else user.id)
         if creates:
+            # Of several who wrote the address the newest says what the account says of itself, as with sign-ups; for
+            # everybody else the same is done to nobody (TH5).
+            bare = user is not None and user.email_confirmed_at is None and user.password_hash is None
+            again = user.id if bare and user.invited_at is None else NOBODY
+            await tx.run(set_metadata(again, email_identity(again, email, data, verified=False)))
             user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
