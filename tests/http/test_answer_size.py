@@ -141,8 +141,30 @@ def test_a_write_that_would_be_told_at_length_is_not_done(shelves: Api, key: str
     assert 204 == shelves.patch("books?id=gt.0", {"text": "y"}).status
 
 
+@pytest.mark.parametrize("rows", [1, 3])
+def test_a_row_that_comes_back_many_times_is_not_inserted(shelves: Api, rows: int) -> None:
+    """S11: also where the write is one statement that a database would commit by itself."""
+    names = ",".join(f"c{number}:text" for number in range(100))
+    body = [{"id": 500 + number, "shelf_id": 1, "text": TEXT} for number in range(rows)]
+    reply = shelves.post(f"books?select={names}", body, headers={"prefer": "return=representation"})
+    assert (413, "BST413") == (reply.status, reply.code)
+    assert [] == shelves.get("books?select=id&id=gte.500").ids
+    assert 201 == shelves.post("books?select=id", body, headers={"prefer": "return=representation"}).status
+
+
 def test_an_export_has_no_such_bound(shelves: Api) -> None:
     """S11: its rows go one after the other."""
     reply = shelves.get("books", accept="application/x-ndjson")
     assert (200, 100) == (reply.status, len(reply.body.splitlines()))
     assert TEXT == json.loads(reply.body.splitlines()[0])["text"]
+
+
+def test_postgresql_ends_a_body_where_it_is_too_large() -> None:
+    """S11: in the database, one character past the bound: nobody is sent, or holds, the rest."""
+    from sqlalchemy.dialects import postgresql as dialects
+
+    from backstay.sql.postgresql import postgresql
+
+    speaks = postgresql(dialects.dialect(), answer_bytes=1000)
+    text = str(speaks.body(sa.literal_column("x")).compile(dialect=dialects.dialect()))
+    assert "left(CAST(x AS TEXT), 1001)" == text

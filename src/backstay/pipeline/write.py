@@ -132,10 +132,15 @@ class Writes:
 
     async def _run(self, ask: Ask, work: Work) -> Written:
         zone, undone = ask.preferences.timezone, self._surface.undoes(ask.request)
+        # What is committed by itself cannot be undone for what it would send back: so only where that is surely small,
+        # with every value that was sent in every column that may be selected.
+        sent = len(ask.request.body) + len(ask.request.query)
+        small = sent * self._surface.limits.select_items <= self._surface.budget.answer_bytes
+        alone = work.alone and (small or not ask.representation)
         try:
             if zone is not None:
                 return await self._database.transact(lambda: in_zone(zone, self._bounded(work)), rollback=undone)
-            return await self._database.transact(lambda: self._bounded(work), rollback=undone, alone=work.alone)
+            return await self._database.transact(lambda: self._bounded(work), rollback=undone, alone=alone)
         except (PlanError, RequestError):
             raise
         except Exception as error:

@@ -16,6 +16,7 @@ from sqlalchemy import text
 from backstay.adapters.sqlite.connection import LOG_BYTES, connect
 from backstay.adapters.sqlite.database import SqliteDatabase
 from backstay.adapters.sqlite.export import Export
+from backstay.budget import RequestBudget
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, PlanError
 
@@ -91,6 +92,26 @@ async def test_too_many_slow_reads_are_refused(tmp_path: Path) -> None:
     refused = [outcome.code for outcome in outcomes if isinstance(outcome, DatabaseError)]
     await database.close()
     assert (set(refused), len(outcomes) - len(refused)) == ({"BST503"}, 200)
+
+
+async def test_a_value_that_is_too_large_is_not_made(tmp_path: Path) -> None:
+    """S11: the database stops before it is there, on every way in that answers a request."""
+    database = SqliteDatabase(str(tmp_path / "app.db"), budget=RequestBudget(answer_bytes=100_000))
+    await database.open()
+    for size, expected in ((99_990, 99_990), (100_001, "BST413")):
+        sql = f"SELECT length(printf('%.{size}c', 'x'))"
+        database._heavy.add(sql)
+        for ask in (
+            lambda sql=sql: database.fetch(Statement(sql)),
+            lambda sql=sql: database.snapshot(lambda: _steps(sql)),
+            lambda sql=sql: database.transact(lambda: _steps(sql)),
+        ):
+            try:
+                found = (await ask())[0]
+            except DatabaseError as error:
+                found = error.code
+            assert expected == found
+    await database.close()
 
 
 _ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n"

@@ -361,8 +361,11 @@ async def test_what_comes_while_it_closes_is_answered(database: SqliteDatabase) 
     assert ("BST503", 2) == (caught.value.code, await count(database))
 
 
-async def test_a_rehearsal_beside_a_broken_neighbour(tmp_path: Path) -> None:
-    """A write that is to be undone is told only of what it would break itself, not of a neighbour's open constraint."""
+@pytest.mark.parametrize("mended", [False, True])
+async def test_a_rehearsal_beside_a_broken_neighbour(tmp_path: Path, mended: bool) -> None:
+    """A write that is to be undone is told of what it would break itself, and not of a neighbour's open constraint,
+    whether a third one closes that before the commit or nobody does.
+    """
     path = tmp_path / "app.db"
     connection = apsw.Connection(str(path))
     connection.execute(
@@ -383,9 +386,11 @@ async def test_a_rehearsal_beside_a_broken_neighbour(tmp_path: Path) -> None:
         broken = asyncio.create_task(database.transact(insert("INSERT INTO b VALUES (1)")))
         sound = asyncio.create_task(database.transact(insert("INSERT INTO a VALUES (2)"), rollback=True))
         wrong = asyncio.create_task(database.transact(insert("INSERT INTO b VALUES (3)"), rollback=True))
+        mender = asyncio.create_task(database.transact(insert(f"INSERT INTO a VALUES ({1 if mended else 4})")))
         await asyncio.sleep(0)
-    outcomes = await asyncio.gather(broken, sound, wrong, return_exceptions=True)
+    outcomes = await asyncio.gather(broken, sound, wrong, mender, return_exceptions=True)
     rows = [await database.fetch(Statement(f"SELECT count(*) FROM {name}")) for name in "ab"]
     await database.close()
-    assert ["23503", 1, "23503"] == [getattr(outcome, "code", outcome) for outcome in outcomes]
-    assert [(0,), (0,)] == rows
+    expected = [1, 1, "23503", 1] if mended else ["23503", 1, "23503", 1]
+    assert expected == [getattr(outcome, "code", outcome) for outcome in outcomes]
+    assert [(1,), (1 if mended else 0,)] == rows

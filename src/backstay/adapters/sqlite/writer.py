@@ -246,18 +246,23 @@ class Writer:
         outcomes: list[tuple[Job, Any]] = []
         ends = time.monotonic() + _GROUP_SECONDS
         rest: Sequence[Job] = ()
+        by_themselves: list[Sequence[Job]] = []
         for at, job in enumerate(jobs):
             if outcomes and time.monotonic() > ends:
                 rest = jobs[at:]
                 break
             if not job.start():
                 continue
+            if job.rollback and has_deferred(connection):
+                # A neighbour has left a constraint open, and SQLite does not say whose it is.
+                by_themselves.append([job])
+                continue
             outcome = self._one(connection, job)
             if not connection.in_transaction:
                 # SQLite gave up the whole transaction because of this job.  The others lose nothing but time.
                 self._reopen_if_broken()
                 answer([(job, outcome if isinstance(outcome, Failed) else Failed(busy("the write was undone")))])
-                return [jobs[at + 1 :], [done for done, _ in outcomes]]
+                return [jobs[at + 1 :], *by_themselves, [done for done, _ in outcomes]]
             outcomes.append((job, outcome))
         try:
             self._budget.start()
@@ -268,13 +273,13 @@ class Writer:
             failure = self._failure(error)
             self._reopen_if_broken()
             if len(outcomes) > 1:
-                return [rest, *([job] for job, _ in reversed(outcomes))]
+                return [rest, *by_themselves, *([job] for job, _ in reversed(outcomes))]
             answer([(job, Failed(failure)) for job, _ in outcomes])
-            return [rest]
+            return [rest, *by_themselves]
         self.commits += 1
         self.jobs += len(outcomes)
         answer(outcomes)
-        return [rest]
+        return [rest, *by_themselves]
 
     def _one(self, connection: apsw.Connection, job: Job) -> Any:
         """The outcome of *job*: its value, or the exception it ended with, its savepoint rolled back."""
@@ -294,12 +299,10 @@ class Writer:
                 raise self._failure(error) from error
 
         connection.execute("SAVEPOINT job")
-        # Where a neighbour has left a constraint open, COMMIT will fail, and each runs again by itself.
-        settled = job.rollback and not has_deferred(connection)
         try:
             outcome: Any = drive(job.steps(), run)
             undo = job.rollback
-            if settled:
+            if undo:
                 refuse_deferred(connection)
         except Exception as error:
             outcome, undo = Failed(error), True
