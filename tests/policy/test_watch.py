@@ -15,7 +15,8 @@ from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import elements, operators, schema
 
 from backstay.errors import ConfigError
-from backstay.policy.watch import call_traced, unwatched, watched, watching
+from backstay.policy.identity import call_traced
+from backstay.policy.watch import unwatched, watched, watching
 from tests.policy.written import Note
 
 OWNERS = (

@@ -23,9 +23,10 @@ from sqlalchemy.sql.operators import custom_op
 
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
+from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.symbol import Question, Symbol
-from backstay.policy.watch import Watch, call_traced, watched
+from backstay.policy.watch import Watch, watched
 from backstay.policy.words import told_by
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."

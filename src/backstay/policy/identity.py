@@ -1,0 +1,124 @@
+"""Looking at what a policy compares by ``is``: the one comparison that no class can refuse."""
+
+from __future__ import annotations
+
+import ast
+import dis
+import sys
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, Final
+
+from sqlalchemy.ext.associationproxy import AssociationProxyInstance
+from sqlalchemy.sql import operators
+
+from backstay.errors import ConfigError
+from backstay.place import is_authors, shown_file
+from backstay.policy.watch import Watch, unwatched, watching
+from backstay.policy.words import Words, decided_by_python, enclosing, identity_of
+
+_SYMBOLIC: Final = (operators.ColumnOperators, AssociationProxyInstance)
+
+
+def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
+    """Call *function*, and refuse ``is`` between symbolic values, in it and in the author's functions that it calls.
+
+    Identity is the one comparison that no class can refuse.  So each function is looked at when it is entered, and
+    where it compares by ``is``, what is compared is looked at when it comes to it.
+    """
+    before = sys.gettrace()
+
+    def enter(frame: FrameType, event: str, argument: Any) -> Any:
+        if event != "call" or watching() is not watch or not is_authors(frame):
+            return None
+        _refuse_constants(watch, frame)
+        if not _identities(frame.f_code):
+            return None
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        return step
+
+    def step(frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "opcode" and frame.f_lasti in _identities(frame.f_code):
+            _refuse_identity(watch, frame)
+        return step
+
+    sys.settrace(enter)
+    try:
+        return function()
+    finally:
+        sys.settrace(before)
+
+
+def _refuse_constants(watch: Watch, frame: FrameType) -> None:
+    """A module's ``OPEN = Note.public and Note.open`` was decided when it was imported, before anybody watched."""
+    for name in frame.f_code.co_names:
+        for line, words, asked in decided_by_python(frame.f_code.co_filename, name) if name in frame.f_globals else ():
+            for one in asked:
+                if _is_symbolic(one, frame.f_globals, {}):
+                    place = f"{shown_file(frame.f_code.co_filename)}:{line}"
+                    watch.refused = watch.refused or ConfigError(
+                        "BST-E023",
+                        f"{place}: the policy {watch.name} uses {name}, which Python decided: {words.text}",
+                        hint=words.advice,
+                    )
+                    raise watch.refused
+
+
+def _is_symbolic(one: ast.expr, outer: dict[str, Any], inner: Any) -> bool:
+    """Whether *one* is an expression of SQL, where it stands; what cannot be looked at is none."""
+    with unwatched():
+        try:
+            value = eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner)  # noqa: S307 - the author's words
+        except Exception:
+            return False
+    return isinstance(value, _SYMBOLIC) or hasattr(type(value), "injected_as")
+
+
+def _identities(code: CodeType) -> frozenset[int]:
+    return frozenset(
+        each.offset
+        for each in dis.get_instructions(code)
+        if each.opname == "IS_OP" or each.opname.endswith(("_IF_NONE", "_IF_NOT_NONE"))
+    )
+
+
+def _refuse_identity(watch: Watch, frame: FrameType) -> None:
+    written = enclosing(frame.f_code, frame.f_lasti)
+    # What dataclasses and the like make up has no source either, and compares no columns.
+    if not written and not frame.f_code.co_name.startswith("__"):
+        words = Words(frame.f_code.co_name, "Write it without `is`, or keep the source beside it.")
+        raise watch.refuse(frame, "compares by `is`, and the source of that cannot be read", words)
+    for one in identity_of(written):
+        if isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and _may_be_left_out(frame.f_code, one.id)):
+            continue
+        if _is_symbolic(one, frame.f_globals, frame.f_locals):
+            raise watch.refuse(frame, "asks by `is` what an expression is, which is never None")
+
+
+def _may_be_left_out(code: CodeType, name: str) -> bool:
+    """``column is None`` asks whether an argument was given, where a function's parameter may be left out."""
+    return name in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount] and _has_none(code, name)
+
+
+def _has_none(code: CodeType, name: str) -> bool:
+    definition = _definition(code)
+    if definition is None:
+        return False
+    given = definition.args
+    plain = [*given.posonlyargs, *given.args]
+    defaults: dict[str, ast.expr | None] = dict(
+        zip([a.arg for a in plain[len(plain) - len(given.defaults) :]], given.defaults, strict=True)
+    )
+    defaults |= dict(zip([a.arg for a in given.kwonlyargs], given.kw_defaults, strict=True))
+    found = defaults.get(name)
+    return isinstance(found, ast.Constant) and found.value is None
+
+
+def _definition(code: CodeType) -> ast.FunctionDef | None:
+    """The ``def`` that *code* was made of, where there is source."""
+    for at in range(0, len(code.co_code), 2):
+        found = [n for n in enclosing(code, at) if isinstance(n, ast.FunctionDef) and n.name == code.co_name]
+        if found:
+            return found[-1]
+    return None
