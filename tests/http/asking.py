@@ -75,10 +75,12 @@ class Request:
     prefer: str | None = None
     accept: str | None = None
     range: str | None = None
+    #: A POST that only reads.
+    idle: bool = False
 
     @property
     def writes(self) -> bool:
-        return self.method in ("POST", "PATCH", "DELETE")
+        return self.method in ("POST", "PATCH", "DELETE") and not self.idle
 
     def named(self) -> dict[str, Any]:
         return {"prefer": self.prefer, "accept": self.accept, "range": self.range}

@@ -77,6 +77,14 @@ class EntryLabel(Model):
     __table_args__ = (Index("entry_labels_by_place", "place", "entry_id", "label_id"),)
 
 
+class Favourite(Model):
+    """A relation of clerks and labels, of which a half is hidden."""
+
+    __tablename__ = "favourites"
+    clerk_id: Mapped[int] = mapped_column(ForeignKey("clerks.id"), primary_key=True)
+    label_id: Mapped[int] = mapped_column(ForeignKey("labels.id"), primary_key=True)
+
+
 class Ballot(Model):
     """What was voted, and not by whom: the rule hides the primary key."""
 
@@ -122,6 +130,7 @@ lines = sa.Table(
 @allow("read", Clerk, columns=["id", "handle", "born"])
 @allow("read", Label, columns=["id", "name"])
 @allow("read", EntryLabel, columns=["entry_id", "label_id"])
+@allow("read", Favourite, columns=["clerk_id"])
 @allow("read", Ballot, columns=["choice", "round"])
 @allow("read", lines, columns=["place", "amount"])
 @allow("read", Half, columns=["id", "left"])
@@ -147,6 +156,7 @@ def own_letters(me: Me) -> Any:
     return Letter.reader_id == me.id
 
 
+@allow("create", "update", Half, to="authenticated")
 @allow("create", "update", "delete", Letter, to="authenticated")
 def any_letter(me: Me) -> Any:
     """Whoever has an account writes."""
@@ -195,6 +205,7 @@ LEDGER: Mapping[str, list[dict[str, Any]]] = {
         for entry in (1, 2, 3)
         for label in (1, 2, 3, 4)
     ],
+    "favourites": [{"clerk_id": n % 3 + 1, "label_id": n} for n in range(1, 5)],
     "ballots": [{"voter": n, "choice": "no" if n % 2 else "yes", "round": n // 4} for n in range(1, 8)],
     "letters": [
         {"id": 1, "reader_id": 1, "text": "to ann", "code": "a"},

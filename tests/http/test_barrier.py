@@ -1,4 +1,4 @@
-"""S2: a client's expression that may fail, or take its time, is never tried on rows that the policy hides."""
+"""AC4, S2: a client's expression that may fail, or take its time, is never tried on rows that the policy hides."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def _placed(place: str, asked: str) -> str:
 
 @pytest.mark.parametrize("asked", FILTERS)
 def test_hidden_rows_are_not_asked(books: Api, asked: str) -> None:
-    """S2: answers, counts and errors are the same whether a hidden row would fail or not."""
+    """AC4, S2: answers, counts and errors are the same whether a hidden row would fail or not."""
     paths = [_placed(place, asked) for place in PLACES]
     before = [told(books.get(path, as_="ann", prefer="count=exact")) for path in paths]
     assert {200} == {status for status, _, _ in before}, before

@@ -1,4 +1,4 @@
-"""S2: no order tells what is hidden: rows that the request leaves equal come in the order of their keys."""
+"""AC10, S2: no order tells what is hidden: rows that the request leaves equal come in the order of their keys."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ READS = [
     ],
 )
 def test_hidden_values_order_nothing(books: Api, path: str, accept: str) -> None:
-    """S2: an answer is the same, byte by byte, whatever the hidden columns hold and wherever their rows lie."""
+    """AC10, S2: an answer is the same, byte by byte, whatever the hidden columns hold and wherever their rows lie."""
     first = books.get(path, as_="ann", accept=accept)
     assert 200 == first.status, first.body
     for number in (1, 2):

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
-from backstay.errors import DatabaseError, PlanError, RequestError
+from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.refusal import Parent, parents_of, rival_of
@@ -169,16 +169,15 @@ class Writes:
         return error
 
     async def _sees(self, ask: Ask, table: str, query: Query) -> bool | None:
-        """Whether the caller would be shown a row of *table* by *query*; ``None`` where it cannot be asked any more."""
+        """Whether the caller would be shown a row of *table* by *query*; ``None`` within a larger transaction."""
+        if isinstance(self._database, Joined):
+            # Not even where a database would still answer: it does where we refused, and not where it did itself.
+            return None
         principal = ask.request.principal
         shape, values = shape_of(query)
         plan = plan_read(table, shape, self._surface.scope(principal))
         statement = select_rows(plan, self._surface.dialect, max_rows=1)
-        try:
-            row = await self._database.fetch(prepare(statement, self._surface.dialect.compiler).bind(values, principal))
-        except DatabaseError:
-            # Within a larger transaction nothing can be asked after a failure: then nothing is told.
-            return None
+        row = await self._database.fetch(prepare(statement, self._surface.dialect.compiler).bind(values, principal))
         return bool(row[1])
 
 

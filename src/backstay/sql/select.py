@@ -11,11 +11,12 @@ embeds are joins of the page.  To-many embeds are pages of their own, correlated
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
 from backstay.catalog import Column, Computed, Relation
@@ -433,14 +434,16 @@ class Layer:
                 return self.to_many(embed, source)
 
     def value(self, output: ColumnOutput, source: sa.FromClause) -> Render:
-        dialect = self.build.dialect
+        dialect, operand = self.build.dialect, output.operand
+        if operand is not None and isinstance(operand.column, Column) and operand.column.sealing is not None:
+            return self.sealed(operand.column, source)
+        if operand is not None and not self.node.aggregated:
+            return self.shown(output, operand, source)
         typed: Typed | None = None
-        if output.operand is not None:
-            typed = self.column(output.operand, source)
-            if isinstance(output.operand.column, Column) and output.operand.column.sealing is not None:
-                return self.sealed(output.operand.column, source)
-            if output.operand.path:
-                typed = dialect.path(typed, output.operand.path)
+        if operand is not None:
+            typed = self.column(operand, source)
+            if operand.path:
+                typed = dialect.path(typed, operand.path)
             if output.cast is not None:
                 typed = dialect.cast(typed, output.cast)
         if output.aggregate is not None:
@@ -449,16 +452,42 @@ class Layer:
                 typed = dialect.cast(typed, output.aggregate_cast)
         if typed is None:
             raise PlanError("PGRST100", "a select item without a column must be count()")
-        label, type_ = self.carry(typed.expression, typed.type, aggregate=output.aggregate is not None), typed.type
-        if output.operand is not None and output.aggregate is None and output.cast is None:
-            self.grouped[id(source), output.operand] = label
+        carried = self.carry(typed.expression, typed.type, aggregate=output.aggregate is not None)
+        if operand is not None and output.aggregate is None and output.cast is None:
+            self.grouped[id(source), operand] = carried
+        return lambda page: self.show(output, Typed(page.c[carried], self.types[carried]))
+
+    def shown(self, output: ColumnOutput, operand: Operand, source: sa.FromClause) -> Render:
+        """A value of a row that is on the page.
+
+        What can fail is made of the rows that the page has chosen, in their order: which of them fails first must not
+        tell in which order the database found them.
+        """
+        dialect, typed, path = self.build.dialect, self.column(operand, source), operand.path
+        columns: dict[Any, str] = {}
+        if isinstance(operand.column, Computed) and not operand.column.elsewhere:
+            columns = {source.c[name]: self.carry(source.c[name]) for name in sorted(operand.column.uses)}
+        elif path:
+            typed, path = dialect.path(typed, path), ()
+        carried = None if columns else self.carry(typed.expression, typed.type)
 
         def render(page: sa.FromClause) -> Expression:
-            # Known only when the page is there: the same output is a plain value in any other form.
-            show = dialect.geojson if output is self.build.geometry else dialect.json_value
-            return show(Typed(page.c[label], type_))
+            if carried is not None:
+                found = Typed(page.c[carried], typed.type)
+            else:
+                found = Typed(
+                    _replaced(typed.expression, {c: page.c[label] for c, label in columns.items()}), typed.type
+                )
+            if path:
+                found = dialect.path(found, path)
+            return self.show(output, found if output.cast is None else dialect.cast(found, output.cast))
 
         return render
+
+    def show(self, output: ColumnOutput, typed: Typed) -> Expression:
+        # Known only when the page is there: the same output is a plain value in any other form.
+        show = self.build.dialect.geojson if output is self.build.geometry else self.build.dialect.json_value
+        return show(typed)
 
     def sealed(self, column: Column, source: sa.FromClause) -> Render:
         """An encrypted value as ``[ciphertext, key…]``: ``response/`` opens it, and needs the row's key for it.
@@ -514,6 +543,11 @@ class Layer:
             return dialect.nested(sa.select(folded).select_from(page).correlate(above).scalar_subquery())
 
         return render
+
+
+def _replaced(expression: Expression, columns: Mapping[Any, Expression]) -> Expression:
+    """*expression* over other *columns*."""
+    return visitors.replacement_traverse(expression, {}, lambda element, **_: columns.get(element))
 
 
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:

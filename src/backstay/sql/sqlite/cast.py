@@ -86,7 +86,8 @@ def _as_text(typed: Typed, source: Family) -> Expression:
         item: sa.types.TypeEngine[Any] = getattr(typed.type, "item_type", sa.types.NULLTYPE)
         return sa.func.backstay_array_text(value, word(family_of(item)))
     if source in ("numeric", "bytes"):
-        return sa.cast(json_value(typed), sa.Text())
+        # A text of its own: a cast would still be taken for JSON where it is put into JSON.
+        return sa.type_coerce(json_value(typed), sa.Text()).concat(word(""))
     return sa.cast(value, sa.Text())
 
 
