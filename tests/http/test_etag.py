@@ -59,6 +59,19 @@ def test_a_change_needs_the_current_row(api: Api) -> None:
     assert [{"stock": 1}] == api.rows("products?id=eq.1&select=stock")
 
 
+def test_a_tag_is_known_without_its_quotes(api: Api) -> None:
+    """People type a tag as they read it: one without quotes is understood, alone, and means no other tag."""
+    bare = tag(api).strip('"')
+    assert 304 == api.get("products/1", as_="svc", if_none_match=bare).status
+    assert 304 == api.get("products/1", as_="svc", if_none_match=f" {bare} ").status
+    assert 200 == api.get("products/1", as_="svc", if_none_match=bare[:-1]).status
+    assert 412 == api.patch("products/1", {"stock": 1}, as_="svc", if_match=bare[:-1]).status
+    for several in (f"{bare}, {bare}", f'{bare}, "x"', f'"x", {bare}'):
+        assert (400, "BST400") == ((told := api.get("products/1", as_="svc", if_none_match=several)).status, told.code)
+    assert 204 == api.patch("products/1", {"stock": 1}, as_="svc", if_match=bare).status
+    assert [{"stock": 1}] == api.rows("products?id=eq.1&select=stock")
+
+
 def test_weak_tags_do_not_match(api: Api) -> None:
     """If-Match compares strongly (RFC 9110 §13.1.1)."""
     assert 412 == api.patch("products/1", {"stock": 1}, as_="svc", if_match="W/" + tag(api)).status

@@ -99,3 +99,21 @@ def test_groups_have_the_order_of_what_makes_them(api: Api, path: str) -> None:
 def test_order_of_groups(api: Api, path: str, expected: Any) -> None:
     """S2: groups come in the order that is asked for, and then by all that makes them."""
     assert expected == api.get(path, as_="ann").json
+
+
+@pytest.mark.parametrize("page", ["limit=0", "limit=0&{}.offset=0", "offset=1", "limit=5&{}.offset=3"])
+@pytest.mark.parametrize(
+    ("embed", "shown"),
+    [
+        ("people(id)", [{"people": None}, {"people": None}]),
+        ("...people(id)", [{"id": None}, {"id": None}]),
+        ("people!inner(id)", []),
+        ("people()&people=not.is.null", []),
+    ],
+)
+def test_page_of_a_joined_embed(api: Api, page: str, embed: str, shown: Any) -> None:
+    """S2: a page that leaves the only row of an embed out leaves it out, joined or not."""
+    asked = page.replace("{}", "people")
+    assert shown == api.get(f"profiles?select={embed}&people.{asked}").json
+    whole = [row["person_id"] for row in api.get("profiles?select=person_id,people(id)&people.limit=1").json]
+    assert [1, 2] == whole
