@@ -10,7 +10,7 @@ from uuid import UUID
 
 import cbor2
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -293,6 +293,33 @@ def test_a_signature_that_anybody_can_make(n: int) -> None:
             forged = ASSERTION | {"response": ASSERTION["response"] | {"signature": text_of(signature)}}
             with pytest.raises(AuthError, match="verification failed"):
                 check_assertion(PARTY, forged, b"d" * 32, stored, passkey=True)
+
+
+def test_weak_keys_that_are_stored_verify_nothing() -> None:
+    """A12: a key of 1024 bits that was registered once, with its own signature, and the identity with nobody's."""
+    response = ASSERTION["response"]
+    signed = bytes_of(response["authenticatorData"])
+    signed += hashlib.sha256(bytes_of(response["clientDataJSON"])).digest()
+    short = rsa.generate_private_key(65537, 1024)
+    good = rsa.generate_private_key(65537, 2048)
+    identity = {1: 1, 3: -8, -1: 6, -2: b"\1" + bytes(31)}
+
+    def verdict(key: dict[int, Any], signature: bytes) -> bool:
+        stored = SimpleNamespace(user_id=USER, credential_id=GOOD[1].credential_id, public_key=cbor2.dumps(key))
+        forged = ASSERTION | {"response": response | {"signature": text_of(signature)}}
+        try:
+            check_assertion(PARTY, forged, b"d" * 32, stored, passkey=True)
+        except AuthError:
+            return False
+        return True
+
+    def cose(key: rsa.RSAPrivateKey) -> dict[int, Any]:
+        n = key.public_key().public_numbers().n
+        return {1: 3, 3: -257, -1: n.to_bytes((n.bit_length() + 7) // 8, "big"), -2: b"\1\0\1"}
+
+    assert verdict(cose(good), good.sign(signed, padding.PKCS1v15(), SHA256()))
+    assert not verdict(cose(short), short.sign(signed, padding.PKCS1v15(), SHA256()))
+    assert not verdict(identity, b"\1" + bytes(63))
 
 
 @pytest.mark.parametrize("name", COSE)
