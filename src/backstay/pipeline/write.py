@@ -170,7 +170,7 @@ class Writes:
 
     async def _sees(self, ask: Ask, table: str, query: Query) -> bool | None:
         """Whether the caller would be shown a row of *table* by *query*; ``None`` within a larger transaction."""
-        if isinstance(self._database, Joined):
+        if self._inside:
             # Not even where a database would still answer: it does where we refused, and not where it did itself.
             return None
         principal = ask.request.principal
