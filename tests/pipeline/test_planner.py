@@ -36,27 +36,29 @@ async def test_a_plan_is_made_in_a_thread() -> None:
 
 
 async def test_callers_take_turns() -> None:
-    """S11: who brings plan after plan waits for itself; somebody else's plan is the next but one."""
-    planner, free = Planner(), threading.Event()
-    made: list[str] = []
+    """S11: who brings plan after plan waits for itself; somebody else's plan is begun at once."""
+    planner, free, both = Planner(), threading.Event(), threading.Barrier(3)
 
-    async def make(key: str) -> None:
+    async def make(key: str) -> str:
         CALLER.set(Caller(key))
 
-        def plan() -> None:
+        def plan() -> str:
             may_plan()
-            free.wait(30)
-            made.append(key)
+            if not free.is_set():
+                both.wait(30)  # one of each, and the test
+                free.wait(30)
+            return key
 
-        await planner.make(asked(), plan)
+        return await planner.make(asked(), plan)
 
     flood = [asyncio.create_task(make("a")) for _ in range(50)]
     await asyncio.sleep(0)
     other = asyncio.create_task(make("b"))
-    await asyncio.sleep(0)
+    await asyncio.to_thread(both.wait, 30)
+    running = dict(planner._turns._held)
     free.set()
-    await asyncio.gather(*flood, other)
-    assert made.index("b") <= 2
+    assert [*"a" * 50, "b"] == await asyncio.gather(*flood, other)
+    assert {"a": 1, "b": 1} == running
 
 
 async def test_one_caller_has_a_share_of_the_queue() -> None:

@@ -51,7 +51,8 @@ class Data:
         if request.path.startswith("rpc/"):
             return await self._calls.answer(request, request.path[4:])
         if not request.path:
-            return self._descriptions.answer(request)
+            # Of hundreds of tables it is as much work as many plans.
+            return await self._surface.planner.make(request, lambda: self._descriptions.answer(request))
         match request.method:
             case "GET" | "HEAD":
                 return await self._reads.answer(request)

@@ -10,6 +10,7 @@ import msgspec
 
 from backstay.catalog import Function
 from backstay.errors import RequestError
+from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -83,6 +84,7 @@ class Descriptions:
         found = self._known.get(key)
         if found is not None:
             return found
+        may_plan()
         about = replace(self._about, server=f"{request.root.rstrip('/')}/rest/v1")
         scope = self._surface.scope(request.principal)
         return self._known.put(key, msgspec.json.encode(describe(scope, self._functions, about)))

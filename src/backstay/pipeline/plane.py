@@ -220,7 +220,10 @@ class Plane:
             return await self._data.answer(request)
         except PlanError as error:
             # A relation is no column: the plan refuses it before anything is written.
-            tree = self._nested.read(request) if error.code == "PGRST204" else None
+            if error.code != "PGRST204":
+                raise
+            joined = isinstance(self._database, Joined)
+            tree = await self._surface.planner.make(request, lambda: self._nested.read(request), inside=joined)
             if tree is None:
                 raise
         inside = self._inside._nested
