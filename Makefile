@@ -2,7 +2,7 @@
 # PYTHON=... chooses the interpreter, ARGS=... goes to pytest, PORT=... to the demo.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test check docs bench lock
+.PHONY: help demo test proof check docs bench lock
 
 PORT = 8000
 ARGS =
@@ -20,6 +20,10 @@ demo: ## serve the example app chirp on embedded SQLite (PORT=8000)
 test: ## run every test, the code blocks of the documentation included (ARGS="-k name")
 	$(INSTALL) run test
 	@$(BIN)/python -m pytest -n 2 $(ARGS)
+
+proof: ## what takes longer than make test: the search for requests that take the loop
+	$(INSTALL) run test
+	@BACKSTAY_PROOF=1 $(BIN)/python -m pytest tests/watchdog $(ARGS)
 
 check: ## lint, format, types, import rules and changelog fragments
 	$(INSTALL) run test lint
