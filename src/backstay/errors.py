@@ -75,10 +75,11 @@ STATUS: Final[Mapping[str, int]] = {
     "BST507": 507,  # the disk is full
 }
 
-#: HTTP status by SQLSTATE, longest prefix first; PostgREST's table (errors page, "HTTP Status Codes").
+#: HTTP status by SQLSTATE, longest prefix first: PostgREST's table (errors page, "HTTP Status Codes"), but for what a
+#: caller can cause, also by the arguments of a function.  That is 4xx, or 503 and 504 where it is worth trying again;
+#: 500 is left for faults that nobody outside can make.
 SQLSTATE_STATUS: Final[Mapping[str, int]] = {
     "08": 503,
-    "09": 500,
     "0L": 403,
     "0P": 403,
     "21000": 400,
@@ -86,31 +87,23 @@ SQLSTATE_STATUS: Final[Mapping[str, int]] = {
     "23503": 409,
     "23505": 409,
     "25006": 405,
-    "25": 500,
+    "25P01": 500,
+    "25P02": 500,
     "28": 403,
-    "2D": 500,
-    "38": 500,
-    "39": 500,
-    "3B": 500,
-    "40": 500,
+    "40": 503,
     "42501": 403,
     "42883": 404,
     "42P01": 404,
     "42P17": 500,
     "53100": 507,
-    "53400": 500,
     "53": 503,
-    "54": 500,
+    "54": 413,
     "55P03": 503,
-    "55": 500,
-    "57014": 500,
-    "57P01": 503,
-    "57": 500,
+    "57014": 504,
+    "57": 503,
     "58": 500,
     "F0": 500,
     "HV": 500,
-    "P0001": 400,
-    "P0": 500,
     "XX": 500,
 }
 

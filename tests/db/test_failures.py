@@ -67,14 +67,14 @@ class Server(Exception):
         (6, "database table is locked", "55P03", 503),
         (7, "out of memory", "53200", 503),
         (8, "attempt to write a readonly database", "25006", 405),
-        (9, "interrupted", "57014", 500),
+        (9, "interrupted", "57014", 504),
         (10, "disk I/O error", "BST503", 503),
         (778, "disk I/O error", "BST503", 503),
         (11, "database disk image is malformed", "XX001", 500),
         (13, "database or disk is full", "BST507", 507),
         (14, "unable to open database file", "PGRST000", 503),
         (15, "locking protocol", "55P03", 503),
-        (17, "database schema has changed", "40001", 500),
+        (17, "database schema has changed", "40001", 503),
         (18, "string or blob too big", "BST413", 413),
         (20, "datatype mismatch", "22P02", 400),
         (23, "not authorized", "42501", 403),
@@ -200,12 +200,12 @@ def test_foreign_key_names() -> None:
         (Server("22000", "invalid input for query argument $1: 9 (value out of int32 range)"), "22003", "value", 400),
         (Server("XX000", "parse error", server_source_filename="lwgeom_pg.c"), "22P02", "parse error", 400),
         (Server("XX000", "tuple concurrently updated", server_source_filename="heapam.c"), "XX000", None, 500),
-        (Server("40001", "could not serialize access"), "40001", None, 500),
-        (Server("40P01", "deadlock detected"), "40P01", None, 500),
+        (Server("40001", "could not serialize access"), "40001", None, 503),
+        (Server("40P01", "deadlock detected"), "40P01", None, 503),
         (Server("42501", "permission denied for table t"), "42501", None, 403),
         (Server("53100", "could not extend file"), "53100", None, 507),
         (Server("53300", "too many connections"), "53300", None, 503),
-        (Server("57014", "canceling statement due to statement timeout"), "57014", None, 500),
+        (Server("57014", "canceling statement due to statement timeout"), "57014", None, 504),
         (Server("08006", "connection failure"), "08006", None, 503),
         (Server("P0001", "no"), "P0001", None, 400),
         (Server("PT402", "pay"), "PT402", None, 402),
@@ -217,7 +217,7 @@ def test_foreign_key_names() -> None:
         (ConnectionResetError(), "PGRST001", "the connection to the database was lost", 503),
         (ConnectionRefusedError(), "PGRST001", "the connection to the database was lost", 503),
         (OSError(), "PGRST000", "the database cannot be reached", 503),
-        (TimeoutError(), "57014", "canceling statement due to statement timeout", 500),
+        (TimeoutError(), "57014", "canceling statement due to statement timeout", 504),
         (RuntimeError("the server expects 1 argument, 2 were passed"), "XX000", None, 500),
     ],
 )
@@ -227,6 +227,37 @@ def test_postgresql_codes(error: Exception, code: str, message: str | None, stat
     assert (found.code, found.status) == (code, status)
     if message is not None:
         assert found.message.startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [
+        # What a function, a trigger or the arguments of a caller can raise.
+        ("09000", 400), ("0A000", 400), ("0Z002", 400), ("20000", 400), ("22012", 400), ("2F005", 400),
+        ("25000", 400), ("25001", 400), ("25003", 400), ("25005", 400), ("25006", 405), ("25007", 400), ("25008", 400),
+        ("2BP01", 400), ("2D000", 400), ("34000", 400),
+        ("38000", 400), ("38001", 400), ("38002", 400), ("38003", 400), ("38004", 400),
+        ("39000", 400), ("39001", 400), ("39004", 400), ("39P01", 400), ("39P02", 400), ("39P03", 400),
+        ("3B000", 400), ("3B001", 400), ("3D000", 400), ("3F000", 400),
+        ("42601", 400), ("42703", 400), ("42846", 400), ("42804", 400), ("42P08", 400), ("42P18", 400), ("42P19", 400),
+        ("42501", 403), ("42883", 404), ("42P01", 404),
+        ("54000", 413), ("54001", 413), ("54011", 413), ("54023", 413),
+        ("55000", 400), ("55006", 400), ("55P02", 400), ("55P04", 400),
+        ("P0000", 400), ("P0001", 400), ("P0002", 400), ("P0003", 400), ("P0004", 400),
+        ("ABCDE", 400), ("00000", 400),
+        # Worth trying again.
+        ("40000", 503), ("40001", 503), ("40002", 503), ("40003", 503), ("40P01", 503),
+        ("53000", 503), ("53200", 503), ("53300", 503), ("53400", 503), ("55P03", 503),
+        ("57000", 503), ("57014", 504), ("57P01", 503), ("57P02", 503), ("57P03", 503), ("57P04", 503), ("57P05", 503),
+        ("25P03", 503), ("25P04", 504), ("53100", 507),
+        # Nobody outside can make these.
+        ("25P01", 500), ("25P02", 500), ("42P17", 500), ("58000", 500), ("58030", 500), ("58P01", 500), ("58P02", 500),
+        ("F0000", 500), ("HV000", 500), ("XX000", 500), ("XX001", 500), ("XX002", 500),
+    ],
+)  # fmt: skip
+def test_what_a_caller_can_cause_is_no_fault_of_the_server(state: str, status: int) -> None:
+    """A12: each class of SQLSTATE is the caller's, passes by itself, or is a fault that nobody outside can make."""
+    assert status == from_postgresql(Server(state, "words")).status
 
 
 @pytest.mark.parametrize(

@@ -881,7 +881,7 @@ def test_postgresql_writes(whole: Api) -> None:
     assert "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE" == whole.options("big_ships").one("allow")
     assert "OPTIONS,GET,HEAD" == whole.options("fleet").one("allow")
     refused = whole.post("fleet", {"owner_id": 1})
-    assert (500, "55000", 'cannot insert into view "fleet"') == (refused.status, refused.code, refused.json["message"])
+    assert (400, "55000", 'cannot insert into view "fleet"') == (refused.status, refused.code, refused.json["message"])
 
 
 def test_aggregates_are_refused_by_default(tmp_path: Path) -> None:

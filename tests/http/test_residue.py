@@ -258,7 +258,7 @@ def test_reads_neither_write_nor_leave_anything(tmp_path: Path) -> None:
 
             for view, status in [
                 ("writing", 405),
-                ("undoing", 500),
+                ("undoing", 400),
                 ("stable", 405),
                 ("setting", 200),
                 ("builtin", 200),
@@ -271,7 +271,7 @@ def test_reads_neither_write_nor_leave_anything(tmp_path: Path) -> None:
             for name, status in [("sets", 200), ("around", 405)]:
                 assert status == (await ask(app, "GET", f"rpc/{name}")).status, name
                 assert await left_over(app, "setting") <= {None, ""}
-            for name, status in [("writes", 405), ("undoes", 500)]:
+            for name, status in [("writes", 405), ("undoes", 400)]:
                 reply = await ask(app, "GET", f"rpc/{name}")
                 assert status == reply.status, (name, reply.body)
             assert [("one",)] == [tuple(row) for row in await texts()]
@@ -346,3 +346,53 @@ def test_sessions_of_sqlite_leave_nothing(tmp_path: Path, sql: str, name: str) -
             assert b"[]" == (await ask(app, "GET", "rows")).body
 
     asyncio.run(inside())
+
+
+def test_what_functions_raise_is_no_fault_of_the_server(tmp_path: Path) -> None:
+    """A12: transactions that are ended or changed, exceptions, limits: whoever may call a function makes no 500 by it."""
+    raised: list[tuple[str, int, str]] = [
+        ("SET TRANSACTION READ WRITE; RETURN 1", 400, "25001"),
+        ("SET TRANSACTION ISOLATION LEVEL SERIALIZABLE; RETURN 1", 400, "25001"),
+        ("COMMIT; RETURN 1", 400, "2D000"),
+        ("ROLLBACK; RETURN 1", 400, "2D000"),
+        ("EXECUTE 'VACUUM rows'; RETURN 1", 400, "25001"),
+        ("EXECUTE 'SAVEPOINT s'; RETURN 1", 400, "0A000"),
+        ("SELECT r.id INTO STRICT given FROM rows r WHERE r.id = n; RETURN 1", 400, "P0002"),
+        ("SELECT g INTO STRICT given FROM generate_series(1, 2) g; RETURN 1", 400, "P0003"),
+        ("ASSERT n > 100, 'too small'; RETURN 1", 400, "P0004"),
+        ("RETURN currval('numbers')", 400, "55000"),
+        ("SET max_connections = 5; RETURN 1", 400, "55P02"),
+        ("INSERT INTO rows SELECT 9, string_agg(md5(g::text), '') FROM generate_series(1, 900) g; RETURN 1", 413, "54000"),
+        ("RETURN deep(n)", 413, "54001"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = '38000'", 400, "38000"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = '39004'", 400, "39004"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = '3B001'", 400, "3B001"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = '40001'", 503, "40001"),
+        ("RAISE EXCEPTION 'no' USING ERRCODE = '57014'", 504, "57014"),
+    ]  # fmt: skip
+    made = [
+        "CREATE TABLE rows (id int PRIMARY KEY, text text)",
+        "CREATE INDEX by_text ON rows (text)",
+        "CREATE SEQUENCE numbers",
+        "CREATE FUNCTION deep(n int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN deep(n + 1); END'",
+        *(
+            f"CREATE FUNCTION f{at}(n int) RETURNS int LANGUAGE plpgsql AS $x$ DECLARE given int; BEGIN {body}; END $x$"
+            for at, (body, _, _) in enumerate(raised)
+        ),
+    ]
+
+    async def inside(url: str) -> None:
+        await execute(url, *made)
+        names = [f"f{at}" for at in range(len(raised))]
+        settings = Settings(database=url, jwt_secret=SECRET)
+        async with Backstay.reflect(open_to="anon", functions=names, settings=settings).started() as app:
+            for name, (body, status, code) in zip(names, raised, strict=True):
+                # By GET it is a transaction that reads, which is what the first one would change.
+                how = ("GET", f"rpc/{name}?n=1") if "READ WRITE" in body else ("POST", f"rpc/{name}", {"n": 1})
+                reply = await ask(app, *how)
+                assert status == reply.status, (body, reply.body)
+                assert code == json.loads(reply.body)["code"]
+            # None of them is left behind.
+            assert b"[]" == (await ask(app, "GET", "rows")).body
+
+    run(tmp_path, "raising", inside)

@@ -19,7 +19,7 @@ _CHALLENGE: Final = (b"www-authenticate", b"Bearer")
 _encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 
 #: Codes whose cause passes by itself.  PGRST003 (504) is the wait for a connection that took too long.
-_PASSING: Final = ("BST503", "53", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
+_PASSING: Final = ("BST503", "40", "53", "57P", "PGRST000", "PGRST001", "PGRST002", "PGRST003")
 _RETRY_SECONDS: Final = b"1"
 
 
@@ -58,7 +58,7 @@ def crash(error: Exception, method: str, path: str) -> BackstayError:
 
 
 #: What a 5xx may say as it is: these words are ours, or those of the author of a function.
-_OURS: Final = ("PGRST", "BST", "PT", "P0", "57014")
+_OURS: Final = ("PGRST", "BST", "PT", "57014")
 
 
 def untold(error: BackstayError, method: str, path: str) -> BackstayError:
