@@ -352,7 +352,7 @@ def run(arguments: argparse.Namespace) -> int:
     for lines in known["lines"].values():
         for line, tests in lines.items():
             lines[line] = [test for test in tests if test in there]
-    chosen = every_mutant(arguments.rooms)
+    chosen = [mutant for mutant in every_mutant(arguments.rooms) if mutant.file.startswith(tuple(arguments.only))]
     chance.shuffle(chosen)
     chosen = [mutant for mutant in chosen if mutant.name not in equal][: arguments.sample]
     preload()
@@ -401,6 +401,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("verb", choices=["map", "run"])
     parser.add_argument("--rooms", nargs="+", choices=list(ROOMS), default=list(ROOMS))
+    parser.add_argument("--only", nargs="+", default=[""], help="only files whose path begins with one of these")
     parser.add_argument("--sample", type=int, default=300, help="how many wrong lines are tried")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
     parser.add_argument("--most", type=int, default=400, help="most tests for one wrong line")
