@@ -2,6 +2,8 @@
 
 ``python tools/mutants.py map`` runs the tests once, on SQLite, and remembers which of them ran which line.
 ``python tools/mutants.py run --sample 300`` then tries that many wrong lines and lists those that nobody noticed.
+``map tests/…`` adds new tests to the map.
+With ``--postgresql``, ``map`` makes a second map of the tests on PostgreSQL, and ``run`` tries by both.
 
 1. A wrong line is made of the file's syntax tree: another comparison, the other of and/or, a condition that is always
    or never true, a negation that is gone, a number that is one more, a statement or a keyword argument left out.
@@ -36,6 +38,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "backstay"
 MAP = ROOT / ".cache" / "mutants.json"
+MAP_OF_POSTGRESQL = ROOT / ".cache" / "mutants-postgresql.json"
 #: The rooms, and what of them is tried: everything below a folder, or a file.
 ROOMS = {
     "policy": ["policy"],
@@ -43,6 +46,7 @@ ROOMS = {
     "sql": ["sql"],
     "auth": ["auth"],
     "writers": ["adapters/sqlite/writer.py", "pipeline/script.py", "pipeline/unit.py", "pipeline/work.py"],
+    "postgresql": ["sql/postgresql.py", "sql/call.py"],
 }
 TESTS = [
     "policy",
@@ -57,8 +61,10 @@ TESTS = [
     "db",
     "adapters/sqlite",
 ]
+#: The second map's.
+TESTS_ON_POSTGRESQL = ["http", "sql", "pipeline"]
 #: Tests that try at random or take long: whoever fails only there has no test of its own.
-LEFT_OUT = "not postgresql and not test_fuzz and not test_schemathesis and not test_beyond_fuzz and not test_servers"
+LEFT_OUT = "not test_fuzz and not test_schemathesis and not test_beyond_fuzz and not test_servers"
 #: What every try imports anew: ours, and what pytest wants to import itself.
 LATER = {
     "backstay",
@@ -223,11 +229,17 @@ def every_mutant(rooms: list[str]) -> list[Mutant]:
         for place in ROOMS[room]:
             path = SOURCE / place
             for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+                if room != "postgresql" and str(file.relative_to(SOURCE)) in ROOMS["postgresql"]:
+                    continue
                 found += mutants(room, str(file.relative_to(ROOT)), file.read_text(encoding="utf-8"))
     return found
 
 
 # -- which test runs which line --------------------------------------------------------------------------------------
+
+
+def folders(names: list[str]) -> list[str]:
+    return [f"tests/{name}" for name in names if (ROOT / "tests" / name).exists()]
 
 
 class _Contexts:
@@ -244,25 +256,39 @@ class _Contexts:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
 
 
-def make_map() -> int:
+def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int:
+    """Run the tests at *places* and keep what they ran in *target*, beside what is there if they are only *more*."""
     import coverage
     import pytest
 
-    MAP.parent.mkdir(exist_ok=True)
+    target.parent.mkdir(exist_ok=True)
     measured = coverage.Coverage(data_file=None, source=[str(SOURCE)], concurrency=["thread", "greenlet"])
     contexts = _Contexts(measured)
-    places = [f"tests/{name}" for name in TESTS if (ROOT / "tests" / name).exists()]
     measured.start()
-    status = pytest.main(
-        ["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", LEFT_OUT, *places], plugins=[contexts]
-    )
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *places], plugins=[contexts])
     measured.stop()
-    lines: dict[str, dict[int, list[str]]] = {}
-    for file in measured.get_data().measured_files():
-        by_line = measured.get_data().contexts_by_lineno(file)
-        lines[str(Path(file).relative_to(ROOT))] = {line: [c for c in names if c] for line, names in by_line.items()}
-    MAP.write_text(json.dumps({"lines": lines, "seconds": contexts.seconds}), encoding="utf-8")
+    known = json.loads(target.read_text(encoding="utf-8")) if more and target.exists() else {"lines": {}, "seconds": {}}
+    for path in measured.get_data().measured_files():
+        by_line = known["lines"].setdefault(str(Path(path).relative_to(ROOT)), {})
+        for line, names in measured.get_data().contexts_by_lineno(path).items():
+            by_line[str(line)] = sorted({*by_line.get(str(line), ()), *names} - {""})
+    known["seconds"] |= contexts.seconds
+    target.write_text(json.dumps(known), encoding="utf-8")
     return int(status)
+
+
+def joined(maps: list[Path]) -> dict[str, Any]:
+    """*maps* as one, with the tests that there still are: a map may be older than they."""
+    there = collected()
+    lines: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    seconds: dict[str, float] = {}
+    for each in maps:
+        known = json.loads(each.read_text(encoding="utf-8"))
+        seconds |= known["seconds"]
+        for file, by_line in known["lines"].items():
+            for line, tests in by_line.items():
+                lines[file][line] += [test for test in tests if test in there]
+    return {"lines": lines, "seconds": seconds}
 
 
 # -- trying ------------------------------------------------------------------------------------------------------------
@@ -282,9 +308,8 @@ def preload() -> None:
 
 
 def collected() -> set[str]:
-    """The tests that there are: the map may be older than they."""
-    places = [f"tests/{name}" for name in TESTS if (ROOT / "tests" / name).exists()]
-    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *places]
+    """The tests that there are."""
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider", *folders(TESTS)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603 - our own tests
     return {line for line in done.stdout.splitlines() if "::" in line}
 
@@ -341,17 +366,13 @@ def tried(mutant: Mutant, tests: list[str], folder: Path) -> bool:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    known = json.loads(MAP.read_text(encoding="utf-8"))
+    known = joined([MAP, MAP_OF_POSTGRESQL] if arguments.postgresql else [MAP])
     equal = {
         line.split("  #")[0].strip()
         for line in (ROOT / "tools" / "equivalent.txt").read_text(encoding="utf-8").splitlines()
         if line.strip() and not line.startswith("#")
     }
     chance = random.Random(arguments.seed)  # noqa: S311 - a sample, not a secret
-    there = collected()
-    for lines in known["lines"].values():
-        for line, tests in lines.items():
-            lines[line] = [test for test in tests if test in there]
     chosen = [mutant for mutant in every_mutant(arguments.rooms) if mutant.file.startswith(tuple(arguments.only))]
     chance.shuffle(chosen)
     chosen = [mutant for mutant in chosen if mutant.name not in equal][: arguments.sample]
@@ -400,7 +421,9 @@ def _again(path: Path, whole: bytes, mutant: Mutant, tests: list[str], folder: P
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("verb", choices=["map", "run"])
-    parser.add_argument("--rooms", nargs="+", choices=list(ROOMS), default=list(ROOMS))
+    parser.add_argument("tests", nargs="*", help="add only these tests to the map")
+    parser.add_argument("--rooms", nargs="+", choices=list(ROOMS))
+    parser.add_argument("--postgresql", action="store_true", help="map, or try by, the tests on PostgreSQL too")
     parser.add_argument("--only", nargs="+", default=[""], help="only files whose path begins with one of these")
     parser.add_argument("--sample", type=int, default=300, help="how many wrong lines are tried")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
@@ -408,7 +431,10 @@ def main() -> int:
     parser.add_argument("--least", type=float, default=90, help="the share that must be noticed, in per cent")
     arguments = parser.parse_args()
     if arguments.verb == "map":
-        return make_map()
+        places, target = (TESTS_ON_POSTGRESQL, MAP_OF_POSTGRESQL) if arguments.postgresql else (TESTS, MAP)
+        chosen = f"{'' if arguments.postgresql else 'not '}postgresql and {LEFT_OUT}"
+        return make_map(arguments.tests or folders(places), chosen, target, more=bool(arguments.tests))
+    arguments.rooms = arguments.rooms or [room for room in ROOMS if arguments.postgresql or room != "postgresql"]
     print(f"seed {arguments.seed}", flush=True)
     return run(arguments)
 
