@@ -58,3 +58,9 @@ def test_declarations_stay(mutants: ModuleType) -> None:
 def test_it_speaks_of_files_that_are_there(mutants: ModuleType) -> None:
     """Every room has wrong lines to try."""
     assert all(mutants.every_mutant([room]) for room in mutants.ROOMS)
+
+
+def test_what_is_called_equivalent_is_a_wrong_line(mutants: ModuleType) -> None:
+    """A line that was changed since is judged anew; and each name means one wrong line."""
+    named = [mutant.name for mutant in mutants.every_mutant(list(mutants.ROOMS))]
+    assert dict.fromkeys(mutants.equivalent(), 1) == {name: named.count(name) for name in mutants.equivalent()}

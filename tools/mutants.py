@@ -35,20 +35,30 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from pluggy import HookimplMarker
+
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "backstay"
 MAP = ROOT / ".cache" / "mutants.json"
 MAP_OF_POSTGRESQL = ROOT / ".cache" / "mutants-postgresql.json"
 #: The rooms, and what of them is tried: everything below a folder, or a file.
 ROOMS = {
-    "policy": ["policy"],
+    "policy": ["policy", "catalog/standing.py"],
     "plan": ["plan"],
     "sql": ["sql"],
     "auth": ["auth"],
-    "writers": ["adapters/sqlite/writer.py", "pipeline/script.py", "pipeline/unit.py", "pipeline/work.py"],
+    "writers": [
+        "adapters/sqlite/writer.py",
+        "pipeline/idempotency.py",
+        "pipeline/script.py",
+        "pipeline/standing.py",
+        "pipeline/unit.py",
+        "pipeline/work.py",
+    ],
     "postgresql": ["sql/postgresql.py", "sql/call.py"],
 }
 TESTS = [
+    "catalog",
     "policy",
     "plan",
     "sql",
@@ -93,11 +103,13 @@ class Mutant:
     start: int
     end: int
     text: str
+    #: The line as it was, without its comment.
+    right: str
 
     @property
     def name(self) -> str:
         """What ``tools/equivalent.txt`` calls it: it outlives lines that are added above."""
-        return f"{self.file} {self.kind} {' '.join(self.text.split())}"
+        return f"{self.file} {self.kind}: {self.right} → {' '.join(self.text.split())}"
 
 
 COMPARED: dict[type[ast.cmpop], list[type[ast.cmpop]]] = {
@@ -127,7 +139,7 @@ QUIET_CALLS = {
 
 def mutants(room: str, file: str, source: str) -> Iterator[Mutant]:
     """Every wrong line of one file."""
-    starts = [0]
+    starts, lines = [0], source.splitlines()
     for line in source.encode().splitlines(keepends=True):
         starts.append(starts[-1] + len(line))
 
@@ -136,7 +148,8 @@ def mutants(room: str, file: str, source: str) -> Iterator[Mutant]:
         if isinstance(other, ast.expr):
             text = f"({text})"
         start, end = starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
-        return Mutant(room, file, node.lineno, kind, start, end, text)
+        right = lines[node.lineno - 1].split("  # ")[0].strip()
+        return Mutant(room, file, node.lineno, kind, start, end, text, right)
 
     for node in _behaviour(ast.parse(source)):
         match node:
@@ -235,6 +248,12 @@ def every_mutant(rooms: list[str]) -> list[Mutant]:
     return found
 
 
+def equivalent() -> set[str]:
+    """The names in ``tools/equivalent.txt``."""
+    listed = (ROOT / "tools" / "equivalent.txt").read_text(encoding="utf-8").splitlines()
+    return {line.split("  # ")[0].strip() for line in listed if line.strip() and not line.startswith("#")}
+
+
 # -- which test runs which line --------------------------------------------------------------------------------------
 
 
@@ -243,17 +262,41 @@ def folders(names: list[str]) -> list[str]:
 
 
 class _Contexts:
-    """A plugin of pytest that tells coverage which test runs, and notes how long each took."""
+    """A plugin of pytest that tells coverage which test runs, and notes how long each took.
+
+    What a fixture of a module or of the session runs, it runs for all its *users*, and not for the first one alone.
+    """
 
     def __init__(self, coverage: Any) -> None:
         self.coverage = coverage
         self.seconds: dict[str, float] = {}
+        self.users: defaultdict[str, list[str]] = defaultdict(list)
+        self.now = ""
+
+    def _switch(self, context: str) -> str:
+        before, self.now = self.now, context
+        self.coverage.switch_context(context)
+        return before
 
     def pytest_runtest_protocol(self, item: Any) -> None:
-        self.coverage.switch_context(item.nodeid)
+        for found in item._fixtureinfo.name2fixturedefs.values():
+            self.users[_fixture(found[-1])].append(item.nodeid)
+        self._switch(item.nodeid)
+
+    @HookimplMarker("pytest")(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Any:
+        before = self._switch(self.now if fixturedef.scope == "function" else _fixture(fixturedef))
+        try:
+            return (yield)
+        finally:
+            self._switch(before)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0) + report.duration
+
+
+def _fixture(definition: Any) -> str:
+    return f"fixture {definition.baseid} {definition.argname}"
 
 
 def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int:
@@ -268,11 +311,12 @@ def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int
     status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *places], plugins=[contexts])
     measured.stop()
     known = json.loads(target.read_text(encoding="utf-8")) if more and target.exists() else {"lines": {}, "seconds": {}}
-    for path in measured.get_data().measured_files():
-        by_line = known["lines"].setdefault(str(Path(path).relative_to(ROOT)), {})
-        for line, names in measured.get_data().contexts_by_lineno(path).items():
+    for file in {mutant.file for mutant in every_mutant(list(ROOMS))}:
+        by_line = known["lines"].setdefault(file, {})
+        for line, names in measured.get_data().contexts_by_lineno(str(ROOT / file)).items():
             by_line[str(line)] = sorted({*by_line.get(str(line), ()), *names} - {""})
     known["seconds"] |= contexts.seconds
+    known["users"] = known.get("users", {}) | contexts.users
     target.write_text(json.dumps(known), encoding="utf-8")
     return int(status)
 
@@ -282,13 +326,16 @@ def joined(maps: list[Path]) -> dict[str, Any]:
     there = collected()
     lines: defaultdict[str, defaultdict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     seconds: dict[str, float] = {}
+    users: defaultdict[str, list[str]] = defaultdict(list)
     for each in maps:
         known = json.loads(each.read_text(encoding="utf-8"))
         seconds |= known["seconds"]
+        for fixture, tests in known.get("users", {}).items():
+            users[fixture] += [test for test in tests if test in there]
         for file, by_line in known["lines"].items():
-            for line, tests in by_line.items():
-                lines[file][line] += [test for test in tests if test in there]
-    return {"lines": lines, "seconds": seconds}
+            for line, contexts in by_line.items():
+                lines[file][line] += [context for context in contexts if context in there or context in users]
+    return {"lines": lines, "seconds": seconds, "users": users}
 
 
 # -- trying ------------------------------------------------------------------------------------------------------------
@@ -316,7 +363,8 @@ def collected() -> set[str]:
 
 def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
     """The tests that ran the line: at most *most*, of every function a few, the quick ones first."""
-    ran = known["lines"].get(mutant.file, {}).get(str(mutant.line), [])
+    contexts = known["lines"].get(mutant.file, {}).get(str(mutant.line), [])
+    ran = {test for context in contexts for test in known["users"].get(context, [context])}
     by_function: defaultdict[str, list[str]] = defaultdict(list)
     for test in sorted(ran, key=lambda test: known["seconds"].get(test, 0)):
         by_function[test.split("[")[0]].append(test)
@@ -367,11 +415,7 @@ def tried(mutant: Mutant, tests: list[str], folder: Path) -> bool:
 
 def run(arguments: argparse.Namespace) -> int:
     known = joined([MAP, MAP_OF_POSTGRESQL] if arguments.postgresql else [MAP])
-    equal = {
-        line.split("  #")[0].strip()
-        for line in (ROOT / "tools" / "equivalent.txt").read_text(encoding="utf-8").splitlines()
-        if line.strip() and not line.startswith("#")
-    }
+    equal = equivalent()
     chance = random.Random(arguments.seed)  # noqa: S311 - a sample, not a secret
     chosen = [mutant for mutant in every_mutant(arguments.rooms) if mutant.file.startswith(tuple(arguments.only))]
     chance.shuffle(chosen)
