@@ -24,7 +24,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.accounts import open_office
 from backstay.adapters.load import mail_transport, open_database, sql_dialect
 from backstay.adapters.reflect import reflect
-from backstay.audit import Anchors, audit_keys, note_policy
+from backstay.audit import Anchors, UnreadableValues, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
 from backstay.auth.office import Office
@@ -33,10 +33,10 @@ from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
 from backstay.budget import RequestBudget
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
-from backstay.catalog.instances import KEYRING
+from backstay.catalog.instances import KEYRING, NOTICE
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
-from backstay.crypt import Keyring
+from backstay.crypt import Keyring, Unsealable
 from backstay.db.own import Own
 from backstay.db.statement import Database
 from backstay.db.store import Store
@@ -145,6 +145,8 @@ class Backstay:
         #: What values are sealed with, where there is anything to seal.
         self._keyring: Keyring | None = None
         self._office: Office | None = None
+        #: Records encrypted values that do not open, where there is an audit log.
+        self._unreadable: UnreadableValues | None = None
         self._anchors: Anchors | None = None
         self._anchoring: asyncio.Task[None] | None = None
         self._deliverer: Deliverer | None = None
@@ -323,6 +325,7 @@ class Backstay:
                     hint='Make a key with: echo "$(date +%Y-%m):$(openssl rand -hex 32)"',
                 )
             self.metadata.info[KEYRING] = settings.encryption_keys
+            self.metadata.info[NOTICE] = self._notice
         budget = RequestBudget(database_seconds=settings.statement_timeout, answer_bytes=settings.max_answer_bytes)
         share = settings.caller_share
         database = open_database(settings.database, metadata=self.metadata, budget=budget, share=share)
@@ -336,6 +339,7 @@ class Backstay:
             tx_end=settings.tx_end,
             plans=settings.plan_enabled,
             keyring=settings.encryption_keys,
+            notice=self._notice,
             offered=representations(self._catalog, dialect),
             budget=budget,
             planner=Planner(share),
@@ -348,6 +352,9 @@ class Backstay:
                 await lifespan.stop()
             await self._close_office()
             await self._end_anchoring()
+            unreadable, self._unreadable = self._unreadable, None
+            if unreadable is not None:
+                await unreadable.settle()
             database, self._database, self._kernel = self._database, None, None
             if database is not None:
                 await database.close()
@@ -409,6 +416,7 @@ class Backstay:
         store = Store(database, sql_dialect(database.name).compiler)
         keys = audit_keys(settings.encryption_keys)
         await note_policy(store, keys, self._rules, self._now())
+        self._unreadable = UnreadableValues(store, keys, self._now)
         if settings.audit_anchor is not None:
             self._anchors = Anchors(Path(settings.audit_anchor), keys)
             self._anchoring = asyncio.create_task(self._anchors.run(store))
@@ -423,6 +431,11 @@ class Backstay:
             posted=self._opened_mail(settings, store, settings.encryption_keys),
             now=self._now,
         )
+
+    def _notice(self, faults: Sequence[Unsealable]) -> None:
+        """Values that do not open are recorded, where there is an audit log."""
+        if self._unreadable is not None:
+            self._unreadable.notice(faults)
 
     async def _end_anchoring(self) -> None:
         anchoring, self._anchoring, self._anchors = self._anchoring, None, None

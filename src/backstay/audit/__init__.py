@@ -6,6 +6,7 @@ from backstay.audit.event import EVENTS, SYSTEM, Actor, Detail, Event
 from backstay.audit.policy import note_policy
 from backstay.audit.read import gotrue_entry
 from backstay.audit.record import record
+from backstay.audit.unreadable import UnreadableValues
 from backstay.audit.verify import Verdict, verify
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "AuditKeys",
     "Detail",
     "Event",
+    "UnreadableValues",
     "Verdict",
     "audit_keys",
     "gotrue_entry",

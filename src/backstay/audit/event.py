@@ -83,6 +83,7 @@ def _kinds() -> dict[str, Kind]:
         ("impersonation_ended", "impersonation_ended", "account", ()),
         ("authz_denied", "authz_denied", "account", ("action", "table", "rule", "reason")),
         ("policy_changed", "policy_changed", "account", ("fingerprint", "before", "rules")),
+        ("value_unreadable", "value_unreadable", "account", ("column", "reason", "count")),
         ("settings_changed", "settings_changed", "account", ("fields",)),
     )
     return {name: Kind(action, log_type, frozenset(keys)) for name, action, log_type, keys in table}

@@ -6,7 +6,7 @@ app puts it when it starts; without one nothing is written, and nothing read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -17,11 +17,13 @@ from sqlalchemy.orm import Mapper, attributes
 from backstay.catalog.encrypted import Encrypted, Sealed, json_text, place_of, python_value
 from backstay.catalog.family import Family, family_of
 from backstay.catalog.sealing import key_text
-from backstay.crypt import Keyring
+from backstay.crypt import Keyring, Unsealable
 from backstay.errors import ConfigError
 
 #: The key in ``MetaData.info``.
 KEYRING: Final = "backstay.keyring"
+#: Likewise, a `Notice`.
+NOTICE: Final = "backstay.notice"
 
 
 class _Attribute:
@@ -129,14 +131,32 @@ def _after(mapper: Mapper[Any], connection: Any, target: Any) -> None:
             target.__dict__[attribute.name] = value.plain
 
 
-def _loaded(target: Any, context: Any) -> None:
+def _loaded(target: Any, context: Any, names: Collection[str] | None = None) -> None:
+    """Open what was loaded; *names* are the attributes, ``None`` for all.
+
+    Raises:
+        Unreadable: it names table, column and row, and not the value.
+    """
     mapper: Mapper[Any] = sa.inspect(type(target))
     for attribute in _attributes(mapper):
         value = target.__dict__.get(attribute.name)
-        if isinstance(value, Sealed):
-            text = attribute.place.open(_keyring(mapper), value.stored, attribute.key(target))
-            target.__dict__[attribute.name] = python_value(text, attribute.family)
+        if not isinstance(value, Sealed):
+            continue
+        keyring, key = _keyring(mapper), attribute.key(target)
+        try:
+            text = attribute.place.open(keyring, value.stored, key)
+            index = target.__dict__.get(attribute.blind) if attribute.blind is not None else None
+            # An index that was loaded before belongs to the value of then.
+            if index is not None and (names is None or attribute.blind in names):
+                attribute.place.check_index(keyring, text, index, key)
+        except Unsealable as fault:
+            table: Any = mapper.local_table
+            notice = table.metadata.info.get(NOTICE)
+            if notice is not None:
+                notice((fault,))
+            raise
+        target.__dict__[attribute.name] = python_value(text, attribute.family)
 
 
-def _refreshed(target: Any, context: Any, names: Any) -> None:
-    _loaded(target, context)
+def _refreshed(target: Any, context: Any, names: Collection[str] | None) -> None:
+    _loaded(target, context, names)

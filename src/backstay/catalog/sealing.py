@@ -11,15 +11,33 @@
 from __future__ import annotations
 
 import hmac
+import json
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from backstay.crypt import Keyring, Unsealable, context_of
 
 if TYPE_CHECKING:
     from backstay.catalog.table import Column
+
+
+class Unreadable(Unsealable):
+    """A value of *column* (``people.ssn``) does not open, or its blind index is another one's.
+
+    Its text names the row, for the operator's log, and never the value.
+    """
+
+    def __init__(self, reason: str, key_id: str | None, column: str, kind: Literal["unreadable", "exchanged"]) -> None:
+        super().__init__(reason, key_id)
+        self.column = column
+        self.kind = kind
+
+
+#: Is told of values that do not open.  May be called in any thread.
+Notice: TypeAlias = Callable[[Sequence[Unsealable]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +83,8 @@ class Place:
             # As it was before the schema was a part of the place.
             before = keyring.open_sealed(sealed, purpose=f"column/{self.text}", context=context_of(self.text, *key))
         except Unsealable as fault:
-            raise Unsealable(f"{self._named(key)} cannot be opened: {fault.reason}", fault.key_id) from None
+            said = f"{self._named(key)} cannot be opened: {fault.reason}"
+            raise Unreadable(said, fault.key_id, self.name, "unreadable") from None
         return before.decode()
 
     def check_index(self, keyring: Keyring, text: str, index: str, key: tuple[str, ...]) -> None:
@@ -75,11 +94,21 @@ class Place:
             Unsealable: when it is not.
         """
         if index not in self.blinded(keyring, text):
-            raise Unsealable(f"{self._named(key)} is not what its blind index says: one of them was exchanged")
+            said = f"{self._named(key)} is not what its blind index says: one of them was exchanged"
+            raise Unreadable(said, None, self.name, "exchanged")
+
+    def without_value(self) -> Unreadable:
+        """What there is to say of a row that has a blind index and no value."""
+        said = f"a row has a blind index of {self.name} and no value: one of them was exchanged"
+        return Unreadable(said, None, self.name, "exchanged")
+
+    @property
+    def name(self) -> str:
+        """As people write it: ``people.ssn``."""
+        return ".".join(([self.schema] if self.schema else []) + json.loads(self.text))
 
     def _named(self, key: tuple[str, ...]) -> str:
-        schema = f"{self.schema}." if self.schema else ""
-        return f"the value of {schema}{self.text} in the row {', '.join(key)}"
+        return f"the value of {self.name} in the row {', '.join(key)}"
 
     def blinded(self, keyring: Keyring, text: str) -> tuple[str, ...]:
         """What the index holds for the JSON *text*, under each key: the newest, which is written, comes first."""

@@ -22,7 +22,7 @@ from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
-from backstay.pipeline.sealed import Opener, opener
+from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.call import find_function, read_arguments
 from backstay.plan.feature import no_geometry
@@ -43,6 +43,7 @@ from backstay.response.size import check_size
 from backstay.response.value import WrongResult, encode_result, encode_value
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
+from backstay.sql.statement import Row, Statement
 from backstay.sql.write import key_columns, read_sql
 
 
@@ -64,7 +65,7 @@ class Calls:
         self._functions = functions
         self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
         self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0])
+            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
         )
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
@@ -178,12 +179,18 @@ class Calls:
         prepared, opens = await self._surface.planner.make(
             request, lambda: self._prepared(table, shape, len(values), principal, form, counted=counted)
         )
-        values = values if opens is None else opens.values(values)
+        connection = await session.connection()
+
+        async def fetch(asked: Statement) -> Row:
+            return tuple((await connection.exec_driver_sql(asked.sql, asked.args)).one())
+
+        if opens is not None:
+            values = opens.values(values)
+            await opens.look(values, fetch, self._surface)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         statement = prepared.bind((*values, *packed), principal)
-        connection = await session.connection()
-        answer: Any = (await connection.exec_driver_sql(statement.sql, statement.args)).one()
+        answer: Any = await fetch(statement)
         body, rows = str(answer[0]) if opens is None else opens.body(answer[0]), int(answer[1])
         if form == "features":
             body = feature_collection(body)
@@ -207,7 +214,7 @@ class Calls:
         )
         opens = None
         if self._surface.seals:
-            opens = opener(opening_of(node, features=form == "features"), self._surface.keyring)
+            opens = opener(opening_of(node, features=form == "features"), self._surface)
         return self._reads.put(key, (prepare(statement, self._surface.dialect.compiler), opens))
 
     def _table(self, function: Function) -> Table:

@@ -20,7 +20,9 @@ from backstay.pipeline.data import Data
 from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
+from backstay.plan.opening import opening_of
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import plan_lock
@@ -43,7 +45,9 @@ class Conditional:
         self._surface = surface
         self._database = database
         self._data = data
-        self._locks: Remembered[Hashable, Prepared] = Remembered(512, weigh=room_of)
+        self._locks: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
+            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
+        )
 
     async def answer(self, request: DataRequest) -> Reply:
         """Lock the row of *request*, judge its preconditions, and answer it.
@@ -99,11 +103,13 @@ class Conditional:
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         shape, values = shape_of(query)
         key = (request.path, shape, request.principal.kind)
-        prepared = self._locks.get(key)
-        if prepared is None:
+        known = self._locks.get(key)
+        if known is None:
             plan = plan_lock(request.path, shape, surface.scope(request.principal))
-            prepared = self._locks.put(key, prepare(lock_sql(plan, surface.dialect), surface.dialect.compiler))
-        statement = prepared.bind(values, request.principal)
+            opens = opener(opening_of(None, plan.rows), surface) if surface.seals else None
+            known = self._locks.put(key, (prepare(lock_sql(plan, surface.dialect), surface.dialect.compiler), opens))
+        prepared, opens = known
+        statement = prepared.bind(values if opens is None else opens.values(values), request.principal)
 
         def steps() -> Steps[None]:
             yield statement

@@ -17,7 +17,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
@@ -27,7 +27,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, opener
+from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.plan.opening import opening_of
@@ -105,7 +105,7 @@ class Keysets:
         self._fetch = database.fetch
         self._inside = isinstance(database, Joined)
         self._known: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0])
+            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
         )
 
     async def answer(self, request: DataRequest, token: str | None) -> Reply:
@@ -172,12 +172,16 @@ class Keysets:
     async def _planned(
         self, request: DataRequest, query: Query, most: int, *, count: bool = False
     ) -> tuple[Statement, Opener | None]:
-        planner = self._surface.planner
-        return await planner.make(request, lambda: self._bound(request, query, most, count=count), inside=self._inside)
+        planner, inside = self._surface.planner, self._inside
+        bound = await planner.make(request, lambda: self._bound(request, query, most, count=count), inside=inside)
+        statement, opens, values = bound
+        if opens is not None:
+            await opens.look(values, self._fetch, self._surface, inside=inside)
+        return statement, opens
 
     def _bound(
         self, request: DataRequest, query: Query, most: int, *, count: bool = False
-    ) -> tuple[Statement, Opener | None]:
+    ) -> tuple[Statement, Opener | None, tuple[Any, ...]]:
         surface = self._surface
         shape, values = shape_of(query)
         key = (request.path, shape, most, count, request.principal.kind)
@@ -188,10 +192,11 @@ class Keysets:
             if plan.node.aggregated:
                 raise _no_cursor("rows that an aggregate makes have no key")
             statement = select_rows(plan, surface.dialect, max_rows=most)
-            opens = opener(opening_of(plan.node), surface.keyring) if surface.seals else None
+            opens = opener(opening_of(plan.node), surface) if surface.seals else None
             known = self._known.put(key, (prepare(statement, surface.dialect.compiler), opens))
         prepared, opens = known
-        return prepared.bind(values if opens is None else opens.values(values), request.principal), opens
+        values = values if opens is None else opens.values(values)
+        return prepared.bind(values, request.principal), opens, values
 
     async def _total(self, request: DataRequest, query: Query) -> int:
         """How many rows there are on all pages together."""

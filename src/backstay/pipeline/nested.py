@@ -22,7 +22,7 @@ from backstay.db.statement import Database
 from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, opener
+from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import fill_rows
 from backstay.plan.opening import opening_of
@@ -92,7 +92,7 @@ class Nested:
         self._fetch = database.fetch
         self._answer = answer
         self._reads: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0])
+            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
         )
 
     def read(self, request: DataRequest) -> Tree | None:
@@ -204,13 +204,14 @@ class Nested:
         if known is None:
             scope = surface.scope(principal)
             node = plan_rows(table, scope.grant("read", table), shape, scope)
-            opens = opener(opening_of(node, features=form == "features"), surface.keyring) if surface.seals else None
+            opens = opener(opening_of(node, features=form == "features"), surface) if surface.seals else None
             made = form if opens is None else opens.form(form)
             statement = read_sql(node, surface.dialect, len(values), form=made)
             known = self._reads.put(key, (prepare(statement, surface.dialect.compiler), opens))
         prepared, opens = known
         if opens is not None:
             values, form = opens.values(values), opens.form(form)
+            await opens.look(values, self._fetch, surface, inside=True)
         columns = key_columns(table)
         packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         row = await self._fetch(prepared.bind((*values, *packed), principal))

@@ -19,7 +19,7 @@ from backstay.pipeline.export import export
 from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, opener
+from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone, rows_of
@@ -73,9 +73,11 @@ class Reads:
         self._fetch = database.fetch
         self._transact = database.transact
         self._inside = isinstance(database, Joined)
-        self._texts: Remembered[Hashable, KnownRead] = Remembered(4096, weigh=lambda known: room_of(known.prepared))
+        self._texts: Remembered[Hashable, KnownRead] = Remembered(
+            4096, weigh=lambda known: room_of(known.prepared, *looked_with(known.opener))
+        )
         self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(
-            2048, weigh=lambda found: room_of(found[0], found[0] if found[3] else None)
+            2048, weigh=lambda found: room_of(found[0], found[0] if found[3] else None, *looked_with(found[1]))
         )
 
     async def answer(self, request: DataRequest) -> Reply:
@@ -88,6 +90,8 @@ class Reads:
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
+        if known.opener is not None and known.opener.looks:
+            await known.opener.look(known.values, self._fetch, self._surface, inside=self._inside)
         if known.explained:
             dialect, media = self._surface.dialect, known.frame.media
             return await explained(self._database, dialect, media, statement, known.profile)
@@ -180,7 +184,7 @@ class Reads:
         made: Form = "json" if form == "lines" else form
         found_opener = None
         if surface.seals:
-            found_opener = opener(opening_of(plan.node, features=form == "features"), surface.keyring)
+            found_opener = opener(opening_of(plan.node, features=form == "features"), surface)
         made = made if found_opener is None else found_opener.form(made)
         if form == "lines":
             statement = select_lines(plan, surface.dialect, max_rows=surface.max_rows, most=surface.max_export_rows)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, Violation, broken_constraint
 from backstay.errors import Forbidden, PlanError, RequestError
 from backstay.pipeline.remember import room_of
-from backstay.pipeline.sealed import Opener
+from backstay.pipeline.sealed import Opener, looked_with
 from backstay.plan.write import Parent
 from backstay.policy import Principal
 from backstay.request.prefer import Preferences
@@ -67,7 +67,9 @@ class Script:
     @property
     def room(self) -> int:
         """About how many bytes it takes."""
-        return room_of(self.write, self.probe, self.check, self.parents, self.read, self.alone)
+        return room_of(
+            self.write, self.probe, self.check, self.parents, self.read, self.alone, *looked_with(self.opener)
+        )
 
     @property
     def keyed(self) -> bool:

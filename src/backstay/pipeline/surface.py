@@ -10,6 +10,7 @@ from backstay.budget import DEFAULT_BUDGET, RequestBudget
 from backstay.catalog import Catalog
 from backstay.catalog.geometry import spatial_of
 from backstay.catalog.routine import Routine
+from backstay.catalog.sealing import Notice
 from backstay.crypt import Keyring
 from backstay.errors import RequestError
 from backstay.pipeline.planner import Planner
@@ -60,6 +61,8 @@ class Surface:
     stands_in: bool = False
     #: What encrypted columns are sealed with; there is one wherever there are such columns.
     keyring: Keyring | None = None
+    #: Is told of values that do not open.
+    notice: Notice | None = None
     #: Functions of the database that may be called; ``None`` where the database is not served as it is.
     routines: Mapping[str, tuple[Routine, ...]] | None = None
     #: Makes plans of new shapes, off the event loop.

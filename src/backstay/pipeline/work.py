@@ -12,8 +12,8 @@ from backstay.pipeline.ask import Ask
 from backstay.pipeline.planner import may_plan
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
+from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.sealed import keys as sealing_keys
-from backstay.pipeline.sealed import opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Filler, default_of
 from backstay.plan.opening import opening_of
@@ -62,6 +62,9 @@ class Work:
     alone: bool = False
     #: The statement that writes, where its plan is asked for and it is one.
     statement: Statement | None = None
+    #: What compares blind indexes before, and the values that it takes.
+    opener: Opener | None = None
+    values: tuple[Any, ...] = ()
 
 
 class Works:
@@ -92,7 +95,7 @@ class Works:
 
         rows = [row for _, row in next(iter(groups.values()))]
         alone = is_one_statement(flat, ask.demands)
-        return Work(steps, rows, frozenset(payload.keys), alone, _statement(flat, ask))
+        return Work(steps, rows, frozenset(payload.keys), alone, _statement(flat, ask), flat[0].script.opener, values)
 
     def _insert_batch(
         self,
@@ -172,7 +175,7 @@ class Works:
         def steps() -> Steps[Written]:
             return write_steps([batch], None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, [row], frozenset(keys), statement=_statement([batch], ask))
+        return Work(steps, [row], frozenset(keys), False, _statement([batch], ask), script.opener, values)
 
     def _update_script(
         self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
@@ -199,7 +202,8 @@ class Works:
             return delete_steps(lock.bind(values, principal), script, values, principal, ask.demands)
 
         one = lock is None or script.alone is not None
-        return Work(steps, [], frozenset(), statement=_statement([Batch(script, values)] if one else [], ask))
+        statement = _statement([Batch(script, values)] if one else [], ask)
+        return Work(steps, [], frozenset(), False, statement, script.opener, values)
 
     def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
         scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
@@ -228,7 +232,7 @@ class Works:
         def steps() -> Steps[Written]:
             return write_steps(batches, None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, rows, frozenset(keys), statement=_statement(batches, ask))
+        return Work(steps, rows, frozenset(keys), False, _statement(batches, ask), batches[0].script.opener, values)
 
     # -- shared ------------------------------------------------------------------------------------------------------
 
@@ -265,7 +269,7 @@ class Works:
         opens = None
         if self._surface.seals:
             rows = None if isinstance(plan, InsertPlan) else plan.rows
-            opens = opener(opening_of(plan.returning, rows, features=asked == "features"), self._surface.keyring)
+            opens = opener(opening_of(plan.returning, rows, features=asked == "features"), self._surface)
         form = dialect.form(asked if opens is None else opens.form(asked))
         alone = None
         if stands_alone(plan, dialect, checked=bool(waiting)):

@@ -137,6 +137,10 @@ class Writes:
         sent = len(ask.request.body) + len(ask.request.query)
         small = sent * self._surface.limits.select_items <= self._surface.budget.answer_bytes
         alone = work.alone and (small or not ask.representation)
+        if work.opener is not None and work.opener.looks:
+            # Before the transaction: whoever could exchange them in between could write the row itself.
+            fetch = self._database.fetch
+            await work.opener.look(work.values, fetch, self._surface, inside=self._inside, writes=True)
         try:
             if zone is not None:
                 return await self._database.transact(lambda: in_zone(zone, self._bounded(work)), rollback=undone)

@@ -36,15 +36,23 @@ Opened: TypeAlias = Place | Objects | Each
 
 
 @dataclass(frozen=True, slots=True)
+class Sought:
+    """The text of a *slot* is looked up by the blind index *column*.  *negated*: the other rows are meant."""
+
+    slot: int
+    column: Column
+    negated: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Opening:
     """What is still to be done around a statement with encrypted columns.
 
-    *rows* says where its answer holds encrypted values; *blind* are the slots whose texts are looked up by the blind
-    index *Column*.
+    *rows* says where its answer holds encrypted values; *blind* is what it looks up by blind indexes.
     """
 
     rows: Objects | None = None
-    blind: tuple[tuple[int, Column], ...] = field(default=())
+    blind: tuple[Sought, ...] = field(default=())
 
 
 def opening_of(rows: Node | None, *others: Node | None, features: bool = False) -> Opening | None:
@@ -59,8 +67,8 @@ def opening_of(rows: Node | None, *others: Node | None, features: bool = False) 
     found = None if rows is None else _objects(rows)
     if features and found is not None:
         found = Objects({"properties": found})
-    slots = [slot for node in (rows, *others) if node is not None for slot in _slots(node)]
-    blind = tuple(dict(slots).items())
+    sought = [one for node in (rows, *others) if node is not None for one in _sought(node)]
+    blind = tuple({one.slot: one for one in sought}.values())
     return Opening(found, blind) if found is not None or blind else None
 
 
@@ -110,19 +118,19 @@ def _embedded(embed: EmbedPlan) -> dict[str, Opened | None]:
     return {embed.key: _objects(embed.node)} if inside else {}
 
 
-def _slots(node: Node) -> Iterator[tuple[int, Column]]:
+def _sought(node: Node) -> Iterator[Sought]:
     yield from _of(node.conditions)
     for embed in node.embeds:
-        yield from _slots(embed.node)
+        yield from _sought(embed.node)
 
 
-def _of(conditions: Sequence[Condition]) -> Iterator[tuple[int, Column]]:
+def _of(conditions: Sequence[Condition], *, turned: bool = False) -> Iterator[Sought]:
     for condition in conditions:
         match condition:
-            case Group(_, terms):
-                yield from _of(terms)
-            case Compare(operand, _, Slot(index)):
+            case Group(_, terms, negated):
+                yield from _of(terms, turned=turned != negated)
+            case Compare(operand, _, Slot(index), negated):
                 if isinstance(operand.column, Column) and operand.column.blind_for is not None:
-                    yield index, operand.column
+                    yield Sought(index, operand.column, turned != negated)
             case _:
                 pass
