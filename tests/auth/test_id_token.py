@@ -13,7 +13,16 @@ from joserfc import jws
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey
 
 from backstay.auth.keys import OneAlgorithm
-from backstay.auth.oauth.idtoken import ALL_ALGORITHMS, Expected, IdTokenError, check_id_token, half_hash, header_of
+from backstay.auth.oauth.idtoken import (
+    ALL_ALGORITHMS,
+    MAX_BYTES,
+    Expected,
+    IdTokenError,
+    check_id_token,
+    half_hash,
+    header_of,
+    signing_input_hash,
+)
 
 NOW = 1_795_264_569
 ISSUER = "https://login.example.org"
@@ -53,6 +62,7 @@ WEAK: dict[str, tuple[str, dict[str, Any]]] = {
     "nothing": ("EdDSA", {"kty": "OKP", "crv": "Ed25519"}),
 }
 KEYS += [{**jwk, "kid": kid} for kid, (_, jwk) in WEAK.items()]
+KEYS += [{"kty": "RSA", "kid": "odd", "n": N, "e": "AQAB", "key_ops": 7, "x5c": "x"}]
 CLAIMS: dict[str, Any] = {
     "iss": ISSUER, "sub": "248289761001", "aud": CLIENT, "exp": NOW + 3600, "iat": NOW - 1, "nonce": "n-0S6_WzA2Mj",
 }  # fmt: skip
@@ -112,8 +122,12 @@ GOOD: list[Any] = [
     pytest.param(signed(EC384, {"alg": "ES384", "kid": None}), id="no kid and one key that fits"),
     pytest.param(signed(aud=[CLIENT, "other"], azp=CLIENT), id="several audiences"),
     pytest.param(signed(at_hash=half_hash(ACCESS, "RS256")), id="at_hash"),
+    pytest.param(signed(aud=[CLIENT]), id="one audience in a list"),
+    pytest.param(signed(header={"kid": "odd"}), id="a key with odd members"),
     pytest.param(signed(exp=NOW - 29), id="within the skew"),
-    pytest.param(signed(iat=NOW + 29, nbf=NOW + 29), id="just issued"),
+    pytest.param(signed(iat=NOW + 30, nbf=NOW + 30), id="just issued"),
+    pytest.param(signed(iat=NOW - 9000, nbf=NOW - 9000), id="issued long ago"),
+    pytest.param(signed(exp=2**53 - 1), id="the last second that every JSON reader knows"),
     pytest.param(signed(exp=NOW + 3600.5), id="a fraction of a second"),
 ]
 
@@ -176,10 +190,13 @@ BAD: list[Any] = [
     pytest.param(signed(azp="other"), "azp", id="another azp"),
     # when
     pytest.param(signed(exp=None), "exp", id="no exp"),
-    pytest.param(signed(exp=NOW - 31), "exp", id="expired"),
+    pytest.param(signed(exp=NOW - 30), "exp", id="expired"),
     pytest.param(signed(exp=str(NOW + 60)), "exp", id="exp is text"),
     pytest.param(signed(exp=True), "exp", id="exp is true"),
     pytest.param(signed(exp=1e300), "exp", id="exp is endless"),
+    pytest.param(signed(exp=2**53), "exp", id="exp is not exact"),
+    pytest.param(signed(iat=True), "iat", id="iat is true"),
+    pytest.param(signed(nbf=False), "nbf", id="nbf is false"),
     pytest.param(signed(iat=None), "iat", id="no iat"),
     pytest.param(signed(iat=NOW + 31), "iat", id="issued in the future"),
     pytest.param(signed(iat=NOW + 10**9), "iat", id="issued in the far future"),
@@ -233,14 +250,60 @@ def test_what_is_expected_decides() -> None:
     many = Expected("https://login.microsoftonline.com/{tenantid}/v2.0", (CLIENT,), ALL_ALGORITHMS, "n-0S6_WzA2Mj")
     url = f"https://login.microsoftonline.com/{tenant}/v2.0"
     assert check_id_token(signed(iss=url, tid=tenant), KEYS, many, NOW)
-    for change in ({"iss": url}, {"iss": url, "tid": "x"}, {"iss": url, "tid": tenant[::-1]}, {"tid": tenant}):
+    for change in (
+        {"iss": url},
+        {"iss": url, "tid": "x"},
+        {"iss": url, "tid": [tenant]},
+        {"iss": url, "tid": tenant[::-1]},
+        {"tid": tenant},
+    ):
         with pytest.raises(IdTokenError, match="iss"):
             check_id_token(signed(**change), KEYS, many, NOW)
 
 
+@pytest.mark.parametrize(
+    ("key", "header", "others"),
+    [
+        pytest.param(RSA, {"alg": "RS256"}, [KEYS[6]], id="of another kind"),
+        pytest.param(RSA, {"alg": "RS256"}, [public(OTHER) | {"use": "enc"}], id="to encrypt with"),
+        pytest.param(RSA, {"alg": "RS256"}, [public(OTHER, alg="PS256")], id="for another algorithm"),
+        pytest.param(EC, {"alg": "ES256"}, [public(EC384)], id="of another curve"),
+        pytest.param(ED, {"alg": "EdDSA"}, [public(OTHER), public(EC)], id="of several kinds"),
+    ],
+)
+def test_without_a_kid_one_key_fits(key: Key, header: dict[str, Any], others: list[Mapping[str, Any]]) -> None:
+    """What cannot have signed it is no choice; two that can are, and nobody guesses (OA4)."""
+    token = signed(key, header | {"kid": None})
+    assert check_id_token(token, [*others, public(key)], EXPECTED, NOW)
+    with pytest.raises(IdTokenError, match="kid"):
+        check_id_token(token, [*others, public(key), public(key)], EXPECTED, NOW)
+
+
+@pytest.mark.parametrize("subject", ["x", "x" * 255, "00u1-ä@corp"])
+def test_subjects_of_every_length(subject: str) -> None:
+    """From one character to the 255 of the specification."""
+    assert subject == check_id_token(signed(sub=subject), KEYS, EXPECTED, NOW)["sub"]
+
+
+def test_a_hash_of_no_access_token_is_not_looked_at() -> None:
+    """The app on a phone may keep the access token for itself."""
+    alone = Expected(ISSUER, (CLIENT,), ALL_ALGORITHMS, "n-0S6_WzA2Mj")
+    assert check_id_token(signed(at_hash="of another"), KEYS, alone, NOW)
+
+
 def test_the_header_is_only_read() -> None:
-    """For the kid, before there is a key."""
+    """For the kid, before there is a key, and of 16 KiB at most."""
     assert "rsa" == header_of(signed())["kid"]
+    head = f"{part({'alg': 'RS256', 'kid': 'rsa'})}."
+    assert "rsa" == header_of((head + "x" * MAX_BYTES)[: MAX_BYTES - 1] + ".")["kid"]
+    with pytest.raises(IdTokenError, match="malformed"):
+        header_of((head + "x" * MAX_BYTES)[:MAX_BYTES] + ".")
+
+
+def test_a_token_is_known_by_what_was_signed() -> None:
+    """Another signature of the same claims is the same token, and other claims are another (A12)."""
+    same = {signing_input_hash(token) for token in (signed(), signed().rpartition(".")[0] + ".AAAA")}
+    assert (1, 2) == (len(same), len(same | {signing_input_hash(signed(sub="other"))}))
 
 
 def test_at_hash_of_the_specification() -> None:

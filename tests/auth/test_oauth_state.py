@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -34,7 +35,9 @@ WISH = Wish("corp", "", "https://app.example.org", None)
 async def test_a_state_is_good_once(store: Store) -> None:
     """Ten at once: one of them has it (OA1, ID4), and only with the cookie."""
     begun = await store.transact(lambda tx: begin(tx, WISH, NOW))
+    # 256 bits each.
     assert is_state(begun.state)
+    assert is_state(begun.cookie)
     assert begun.state != begun.cookie
     assert None is await store.transact(lambda tx: take(tx, begun.state, "x" * 43))
     assert None is await store.transact(lambda tx: take(tx, begun.state, ""))
@@ -45,6 +48,10 @@ async def test_a_state_is_good_once(store: Store) -> None:
     old = await store.transact(lambda tx: begin(tx, WISH, NOW - timedelta(hours=2)))
     await store.transact(lambda tx: begin(tx, WISH, NOW))
     assert None is await store.transact(lambda tx: take(tx, old.state, old.cookie))
+    # But whoever comes late by an hour is told so.
+    late = await store.transact(lambda tx: begin(tx, WISH, NOW - timedelta(hours=1, minutes=5)))
+    await store.transact(lambda tx: begin(tx, WISH, NOW))
+    assert await store.transact(lambda tx: take(tx, late.state, late.cookie))
 
 
 @pytest.mark.anyio
@@ -70,13 +77,14 @@ async def test_a_ticket_is_good_once(store: Store) -> None:
     begun = await store.transact(lambda tx: begin(tx, wish, NOW))
     assert None is await store.transact(lambda tx: take_ticket(tx, begun.state, "me", NOW))
     ticket = await store.transact(lambda tx: write_ticket(tx, wish, None, NOW))
+    assert is_state(ticket)
     assert None is await store.transact(lambda tx: take(tx, ticket, ""))
 
 
 def test_cookies() -> None:
     """`__Host-` by https, an ordinary one on a desk; across sites only where a page posts (OA1)."""
     name = cookie_name(STATE, secure=True)
-    assert name.startswith("__Host-backstay-oauth-")
+    assert re.fullmatch("__Host-backstay-oauth-[0-9a-f]{16}", name)
     assert f"{name}=v; Path=/; Max-Age=300; HttpOnly; SameSite=Lax; Secure" == line("v", secure=True)
     assert f"{name}=v; Path=/; Max-Age=300; HttpOnly; SameSite=None; Secure" == line("v", secure=True, cross_site=True)
     assert f"{name}=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax; Secure" == line("", secure=True)

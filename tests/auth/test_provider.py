@@ -11,6 +11,7 @@ from joserfc.jwk import ECKey
 
 from backstay import Settings
 from backstay.auth.oauth.apple import client_secret
+from backstay.auth.oauth.idtoken import ALL_ALGORITHMS
 from backstay.auth.oauth.person import person_of_claims, person_of_github
 from backstay.auth.oauth.provider import AppleKey, Provider, parse_providers
 from backstay.auth.refusal import AuthError
@@ -56,7 +57,41 @@ def test_any_other_is_known_by_its_issuer() -> None:
     assert "https://login.microsoftonline.com/8eaef023-2b34-4da1-9baa-8bc8c9d6a490/v2.0" == tenant.issuer
     assert (False, True) == (tenant.is_tenantless, parsed("azure", tenant="common").is_tenantless)
     assert "9188040d" in str(parsed("azure", tenant="consumers").issuer)
-    assert not parsed("azure", issuer="https://login.example.org").trusted
+    every = parsed(issuer="https://login.example.org", algorithms=list(ALL_ALGORITHMS))
+    assert (ALL_ALGORITHMS, False, False, ()) == (
+        every.algorithms, every.assume_verified, every.allow_private, every.parameters
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "trusted", "tenantless"),
+    [
+        ("azure", {"tenant": "8eaef023-2b34-4da1-9baa-8bc8c9d6a490"}, True, False),
+        ("azure", {"tenant": "consumers"}, True, False),
+        ("azure", {"tenant": "common"}, True, True),
+        ("azure", {"tenant": "organizations"}, True, True),
+        ("azure", {"issuer": "https://login.microsoftonline.com/common/v2.0"}, True, True),
+        ("azure", {"issuer": "https://login.example.org"}, False, False),
+        ("azure", {"issuer": "https://login.example.org", "trusted": True}, True, False),
+        ("google", {}, True, False),
+        ("google", {"trusted": False}, False, False),
+        ("google", {"issuer": "https://login.microsoftonline.com/common/v2.0"}, False, False),
+        ("corp", {"issuer": "https://login.example.org/common/v2.0"}, False, False),
+        ("github", {}, True, False),
+    ],
+)
+def test_who_is_trusted(name: str, options: dict[str, Any], trusted: bool, tenantless: bool) -> None:
+    """OA6: an issuer that is known, and no name; whoever lets every tenant in is known as such."""
+    found = parsed(name, **options)
+    assert (trusted, tenantless) == (found.trusted, found.is_tenantless)
+
+
+def test_a_secret_for_apple_may_be_ready_made() -> None:
+    """Then nothing is signed; with a key it is, and the key is a secret too."""
+    ready = parsed("apple")
+    assert (None, ("the secret of the client",)) == (ready.apple, ready.secrets())
+    signing = parse_providers(json.dumps({"apple": APPLE}))["apple"]
+    assert ("", (PEM.strip(),)) == (signing.client_secret, signing.secrets())
 
 
 @pytest.mark.parametrize(
@@ -74,6 +109,8 @@ def test_any_other_is_known_by_its_issuer() -> None:
         (json.dumps({"corp": CLIENT}), "issuer"),
         (json.dumps({"corp": CLIENT | {"issuer": "login.example.org"}}), "issuer"),
         (json.dumps({"corp": CLIENT | {"issuer": "https://login.example.org/?x"}}), "issuer"),
+        (json.dumps({"corp": CLIENT | {"issuer": "https://login.example.org/#x"}}), "issuer"),
+        (json.dumps({"corp": CLIENT | {"issuer": "https://login.example.org/ü"}}), "issuer"),
         (json.dumps({"github": CLIENT | {"issuer": "https://github.com"}}), "issuer"),
         (json.dumps({"azure": CLIENT}), "tenant"),
         (json.dumps({"azure": CLIENT | {"tenant": "a/b"}}), "tenant"),
@@ -85,6 +122,10 @@ def test_any_other_is_known_by_its_issuer() -> None:
         (json.dumps({"google": CLIENT | {"algorithms": ["none"]}}), "algorithms"),
         (json.dumps({"google": CLIENT | {"parameters": {"state": "x"}}}), "state"),
         (json.dumps({"google": CLIENT | {"parameters": {"a": 1}}}), "parameters"),
+        (json.dumps({"google": CLIENT | {"parameters": ["a"]}}), "parameters"),
+        (json.dumps({"google": CLIENT | {"client_ids": [""]}}), "client_ids"),
+        (json.dumps({"google": CLIENT | {"client_ids": [7]}}), "client_ids"),
+        (json.dumps({"google": CLIENT | {"client_ids": {"x": "y"}}}), "client_ids"),
         (json.dumps({"google": CLIENT | {"tenant": "x"}}), "'tenant'"),
         (json.dumps({"apple": APPLE | {"private_key": "x"}}), "private_key"),
         (json.dumps({"apple": APPLE | {"private_key": ECKey.generate_key("P-384", private=True).as_pem(private=True).decode()}}), "private_key"),
@@ -138,6 +179,10 @@ def test_the_secret_that_apple_takes() -> None:
         ("gitlab", {"assume_verified": True}, {"email": "ann@example.org"}, "ann@example.org", True),
         ("gitlab", {"assume_verified": True}, {"email": "a@b.org", "email_verified": False}, "a@b.org", False),
         ("azure", {"tenant": "common"}, {"email": "ann@example.org", "email_verified": True}, "ann@example.org", False),
+        ("google", {}, {"email": "ann@example.org", "email_verified": "true"}, "ann@example.org", True),
+        ("google", {}, {"email": "ann@example.org", "email_verified": "1"}, "ann@example.org", True),
+        ("google", {}, {"email": "ann@example.org", "email_verified": [True]}, "ann@example.org", False),
+        ("azure", {"tenant": "common"}, {"email": "ann@example.org", "xms_edov": 2}, "ann@example.org", False),
         ("azure", {"tenant": "common"}, {"email": "ann@example.org", "xms_edov": 1}, "ann@example.org", True),
         ("azure", {"tenant": "common"}, {"email": "ann@example.org", "xms_edov": "1"}, "ann@example.org", True),
         ("azure", {"tenant": "common"}, {"email": "ann@example.org", "xms_edov": False}, "ann@example.org", False),
@@ -149,7 +194,9 @@ def test_whose_word_counts(
     """An address is verified if the provider says so, in its own way (OA6)."""
     person = person_of_claims(parsed(name, **options), {"sub": "1", "iss": "i"} | claims)
     assert (email, verified) == (person.email, person.verified)
-    assert ("1", verified) == (person.data["sub"], person.data["email_verified"])
+    assert ("1", verified, False) == (
+        person.data["sub"], person.data["email_verified"], person.data["phone_verified"]
+    )  # fmt: skip
 
 
 def test_what_is_kept_of_claims() -> None:
@@ -162,17 +209,21 @@ def test_what_is_kept_of_claims() -> None:
     assert {"sub", "iss", "name", "full_name", "picture", "avatar_url", "provider_id", "email_verified", "phone_verified"} == set(kept)  # fmt: skip
     assert (1000, "Annx") == (len(kept["full_name"]), kept["full_name"][:4])
     assert "Ann Lee" == person_of_claims(parsed("google"), {"sub": "1"}, name="Ann Lee").data["full_name"]
+    assert "Ann" == person_of_claims(parsed("google"), {"sub": "1", "name": "Ann"}, name="Eve").data["full_name"]
 
 
 def test_github() -> None:
     """The id is the identity, the primary address the address (OA8)."""
     github = parsed("github")
-    emails = [{"email": "old@example.org", "verified": True}, {"email": "ann@example.org", "primary": True, "verified": True}, 7]  # fmt: skip
+    emails = [7, {"email": "old@example.org", "verified": True}, {"email": "ann@example.org", "primary": True, "verified": True}]  # fmt: skip
     person = person_of_github(github, {"id": 583231, "login": "ann", "avatar_url": "https://x/y"}, emails)
     assert ("583231", "ann@example.org", True) == (person.subject, person.email, person.verified)
     assert ("ann", "ann") == (person.data["user_name"], person.data["full_name"])
     assert not person_of_github(github, {"id": 1}, [{"email": "a@b.org", "primary": True, "verified": "yes"}]).verified
     assert person_of_github(github, {"id": 1}, []).email is None
+    nowhere = person_of_github(github, {"id": 1}, [{"email": "none", "primary": True, "verified": True}])
+    assert (None, False) == (nowhere.email, nowhere.verified)
+    assert "Ann" == person_of_github(github, {"id": 1, "login": "a", "name": "Ann"}, []).data["full_name"]
     for strange in ({}, {"id": "583231"}, {"id": True}):
         with pytest.raises(AuthError):
             person_of_github(github, strange, [])

@@ -82,8 +82,6 @@ async def authorize_link(asked: AuthRequest, accounts: Accounts) -> Reply:
     if not accounts.options.manual_linking:
         raise AuthError("manual_linking_disabled", "Manual linking is disabled")
     await accounts.spend(asked, "oauth")
-    await accounts.living(accounts.store, asked.user_id)
-    await require_second(accounts.store, asked.session)
     wish = _wish(asked, accounts, user=asked)
     now = accounts.now()
     device = None if wish.code_challenge is not None else _device(asked)

@@ -213,7 +213,7 @@ def _endpoints(provider: Provider, found: Mapping[str, Any]) -> Endpoints:
             raise ValueError("an endpoint is missing")
     authorize_url, token_url, jwks_url = (str(url) for url in urls)
     listed = found.get("id_token_signing_alg_values_supported")
-    supported = {"Ed25519" if name == "EdDSA" else name for name in listed} if isinstance(listed, list) else {"RS256"}
+    supported = ["Ed25519" if name == "EdDSA" else name for name in listed] if isinstance(listed, list) else ["RS256"]
     algorithms = tuple(name for name in ALL_ALGORITHMS if name in supported and name in provider.algorithms)
     if not algorithms:
         raise ValueError("it signs with no algorithm that is allowed")

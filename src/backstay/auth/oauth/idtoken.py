@@ -94,11 +94,9 @@ def check_id_token(token: str, keys: Sequence[Mapping[str, Any]], expected: Expe
     _verify(token, _key(keys, header.get("kid"), algorithm), str(header["alg"]))
     claims = _object(token.split(".")[1])
     _check_use(claims)
-    issuer = expected.issuer
-    if "{tenantid}" in issuer:
-        tenant = claims.get("tid")
-        issuer = issuer.replace("{tenantid}", tenant if isinstance(tenant, str) and _GUID.fullmatch(tenant) else "")
-    if claims.get("iss") != issuer:
+    tenant = claims.get("tid")
+    tenant = tenant if isinstance(tenant, str) and _GUID.fullmatch(tenant) else ""
+    if claims.get("iss") != expected.issuer.replace("{tenantid}", tenant):
         raise IdTokenError("iss")
     subject = claims.get("sub")
     if not isinstance(subject, str) or not 0 < len(subject) <= 255 or not subject.isprintable():

@@ -159,7 +159,7 @@ async def link_at_end(tx: Transaction, accounts: Accounts, asked: AuthRequest, f
     """
     kept = accounts.flow_extra(flow).get(LINK)
     if kept is not None:
-        if flow.session_id is None or await tx.one(session_by_id(flow.session_id)) is None:
+        if await tx.one(session_by_id(flow.session_id)) is None:
             raise AuthError("session_not_found", "The session that asked for the link has ended")
         person = msgspec.convert(kept, Person)
         await attach(tx, accounts, asked, accounts.parties.named(person.provider), person, flow.user_id, now)

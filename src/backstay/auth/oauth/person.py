@@ -43,8 +43,8 @@ def person_of_claims(provider: Provider, claims: Mapping[str, Any], *, name: str
     """Read checked claims; *name* is what a form besides said (Apple's, once)."""
     email = _email(claims.get("email"))
     verified = email is not None and _is_verified(provider, claims)
-    texts = {key: text for key in _KEPT if (text := _text(claims.get(key)))}
-    full_name = texts.get("name") or _text(name)
+    texts = {key: _text(claims.get(key)) for key in _KEPT}
+    full_name = texts["name"] or _text(name)
     return _person(
         provider,
         str(claims["sub"]),
@@ -55,7 +55,7 @@ def person_of_claims(provider: Provider, claims: Mapping[str, Any], *, name: str
             "iss": claims.get("iss"),
             "full_name": full_name,
             "name": full_name,
-            "avatar_url": texts.get("picture", ""),
+            "avatar_url": texts["picture"],
         },
     )
 
