@@ -52,6 +52,32 @@ async def test_an_anchor_is_the_end_of_the_chain(store: Store, tmp_path: Path) -
     assert [0o600, 0o700] == modes
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+@pytest.mark.parametrize(
+    ("mode", "after", "said"),
+    [
+        (0o644, 0o600, "now its owner can"),
+        (0o666, 0o600, "now its owner can"),
+        (0o602, 0o600, "now its owner can"),
+        (0o640, 0o640, "can be read by others"),
+        (0o600, 0o600, ""),
+    ],
+)
+def test_a_wider_file_is_narrowed(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, mode: int, after: int, said: str
+) -> None:
+    """S11: as the files of the database: what everybody could read is taken, what a group shares is left, each is said."""
+    kept = anchors(tmp_path)
+    kept.write(1, b"1")
+    kept.path.chmod(mode)
+    again = anchors(tmp_path)
+    for seq in (2, 3):
+        again.write(seq, b"1")
+    assert after == stat.S_IMODE(kept.path.stat().st_mode)
+    assert [1 if said else 0, True] == [len(caplog.messages), said in caplog.text]
+    assert [1, 2, 3] == [anchor.seq for anchor in again.read()]
+
+
 async def test_anchors_are_due_by_rows_and_by_time(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -120,3 +122,15 @@ def test_what_is_no_list_stops_the_start(tmp_path: Path, raw: bytes | None) -> N
     with pytest.raises(ConfigError) as refused:
         PwnedFile(path)
     assert "BST-E222" == refused.value.code
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_nobody_else_changes_the_list(tmp_path: Path) -> None:
+    """S11: whatever the umask, only its owner writes the file: who empties it lets every leaked password in."""
+    before = os.umask(0)
+    try:
+        write_pwned(lines(["leaked"]), tmp_path / "pwned.bin")
+    finally:
+        os.umask(before)
+    assert 0o644 == stat.S_IMODE((tmp_path / "pwned.bin").stat().st_mode)
+    assert ["pwned.bin"] == [path.name for path in tmp_path.iterdir()]

@@ -26,6 +26,7 @@ from backstay.audit.chain import AuditKeys
 from backstay.audit.read import head
 from backstay.db.store import Asks
 from backstay.errors import ConfigError
+from backstay.private import PRIVATE, keep_private
 
 _LOG: Final = logging.getLogger("backstay.audit")
 
@@ -54,6 +55,7 @@ class Anchors:
         self.path = path
         self.keys = keys
         self._now = now
+        self._kept = False
         #: Why the last round could not write an anchor; ``None``: it could, or none was due.
         self.failing: str | None = None
 
@@ -83,6 +85,8 @@ class Anchors:
     def write(self, seq: int, hash: bytes) -> Anchor:
         """Append an anchor at row *seq*; the file is made with mode 0600, its folder with 0700.
 
+        A file that everybody could read or write is narrowed.
+
         Raises:
             ConfigError: BST-E511.
         """
@@ -94,8 +98,12 @@ class Anchors:
         try:
             self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-            descriptor = os.open(self.path, flags, 0o600)
+            descriptor = os.open(self.path, flags, PRIVATE)
             try:
+                if not self._kept:
+                    # Of an older version, or made by hand: once, for whoever widens it afterwards means it.
+                    keep_private(self.path, _LOG, descriptor=descriptor)
+                    self._kept = True
                 if not self._ends_a_line():
                     line = b"\n" + line
                 if os.write(descriptor, line) != len(line):

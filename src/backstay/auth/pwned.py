@@ -24,6 +24,7 @@ _PREFIX_BYTES: Final = 8
 _HEAD_BYTES: Final = 16
 _SHA1_HEX: Final = 40
 _CHUNK: Final = 1 << 20
+_MODE: Final = 0o644
 
 
 class PwnedFile:
@@ -82,7 +83,9 @@ def write_pwned(lines: Iterable[bytes], path: Path, *, least_count: int = 1) -> 
     try:
         count = 0
         try:
-            with draft.open("xb") as file:
+            # The list is public and other users' processes may share it; nobody else may change it.
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0), _MODE)
+            with os.fdopen(descriptor, "wb") as file:
                 file.write(_MAGIC + bytes(_PREFIX_BYTES))
                 waiting = bytearray()
                 for prefix in _prefixes(lines, least_count):
