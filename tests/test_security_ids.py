@@ -20,6 +20,12 @@ FOUND = {
     for line in (ROOT / "docs" / "explanations" / "weaknesses.md").read_text(encoding="utf-8").splitlines()
     if line.startswith("| `") and (cells := [cell.strip() for cell in line.strip("|").split("|")])
 }
+#: Promises that came of weaknesses, likewise.
+CAME = {
+    found[1]: re.findall(r"`(tests/[^`]+)`", line)
+    for line in PAGE.splitlines()
+    if (found := re.match(r"\| ([A-Z]\d+) \|", line))
+}
 #: All ids that there are, by their letters.
 LAST = {"LM": 12, "SQ": 7, "AC": 16, "ID": 4, "ER": 2, "PW": 9, "TK": 11, "TH": 7, "MF": 7, "OA": 11} | {
     "EN": 3,
@@ -42,6 +48,16 @@ def test_each_promise_has_its_tests(id_: str) -> None:
     """The id stands in the name or the docstring of a test of every file that the page names."""
     for name in ROWS[id_]:
         assert any(id_ in _ids(head) for head in _heads(name)), f"no test in {name} carries {id_}"
+
+
+@pytest.mark.parametrize("id_", sorted(CAME))
+def test_each_promise_that_came_of_a_weakness_has_its_tests(id_: str) -> None:
+    """The weakness is in the list of them, and its id stands in a test of every file that the promise names."""
+    assert id_ in FOUND
+    assert CAME[id_]
+    for name in CAME[id_]:
+        carried = [head for head in _heads(name) if re.search(rf"(?<![A-Za-z0-9]){id_}(?![0-9])", head)]
+        assert carried, f"no test in {name} carries {id_}"
 
 
 @pytest.mark.parametrize("id_", sorted(FOUND))
