@@ -107,6 +107,14 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, server: str, number: signal.Si
 
 
 @pytest.mark.parametrize("server", SERVERS)
+@pytest.mark.parametrize("host", ["localhost", "127.1", "127.0.0.1"])
+def test_a_host_is_a_name_or_an_address(tmp_path: Path, server: str, host: str) -> None:
+    """Both servers listen on what the machine calls so."""
+    with serving(tmp_path, "--server", server, "--host", host) as (process, _):
+        assert process.poll() is None
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def test_options_reach_the_app_as_settings(tmp_path: Path, server: str) -> None:
     """The app reads the environment in its worker; an option wins over the variable."""
     with serving(

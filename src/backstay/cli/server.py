@@ -31,7 +31,7 @@ def take_address(host: str, port: int) -> None:
         ConfigError: BST-E413, with a way out.
     """
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = _addresses(host, port)[0]
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
@@ -51,6 +51,12 @@ def take_address(host: str, port: int) -> None:
         elif fault.errno == errno.EACCES:
             hint = "Ports below 1024 need a privilege; choose a higher one."
         raise ConfigError("BST-E413", what, hint=hint) from None
+
+
+def _addresses(host: str, port: int) -> list[Any]:
+    """What *host* means on this machine, IPv4 first."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return sorted(found, key=lambda each: each[0] != socket.AF_INET)
 
 
 def refuse_open_door(settings: Settings) -> None:
@@ -75,7 +81,7 @@ def refuse_open_door(settings: Settings) -> None:
 
 def _is_loopback(host: str) -> bool:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        found = _addresses(host, 0)
     except OSError:
         return True  # `take_address` says what is wrong
     return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
@@ -134,7 +140,8 @@ def _run_granian(target: str, settings: Settings) -> None:
     limits = _socket_limits(settings)
     granian: Any = Granian(
         target,
-        address=settings.host,
+        # It takes addresses alone, not names, nor 127.1.
+        address=str(_addresses(settings.host, settings.port)[0][4][0]),
         port=settings.port,
         interface=Interfaces.ASGI,
         workers=settings.workers,
@@ -182,7 +189,11 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
         Multiprocess(config, sockets=[config.bind_socket()]).run()
         return
     server = Server(config)
-    server.run()
+    try:
+        server.run()
+    except SystemExit as ended:
+        # uvicorn's own code for an app that does not start is 3, which nobody is told of.
+        sys.exit(1 if ended.code == 3 else ended.code)
     if not server.started:
         sys.exit(1)
 
