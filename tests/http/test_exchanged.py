@@ -11,12 +11,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backstay import Backstay, Me, Settings, allow
 from backstay.crypt import Unsealable
 from backstay.pipeline import sealed
 from tests.http.api import Api, opened, token
 from tests.http.client import HOST
-from tests.http.clinic_app import KEYS, WARDS, Person
+from tests.http.clinic_app import KEYS, WARDS, Model, Person, Visit, Ward
 from tests.http.clinic_app import clinic as made
+from tests.http.shop_app import SECRET
 from tests.http.test_encrypted import ANN, BOB, PEOPLE, planted, run
 
 OF_ANN = "078-05-1120"
@@ -130,6 +132,8 @@ def test_a_write_touches_nothing_by_them(clinic: Api) -> None:
             prefer=full,
         ),
         clinic.post("batch", [{"method": "PATCH", "path": f"people?{by}", "body": change}], as_="dee"),
+        clinic.post("batch", [{"path": f"people?select=name&{by}"}], as_="dee"),
+        clinic.post("batch", [{"path": f"people?select=name&{by}"}]),
     ]
     assert [500] * len(replies) == [reply.status for reply in replies]
     assert before == stored(clinic)
@@ -161,6 +165,28 @@ def test_an_index_without_a_value_is_seen(clinic: Api) -> None:
     run(clinic, "UPDATE people SET score = NULL WHERE name = 'Ann'")
     assert 500 == clinic.get("people?select=name&score=eq.7").status
     assert ["Ann", "Bob"] == [row["name"] for row in clinic.get("people?select=name&score=is.null&order=name").json]
+
+
+def test_an_index_is_no_key_of_a_conflict(clinic: Api) -> None:
+    """A12: nobody can have rows merged or left out by a blind index."""
+    before = stored(clinic)
+    row = {"id": "00000000-0000-0000-0000-00000000000c", "name": "x", "ssn": OF_ANN}
+    for column in ("ssn", "ssn_blind"):
+        for resolution in ("merge-duplicates", "ignore-duplicates"):
+            reply = clinic.post(f"people?on_conflict={column}", row, as_="dee", prefer=f"resolution={resolution}")
+            assert 400 == reply.status, reply.body
+    assert before == stored(clinic)
+
+
+def test_who_sees_no_row_learns_nothing_of_it(opened_wards: Api) -> None:
+    """A12, AC4: whoever filters by an index meets what is wrong with rows that it could show, and not with others."""
+    api = planted(opened_wards.clean())
+    path = f"people?select=name&ssn=eq.{OF_ANN}"
+    exchange(api)
+    assert 500 == api.get(path, as_="dee").status
+    hidden = api.get(path)
+    missing = api.get(path.replace(OF_ANN, "111-11-1111"))
+    assert (200, b"[]", hidden.body) == (hidden.status, hidden.body, missing.body)
 
 
 def test_very_many_rows_are_read_and_not_written(clinic: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +221,30 @@ def test_instances_say_which_column(clinic: Api) -> None:
     with pytest.raises(Unsealable, match=r"people\.ssn") as told:
         clinic.loop.run_until_complete(load())
     assert OF_ANN not in str(told.value)
+
+
+@allow("read", Person, to="staff")
+@allow("create", "update", Person, to="staff")
+@allow("read", "create", Ward, Visit, to="staff")
+def all_of_it(me: Me) -> Any:
+    """The staff sees all."""
+    return True
+
+
+@allow("read", Person)
+def of_no_ward(me: Me) -> Any:
+    """Everybody else sees whom no ward has."""
+    return Person.ward_id.is_(None)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def opened_wards(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    def make(url: str) -> Backstay:
+        settings = Settings(database=url, jwt_secret=SECRET, encryption_keys=KEYS, accounts=False)
+        return Backstay(models=Model, policies=[all_of_it, of_no_ward], settings=settings)
+
+    with opened(request.param, tmp_path_factory.mktemp("wards"), make, WARDS, "wards") as found:
+        yield found
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

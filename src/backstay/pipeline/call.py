@@ -186,7 +186,7 @@ class Calls:
 
         if opens is not None:
             values = opens.values(values)
-            await opens.look(values, fetch, self._surface)
+            await opens.look(values, principal, fetch, self._surface)
         columns = key_columns(table)
         packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         statement = prepared.bind((*values, *packed), principal)

@@ -176,7 +176,7 @@ class Keysets:
         bound = await planner.make(request, lambda: self._bound(request, query, most, count=count), inside=inside)
         statement, opens, values = bound
         if opens is not None:
-            await opens.look(values, self._fetch, self._surface, inside=inside)
+            await opens.look(values, request.principal, self._fetch, self._surface, inside=inside)
         return statement, opens
 
     def _bound(

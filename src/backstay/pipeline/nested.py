@@ -211,7 +211,7 @@ class Nested:
         prepared, opens = known
         if opens is not None:
             values, form = opens.values(values), opens.form(form)
-            await opens.look(values, self._fetch, surface, inside=True)
+            await opens.look(values, principal, self._fetch, surface, inside=True)
         columns = key_columns(table)
         packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
         row = await self._fetch(prepared.bind((*values, *packed), principal))

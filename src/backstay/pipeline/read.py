@@ -91,7 +91,7 @@ class Reads:
                 self._texts.put(key, known)
         statement = known.prepared.bind(known.values, principal)
         if known.opener is not None and known.opener.looks:
-            await known.opener.look(known.values, self._fetch, self._surface, inside=self._inside)
+            await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
         if known.explained:
             dialect, media = self._surface.dialect, known.frame.media
             return await explained(self._database, dialect, media, statement, known.profile)

@@ -14,10 +14,11 @@ from backstay.catalog.sealing import Notice, Place
 from backstay.crypt import Keyring, Unsealable
 from backstay.errors import ConfigError, PlanError
 from backstay.pipeline.surface import Surface
+from backstay.plan.intent import ReadPlan
 from backstay.plan.opening import Objects, Opening, Sought
-from backstay.plan.read import plan_read
+from backstay.plan.read import plan_rows
 from backstay.plan.seal import blinded
-from backstay.policy.principal import SERVICE, Principal
+from backstay.policy import ANONYMOUS, Principal
 from backstay.request.field import Field
 from backstay.request.filters import Filter, Slot
 from backstay.request.read import Query
@@ -34,12 +35,11 @@ _LOG: Final = logging.getLogger("backstay.crypt")
 _TOLD: Final = 20
 #: Rows of one filter whose blind index is compared with their value.
 LOOKED_ROWS: Final = 10_000
-_OWN: Final = Principal(SERVICE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Look:
-    """Reads what a filter finds by a blind index, or what it leaves out: every row, whoever may see it.
+    """Reads what a filter finds by a blind index, or what it leaves out, of the rows that its caller may see.
 
     The database cannot tell whether an index is that of the value beside it, and who exchanges two of them makes a
     filter find other rows.  So the values are opened and compared before anything is found by it.
@@ -86,6 +86,7 @@ class Opener:
     async def look(
         self,
         values: tuple[Any, ...],
+        principal: Principal,
         fetch: Callable[[Statement], Awaitable[Row]],
         surface: Surface,
         *,
@@ -102,7 +103,7 @@ class Opener:
             PlanError: BST413.
         """
         for look in self.looks:
-            body, rows, _ = await fetch(look.prepared.bind(values, _OWN))
+            body, rows, _ = await fetch(look.prepared.bind(values, principal))
             if writes and rows > LOOKED_ROWS:
                 raise PlanError(
                     "BST413",
@@ -168,17 +169,16 @@ def opener(opening: Opening | None, surface: Surface) -> Opener | None:
 
 def _looks(sought: Sought, surface: Surface) -> Iterator[Look]:
     """What is found by *sought*, and where it is negated also what is left out by it."""
-    for table in surface.catalog.tables.values():
-        for name, column in table.columns.items():
-            if column.sealing is None or column.sealing.blind is not sought.column:
-                continue
-            scope, field = surface.scope(_OWN), Field(name)
-            for negated in (False, True) if sought.negated else (False,):
-                condition = Filter(field, "in", Slot(sought.slot), negated)
-                asked = Query(items=(ColumnItem(field),), conditions=(((), condition),))
-                found = select_rows(plan_read(table.name, asked, scope), surface.dialect, max_rows=LOOKED_ROWS + 1)
-                place = column.sealing.place
-                yield Look(prepare(found, surface.dialect.compiler), Objects({name: place}), place)
+    sealing, node = sought.column.blind_for, sought.node
+    if sealing is None:
+        raise AssertionError(f"{sought.column.name} is no blind index")
+    field, scope = Field(sealing.inner.name), surface.scope(ANONYMOUS)
+    for negated in (False, True) if sought.negated else (False,):
+        condition = Filter(field, "in", Slot(sought.slot), negated)
+        asked = Query(items=(ColumnItem(field),), conditions=(((), condition),))
+        plan = ReadPlan(plan_rows(node.table, node.grant, asked, scope))
+        found = prepare(select_rows(plan, surface.dialect, max_rows=LOOKED_ROWS + 1), surface.dialect.compiler)
+        yield Look(found, Objects({field.name: sealing.place}), sealing.place)
 
 
 def keys(keyring: Keyring | None) -> Keyring:

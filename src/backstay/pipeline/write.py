@@ -140,7 +140,9 @@ class Writes:
         if work.opener is not None and work.opener.looks:
             # Before the transaction: whoever could exchange them in between could write the row itself.
             fetch = self._database.fetch
-            await work.opener.look(work.values, fetch, self._surface, inside=self._inside, writes=True)
+            await work.opener.look(
+                work.values, ask.request.principal, fetch, self._surface, inside=self._inside, writes=True
+            )
         try:
             if zone is not None:
                 return await self._database.transact(lambda: in_zone(zone, self._bounded(work)), rollback=undone)

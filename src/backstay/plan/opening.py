@@ -37,11 +37,15 @@ Opened: TypeAlias = Place | Objects | Each
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """The text of a *slot* is looked up by the blind index *column*.  *negated*: the other rows are meant."""
+    """The text of a *slot* is looked up by the blind index *column* of a *node*.
+
+    *negated*: the other rows are meant.
+    """
 
     slot: int
     column: Column
     negated: bool
+    node: Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,18 +123,18 @@ def _embedded(embed: EmbedPlan) -> dict[str, Opened | None]:
 
 
 def _sought(node: Node) -> Iterator[Sought]:
-    yield from _of(node.conditions)
+    yield from _of(node.conditions, node)
     for embed in node.embeds:
         yield from _sought(embed.node)
 
 
-def _of(conditions: Sequence[Condition], *, turned: bool = False) -> Iterator[Sought]:
+def _of(conditions: Sequence[Condition], node: Node, *, turned: bool = False) -> Iterator[Sought]:
     for condition in conditions:
         match condition:
             case Group(_, terms, negated):
-                yield from _of(terms, turned=turned != negated)
+                yield from _of(terms, node, turned=turned != negated)
             case Compare(operand, _, Slot(index), negated):
                 if isinstance(operand.column, Column) and operand.column.blind_for is not None:
-                    yield Sought(index, operand.column, turned != negated)
+                    yield Sought(index, operand.column, turned != negated, node)
             case _:
                 pass
