@@ -84,6 +84,42 @@ def test_a_word_of_the_surroundings_may_stand_in_a_password(password: str) -> No
     assert () == weaknesses(password, context=CONTEXT)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Chirp: the Feed_2", {"chirp: the feed_2", "chirp", "the", "feed"}),
+        ("www.chirp.co.uk", {"www.chirp.co.uk", "chirp"}),
+        ("shop.chirp.example:8443", {"shop.chirp.example:8443", "shop", "chirp"}),
+        ("chirp.example.", {"chirp.example.", "chirp"}),
+        ("localhost", {"localhost"}),
+        ("Ann_Lee-x@post.chirp.app", {"ann_lee-x@post.chirp.app", "ann_lee-x", "ann", "lee", "post", "chirp"}),
+        ("ann@localhost", {"ann@localhost", "ann"}),
+        ("", set()),
+    ],
+)
+def test_what_is_known_of_the_surroundings(text: str, expected: set[str]) -> None:
+    """PW5: the words of a title, of a host the labels that are its own, of an address both and the whole."""
+    assert expected == surroundings(text)
+
+
+@pytest.mark.parametrize(
+    ("password", "context", "expected"),
+    [
+        ("chirp2026abc", {"chirp"}, ("pwned",)),
+        ("chirp2026abcd", {"chirp"}, ()),
+        ("CHIRP2026ab", {"cHIRP"}, ("pwned",)),
+        ("chirping2026abc", {"chirp", "chirping"}, ("pwned",)),
+        # What is left of a long word is no other word.
+        ("abchirpcde12", {"chirp", "abc"}, ()),
+        ("xy2026xyxyxy", {"xy"}, ()),
+        ("4417209385512", {"chirp"}, ()),
+    ],
+)
+def test_how_much_must_be_left(password: str, context: set[str], expected: tuple[str, ...]) -> None:
+    """PW5: four letters, when each word of three letters or more is taken out, the longest first."""
+    assert expected == weaknesses(password, context=context)
+
+
 def test_short_words_of_the_surroundings_do_not_count() -> None:
     """An address like a@b.cd refuses nothing."""
     assert frozenset({"a@b.cd"}) >= surroundings("a@b.cd")
@@ -113,4 +149,8 @@ def test_a_refusal_has_gotrue_s_code_and_reasons() -> None:
         refuse_weak(("length", "pwned"), minimum=15)
     error = refused.value
     assert ("weak_password", 422, ("length", "pwned")) == (error.code, error.status, error.reasons)
-    assert "15 characters" in error.message
+    assert "Password should be at least 15 characters." == error.message.partition(" Password is known")[0]
+    for reason, message in (("length", "at least 8 characters."), ("pwned", "please choose a different one.")):
+        with pytest.raises(AuthError, match=f"^weak_password: Password [^.]+{message}$") as refused:
+            refuse_weak((reason,))
+        assert (reason,) == refused.value.reasons

@@ -53,6 +53,7 @@ BOMBS: dict[str, tuple[bytes, str]] = {
     "text that is none": (b"\x62\xff\xff", "codec"),
     "nothing": (b"", "cut off"),
     "half a length": (b"\x19\x00", "cut off"),
+    "no length": (b"\x18", "cut off"),
     "a map without a value": (b"\xa1\x01", "cut off"),
 }
 
@@ -97,6 +98,8 @@ def test_depth_and_number_to_the_last() -> None:
     assert 7 == end_of_item(b"\x81" * 6 + b"\x00")
     with pytest.raises(ValueError, match="too deep"):
         end_of_item(b"\x81" * 7 + b"\x00")
+    # What is empty has no level of its own.
+    assert 7 == end_of_item(b"\x81" * 6 + b"\x80") == end_of_item(b"\x81" * 6 + b"\xa0")
     assert 2 + 199 == end_of_item(b"\x98\xc7" + b"\x00" * 199)
     with pytest.raises(ValueError, match="too many"):
         end_of_item(b"\x98\xc8" + b"\x00" * 200)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from backstay.auth.ceremony import (
     MAX_CHARS,
+    Assertion,
     RelyingParty,
     check_assertion,
     check_registration,
@@ -24,10 +26,11 @@ from backstay.auth.ceremony import (
     credential_id_of,
     relying_party,
     request_options,
+    useless_origins,
 )
 from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
-from tests.accounts.authenticator import ORIGIN, Authenticator, bytes_of, text_of
+from tests.accounts.authenticator import ORIGIN, PRESENT, VERIFIED, Authenticator, bytes_of, text_of
 from tests.auth.test_cbor import BOMBS
 from tests.auth.test_publickey import COSE, WEAK_COSE
 
@@ -59,6 +62,14 @@ LOADS = cbor2.loads
         ({"site_url": "https://www.example.org"}, "www.example.org", ("https://www.example.org",)),
         ({"site_url": "http://127.0.0.1:3000"}, "localhost", ("http://localhost:3000", "http://localhost:8000")),
         ({"site_url": "http://[::1]:3000"}, "localhost", ("http://localhost:3000", "http://localhost:8000")),
+        ({"site_url": "http://10.0.0.1:80", "public_url": "x"}, "10.0.0.1", ("http://10.0.0.1",)),
+        ({"site_url": "com.example.app://home"}, "localhost", ("http://localhost:8000",)),
+        ({"site_url": "https://", "public_url": "https://[half"}, "localhost", ()),
+        (
+            {"site_url": "https://example.org", "redirect_urls": ("https://example.org:99999/", "ftp://example.org/")},
+            "example.org",
+            ("https://example.org",),
+        ),
         (
             {"site_url": "https://www.example.org", "webauthn_rp_id": "example.org"},
             "example.org",
@@ -75,6 +86,171 @@ def test_the_relying_party(options: dict[str, Any], id: str, origins: tuple[str,
     """An exact list: nothing of a pattern, of another domain, or of one that only ends alike (MF3)."""
     party = relying_party(AuthOptions(**options))
     assert (id, origins) == (party.id, party.origins)
+
+
+def test_origins_that_no_browser_would_use() -> None:
+    """Those that are not at the domain or below it; an Android app names itself by its key."""
+    pages = ("https://example.org", "https://a.example.org:8443", "https://evilexample.org", "https://org", "x")
+    party = RelyingParty("example.org", "House", ("android:apk-key-hash:abc", *pages))
+    assert pages[2:] == useless_origins(party)
+
+
+def test_what_the_browser_is_asked() -> None:
+    """A passkey verifies its owner and is found without a name; a second factor is neither asked to, nor to be kept."""
+    asked: dict[str, Any] = {
+        "rp": {"id": "app.example.org", "name": "House"},
+        "user": {"id": text_of(USER.bytes), "name": "Ann", "displayName": "Ann"},
+        "challenge": text_of(b"c" * 32),
+        "timeout": 300_000,
+        "excludeCredentials": [{"id": text_of(b"known"), "type": "public-key"}],
+        "attestation": "none",
+    }
+    for passkey, selection in (
+        (True, {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}),
+        (False, {"residentKey": "discouraged", "requireResidentKey": False, "userVerification": "preferred"}),
+    ):
+        made = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[b"known"], passkey=passkey)
+        assert made.pop("pubKeyCredParams")
+        assert asked | {"authenticatorSelection": selection} == made
+    wanted = {"challenge": text_of(b"d" * 32), "timeout": 300_000, "rpId": "app.example.org"}
+    none: dict[str, Any] = {"allowCredentials": [], "userVerification": "required"}
+    one = {"allowCredentials": [{"id": text_of(b"known"), "type": "public-key"}], "userVerification": "preferred"}
+    assert wanted | none == request_options(PARTY, b"d" * 32, allowed=())
+    assert wanted | one == request_options(PARTY, b"d" * 32, allowed=[b"known"])
+
+
+#: Flags of credentials that other devices may have, and have (WebAuthn Level 3 §6.1).
+ELIGIBLE, BACKED_UP = 0x08, 0x10
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"), [(0, (False, False)), (ELIGIBLE, (True, False)), (ELIGIBLE | BACKED_UP, (True, True))]
+)
+def test_what_a_registration_and_a_sign_in_prove(flags: int, expected: tuple[bool, bool]) -> None:
+    """The key, its count, and whether other devices have it, each as the authenticator says."""
+    key = Authenticator(count=7, flags=PRESENT | VERIFIED | flags)
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    made = check_registration(PARTY, key.create(options), b"c" * 32, verified_owner=True)
+    assert (key.credential_id, 7, "00000000-0000-0000-0000-000000000000", ("internal",)) == (
+        made.credential_id,
+        made.sign_count,
+        made.aaguid,
+        made.transports,
+    )
+    assert expected == (made.backup_eligible, made.backed_up)
+    row = SimpleNamespace(user_id=USER, credential_id=made.credential_id, public_key=made.public_key)
+    answer = key.get(request_options(PARTY, b"d" * 32, allowed=()))
+    assert Assertion(8, expected[1]) == check_assertion(PARTY, answer, b"d" * 32, row, passkey=True)
+
+
+def accepted(check: Callable[[], Any]) -> bool:
+    """Whether *check* takes what it is given; a refusal is always the same one."""
+    try:
+        check()
+    except AuthError as refusal:
+        if refusal.code != "webauthn_verification_failed":
+            raise
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("flags", "handle", "as_passkey", "as_factor"),
+    [
+        (PRESENT | VERIFIED, USER, True, True),
+        (PRESENT | VERIFIED, None, False, True),
+        (PRESENT | VERIFIED, UUID(int=8), False, False),
+        (PRESENT, USER, False, True),
+        (PRESENT, None, False, True),
+        (VERIFIED, USER, False, False),
+    ],
+)
+def test_who_was_verified_and_whose_it_is(flags: int, handle: UUID | None, as_passkey: bool, as_factor: bool) -> None:
+    """A passkey must verify its owner and say whose it is; a factor may leave out both, and may lie about neither."""
+    key = Authenticator(flags=flags)
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    created = key.create(options)
+    # Registered in any case, to be asked afterwards.
+    key.flags = PRESENT | VERIFIED
+    made = check_registration(PARTY, key.create(options), b"c" * 32, verified_owner=True)
+    key.flags, key.handle = flags, None if handle is None else handle.bytes
+    row = SimpleNamespace(user_id=USER, credential_id=made.credential_id, public_key=made.public_key)
+    answer = key.get(request_options(PARTY, b"d" * 32, allowed=()))
+    for passkey, expected in ((True, as_passkey), (False, as_factor)):
+        assert expected == accepted(lambda: check_assertion(PARTY, answer, b"d" * 32, row, passkey=passkey))  # noqa: B023
+        present, verified = bool(flags & PRESENT), bool(flags & VERIFIED)
+        assert (present and (verified or not passkey)) == accepted(
+            lambda: check_registration(PARTY, created, b"c" * 32, verified_owner=passkey)  # noqa: B023
+        )
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"type": "webauthn.get"},
+        {"type": "webauthn.create"},
+        {"type": "payment.get"},
+        {"crossOrigin": True},
+        {"origin": "https://app.example.org.evil.example"},
+        {"origin": "https://app.example.org:8443"},
+        {"challenge": text_of(b"c" * 31)},
+        {"challenge": ""},
+    ],
+)
+def test_a_page_that_is_none_of_ours(lie: dict[str, Any], decoded: list[bytes]) -> None:
+    """MF3: another ceremony, page, frame or challenge is refused before anything of the authenticator is read."""
+    key = Authenticator()
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    if lie != {"type": "webauthn.create"}:
+        sent = key.create(options, **lie)
+        assert not accepted(lambda: check_registration(PARTY, sent, b"c" * 32, verified_owner=True))
+    if lie != {"type": "webauthn.get"}:
+        key, row = GOOD[0], GOOD[1]
+        answer = key.get(request_options(PARTY, b"d" * 32, allowed=()), **lie)
+        assert not accepted(lambda: check_assertion(PARTY, answer, b"d" * 32, row, passkey=True))
+    assert [] == decoded
+
+
+def test_an_answer_names_its_credential() -> None:
+    """MF3: the id is not signed, so it is compared: outside with inside when it is made, and with the row afterwards."""
+    _, row, registration, first = GOOD
+    other = {"id": text_of(b"o" * 32), "rawId": text_of(b"o" * 32)}
+    assert not accepted(lambda: check_registration(PARTY, registration | other, first, verified_owner=True))
+    assert not accepted(lambda: check_assertion(PARTY, ASSERTION | other, b"d" * 32, row, passkey=True))
+
+
+@pytest.mark.parametrize(("size", "expected"), [(0, False), (1, True), (1023, True), (1024, False)])
+def test_the_length_of_a_credential_id(size: int, expected: bool) -> None:
+    """WebAuthn Level 3 §4: up to 1,023 bytes, wherever one stands."""
+    key = Authenticator(credential_id=b"i" * size)
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    answer = key.create(options)
+    assert expected == accepted(lambda: check_registration(PARTY, answer, b"c" * 32, verified_owner=True))
+    assert expected == accepted(lambda: credential_id_of(answer))
+
+
+@pytest.mark.parametrize("answer", [{}, {"rawId": None}, {"rawId": 7}, {"rawId": "é"}, {"rawId": "A" * 100_000}])
+def test_ids_that_are_none(answer: dict[str, Any]) -> None:
+    """T-500: nothing, another type, no base64, and far too long."""
+    assert not accepted(lambda: credential_id_of(answer))
+
+
+@pytest.mark.parametrize("answer", [{}, {"response": None}, {"response": []}, {"response": "x"}])
+def test_answers_without_a_response(answer: dict[str, Any]) -> None:
+    """T-500: a refusal like any other."""
+    sent = {"id": ASSERTION["id"], "rawId": ASSERTION["rawId"], "type": "public-key", **answer}
+    assert not accepted(lambda: check_registration(PARTY, sent, GOOD[3], verified_owner=True))
+    assert not accepted(lambda: check_assertion(PARTY, sent, b"d" * 32, GOOD[1], passkey=True))
+
+
+@pytest.mark.parametrize(("more", "expected"), [(0, True), (1, False)])
+def test_the_longest_client_data(more: int, expected: bool) -> None:
+    """A2: 8,192 characters are read, as far as they go, and one more is not."""
+    key = Authenticator()
+    options = creation_options(PARTY, b"c" * 32, user_id=USER, name="Ann", known=[], passkey=True)
+    short = len(bytes_of(key.create(options, pad="")["response"]["clientDataJSON"]))
+    answer = key.create(options, pad="x" * (8192 // 4 * 3 - short + more))
+    assert expected == accepted(lambda: check_registration(PARTY, answer, b"c" * 32, verified_owner=True))
 
 
 def registered() -> tuple[Authenticator, Any, dict[str, Any], bytes]:
@@ -229,8 +405,10 @@ def test_certificates_of_third_parties_are_not_read(form: str, monkeypatch: pyte
 
     monkeypatch.setattr("cryptography.x509.load_der_x509_certificate", never)
     statement = {"x5c": [b"\x30\x84\xff\xff\xff\xff" * 500], "sig": b"s", "alg": -7, "response": b"a.b.c", "ver": "2.0"}
-    answer = attested(fmt=form, attStmt=statement)
-    assert GOOD[1].public_key == check_registration(PARTY, answer, GOOD[3], verified_owner=True).public_key
+    bare = {name: value for name, value in statement.items() if name != "x5c"}
+    for claimed in (statement, bare) if form != "packed" else (statement,):
+        answer = attested(fmt=form, attStmt=claimed)
+        assert GOOD[1].public_key == check_registration(PARTY, answer, GOOD[3], verified_owner=True).public_key
 
 
 def test_a_key_may_vouch_for_itself() -> None:

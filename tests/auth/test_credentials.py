@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
 import pytest
 
 from backstay.auth import Credentials, TokenVerifier
@@ -190,3 +196,93 @@ def test_keys_that_cannot_be(keys: dict[str, str]) -> None:
     """SE2: an opaque key has the known prefix, and one that is a secret is long enough to be one."""
     with pytest.raises(ConfigError, match="BST-E203"):
         Credentials(lambda token: ANONYMOUS, keys)
+
+
+def test_the_shortest_secret() -> None:
+    """SE2: thirty-two characters, or any number where the key is no secret."""
+    keys = {"sb_secret_" + "x" * 22: "service_role", "sb_publishable_": "anon"}
+    known = Credentials(lambda token: ANONYMOUS, keys)
+    assert [SERVICE, ANONYMOUS] == [known(key(text.encode())) for text in keys]
+
+
+READER, WRITER, AGENT = (b"sb_secret_" + letter * 32 for letter in (b"r", b"w", b"a"))
+
+
+def row(number: int, raw: bytes, role: str, *scopes: str, expires_at: float | None = None) -> Any:
+    """A key of the database."""
+    end = None if expires_at is None else datetime.fromtimestamp(expires_at, UTC)
+    id, digest = UUID(int=number), hashlib.sha256(raw).digest()
+    return SimpleNamespace(id=id, hash=digest, role=role, scopes=list(scopes), expires_at=end)
+
+
+@pytest.fixture
+def kept() -> tuple[Credentials, Clock]:
+    """Three keys of the database beside those of the settings."""
+    clock = Clock()
+    known = Credentials(
+        TokenVerifier(secret=SECRET, jwks=[JWK], clock=clock).verify,
+        {PUBLISHABLE.decode(): "anon", SECRET_KEY.decode(): "service_role"},
+        clock=clock,
+    )
+    known.adopt(
+        [
+            row(1, READER, "service_role", "read"),
+            row(2, WRITER, "service_role", "read", "write", expires_at=NOW + 10),
+            row(3, AGENT, "authenticated", "read", "write"),
+        ]
+    )
+    return known, clock
+
+
+def test_keys_of_the_database(kept: tuple[Credentials, Clock]) -> None:
+    """TK9, RB5: each is its role, reads only without the scope, and ends at its second; the newest list is the list."""
+    known, clock = kept
+    reader, writer, agent = (known(key(raw)) for raw in (READER, WRITER, AGENT))
+    assert [("service_role", True), ("service_role", False), ("authenticated", False)] == [
+        (found.role, found.read_only) for found in (reader, writer, agent)
+    ]
+    assert {"key_id": str(UUID(int=1))} == dict(reader.claims)
+    clock.now = NOW + 9.999
+    assert writer == known(bearer(WRITER))
+    clock.now = NOW + 10
+    with pytest.raises(TokenError, match="not valid"):
+        known(bearer(WRITER))
+    assert reader == known(key(READER))
+    known.adopt([])
+    with pytest.raises(TokenError, match="not valid"):
+        known(key(READER))
+    assert SERVICE == known(key(SECRET_KEY))
+
+
+def test_a_key_that_reads_makes_what_comes_with_it_read(kept: tuple[Credentials, Clock]) -> None:
+    """RB5: whoever is named beside it, and no other key does."""
+    known, _ = kept
+    for beside, expected in ((READER, True), (WRITER, False), (PUBLISHABLE, False), (SECRET_KEY, False)):
+        asks = known(key(beside) | bearer(USER))
+        assert ("6f1c", expected) == (asks.id, asks.read_only)
+    assert known(key(PUBLISHABLE) | bearer(READER)).read_only
+    assert known(key(READER) | bearer(READER)).read_only
+    assert known(key(READER) | bearer(WRITER)).read_only
+
+
+def test_secret_keys_of_any_role_are_not_for_browsers(kept: tuple[Credentials, Clock]) -> None:
+    """TK9: it is published there, whatever it may do."""
+    known, _ = kept
+    for headers in (key(AGENT), bearer(AGENT), key(AGENT) | bearer(USER), key(READER) | bearer(USER)):
+        with pytest.raises(TokenError, match="must not be used in a browser"):
+            known({**headers, b"origin": b"https://a.example"})
+    assert "authenticated" == known(key(AGENT)).role
+
+
+def test_when_keys_were_used(kept: tuple[Credentials, Clock]) -> None:
+    """Those of the database, once for each time that it is asked; a refused one was not used."""
+    known, clock = kept
+    assert {} == known.take_uses()
+    known(key(READER))
+    clock.now = NOW + 10
+    known(key(READER) | bearer(USER))
+    known(key(SECRET_KEY))
+    with pytest.raises(TokenError):
+        known(key(WRITER))
+    assert {UUID(int=1): datetime.fromtimestamp(NOW + 10, UTC)} == known.take_uses()
+    assert {} == known.take_uses()

@@ -48,7 +48,16 @@ def test_a_new_hash_is_argon2id_at_the_default_cost() -> None:
 
 
 @pytest.mark.parametrize(
-    "cost", ["m=47104,t=1,p=1", "m=19456,t=2,p=1", "m=12288,t=3,p=1", "m=12288,t=4,p=2", "m=65536,t=3,p=4"]
+    "cost",
+    [
+        "m=47104,t=1,p=1",
+        "m=19456,t=2,p=1",
+        "m=12288,t=3,p=1",
+        "m=12288,t=4,p=2",
+        "m=65536,t=3,p=4",
+        "m=1048576,t=4,p=16",
+        "m=131072,t=32,p=1",
+    ],
 )
 def test_costs_from_the_floor_upward_are_taken(cost: str) -> None:
     """PW1: the three rows of ASVS, and what is above them."""
@@ -128,7 +137,11 @@ def test_any_other_argon2_is_rehashed() -> None:
     assert needs_rehash(own, HashCost(47_104, 1))
     assert needs_rehash(PasswordHasher(1, 8, 1).hash(b"x"), COST)
     assert needs_rehash(PasswordHasher(2, 19_456, 1, salt_len=8).hash(b"x"), COST)
+    assert needs_rehash(PasswordHasher(2, 19_456, 1, hash_len=16).hash(b"x"), COST)
+    assert needs_rehash(PasswordHasher(2, 19_456, 2).hash(b"x"), COST)
+    assert needs_rehash(PasswordHasher(3, 19_456, 1).hash(b"x"), COST)
     assert needs_rehash(own.replace("$argon2id$", "$argon2i$"), COST)
+    assert needs_rehash(own.replace("$v=19$", "$v=16$"), COST)
     assert needs_rehash("$2b$12$" + "a" * 53, COST)
     assert needs_rehash("", COST)
 

@@ -49,6 +49,8 @@ PUBLISHED = {
     "$scrypt$ln=16,r=8,p=1$aM15713r3Xsvxbi31lqr1Q$nFNh2CVHVjNldFVKDHDlm4CbdRSCdEBsjjJxD+iCs5E": "password",
     # The vector of crypt_blowfish.
     "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW": "U*U",
+    # The argon2 reference implementation's test of version 1.0, Argon2i, t=2, m=2^16, which names no version.
+    "$argon2i$m=65536,t=2,p=1$c29tZXNhbHQ$9sTbSlTio3Biev89thdrlKKiCaYsjjYVJxGAL3swxpQ": "password",
     # The argon2 reference implementation's test of version 1.3, Argon2id, t=2, m=2^16.
     "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc": "password",
 }
@@ -77,6 +79,63 @@ def test_bcrypt_does_not_cut_passwords_short() -> None:
     assert matches(encoded, b"a" * 72)
     assert not matches(encoded, b"a" * 73)
     assert not matches(encoded, b"a" * 71 + b"b")
+
+
+def pbkdf2(rounds: int = 1, salt: str = "salt", size: int = 32) -> str:
+    """A hash of nothing, as Werkzeug writes it."""
+    return f"pbkdf2:sha256:{rounds}${salt}${'ab' * size}"
+
+
+def scrypt(n: int = 2, r: int = 1, p: int = 1, size: int = 32) -> str:
+    return f"scrypt:{n}:{r}:{p}$salt${'ab' * size}"
+
+
+def argon2(cost: str, version: str = "v=19$") -> str:
+    return f"$argon2id${version}{cost}$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+
+
+@pytest.mark.parametrize(
+    ("last", "beyond"),
+    [
+        (argon2("m=1048576,t=4,p=1"), argon2("m=1048577,t=1,p=1")),
+        (argon2("m=131072,t=32,p=1"), argon2("m=131073,t=32,p=1")),
+        (argon2("m=64,t=32,p=1"), argon2("m=64,t=33,p=1")),
+        (argon2("m=64,t=1,p=16"), argon2("m=64,t=1,p=17")),
+        (argon2("m=1,t=1,p=1"), argon2("m=0,t=1,p=1")),
+        (argon2("m=64,t=1,p=1"), argon2("m=64,t=0,p=1")),
+        (argon2("m=64,t=1,p=1", "v=16$"), argon2("m=64,t=1,p=1", "v=17$")),
+        (argon2("m=64,t=1,p=1", ""), argon2("m=64,t=1,p=1", "v=20$")),
+        (argon2("m=64,t=1,p=1"), argon2("m=64,t=1,p=0")),
+        ("$2b$04$" + "a" * 53, "$2b$03$" + "a" * 53),
+        ("$2b$15$" + "a" * 53, "$2b$16$" + "a" * 53),
+        (scrypt(n=2), scrypt(n=1)),
+        (scrypt(n=4096), scrypt(n=4097)),
+        (scrypt(r=1), scrypt(r=0)),
+        (scrypt(p=1), scrypt(p=0)),
+        (scrypt(p=16), scrypt(p=17)),
+        (scrypt(n=262_144, r=8), scrypt(n=262_144, r=9)),
+        (scrypt(n=262_144, r=8, p=4), scrypt(n=262_144, r=8, p=5)),
+        (scrypt(size=64), scrypt(size=65)),
+        (pbkdf2(rounds=1), pbkdf2(rounds=0)),
+        (pbkdf2(rounds=5_000_000), pbkdf2(rounds=5_000_001)),
+        (pbkdf2(size=64), pbkdf2(size=65)),
+        (pbkdf2(salt="s" * (1024 - 81)), pbkdf2(salt="s" * (1025 - 81))),
+        (pbkdf2(salt="salt"), pbkdf2(salt="sält")),
+        # Base64 of salt and hash, each by itself.
+        (f"$scrypt$ln=1,r=1,p=1$aaaa${'a' * 24}", f"$scrypt$ln=1,r=1,p=1$aaaaa${'a' * 24}"),
+        (f"$scrypt$ln=1,r=1,p=1$aaaa${'a' * 24}", f"$scrypt$ln=1,r=1,p=1$aaaa${'a' * 25}"),
+        (f"scrypt$2$aaaaa$1$1${'a' * 24}", f"scrypt$2$aaaaa$1$1${'a' * 25}"),
+        (f"$pbkdf2-sha256$1$aaaa${'a' * 24}", f"$pbkdf2-sha256$1$aaaaa${'a' * 24}"),
+        (f"$pbkdf2-sha256$1$aaaa${'a' * 24}", f"$pbkdf2-sha256$1$aaaa${'a' * 25}"),
+        (f"pbkdf2_sha256$1$aaaaa${'a' * 24}", f"pbkdf2_sha256$1$aaaaa${'a' * 25}"),
+        # The name that Django writes before a hash is that of its own kind.
+        ("argon2" + KINDS["argon2id"], "argon2" + BCRYPT),
+        ("bcrypt$" + BCRYPT, "bcrypt$" + KINDS["argon2id"]),
+    ],
+)
+def test_the_last_that_is_read_and_the_first_that_is_not(last: str, beyond: str) -> None:
+    """A2: each bound by itself, to the last."""
+    assert (True, False) == (readable(last), readable(beyond))
 
 
 @pytest.mark.parametrize(

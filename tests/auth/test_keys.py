@@ -62,6 +62,8 @@ def test_three_kinds_of_keys() -> None:
         {**ED, "kid": "d", "alg": "Ed25519"},
     ]
     assert {"b", "c", "d"} == public_keys(named).keys()
+    ours = [{**RSA, "kid": "b" * 128, "use": "sig", "key_ops": ["sign", "verify"]}, {**JWK, "kid": "c", "key_ops": []}]
+    assert {"b" * 128, "c"} == public_keys(ours).keys()
 
 
 @pytest.mark.parametrize(
@@ -89,6 +91,9 @@ def test_three_kinds_of_keys() -> None:
         [{**ED, "kid": "a", "x": b64(bytes(32)).decode()}],
         [{**ED, "kid": "a", "x": b64(b"\1" + bytes(31)).decode()}],
         [{**JWK, "key_ops": ["sign"]}],
+        [{**RSA, "kid": "a", "key_ops": ["sign", "encrypt"]}],
+        [{**RSA, "kid": "a", "use": "enc", "key_ops": ["verify"]}],
+        [{**JWK, "kid": "a" * 129}],
         [{**JWK, "kid": "a/b"}],
         [{**JWK, "kid": "a b"}],
         [{**JWK, "kty": ["EC"]}],

@@ -400,7 +400,10 @@ def test_an_operator_changes_what_needs_to_change() -> None:
     assert set(LIMITS) - {"anonymous"} == set(rates.limits)
     assert LIMITS["signin"] == rates.limits["signin"]
     assert (True, False) == (rates.locks, rates.off)
-    assert not parse_limits('{"account": "off"}').locks
+    unlocked = parse_limits('{"account": "off", "mail": "7/60"}')
+    assert (False, False, 7) == (unlocked.locks, unlocked.off, unlocked.limits["mail"].count)
+    assert not RateLimits({}).off
+    assert 6_000_000 == LIMITS["signin"].step_micros
     assert 1 == parse_limits('{"refresh": "9999999/1"}').limits["refresh"].step_micros
     assert parse_limits(" off ").off
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import Final
 
@@ -13,11 +12,8 @@ from backstay.mail import parse_address
 
 #: RFC 5321 §4.5.3.1.
 _MAX_CHARS: Final = 254
-_MAX_LOCAL_CHARS: Final = 64
 #: Longer text is no address in any form; to normalise it takes time that grows with the square of its length.
 _MAX_GIVEN_CHARS: Final = 1000
-# Unquoted local parts (RFC 5322 "dot-atom", RFC 6531 for what is beyond ASCII).
-_LOCAL: Final = re.compile(r"[^\s\x00-\x20\x7f()<>@,;:\\\"\[\].]+(\.[^\s\x00-\x20\x7f()<>@,;:\\\"\[\].]+)*")
 
 
 def normal_email(text: str) -> str:
@@ -44,8 +40,6 @@ def normal_email(text: str) -> str:
         good = (
             "." in domain
             and len(address.encode()) <= _MAX_CHARS
-            and len(local.encode()) <= _MAX_LOCAL_CHARS
-            and _LOCAL.fullmatch(local)
             and not any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for c in address)
         )
     except ValueError:

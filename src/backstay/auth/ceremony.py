@@ -190,13 +190,12 @@ def check_registration(
             expected_origin=list(party.origins),
             require_user_verification=verified_owner,
         )
-        id = verified.credential_id
-        if id != credential.raw_id or not 0 < len(id) <= MAX_CREDENTIAL_ID:
+        if verified.credential_id != credential.raw_id:
             raise ValueError("the credential id")
     except Exception as error:
         raise _failed() from error
     return NewCredential(
-        id,
+        verified.credential_id,
         verified.credential_public_key,
         verified.sign_count,
         verified.aaguid,

@@ -124,11 +124,9 @@ class Credentials:
         """
         authorization = headers.get(b"authorization")
         key = headers.get(b"apikey")
-        if authorization is None and key is None:
-            return ANONYMOUS
         in_browser = from_browser(headers)
         if authorization is None:
-            return self._principal(key or b"", in_browser)
+            return ANONYMOUS if key is None else self._principal(key, in_browser)
         scheme, _, token = authorization.partition(b" ")
         token = token.strip(b" ")
         if scheme.lower() != b"bearer" or not token:

@@ -94,9 +94,6 @@ def password_bytes(password: str) -> bytes:
     Raises:
         BackstayError: BST422 for more than 1024 bytes, and for text that is not Unicode (half a surrogate pair).
     """
-    # A character has at least one byte: what is far too long is not even encoded.
-    if len(password) > MAX_PASSWORD_BYTES:
-        raise _too_long()
     try:
         raw = password.encode()
     except UnicodeEncodeError:
@@ -104,7 +101,9 @@ def password_bytes(password: str) -> bytes:
             "BST422", "The password is not valid Unicode", hint="Send it as UTF-8, without lone surrogates."
         ) from None
     if len(raw) > MAX_PASSWORD_BYTES:
-        raise _too_long()
+        raise BackstayError(
+            "BST422", f"The password is longer than {MAX_PASSWORD_BYTES} bytes", hint="Choose a shorter one."
+        )
     return raw
 
 
@@ -157,9 +156,3 @@ def _hasher(cost: HashCost) -> PasswordHasher:
         )
     except (InvalidHashError, ValueError) as fault:  # pragma: no cover - platforms without threads
         raise ConfigError("BST-E221", f"This platform cannot hash passwords at {cost}: {fault}") from None
-
-
-def _too_long() -> BackstayError:
-    return BackstayError(
-        "BST422", f"The password is longer than {MAX_PASSWORD_BYTES} bytes", hint="Choose a shorter one."
-    )
