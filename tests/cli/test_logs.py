@@ -27,6 +27,13 @@ def ask(port: int, path: str, id: str) -> tuple[str, bytes]:
         return reply.headers["X-Request-Id"], reply.read()
 
 
+def logged(err: str) -> list[str]:
+    """The lines of the log: those behind what the start says to whoever sits before it."""
+    serving, mails, *lines = err.splitlines()
+    assert (True, True) == (serving.startswith("Serving "), mails.startswith("Mails are not sent, but kept at "))
+    return lines
+
+
 @pytest.mark.parametrize("server", SERVERS)
 def test_lines_of_json(tmp_path: Path, server: str) -> None:
     """LG1, LG2, AC16: every line is JSON, of its own request, and shows no secret, also in a traceback."""
@@ -42,9 +49,7 @@ def test_lines_of_json(tmp_path: Path, server: str) -> None:
         out, err = process.communicate(timeout=PATIENCE)
     assert PASSWORD * 2 not in out + err
     assert "abcdef" not in out + err
-    first, *rest = err.splitlines()
-    assert first.startswith("Serving ")
-    lines = [json.loads(line) for line in rest]
+    lines = [json.loads(line) for line in logged(err)]
     said = next(line for line in lines if line["logger"] == "logging_app")
     assert ("warning", "three") == (said["level"], said["request_id"])
     failed = next(line for line in lines if "trace" in line)
@@ -61,5 +66,5 @@ def test_lines_for_people(tmp_path: Path, server: str) -> None:
         ask(port, f"/app/say?what={quote(chr(10))}forged", "three")
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE)
-    _, line = err.splitlines()
+    (line,) = logged(err)
     assert line.endswith("WARNING logging_app [three] said \\nforged")
