@@ -25,6 +25,11 @@ class RequestBudget:
     #: Bytes of memory that one request may hold at its peak.
     memory_bytes: int = 64 << 20
 
+    @property
+    def sqlite_bytes(self) -> int:
+        """Those of them that SQLite may take: it holds a value up to five times while it makes an answer of it."""
+        return max(5 * self.answer_bytes, self.memory_bytes // 2)
+
 
 #: What a request may cost unless the operator says otherwise.
 DEFAULT_BUDGET: Final = RequestBudget()

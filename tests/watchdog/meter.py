@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from typing import Final
@@ -41,15 +43,22 @@ def cost(api: Api, hostile: Hostile, *, tries: int = 1) -> Cost:
     return min(found, key=lambda each: each.seconds)
 
 
-def peak(api: Api, hostile: Hostile) -> int:
-    """Bytes that Python and SQLite held at once, beyond what they held before."""
-    method, path, body, headers = hostile.request(next(_SEEDS))
-    before = apsw.memory_used()
+@contextmanager
+def watched() -> Iterator[Callable[[], int]]:
+    """Gives what says, afterwards, how many bytes Python and SQLite held at most beyond what they held before."""
+    before, python = apsw.memory_used(), 0
     apsw.memory_high_water(True)
     tracemalloc.start(1)
     try:
-        api.send(method, path, body=body, headers=headers)
+        yield lambda: python + max(0, apsw.memory_high_water() - before)
         python = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    return python + max(0, apsw.memory_high_water() - before)
+
+
+def peak(api: Api, hostile: Hostile) -> int:
+    """Bytes that it takes to answer *hostile*."""
+    method, path, body, headers = hostile.request(next(_SEEDS))
+    with watched() as held:
+        api.send(method, path, body=body, headers=headers)
+    return held()

@@ -24,6 +24,8 @@ RETRY: Final = (("Retry-After", "1"),)
 
 TIMEOUT_MESSAGE: Final = "canceling statement due to statement timeout"
 
+_ASK_LESS: Final = "Ask for fewer rows or columns (limit, select), also of what is embedded."
+
 
 # -- SQLite -----------------------------------------------------------------------------------------------------------
 
@@ -91,7 +93,7 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
     """
     if isinstance(error, BackstayError):
         return error
-    extended = getattr(error, "extendedresult", None)
+    extended = 7 if isinstance(error, MemoryError) else getattr(error, "extendedresult", None)
     if not isinstance(extended, int) or not extended:
         # Not SQLite's own words: a value that could not be bound, perhaps in a class of PEP 249 by now.
         return _unbindable(error if extended is None else error.__cause__ or error)
@@ -101,13 +103,18 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
     known = _SQLITE.get(extended & 0xFF)
     if known is not None:
         code, message = known
-        hint = "Ask for fewer rows or columns (limit, select), also of what is embedded." if code == "BST413" else None
-        headers = RETRY if code in ("55P03", "BST503", "PGRST000") else ()
+        hint = _ASK_LESS if code == "BST413" else None
+        headers = RETRY if code in ("53200", "55P03", "BST503", "PGRST000") else ()
         return DatabaseError(code, message, hint=hint, headers=headers)
     for part, code in _SQLITE_TEXT:
         if part in text:
             return DatabaseError(code, _SAID.get(code, text))
     return DatabaseError("XX000", "the database could not run the statement")
+
+
+def no_room() -> DatabaseError:
+    """A statement was stopped because of what it takes by itself: it will not do better the next time."""
+    return DatabaseError("BST413", "the statement takes too much memory", hint=_ASK_LESS)
 
 
 def _unbindable(error: BaseException) -> DatabaseError:

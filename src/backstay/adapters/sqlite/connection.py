@@ -82,12 +82,14 @@ class Budget:
     The clock starts at the first look, not at `start`: a short statement never reads the clock.
     """
 
-    __slots__ = ("_allowed", "_ends", "_gone", "_left", "_room", "_since", "most_bytes", "seconds")
+    __slots__ = ("_allowed", "_ends", "_gone", "_left", "_room", "_since", "full", "most_bytes", "seconds")
 
     def __init__(self, seconds: float, most_bytes: int | None = None) -> None:
         self.seconds = seconds
         #: Bytes by which SQLite's memory may grow meanwhile; ``None`` for any number.
         self.most_bytes = most_bytes
+        #: Whether the statement was stopped for its memory.
+        self.full = False
         self._room = 0
         self._allowed = seconds
         self._ends = 0.0
@@ -103,6 +105,9 @@ class Budget:
         """
         self._gone = gone
         self._ends = 0.0
+        self.full = False
+        # What others take meanwhile counts too: SQLite does not tell whose memory is whose.
+        self._room = _UNBOUNDED if self.most_bytes is None else apsw.memory_used() + self.most_bytes
         self._allowed = self.seconds if seconds is None else seconds
         self._left = work
         self._since = 0
@@ -129,10 +134,9 @@ class Budget:
         now = time.monotonic()
         if self._ends == 0.0:
             self._ends = now + self._allowed
-            # What others take meanwhile counts too: SQLite does not tell whose memory is whose.
-            self._room = _UNBOUNDED if self.most_bytes is None else apsw.memory_used() + self.most_bytes
             return False
-        return now > self._ends or apsw.memory_used() > self._room
+        self.full = apsw.memory_used() > self._room
+        return self.full or now > self._ends
 
 
 def check_version() -> None:

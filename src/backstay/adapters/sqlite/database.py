@@ -42,8 +42,8 @@ T = TypeVar("T")
 #: Reads that were stopped on the event loop, and go to a thread at once from then on.
 _MAX_HEAVY: Final = 1000
 
-#: What says that a read is more than the event loop may wait for: its time, or the size of what it makes.
-_TOO_MUCH_HERE: Final = frozenset(("57014", "BST413"))
+#: What says that a read is more than the event loop may wait for: its time, its memory, or the size of what it makes.
+_TOO_MUCH_HERE: Final = frozenset(("53200", "57014", "BST413"))
 
 #: Threads for reads that are not known to be short, and how many of them are kept for accounts.
 _THREADS: Final = 4
@@ -101,6 +101,7 @@ class SqliteDatabase:
             max_waiting=max_waiting,
             share=share,
             answer_bytes=self._budget.answer_bytes,
+            read_bytes=self._budget.sqlite_bytes,
         )
         #: Statements that have once taken too long for the event loop.
         self._heavy: set[str] = set()

@@ -19,6 +19,7 @@ import apsw
 
 from backstay.adapters.sqlite.connection import Budget, Location, Role
 from backstay.adapters.sqlite.connection import connect as open_connection
+from backstay.adapters.sqlite.heap import CHANGES, Room
 
 apilevel: Final = "2.0"
 threadsafety: Final = 1
@@ -190,7 +191,8 @@ class Cursor:
             # apsw forgets the columns of a statement that ends without rows; it tells them before the first step.
             cursor.exec_trace = self._describe
             changed = self.connection.apsw.total_changes()
-            self._rows = cursor.execute(sql, tuple(parameters)).fetchall()
+            with Room(CHANGES):
+                self._rows = cursor.execute(sql, tuple(parameters)).fetchall()
         except Exception as error:
             raise translate(error) from error
         if word in _CHANGING:

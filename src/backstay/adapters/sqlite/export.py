@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.adapters.sqlite.heap import Room
+from backstay.budget import DEFAULT_BUDGET
 from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS
 from backstay.db.failures import from_sqlite
 from backstay.db.statement import Row, Rows, Statement
@@ -32,7 +34,8 @@ class Export:
         self._budget.start()
         try:
             self._connection = connect(location, "reader", budget=self._budget, statements=0)
-            self._rows = self._connection.cursor().execute(statement.sql, statement.args)
+            with Room(DEFAULT_BUDGET.sqlite_bytes):
+                self._rows = self._connection.cursor().execute(statement.sql, statement.args)
         except Exception as error:
             raise from_sqlite(error, metadata) from error
 
@@ -45,11 +48,12 @@ class Export:
                 return found
             self._budget.start()
             try:
-                for row in self._rows:
-                    found.append(row)
-                    size += len(row[0])
-                    if len(found) >= CHUNK_ROWS or size >= CHUNK_BYTES:
-                        break
+                with Room(DEFAULT_BUDGET.sqlite_bytes):
+                    for row in self._rows:
+                        found.append(row)
+                        size += len(row[0])
+                        if len(found) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+                            break
             except Exception as error:
                 raise from_sqlite(error, self._metadata) from error
         return found

@@ -9,8 +9,9 @@ import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
+from backstay.adapters.sqlite.heap import Room
 from backstay.budget import RequestBudget
-from backstay.db.failures import from_sqlite
+from backstay.db.failures import from_sqlite, no_room
 from backstay.db.statement import Rows, Statement
 
 #: Virtual machine steps between two looks at the clock and the memory: large rows are some thirty steps each.
@@ -19,15 +20,18 @@ _STEPS: Final = 1000
 _STEPS_HERE: Final = 100
 #: Bytes of the largest text that may be read or made on the event loop.
 _LARGEST_HERE: Final = 1 << 20
+#: Bytes that a read may hold there.
+_ROOM_HERE: Final = 16 << 20
 
 
 class Reader:
     """A reading connection of one thread, with its statement budget."""
 
-    __slots__ = ("_budget", "_connection", "_cursor", "_here", "_metadata")
+    __slots__ = ("_budget", "_connection", "_cursor", "_here", "_metadata", "_room")
 
     def __init__(self, location: Location, budget: RequestBudget, metadata: MetaData | None) -> None:
         self._budget = Budget(budget.database_seconds, budget.memory_bytes)
+        self._room = budget.sqlite_bytes
         self._metadata = metadata
         self._here = False
         try:
@@ -41,7 +45,7 @@ class Reader:
     def all(self, statement: Statement, seconds: float | None = None, gone: threading.Event | None = None) -> Rows:
         """Every row, in a thread of its own; it stops when *gone* is set: nobody waits for them any more."""
         self._budget.start(seconds, gone=gone)
-        return self._run(statement)
+        return self._run(statement, self._room)
 
     def all_here(self, statement: Statement, seconds: float, work: int) -> Rows:
         """Every row, while the event loop waits: for a short time, over few bytes, and no large answer.
@@ -56,11 +60,14 @@ class Reader:
             self._connection.set_progress_handler(self._budget.over, _STEPS_HERE)
             self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LARGEST_HERE)
         self._budget.start(seconds, work)
-        return self._run(statement)
+        return self._run(statement, _ROOM_HERE)
 
-    def _run(self, statement: Statement) -> Rows:
+    def _run(self, statement: Statement, room: int) -> Rows:
         try:
-            return self._cursor.execute(statement.sql, statement.args).fetchall()
+            with Room(room):
+                return self._cursor.execute(statement.sql, statement.args).fetchall()
+        except apsw.InterruptError as error:
+            raise no_room() if self._budget.full else from_sqlite(error, self._metadata) from error
         except Exception as error:
             raise from_sqlite(error, self._metadata) from error
 

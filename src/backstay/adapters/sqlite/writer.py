@@ -27,6 +27,7 @@ from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import LOG_BYTES, Budget, Location, check_after_crash, connect
 from backstay.adapters.sqlite.diagnosis import broken_foreign_key, has_deferred, refuse_deferred
+from backstay.adapters.sqlite.heap import CHANGES, Room
 from backstay.adapters.sqlite.waiting import Failed, Job, Line, Loan, Tidy, Waiting, answer, busy
 from backstay.budget import DEFAULT_BUDGET
 from backstay.db.failures import from_sqlite
@@ -52,6 +53,7 @@ class Writer:
         max_waiting: most jobs in the queue; more are refused with BST503.
         share: the percentage of the queue that one caller may fill; 0: no limit.
         answer_bytes: most bytes of one value, and so of what a write sends back.
+        read_bytes: most bytes that SQLite may take while it makes that.
         wait_seconds: longest wait in the queue, then BST503.
     """
 
@@ -66,6 +68,7 @@ class Writer:
         max_waiting: int = 1000,
         share: int = 0,
         answer_bytes: int = DEFAULT_BUDGET.answer_bytes,
+        read_bytes: int = DEFAULT_BUDGET.sqlite_bytes,
         metadata: MetaData | None = None,
     ) -> None:
         self._location = location
@@ -74,6 +77,7 @@ class Writer:
         self._busy_seconds = busy_seconds
         self._max_group = max_group
         self._answer_bytes = answer_bytes
+        self._read_bytes = read_bytes
         self._metadata = metadata
         self._max_waiting, self._share = max_waiting, share_of(max_waiting, share)
         self._line = Line(self._max_waiting, self._share)
@@ -286,8 +290,11 @@ class Writer:
         self._budget.start()
 
         def run(statement: Statement) -> Rows:
+            # What is only read is bounded like any read; what is changed must be kept until it cannot be undone.
+            reads = statement.sql.startswith(("SELECT", "WITH")) and "RETURNING" not in statement.sql
             try:
-                return connection.execute(statement.sql, statement.args).fetchall()
+                with Room(self._read_bytes if reads else CHANGES):
+                    return connection.execute(statement.sql, statement.args).fetchall()
             except apsw.ConstraintError as error:
                 if (
                     getattr(error, "extendedresult", 0) == apsw.SQLITE_CONSTRAINT_FOREIGNKEY
