@@ -183,7 +183,7 @@ def _of_old_rows(plan: InsertPlan) -> ColumnElement[bool]:
     """What a row must be to be merged into."""
     if plan.update_grant is None or plan.read_grant is None:
         raise AssertionError("a merge without an update grant")
-    return sa.and_(plan.update_grant.rows(plan.written), plan.read_grant.rows(plan.written))
+    return _all(plan.update_grant.rows(plan.written), plan.read_grant.rows(plan.written))
 
 
 def _of_target(rows: ColumnElement[bool], table: Table, dialect: SqlDialect) -> ColumnElement[bool]:
@@ -323,7 +323,7 @@ def check_sql(waiting: Waiting, dialect: SqlDialect, slots: int) -> sa.Select[An
     """How many of the packed images may stand, and for each of the parents how many refer to one that is hidden."""
     table, columns, build = waiting.table, waiting.columns, Build(dialect, None)
     rows, _ = _named(columns, dialect.listed(columns, slots), dialect)
-    allowed = sa.and_(sa.true(), *(moved(rule, table.sql, rows) for rule in waiting.rules))
+    allowed = _all(*(moved(rule, table.sql, rows) for rule in waiting.rules))
     counts = [_sum(_verdict(allowed))]
     for parent in waiting.parents:
         # A tree that comes in one statement: whether the caller sees its upper rows is asked when they are there.
@@ -386,15 +386,21 @@ def _judged(
     keys = [dialect.key_out(column) for column in key_columns(table)]
     judging = [grant for grant in grants if grant is not None]
     if not any(grant.has_subquery(written) for grant in judging):
-        verdict = _verdict(sa.and_(sa.true(), *(grant.rows(written) for grant in judging)))
+        verdict = _verdict(_all(*(grant.rows(written) for grant in judging)))
         return cast("sa.Executable", write.returning(*keys, verdict))
     if not dialect.writes_inside:
         alone = [grant.rows(written) for grant in judging if not grant.has_subquery(written)]
-        return cast("sa.Executable", write.returning(*keys, _verdict(sa.and_(sa.true(), *alone))))
+        return cast("sa.Executable", write.returning(*keys, _verdict(_all(*alone))))
     # The rows that a statement writes are no part of what its other parts see of the table.
     new = write.returning(*(column.sql for column in table.columns.values())).cte("_w")
-    shown = (*keys, _verdict(sa.and_(*(grant.rows(written) for grant in judging))))
+    shown = (*keys, _verdict(_all(*(grant.rows(written) for grant in judging))))
     return sa.select(*(moved(expression, table.sql, new) for expression in shown)).select_from(new)
+
+
+def _all(*rules: ColumnElement[bool]) -> ColumnElement[bool]:
+    """What satisfies all of *rules*; SQLAlchemy would write out a ``true()`` among them as "1 = 1"."""
+    asked = [rule for rule in rules if not isinstance(rule, True_)]
+    return sa.and_(*asked) if asked else sa.true()
 
 
 def _verdict(rows: ColumnElement[bool]) -> Expression:
