@@ -167,6 +167,28 @@ def test_unique_oracle_of_updates(api: Api) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("own", "free", "hidden", "told"),
+    [
+        # One's own key, beside a day that nobody has and one that somebody else has; then the other way round.
+        ({"id": 1}, {"day": "2030-01-01"}, {"day": "2024-05-02"}, ("bookings_pkey", "Key (id)=(1) already exists.")),
+        (
+            {"day": "2024-05-01"},
+            {"id": 77},
+            {"id": 2},
+            ("bookings_room_day_key", "Key (room, day)=(red, 2024-05-01) already exists."),
+        ),
+    ],
+)
+def test_two_constraints_at_once(api: Api, own: Any, free: Any, hidden: Any, told: tuple[str, str]) -> None:
+    """AC6, S2: which of several constraints is told depends on the rows that the caller sees alone."""
+    row = {"owner_id": 1, "room": "red", "note": "x"}
+    expected = (f'duplicate key value violates unique constraint "{told[0]}"', told[1])
+    for other in (free, hidden):
+        reply = api.post("bookings", row | own | other, as_="ann")
+        assert (409, expected) == (reply.status, (reply.json["message"], reply.json["details"]))
+
+
 @pytest.mark.parametrize("prefer", [MERGE, IGNORE])
 @pytest.mark.parametrize("more", ["", f",{RETURN}", ",count=exact", ",return=headers-only"])
 @pytest.mark.parametrize("conflict", ["", "?on_conflict=room,day"])

@@ -157,7 +157,7 @@ def _column_violation(code: str, subject: str, metadata: MetaData | None) -> Vio
     table_name = _table_prefix(first, metadata)
     columns = tuple(part[len(table_name) + 1 :] for part in subject.split(", "))
     table = _find_table(table_name, metadata)
-    constraint = None if code == NOT_NULL else _unique_name(table_name, columns, table)
+    constraint = None if code == NOT_NULL else unique_name(table_name, columns, table)
     return Violation(code, table_name, columns, constraint)
 
 
@@ -179,7 +179,7 @@ def _index_violation(name: str, metadata: MetaData | None) -> Violation:
     return Violation(UNIQUE, constraint=name)
 
 
-def _unique_name(table_name: str, columns: tuple[str, ...], table: Table | None) -> str:
+def unique_name(table_name: str, columns: tuple[str, ...], table: Table | None) -> str:
     """The name in the metadata, else the one PostgreSQL would have made."""
     if table is not None:
         if _names(table.primary_key.columns) == columns:

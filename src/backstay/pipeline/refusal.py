@@ -12,10 +12,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+import sqlalchemy as sa
 from sqlalchemy.sql.elements import True_
 
 from backstay.catalog import Relation, Table
-from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint, details_of
+from backstay.db.failures import unique_name
+from backstay.db.violation import FOREIGN_KEY, UNIQUE, ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 from backstay.plan.value import text_of
@@ -29,23 +31,52 @@ _ROWS: Final = frozenset({"23502", "23514"})
 _RIVALS: Final = frozenset({"23505", "23P01"})
 
 
-def rival_of(
-    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
-) -> Query | None:
-    """The read that finds the row in the way of the only one of *rows*, if *error* says that there is one.
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A row that may be in the way of the one that is written: *query* finds it, as the caller sees it."""
 
-    ``None`` where nobody needs to look: no such error, nothing that could be told, or everything visible anyway.
+    violation: Violation
+    query: Query
+
+
+def rivals_of(
+    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
+) -> tuple[Rival, ...]:
+    """The rows that may be in the way of the only one of *rows*, if *error* says that there is one.
+
+    The database names the first constraint that broke, and of several it may be that of a hidden row, or of none that
+    the caller knows: what it names would tell whether there is a hidden one.  So each that could have been broken is
+    looked at, in an order of their own.  None where nobody needs to look: no such error, nothing that could be told, or
+    everything visible anyway.
     """
-    if not isinstance(error, ConstraintError) or error.code != "23505" or len(rows) != 1:
+    if not isinstance(error, ConstraintError) or error.code != UNIQUE or len(rows) != 1:
+        return ()
+    if not speaks_of(error.violation, table) or sees_all(table, scope):
+        return ()
+    known = written & scope.grant("read", table).columns
+    # What the database names comes last, where no model lists it.
+    listed = dict.fromkeys((*_unique(table), error.violation.columns))
+    found = (_rival(columns, rows[0], table, error.violation) for columns in listed if frozenset(columns) <= known)
+    return tuple(rival for rival in found if rival is not None)
+
+
+def _unique(table: Table) -> list[tuple[str, ...]]:
+    """The columns of what may stand once, the primary key first."""
+    if not isinstance(table.sql, sa.Table):
+        return []
+    found = [c.columns for c in table.sql.constraints if isinstance(c, sa.UniqueConstraint)]
+    found += [index.columns for index in table.sql.indexes if index.unique]
+    return [table.primary_key, *sorted({tuple(str(column.name) for column in columns) for columns in found})]
+
+
+def _rival(columns: tuple[str, ...], row: Mapping[str, Any], table: Table, named: Violation) -> Rival | None:
+    values = [(here, text_of(row[here], table.columns[here].type)) for here in columns if here in row]
+    found = [((), Filter(Field(here), "eq", text)) for here, text in values if text is not None]
+    if not columns or len(found) != len(columns):
         return None
-    columns, read = error.violation.columns, scope.grant("read", table)
-    if not speaks_of(error.violation, table) or not columns or not frozenset(columns) <= written & read.columns:
-        return None
-    if sees_all(table, scope):
-        return None
-    values = [(name, text_of(rows[0][name], table.columns[name].type)) for name in columns if name in rows[0]]
-    found = [((), Filter(Field(name), "eq", text)) for name, text in values if text is not None]
-    return Query(conditions=tuple(found)) if len(found) == len(columns) else None
+    source = table.sql if isinstance(table.sql, sa.Table) else None
+    listed = Violation(UNIQUE, table.name, columns, unique_name(table.name, columns, source), schema=named.schema)
+    return Rival(named if columns == named.columns else listed, Query(conditions=tuple(found)))
 
 
 def parents_of(

@@ -12,7 +12,7 @@ from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
-from backstay.pipeline.refusal import Parent, parents_of, rival_of
+from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of
 from backstay.pipeline.refusal import explained as told_as
 from backstay.pipeline.remember import Remembered
 from backstay.pipeline.request import DataRequest
@@ -151,16 +151,23 @@ class Writes:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
-            rival = rival_of(error, ask.table, scope, work.rows, work.written)
-            seen = rival is not None and bool(await self._sees(ask, ask.table.name, rival))
+            rival = await self._seen(ask, rivals_of(error, ask.table, scope, work.rows, work.written))
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, work.rows, work.written))
-            raise told_as(told, ask.table, scope, work.rows, work.written, rival_seen=seen) from error
+            told = told if rival is None else broken_constraint(rival.violation)
+            raise told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None) from error
 
     def _bounded(self, work: Work) -> Steps[Written]:
         """The steps of *work*, refused where what they send back is too large: while they can still be undone."""
         written = yield from work.steps()
         check_size(len(written.body or ""), self._surface.budget.answer_bytes)
         return written
+
+    async def _seen(self, ask: Ask, rivals: Sequence[Rival]) -> Rival | None:
+        """The first of *rivals* that the caller sees."""
+        for rival in rivals:
+            if await self._sees(ask, ask.table.name, rival.query):
+                return rival
+        return None
 
     async def _missing(self, ask: Ask, error: Exception, parents: Sequence[Parent]) -> Exception:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
