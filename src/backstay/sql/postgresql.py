@@ -372,7 +372,7 @@ def _listed(columns: Sequence[Column], slot: int) -> Listed:
     """``unnest($1::text[], …) WITH ORDINALITY``: one array of texts for each column, cast where it stands."""
     arrays = [SlotParameter.of(slot + i, _as_is, sa.ARRAY(sa.Text())) for i in range(max(len(columns), 1))]
     names = [f"_v{i}" for i in range(len(arrays))]
-    rows = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="_n", name=f"_l{slot}").render_derived()
+    rows = sa.func.unnest(*arrays).table_valued(*names, with_ordinality="_n").render_derived()
     values = tuple(_stored(column, rows.c[name]) for column, name in zip(columns, names, strict=False))
     return Listed(rows, values, rows.c["_n"])
 
