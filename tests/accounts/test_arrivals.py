@@ -18,10 +18,12 @@ from joserfc.jwk import RSAKey
 from backstay.auth.oauth.parties import Parties
 from backstay.auth.oauth.provider import parse_providers
 from backstay.auth.tables import User
+from backstay.errors import DatabaseError
 from backstay.sql.query import query
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.party import Browser, parameters, told
 from tests.accounts.staff import events, service
+from tests.accounts.test_administration import Meets
 from tests.accounts.test_mails import CHALLENGE, VERIFIER
 from tests.accounts.test_presets import Internet
 
@@ -176,6 +178,26 @@ def test_a_ban_holds_until_its_end(street: Street, known: str) -> None:
     assert (id, {"method": "oauth", "provider": "corp", "reason": "user_banned"}) == (failed.subject, failed.details)
     house.clock.turn(seconds=1)
     assert id == street.grant(**VERIFIED).json["user"]["id"]
+
+
+@pytest.mark.parametrize("way", ["phone", "browser"])
+@pytest.mark.parametrize(("error", "good"), [("23505", True), ("23503", False)])
+def test_two_first_sign_ins_at_once(street: Street, way: str, error: str, good: bool) -> None:
+    """ID4: the unique index decides, and the second finds what the first has made; another fault is not tried again."""
+    accounts = street.house.office.accounts
+    store = accounts.store
+    sent = parameters(street.browser.begin("provider=corp"))
+    token = street.token(CORP, nonce=sent["nonce"], **VERIFIED)
+    street.internet.answers[f"{CORP}/token"] = {"access_token": "a", "id_token": token}
+    # Before it the limit is counted, or the state is taken.
+    object.__setattr__(accounts, "store", Meets(store, DatabaseError(error, "met"), 1))
+    if way == "phone":
+        reply = street.grant(**VERIFIED)
+    else:
+        reply = street.browser.at_app("GET", f"callback?{urlencode({'state': sent['state'], 'code': 'c'})}")
+    object.__setattr__(accounts, "store", store)
+    opened = b"access_token" in reply.body + str(reply.one("location")).encode()
+    assert (good, 1 if good else 0) == (opened, len(events(street.house, "user_signedup")))
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,8 @@ def test_github(house: House, internet: Internet) -> None:
     # Another name and address, the same person.
     internet.answers["https://api.github.com/user"] = {"id": 583231, "login": "anna"}
     internet.answers["https://api.github.com/user/emails"] = [{"email": "anna@example.net", "primary": True, "verified": True}]  # fmt: skip
-    assert user["id"] == house.get("user", as_=dance()).json["id"]
+    again = house.get("user", as_=dance()).json
+    assert (user["id"], "anna") == (again["id"], again["identities"][0]["identity_data"]["user_name"])
     # Another person with the old name: somebody else, and not let in to the address.
     internet.answers["https://api.github.com/user"] = {"id": 7, "login": "ann"}
     internet.answers["https://api.github.com/user/emails"] = [{"email": "ann@example.org", "primary": True}]
@@ -169,6 +170,35 @@ def test_apple(house: House, internet: Internet) -> None:
         reply = post(urlencode(form | {"state": again["state"], "user": user_field}))
         assert "bad_oauth_callback" == told(str(reply.one("location")))[1]["error_code"]
         again = parameters(browser.begin("provider=apple"))
+    browser.close()
+
+
+@SETTINGS
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ({"firstName": "Ann", "lastName": "Lee"}, "Ann Lee"),
+        ({"firstName": " Ann ", "lastName": " "}, "Ann"),
+        ({"firstName": 7, "lastName": "Lee"}, "Lee"),
+        ({"lastName": ["Lee"]}, None),
+        ({"firstName": "x" * 201}, "x" * 200),
+        (None, None),
+    ],
+)
+def test_a_name_that_apple_gives(house: House, internet: Internet, name: Any, shown: str | None) -> None:
+    """Whichever parts of it there are, bounded; and the cookie is taken back as it was given."""
+    browser = Browser(house)
+    sent = parameters(browser.begin("provider=apple"))
+    now = int(house.clock.at.timestamp())
+    claims = {"iss": APPLE, "aud": "org.example.app", "sub": "1", "exp": now + 9, "iat": now, "nonce": sent["nonce"]}
+    token = jwt.encode({"alg": "RS256", "kid": "k"}, claims, KEY)
+    internet.answers[f"{APPLE}/auth/token"] = {"access_token": "a", "id_token": token}
+    form = {"state": sent["state"], "code": "c", "user": json.dumps({"name": name})}
+    media = {"content-type": "application/x-www-form-urlencoded", "origin": APPLE}
+    reply = browser.at_app("POST", "callback", body=urlencode(form).encode(), headers=media)
+    assert str(reply.one("set-cookie")).endswith("=; Path=/; Max-Age=0; HttpOnly; SameSite=None; Secure")
+    user = house.get("user", as_=told(str(reply.one("location")))[1]).json
+    assert shown == user["user_metadata"].get("full_name")
     browser.close()
 
 
