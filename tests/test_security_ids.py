@@ -60,6 +60,14 @@ def test_each_promise_that_came_of_a_weakness_has_its_tests(id_: str) -> None:
         assert carried, f"no test in {name} carries {id_}"
 
 
+def test_no_weakness_is_forgotten() -> None:
+    """Each that was found has its row."""
+    known = {
+        f"{letter}{number}" for letter, last in {"S": 14, "A": 12, "P": 3}.items() for number in range(1, last + 1)
+    }
+    assert known - FOUND.keys() == set()
+
+
 @pytest.mark.parametrize("id_", sorted(FOUND))
 def test_each_weakness_has_its_tests(id_: str) -> None:
     """The id stands in the name or the docstring of a test of every file that the row names, and it names one."""
