@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 from sqlalchemy.sql import visitors
 
 from backstay.errors import ConfigError
-from backstay.policy import MeParameter, allow, compile_rules
+from backstay.policy import Caller, Me, MeParameter, Principal, allow, compile_rules
 from tests.policy.written import CATALOG, Note, rules_in, rules_of, sql_of
 
 #: Bodies that Python and SQL read differently: what the message quotes, and what the hint says to write.
@@ -97,6 +98,22 @@ MISREAD = [
     ("return Note.team == me.claim", "me.claim without a call", 'me.claim("org_id")'),
     ("return ~me.has_role", "me.has_role without a call", 'me.has_role("editor")'),
     ('return me.claim(Note.team) == "x"', "me.claim()", 'me.claim("org", "id")'),
+    # the class of me
+    ('return Me.role != "banned"', "asks the class of me, which is no caller: Me.role", "Write me.role"),
+    ("return Me.id != None", "Me.id", "Write me.id"),
+    ("return Me.id is not None", "Me.id", "Write me.id"),
+    ("return True if Me.id else Note.public", "Me.id", "Write me.id"),
+    ('return Note.public if Me.role == "anon" else True', "Me.role", "Write me.role"),
+    ("return Me.claim != None", "Me.claim", "Write me.claim"),
+    ("return Me.aal != 'aal1'", "Me.aal", "Write me.aal"),
+    ("return Note.author_id == Me.id", "Me.id", "Write me.id"),
+    ("return getattr(Me, 'id', None) != Note.author_id", "Me.id", "Write me.id"),
+    ("return Me.has_role('a')", "Me.has_role", "Write me.has_role"),
+    ("return Note.public if Me is None else True", "Me is None", "is"),
+    ("return Note.public if not Me else True", "Me", "me.id"),
+    ("return Me != None", "Me", "me.id"),
+    ("from backstay import Caller\nreturn Caller.role != 'x'", "Caller.role", "Write me.role"),
+    ("try:\n    return Me.id != None\nexcept Exception:\n    return True", "Me.id", "Write me.id"),
     # values of me that were read and lost
     ("return or_(true(), Note.author_id == me.id)", "reads me.id", "joined by & and |"),
     ("return and_(false(), me.role == 'a')", "reads me.role", "joined by & and |"),
@@ -138,6 +155,43 @@ MISREAD = [
     ("return me.role", "String", "Compare it"),
     ("return Note.words", "looks at words", "relationship.any("),
     ("yield Note.public", "yields", "or_(*conditions)"),
+    # &, | and ~ bind before a comparison
+    ('return Note.public & me.role != "banned"', "compares an AND or OR", "brackets"),
+    ('return Note.public & me.claim("banned") != "yes"', "compares an AND or OR", "brackets"),
+    ("return Note.public & Note.stars < 3", "compares an AND or OR", "brackets"),
+    ("return Note.public | Note.stars < 3", "compares an AND or OR", "brackets"),
+    ("return Note.public & Note.stars >= 0", "compares an AND or OR", "brackets"),
+    ('return Note.public & Note.team != "x"', "compares an AND or OR", "brackets"),
+    ("return Note.public & Note.loved != True", "compares an AND or OR", "brackets"),
+    ("return Note.author_id != me.id & Note.public", "compares an AND or OR", "brackets"),
+    ("return Note.author_id == me.id | Note.public", "compares an AND or OR", "brackets"),
+    ("return Note.team != me.claim('x') & Note.public", "compares an AND or OR", "brackets"),
+    ("return ~Note.public != Note.team", "compares a condition with what is none", "brackets"),
+    ("return ~Note.public < 3", "compares a condition with what is none", "brackets"),
+    ("return (Note.stars > 1) != 'x'", "compares a condition with what is none", "brackets"),
+    ("return (Note.stars > 1) != me.role", "compares a condition with what is none", "brackets"),
+    ("return false() & Note.team != 'x'", "compares a condition with what is none", "brackets"),
+    ("return Note.public & Note.public != Note.public", "compares an AND or OR", "brackets"),
+    ("return false() & Note.public != True", "compares a condition with what is none", "brackets"),
+    ("return not_(Note.stars)", "takes notes.stars for a condition", "brackets"),
+    ("return and_(Note.public, Note.stars)", "takes notes.stars for a condition", "brackets"),
+    ("return or_(Note.public, Note.team)", "takes notes.team for a condition", "brackets"),
+    ("return or_(Note.public, Note.stars + 1)", "takes notes.stars", "brackets"),
+    ("return or_(Note.public, me.aal)", "takes :me_aal_1 for a condition", "brackets"),
+    ("return or_(Note.public, literal('x'))", "for a condition", "brackets"),
+    ("return case((Note.stars, True), else_=False)", "takes notes.stars for a condition", "brackets"),
+    ("return case((Note.public & Note.stars < 3, True), else_=False)", "compares an AND or OR", "brackets"),
+    ("return exists().where(Word.note_id == Note.id, Word.id)", "takes words.id for a condition", "brackets"),
+    ("return exists().where(Note.public & Word.id < 3)", "compares an AND or OR", "brackets"),
+    ("return Note.words.any(Note.public & Word.id < 3)", "compares an AND or OR", "brackets"),
+    ("return Note.id.in_(select(Word.note_id).where(not_(Word.id)))", "for a condition", "brackets"),
+    ("return Note.id.in_(select(Word.note_id).group_by(Word.note_id).having(func.max(Word.id)))", "for a cond", "brac"),
+    (
+        "return Note.id.in_(select(Word.note_id).select_from(join(Word, aliased(Note), Word.id)))",
+        "takes words.id for",
+        "brackets",
+    ),
+    ("return exists(select(func.count(Word.id).filter(Word.id)).scalar_subquery())", "for a condition", "brackets"),
     # about something else
     ("return Word.text == 'x'", "looks at words", "exists()"),
     ("return aliased(Note).public", "looks at notes", "exists()"),
@@ -164,6 +218,27 @@ def test_what_sql_cannot_mean_is_refused(tmp_path: Path, body: str, seen: str, a
         fault.hint,
     )
     assert "me.claim()" in seen or f"{tmp_path / 'policies.py'}:" in fault.message
+
+
+@pytest.mark.parametrize("body", ["return ~Note.author_id != me.id", "return not_(me.role)"])
+def test_what_sqlalchemy_warns_of_is_refused(tmp_path: Path, body: str) -> None:
+    """P1: NOT of what is no condition, where SQLAlchemy only warns."""
+    with warnings.catch_warnings(), pytest.raises(ConfigError, match="for a condition"):
+        warnings.simplefilter("ignore")
+        rules_of(tmp_path, body)
+
+
+@pytest.mark.parametrize("name", ["id", "role", "aal", "has_role", "claim", "is_anonymous", "principal"])
+def test_the_class_of_me_is_no_caller(name: str) -> None:
+    """P1: outside of policies too, where a module's constant is made of it."""
+    with pytest.raises(ConfigError, match=rf"test_expression\.py:\d+: Caller\.{name} is asked of the class"):
+        getattr(Caller, name)
+
+
+def test_the_class_of_me_is_a_class() -> None:
+    """P1: all else of it is as of every class."""
+    assert (True, True, "me", "Me", {Me}) == (bool(Me), Me == Me, Me.injected_as, Me.__name__, {Me})
+    assert ("7", True) == (Caller(Principal(id="7")).id, issubclass(Caller, Me))
 
 
 def test_the_message_is_whole(tmp_path: Path) -> None:
@@ -294,6 +369,18 @@ MEANT = [
         "EXISTS (SELECT 1 FROM words AS words_1, notes WHERE notes.id = words_1.note_id AND words_1.text = :me_role_1)",
     ),
     ("return Note.texts.contains('x')", None),
+    ("return Note.public == me.claim('x')", "notes.public = :me_claim_1"),
+    ("return Note.public == True", "notes.public = true"),
+    ("return Note.public != Note.loved", None),
+    ("return (Note.stars > 1) == Note.public", None),
+    ("return (Note.stars > 1) == True", None),
+    ("return ~Note.public == Note.loved", None),
+    ("return (Note.public & Note.loved).is_(True)", None),
+    ("return me.has_role('a') & Note.public", None),
+    ("return or_(Note.public, me.claim('a')) & ~me.claim('b')", None),
+    ("return or_(Note.public, func.may_see(Note.id), null())", None),
+    ("return or_(Note.public, Note.team.op('~')('x'))", None),
+    ("return and_(Note.public, True)", "notes.public"),
     ("return exists().where(Word.note_id == Note.id)", None),
     ("return exists(select(text('1')).where(Word.note_id == Note.id))", None),
     ("return Note.id.in_(select(Word.note_id).where(Word.text == me.role))", None),

@@ -27,6 +27,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog.family import Family, family_of
 from backstay.catalog.standing import elements, is_rows, standing, table_of
+from backstay.catalog.truth import untrue
 from backstay.errors import ConfigError
 
 
@@ -70,7 +71,7 @@ def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> dict[str, Co
         except ConfigError:
             # The model may need it for itself.
             continue
-        if not _is_opaque(stands):
+        if not _is_opaque(stands) and untrue(stands) is None:
             uses, elsewhere = _used(stands, table)
             found[name] = Computed(name, stands, type_, uses, elsewhere, table, doc)
     return found

@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnE
 from backstay.catalog.computed import is_constant
 from backstay.catalog.standing import looks_around
 from backstay.catalog.table import Join, Junction, Relation
+from backstay.catalog.truth import untrue
 
 
 def is_plain(relationship: RelationshipProperty[Any]) -> bool:
@@ -110,6 +111,8 @@ def _join(rest: list[ColumnElement[bool]], local: sa.Table, remote: sa.Table) ->
     condition = sa.and_(*rest)
     if looks_around(condition):
         return "its condition looks at more than two rows"
+    if untrue(condition) is not None:
+        return "its condition takes for true what is no condition: put brackets around each side of & and |"
 
     def on(mine: Callable[[str], Any], theirs: Callable[[str], Any]) -> ColumnElement[bool]:
         def moved(element: Any, **_: Any) -> Any:

@@ -14,7 +14,7 @@ from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.catalog.standing import elements, standing
 from backstay.errors import ConfigError
 from backstay.place import place_of
-from backstay.policy.expression import expression_of
+from backstay.policy.expression import expression_of, refuse_untrue
 from backstay.policy.me import MeParameter
 from backstay.policy.near import near_word
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
@@ -40,6 +40,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             table = _table(allowance.model, catalogs, policy)
             written = expression_of(policy.name, policy.function, table.sql)
             rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
+            # Once more: the joins of models are conditions only now.
+            refuse_untrue(policy.name, rows, place_of(policy.function))
             _refuse_sealed(rows, policy)
             columns = _columns(allowance, table, policy)
             for action in sorted(allowance.actions):

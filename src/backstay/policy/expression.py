@@ -19,8 +19,8 @@ from sqlalchemy.sql.elements import (
     Grouping,
     TextClause,
 )
-from sqlalchemy.sql.operators import custom_op
 
+from backstay.catalog.truth import is_condition, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
 from backstay.policy.identity import call_traced
@@ -58,6 +58,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
             f"{place}: the policy {name} says something else each time it is called",
             "It is called once, at the start: write func.now() and the like for what changes later.",
         )
+    refuse_untrue(name, rows, place)
     strangers = [each for each in rows._from_objects if each is not table]
     if strangers:
         _refuse(
@@ -158,7 +159,7 @@ def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
         )
     if not _may_be_true(rows):
         _refuse(
-            f"{place}: the policy {name} returned {_told(returned)}, which is {_kind(rows)} and no condition",
+            f"{place}: the policy {name} returned {_told(returned)}, which is {kind_of(rows)} and no condition",
             "Compare it: == for a value, .is_not(None) for one that is there.",
         )
     return rows
@@ -169,17 +170,24 @@ def _in_subquery(rows: ColumnElement[bool], texts: list[TextClause]) -> bool:
     return all(each.text.strip().isdecimal() for each in texts) and not isinstance(rows, TextClause)
 
 
-def _may_be_true(rows: ColumnElement[Any]) -> bool:
+def _may_be_true(rows: Any) -> bool:
     if isinstance(rows, MeParameter):
-        return rows.me_source[0] == "claim"
-    if isinstance(rows.type, sa.types.NullType):
-        return not isinstance(rows, sa.Column | BindParameter)
-    # `column.op("@@")(…)` has the type of its column, whatever it gives.
-    return rows.type._type_affinity is sa.Boolean or isinstance(getattr(rows, "operator", None), custom_op)
+        return rows.me_source[0] in ("claim", "has_role")
+    return is_condition(rows)
 
 
-def _kind(rows: ColumnElement[Any]) -> str:
-    return "a value" if isinstance(rows.type, sa.types.NullType) else f"of the type {type(rows.type).__name__}"
+def refuse_untrue(name: str, rows: ColumnElement[bool], place: str) -> None:
+    """Refuse *rows* where anything in it is taken for a condition and is none.
+
+    Raises:
+        ConfigError: BST-E023.
+    """
+    wrong = untrue(rows, _may_be_true)
+    if wrong is not None:
+        _refuse(
+            f"{place}: the policy {name} {wrong}",
+            "Put brackets around each side, since &, | and ~ bind before == and <: (a) & (b).",
+        )
 
 
 def _facts(rows: ClauseElement) -> list[MeParameter]:

@@ -72,7 +72,7 @@ def _is_symbolic(one: ast.expr, outer: dict[str, Any], inner: Any) -> bool:
             value = eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner)  # noqa: S307 - the author's words
         except Exception:
             return False
-    return isinstance(value, _SYMBOLIC) or hasattr(type(value), "injected_as")
+    return isinstance(value, _SYMBOLIC) or hasattr(value, "injected_as")
 
 
 def _identities(code: CodeType) -> frozenset[int]:

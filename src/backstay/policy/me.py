@@ -6,6 +6,7 @@ A policy is compiled once, when the app starts, so nothing in it may be a partic
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, TypeAlias, cast
 from uuid import UUID
@@ -14,8 +15,10 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from backstay.errors import ConfigError, Forbidden
+from backstay.place import is_authors, place_in, users_frame
 from backstay.policy.principal import Principal
 from backstay.policy.watch import Handed, watching
+from backstay.policy.words import Words
 
 #: Where a parameter's value comes from: ``("id",)``, ``("role",)``, ``("aal",)``, ``("has_role", name)`` or
 #: ``("claim", key, …)``.
@@ -59,7 +62,46 @@ def _asked(source: Source) -> str:
     return f"me.{source[0]}" + (f"({', '.join(map(repr, source[1:]))})" if len(source) > 1 else "")
 
 
-class Me:
+class _Written(type):
+    """The class of `Me`: what an instance offers is no attribute of the class, which is an import and no caller.
+
+    ``Me.role`` would be a property object, that is unequal to everything and always true.
+    """
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name in _OFFERED:
+            raise _not_the_class(f"{type.__getattribute__(cls, '__name__')}.{name}", f"me.{name}")
+        return type.__getattribute__(cls, name)
+
+    def __bool__(cls) -> bool:
+        return cls._read(True)
+
+    def __eq__(cls, other: object) -> bool:
+        return cls._read(cls is other)
+
+    def __hash__(cls) -> int:
+        return type.__hash__(cls)
+
+    def _read(cls, usual: bool) -> bool:
+        """The answer of every class, which only policies must not have; libraries may ask on the way."""
+        if watching() is not None and is_authors(sys._getframe(2)):
+            raise _not_the_class(cls.__name__, "me.id")
+        return usual
+
+
+_OFFERED: Final = frozenset({"id", "role", "aal", "has_role", "claim", "is_anonymous", "principal"})
+
+
+def _not_the_class(written: str, meant: str) -> ConfigError:
+    frame, watch = sys._getframe(2), watching()
+    advice = f"Write {meant}: me is the function's parameter, and {written.partition('.')[0]} the class it is of."
+    if watch is not None:
+        return watch.refuse(frame, "asks the class of me, which is no caller", Words(written, advice))
+    own = users_frame(frame) or frame
+    return ConfigError("BST-E023", f"{place_in(own)}: {written} is asked of the class, which is no caller", hint=advice)
+
+
+class Me(metaclass=_Written):
     """The symbolic caller that a policy function receives, and the concrete one that a `function` receives.
 
     In a policy each attribute is a SQL expression; compare it with columns.  ``me.id`` takes the type of the column it
