@@ -68,7 +68,7 @@ from backstay.policy import (
     open_rules,
 )
 from backstay.settings import Settings
-from backstay.upkeep import Rotation, reclean, rotate
+from backstay.upkeep import Recleaning, Rotation, reclean, rotate
 
 _LOG: Final = logging.getLogger("backstay")
 
@@ -243,9 +243,10 @@ class Backstay:
                 audited=accounts,
             )
 
-    async def reclean_html(self) -> int:
-        """Clean every text of HTML again, after the list of what is kept has changed; the number of rows that did.
+    async def reclean_html(self) -> Recleaning:
+        """Clean every text of HTML again, after the list of what is kept has changed.
 
+        The outcome says how many rows did, and which texts are too tangled to be read; those are left as they are.
         It works in batches beside the app's other writers, and may be stopped and begun again.
         """
         async with self.started():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -26,6 +27,53 @@ def make(house: House, **more: Any) -> dict[str, Any]:
 
 def status(house: House, key: str, **named: Any) -> int:
     return int(house.rest("GET", "secrets", headers={"apikey": key}, **named).status)
+
+
+#: What becomes of an account that has made keys, with what makes it as it was; ``None``: nothing does.
+Fate = tuple[Callable[[House, str], Any], Callable[[House, str], Any] | None]
+
+
+def asked(method: str, path: str, body: Any = None) -> Callable[[House, str], Any]:
+    """The operator's request about the account."""
+
+    def ask(house: House, id: str) -> Any:
+        reply = house.send(method, f"admin/users/{id}{path}", body, as_=service(house))
+        assert reply.status < 300, reply.body
+
+    return ask
+
+
+FATES: dict[str, Fate] = {
+    "role taken": (asked("DELETE", "/roles/admin"), asked("PUT", "/roles/admin")),
+    "ban": (asked("PUT", "", {"ban_duration": "24h"}), asked("PUT", "", {"ban_duration": "none"})),
+    "a ban that ends": (
+        asked("PUT", "", {"ban_duration": "24h"}),
+        lambda house, id: house.clock.turn(hours=25),
+    ),
+    "deletion": (asked("DELETE", "", {}), None),
+    "soft deletion": (asked("DELETE", "", {"should_soft_delete": True}), None),
+}
+
+
+@pytest.mark.parametrize("fate", FATES)
+def test_a_key_may_no_more_than_its_maker(house: House, fate: str) -> None:
+    """S4: a secret key is good while the account that made it may make it, and a publishable one serves on."""
+    hire(house, "other@example.org")
+    boss = hire(house, "boss@example.org")
+    body = {"name": "job", "role": "service_role"}
+    made = house.post("admin/api-keys", body, as_=boss)
+    public = house.post("admin/api-keys", {**body, "role": "anon"}, as_=boss)
+    operators = make(house)["api_key"]
+    assert (200, 200) == (made.status, public.status)
+    keys = (made.json["api_key"], public.json["api_key"], operators)
+    nobody = house.rest("GET", "secrets").status
+    assert [200, nobody, 200] == [status(house, key) for key in keys]
+    happens, undone = FATES[fate]
+    happens(house, boss["user"]["id"])
+    assert [401, nobody, 200] == [status(house, key) for key in keys]
+    if undone is not None:
+        undone(house, boss["user"]["id"])
+        assert [200, nobody, 200] == [status(house, key) for key in keys]
 
 
 def test_a_key_is_shown_once(house: House) -> None:

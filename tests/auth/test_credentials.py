@@ -212,7 +212,7 @@ def row(number: int, raw: bytes, role: str, *scopes: str, expires_at: float | No
     """A key of the database."""
     end = None if expires_at is None else datetime.fromtimestamp(expires_at, UTC)
     id, digest = UUID(int=number), hashlib.sha256(raw).digest()
-    return SimpleNamespace(id=id, hash=digest, role=role, scopes=list(scopes), expires_at=end)
+    return SimpleNamespace(id=id, hash=digest, role=role, scopes=list(scopes), expires_at=end, banned_until=None)
 
 
 @pytest.fixture

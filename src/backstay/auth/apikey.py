@@ -6,6 +6,8 @@
 3. Every process holds the living keys in memory and looks again when the epoch has grown: a revocation bites within a
    second (TK5).
 4. Without the scope ``write`` a key changes nothing, on any way (RB5).
+5. A secret key that an account has made is good while the account may make it: not when it is banned or gone, nor when
+   it has lost what that takes (S4).  One that the operator has made is the operator's.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.tables import RoleAssignment, User
 from backstay.db.own import Own
 from backstay.db.store import Asks, Store, Transaction
-from backstay.policy.principal import ANON
+from backstay.policy.principal import ANON, SERVICE
 from backstay.sql.query import query
 
 PUBLISHABLE: Final = "sb_publishable_"
@@ -67,9 +70,24 @@ def key_by_id(id: UUID) -> sa.Executable:
 
 @query
 def _living() -> sa.Executable:
-    return sa.select(ApiKey.id, ApiKey.hash, ApiKey.role, ApiKey.scopes, ApiKey.expires_at).where(
-        ApiKey.revoked_at.is_(None)
+    made = sa.select(
+        ApiKey.id,
+        ApiKey.hash,
+        ApiKey.role,
+        ApiKey.scopes,
+        ApiKey.expires_at,
+        ApiKey.created_by,
+        User.id.label("maker"),
+        User.banned_until,
     )
+    standing = sa.and_(User.id == ApiKey.created_by, User.deleted_at.is_(None))
+    return made.outerjoin_from(ApiKey, User, standing).where(ApiKey.revoked_at.is_(None))
+
+
+@query
+def _makers() -> sa.Executable:
+    made = sa.select(ApiKey.created_by).where(ApiKey.revoked_at.is_(None), ApiKey.created_by.is_not(None))
+    return sa.select(RoleAssignment.user_id, RoleAssignment.role).where(RoleAssignment.user_id.in_(made))
 
 
 @query
@@ -155,9 +173,27 @@ async def revoke_api_key(tx: Transaction, id: UUID, now: datetime) -> Any:
     return await tx.one(_revoke(id, now))
 
 
-async def living_keys(asks: Asks) -> Sequence[Any]:
-    """Keys (rows) that were not revoked; the expired are among them."""
-    return await asks.all(_living())
+async def living_keys(asks: Asks, permissions: Mapping[str, frozenset[str]]) -> Sequence[Any]:
+    """Keys (rows) that were not revoked and whose makers may make them; the expired are among them.
+
+    *permissions* are those of each role.  ``banned_until`` of a row says from when on its maker may again.
+    """
+    held: dict[UUID, frozenset[str]] = {}
+    for row in await asks.all(_makers()):
+        held[row.user_id] = held.get(row.user_id, frozenset()) | permissions.get(row.role, frozenset())
+    return [
+        row
+        for row in await asks.all(_living())
+        if row.created_by is None
+        or row.role == ANON
+        or (row.maker is not None and _takes(permissions, row.role) <= held.get(row.created_by, frozenset()))
+    ]
+
+
+def _takes(permissions: Mapping[str, frozenset[str]], role: str) -> frozenset[str]:
+    """What it takes to make a key of *role*, as ``rights.check_gives`` has it."""
+    within = frozenset[str]().union(*permissions.values()) if role == SERVICE else permissions.get(role, frozenset())
+    return within | {"keys:write", "roles:write"}
 
 
 async def note_uses(store: Store, uses: Mapping[UUID, datetime]) -> None:

@@ -52,8 +52,9 @@ class _Kept:
 
     id: UUID
     principal: Principal
-    #: The second since 1970 at which it is no longer good.
+    #: The second since 1970 at which it is no longer good, and that from which on it is good again.
     end: float
+    begin: float = 0.0
 
 
 class Credentials:
@@ -107,6 +108,8 @@ class Credentials:
                     read_only="write" not in row.scopes,
                 ),
                 float("inf") if row.expires_at is None else row.expires_at.timestamp(),
+                # A publishable key does nothing that needs its maker.
+                0.0 if row.banned_until is None or row.role == ANON else row.banned_until.timestamp(),
             )
             for row in rows
         }
@@ -155,7 +158,7 @@ class Credentials:
         if found is not None:
             return found
         kept = self._kept.get(digest)
-        if kept is None or (now := self._clock()) >= kept.end:
+        if kept is None or not kept.begin <= (now := self._clock()) < kept.end:
             raise TokenError("PGRST301", "The API key is not valid", hint="Use a key of this project.")
         self._uses[kept.id] = now
         return kept.principal

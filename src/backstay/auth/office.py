@@ -86,6 +86,7 @@ class Office:
             keyring,
             lambda jwks: verifier.adopt(jwks, options.issuer),
             adopt_api_keys=credentials.adopt,
+            permissions=table,
             now=now,
         )
         await store.transact(lambda tx: ensure_keys(tx, keyring, now()))

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -36,6 +37,7 @@ class Trust:
     Args:
         adopt: is given the public keys whenever they change: `TokenVerifier.adopt`.
         adopt_api_keys: is given the API keys (rows) whenever they may have changed: `Credentials.adopt`.
+        permissions: what each role may administer, which the makers of keys must still be able to.
         timer: a monotonic clock, in seconds.
         now: the time of day.
     """
@@ -47,6 +49,7 @@ class Trust:
         adopt: Callable[[Sequence[Mapping[str, Any]]], None],
         *,
         adopt_api_keys: Callable[[Sequence[Any]], None] = lambda rows: None,
+        permissions: Mapping[str, frozenset[str]] = MappingProxyType({}),
         timer: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -54,6 +57,7 @@ class Trust:
         self._keyring = keyring
         self._adopt = adopt
         self._adopt_api_keys = adopt_api_keys
+        self._permissions = permissions
         self._timer = timer
         self._now = now
         self._epoch = 0
@@ -126,7 +130,7 @@ class Trust:
         if keys is not None:
             self._keys = keys
             self._adopt(keys.public)
-        self._adopt_api_keys(await living_keys(self._store))
+        self._adopt_api_keys(await living_keys(self._store, self._permissions))
         self._epoch = epoch
 
     def admit(self, principal: Principal) -> Principal:

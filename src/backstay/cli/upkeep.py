@@ -38,7 +38,12 @@ def reclean_html(target: str) -> None:
     """
     import asyncio
 
-    click.echo(f"Rows that have changed: {asyncio.run(_app(target).reclean_html())}")
+    recleaning = asyncio.run(_app(target).reclean_html())
+    click.echo(f"Rows that have changed: {recleaning.rows}")
+    for what in recleaning.left:
+        click.echo(f"left as it is: {what}", err=True)
+    if recleaning.left:
+        raise click.ClickException("Some texts are too tangled to be cleaned; write or delete them by hand.")
 
 
 def _app(target: str) -> Any:

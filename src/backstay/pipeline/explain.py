@@ -25,9 +25,12 @@ async def explained(
     statement: Statement,
     profile: str | None,
     *,
+    reads: bool = False,
     around: Callable[[Statement], Steps[Rows]] = rows_of,
 ) -> Reply:
     """The plan of *statement*; *around* runs what asks for it, behind what must hold while it is analysed.
+
+    One that *reads* is asked for beside the writers, and not in their line.
 
     Raises:
         DatabaseError: 22023 (options that do not go together), 25006, and what the statement raises when it is run.
@@ -36,7 +39,10 @@ async def explained(
     media = replace(media, plan_options=media.plan_options & explain.options)
     asked = explain.ask(statement, media.plan_format, tuple(media.plan_options))
 
-    rows = await database.transact(lambda: around(asked), rollback=True, foreign=True)
+    def steps() -> Steps[Rows]:
+        return around(asked)
+
+    rows = await (database.snapshot(steps) if reads else database.transact(steps, rollback=True, foreign=True))
     headers = [(b"content-type", media_type(media).encode())]
     if profile is not None:
         headers.append((b"content-profile", profile.encode()))

@@ -94,7 +94,7 @@ class Reads:
             await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
         if known.explained:
             dialect, media = self._surface.dialect, known.frame.media
-            return await explained(self._database, dialect, media, statement, known.profile)
+            return await explained(self._database, dialect, media, statement, known.profile, reads=True)
         if known.streamed:
             if request.method == "HEAD":
                 return Reply(200, known.frame.headers)

@@ -149,6 +149,8 @@ class _Changing:
         if not checked.bans:
             return []
         if checked.banned_until is None:
+            # The keys that it has made are good again.
+            await bump_epoch(tx)
             current = await tx.one(user_by_id(user.id))
             await tx.run(set_facts(user.id, current.app_metadata, current.role, None, now))
             return [Event("user_unbanned", now, actor, str(user.id))]
