@@ -68,6 +68,7 @@ def arrive_by_provider(
         )
 
     opened = house.run(house.store.transact(run))
+    accounts.posted()
     house.office.trust.expire()
     return opened if isinstance(opened, Exception) else house.run(accounts.session_json(opened))
 
