@@ -96,6 +96,14 @@ def held(type_: Any, stored: Any, op: str, given: Any, **more: Any) -> Any:
         (MOMENT, "2024-01-01 02:03:04", "eq", "2024-01-01T02:03:04", 1),
         (MOMENT, "2024-01-01T02:03:04", "in", ("2024-01-01 02:03:04",), 1),
         (MOMENT, "soon", "eq", "soon", 1),
+        (MOMENT, "2024-01-01 02:03:04", "like", "2024-01-01 02*", 1),
+        # A text that looks like one is what it is.
+        (sa.Text(), "2024-01-01 02:03:04", "eq", "2024-01-01 02:03:04", 1),
+        # What GLOB would read as a pattern is itself in one of LIKE.
+        (sa.Text(), "a[b]?", "like", "a[b]?", 1),
+        (sa.Text(), "abX", "like", "a[b]?", 0),
+        (sa.Text(), "a%", "like", "a\\%", 1),
+        (sa.Text(), "ab", "like", "a\\%", 0),
     ],
 )  # fmt: skip
 def test_one_value(type_: Any, stored: Any, op: str, given: Any, expected: Any) -> None:

@@ -16,6 +16,7 @@ STEPS = [
     (9, 7, 0, "SEARCH b"),
     (12, 9, 0, "ä"),
     (20, 99, 0, "c"),
+    (25, 20, 0, "d"),
 ]
 
 
@@ -44,7 +45,7 @@ def test_asked_without_options(form: str) -> None:
 
 def test_steps() -> None:
     """Each step stands under the one that it belongs to."""
-    assert "SCAN a\nCORRELATED SUBQUERY\n  SEARCH b\n    ä\nc" == SQLITE.read(STEPS, "text")
+    assert "SCAN a\nCORRELATED SUBQUERY\n  SEARCH b\n    ä\nc\n  d" == SQLITE.read(STEPS, "text")
     told = SQLITE.read(STEPS, "json")
     assert {"id": 9, "parent": 7, "detail": "SEARCH b"} == json.loads(told)[2]
     assert "ä" in told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any, Final
 
 import apsw
@@ -11,13 +13,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 from backstay.catalog import Column, Table, build_catalog
 from backstay.catalog.standing import standing
-from backstay.plan.intent import Node
+from backstay.plan.intent import ColumnOutput, Node, Operand, SortTerm
 from backstay.plan.write import Conflict, DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
 from backstay.policy.decide import Part
 from backstay.request.page import Page
 from backstay.sql.write import (
     Waiting,
+    alone_sql,
     check_sql,
     columns_of,
     delete_keys_sql,
@@ -29,6 +32,7 @@ from backstay.sql.write import (
     lock_sql,
     parents_sql,
     probe_sql,
+    read_sql,
     stands_alone,
     update_sql,
     waiting_of,
@@ -356,6 +360,7 @@ LATER: Final = Conflict(named("made"), True)
         (insert(OWN, "id", "owner", conflict=IGNORE), (2, 0, 1)),
         (insert(MADE, "id", "owner", conflict=MERGE), (2, 0, 0)),
         (insert(MEMBER, "id", "owner", conflict=MERGE), (2, 0, 0)),
+        (insert(OWN, "owner", conflict=Conflict(named("owner"), True)), (6, 0, 2)),
         # What collides is known later only.
         (insert(OWN, "id", "owner", conflict=LATER), (0, 0, 2)),
     ],
@@ -364,7 +369,9 @@ def test_probed(notes: apsw.Connection, plan: InsertPlan, expected: tuple[int, .
     """AC5: what is said of the packed rows before any of them is written."""
     statement = probe_sql(plan, SQLITE, 0)
     assert statement is not None
-    assert [expected] == list(asked(notes, statement, sent((1, 1), (2, 2), (5, 2), (6, 1))))
+    rows = [(1, 1), (2, 2), (5, 2), (6, 1)]
+    packed = sent(*(row[-len(plan.packed) :] for row in rows))
+    assert [expected] == list(asked(notes, statement, packed))
 
 
 @pytest.mark.parametrize("plan", [insert(OWN, "id", "owner"), insert(MADE, "id", "owner", conflict=LATER), insert(ALL, "owner", conflict=MERGE)])  # fmt: skip
@@ -430,6 +437,56 @@ def test_alone(plan: Any, checked: bool, alone: bool) -> None:
     """A write is one statement where no policy has anything to say of a row, old or new, and never on SQLite."""
     assert alone == stands_alone(plan, POSTGRESQL, checked=checked)
     assert not stands_alone(plan, SQLITE, checked=checked)
+
+
+def returned(*names: str) -> Node:
+    outputs = tuple(ColumnOutput(name, Operand(NOTES.columns[name])) for name in names)
+    return replace(node(), outputs=outputs, mentioned=frozenset(names))
+
+
+@pytest.mark.parametrize(
+    ("plan", "begins", "ends"),
+    [
+        (insert(ALL, "id", "owner"), "WITH _w AS (INSERT INTO notes (id, owner) SELECT", "AS anon_1 FROM _w"),
+        (replace(insert(ALL, "id"), returning=returned("id")), "WITH _w AS (INSERT", "FROM _w) AS p1"),
+        (replace(update(ALL, "team"), returning=returned("id")), "WITH _w AS (UPDATE", "FROM _w ORDER BY _w.id ASC) AS p1"),
+        (delete(ALL), "WITH _w AS (DELETE FROM notes RETURNING notes.id", "AS anon_1 FROM _w"),
+    ],
+)  # fmt: skip
+def test_written_and_rendered(plan: Any, begins: str, ends: str) -> None:
+    """New rows come back in the order in which they were sent, others in that of their keys."""
+    said = written(alone_sql(plan, POSTGRESQL, 0, "json"))
+    assert said.startswith(begins)
+    assert said.endswith(ends)
+    assert ("SELECT '', count(*)" in said) == (plan.returning is None)
+    assert "json_build_array" in said
+    assert "LIMIT $" in said
+
+
+@pytest.mark.parametrize(
+    ("as_packed", "sort", "expected"), [(True, (), [3, 1]), (False, (), [1, 3]), (True, ("owner",), [1, 3])]
+)
+def test_read_again(notes: apsw.Connection, as_packed: bool, sort: tuple[str, ...], expected: list[int]) -> None:
+    """What was written is read in the order that is asked for, else as it was sent, else as its keys say."""
+    terms = tuple(SortTerm(Operand(NOTES.columns[name]), False, False) for name in sort)
+    shown = replace(returned("id"), sort=terms)
+    ((body, rows, total),) = asked(notes, read_sql(shown, SQLITE, 0, count=True, as_packed=as_packed), keys(3, 1, 99))
+    assert expected == [row["id"] for row in json.loads(body)]
+    assert (2, 2) == (rows, total)
+    assert asked(notes, read_sql(shown, SQLITE, 0), keys(1))[0][2] is None
+
+
+def test_nothing_but_defaults(notes: apsw.Connection) -> None:
+    """A column that is to get its default gets the database's; where none is to be set, rows stay and are counted."""
+    cleared = replace(update(OWN), cleared=named("made", "team"))
+    notes.execute("UPDATE notes SET made = 5")
+    assert [(1, 1)] == list(asked(notes, update_sql(cleared, SQLITE, 0)))
+    assert [(9, None), (5, 8)] == notes.execute("SELECT made, team FROM notes WHERE id < 3 ORDER BY id").fetchall()
+    assert "SET team=DEFAULT" in written(update_sql(replace(update(OWN), cleared=named("team")), POSTGRESQL, 0))
+    assert [(1, 1)] == list(asked(notes, update_sql(update(OWN), SQLITE, 0)))
+    (first, *more) = NOTES.columns.values()
+    computed_first = replace(NOTES, columns={first.name: replace(first, generated=True), **{c.name: c for c in more}})
+    assert "SET owner=notes.owner" in written(update_sql(replace(update(ALL), table=computed_first), POSTGRESQL, 0))
 
 
 def test_keys() -> None:

@@ -43,14 +43,13 @@ def compare(typed: Typed, condition: Compare) -> Expression:
         return _is(left, str(value))
     if not isinstance(value, Slot):
         raise PlanError("PGRST100", f"the value of {op} was not taken out of the request")
-    ranked = op in _RANKED and bool(labels_of(type_))
-    if ranked or (op in _COMPARED and family_of(type_) in COLLATIONS):
+    if op in _RANKED or (op in _COMPARED and family_of(type_) in COLLATIONS):
         left = ordered(Typed(left, type_))
     if op in _COMPARED and isinstance(type_, StoredMoment):
         left = moment(left, left)
-    test = _test(op, left, type_)
     if op == "in":
         return left.in_(_listed(value, _encoder(op, type_)))
+    test = _test(op, left, type_)
     if condition.quantifier is not None:
         return _quantified(left, value, condition, test, _encoder(op, type_))
     return test(_one(value, op, type_))
@@ -94,8 +93,6 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
             return lambda right: sa.func.backstay_json_contains(right, left, type_=sa.Boolean())
         case "ov":
             return lambda right: _overlaps(left, right)
-        case "in":
-            return lambda right: left == right
         case _:
             raise PlanError("PGRST100", f"unknown operator {op}")
 
