@@ -37,6 +37,7 @@ def mutants() -> ModuleType:
         ("x = sa.and_(a, b)", {"x = (sa.and_(b))", "x = (sa.and_(a))"}),
         ("x = 'text' + a", set()),
         ("assert a == 1", set()),
+        ("x = zip(a, b, strict=True)", set()),
         ("'''A docstring.'''", set()),
     ],
 )

@@ -187,7 +187,7 @@ def mutants(room: str, file: str, source: str) -> Iterator[Mutant]:
                 yield made(node, "left-out", "pass")
             case ast.Call(keywords=[*keywords]) if keywords:
                 for at, keyword in enumerate(keywords):
-                    if keyword.arg is not None:
+                    if keyword.arg is not None and not _is_strict(keyword):
                         fewer_keywords = copy.deepcopy(node)
                         del fewer_keywords.keywords[at]
                         yield made(node, f"without {keyword.arg}", fewer_keywords)
@@ -204,6 +204,11 @@ def mutants(room: str, file: str, source: str) -> Iterator[Mutant]:
                     yield made(value, "false", "False")
 
 
+def _is_strict(node: ast.AST) -> bool:
+    """Whether it is the ``strict=`` of a ``zip``, which asserts."""
+    return isinstance(node, ast.keyword) and node.arg == "strict"
+
+
 def _is_text(node: ast.AST) -> bool:
     return any(
         isinstance(part, ast.JoinedStr) or (isinstance(part, ast.Constant) and isinstance(part.value, str))
@@ -217,7 +222,7 @@ def _behaviour(tree: ast.AST) -> Iterator[ast.AST]:
     def walk(node: ast.AST, inside: bool) -> Iterator[ast.AST]:
         if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in QUIET_CALLS:
             return
-        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom):
+        if isinstance(node, ast.Assert | ast.Import | ast.ImportFrom) or _is_strict(node):
             return
         if inside:
             yield node
