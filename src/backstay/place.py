@@ -21,7 +21,11 @@ def is_authors(frame: FrameType) -> bool:
     """Whether *frame* runs code of the app's author, and not a library's."""
     if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
         return False
-    name = frame.f_code.co_filename
+    return is_authors_file(frame.f_code.co_filename)
+
+
+def is_authors_file(name: str) -> bool:
+    """Whether the file called *name* is of the app's author, and not a library's."""
     return not name.startswith((*_LIBRARIES, "<sqlalchemy", "<frozen"))
 
 

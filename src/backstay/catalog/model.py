@@ -9,6 +9,9 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase
 
+# Whoever makes models by it may decide something of them at once.
+import backstay.catalog.noted  # noqa: F401
+
 #: PostgreSQL's own default names, so that SQLite's constraints, error messages and hints read the same.
 NAMES = {
     "pk": "%(table_name)s_pkey",

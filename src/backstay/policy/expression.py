@@ -25,6 +25,7 @@ from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
+from backstay.policy.outside import refuse_decided
 from backstay.policy.symbol import Question, Symbol
 from backstay.policy.watch import Watch, watched
 from backstay.policy.words import told_by
@@ -53,6 +54,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     first = _called(name, call, place, traced=True)
     rows = _condition(name, *first, place)
     second = _condition(name, *_called(name, call, place, traced=False), place)
+    refuse_decided(name, rows, second, first[1].mentioned)
     if _shape(rows) != _shape(second):
         _refuse(
             f"{place}: the policy {name} says something else each time it is called",

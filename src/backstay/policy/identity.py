@@ -31,6 +31,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     def enter(frame: FrameType, event: str, argument: Any) -> Any:
         if event != "call" or watching() is not watch or not is_authors(frame):
             return None
+        watch.mentioned.update(frame.f_code.co_names, filter(_is_text, frame.f_code.co_consts))
         _refuse_constants(watch, frame)
         if not _identities(frame.f_code):
             return None
@@ -48,6 +49,10 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
         return function()
     finally:
         sys.settrace(before)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
 
 
 def _refuse_constants(watch: Watch, frame: FrameType) -> None:

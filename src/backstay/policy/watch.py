@@ -49,6 +49,8 @@ class Watch:
     name: str
     handed: list[Handed] = field(default_factory=list)
     refused: ConfigError | None = None
+    #: The names in the author's code that ran.
+    mentioned: set[str] = field(default_factory=set)
 
     def hand(self, asked: str) -> Handed:
         """Note that a value of ``me`` goes to the policy."""

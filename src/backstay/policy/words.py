@@ -44,18 +44,19 @@ def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
     if found is None:
         return None, None
     code = found.tb_frame.f_code
-    return f"{shown_file(code.co_filename)}:{found.tb_lineno}", _words(code, found.tb_lasti)
+    return f"{shown_file(code.co_filename)}:{found.tb_lineno}", words_of(code, found.tb_lasti)
 
 
 def words_at(frame: FrameType) -> Words:
     """What *frame* is doing now, as it is written."""
     code = frame.f_code
-    return _words(code, frame.f_lasti) or Words(
+    return words_of(code, frame.f_lasti) or Words(
         linecache.getline(code.co_filename, frame.f_lineno).strip(), _IN_GENERAL
     )
 
 
-def _words(code: CodeType, instruction: int) -> Words | None:
+def words_of(code: CodeType, instruction: int) -> Words | None:
+    """What *code* does at *instruction*, as it is written."""
     for node in reversed(enclosing(code, instruction)):
         advice = _advice(node)
         if advice is not None:
