@@ -89,6 +89,13 @@ def test_a_policy_that_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [] == _findings(module.forgotten, modules=("notes_app",))
 
 
+def test_what_has_no_module() -> None:
+    """P2: a policy that ``exec`` has made belongs to no module, and is judged like any other."""
+    policy = _policy("read", Note)
+    policy.function.__module__ = None
+    assert _findings(policy) == _findings(_policy("read", Note), modules=("builtins", None))
+
+
 def test_a_table_without_a_rule() -> None:
     """P2: told in one sentence."""
     listed = (_policy("read", Note),)

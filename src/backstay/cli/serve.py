@@ -72,9 +72,9 @@ def serve(
         _passwords_belong_elsewhere(in_production=settings.profile == "prod")
     stop_means_success()
     target = target or _REFLECTED
+    refuse_open_door(settings)
     load_app(target)
     take_address(settings.host, settings.port)
-    refuse_open_door(settings)
     announce("the database" if reflected is not None else target, settings)
     run(target, settings)
 

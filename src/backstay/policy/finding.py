@@ -26,7 +26,7 @@ def findings_of(
     rules: Iterable[Rule],
     catalogs: Iterable[Catalog],
     roles: Mapping[str, frozenset[str]],
-    modules: Iterable[str],
+    modules: Iterable[str | None],
 ) -> tuple[str, ...]:
     """Sentences about *policies* and the *rules* they became.
 
@@ -35,11 +35,13 @@ def findings_of(
         modules: names of the modules that the app is made of, besides those of its policies.
     """
     listed, served = tuple(policies), tuple(catalogs)
-    own = {policy.function.__module__ for policy in listed if hasattr(policy.function, "__module__")}
+    # What was made by ``exec`` may have no module, and then there is none to look into.
+    found = (getattr(policy.function, "__module__", None) for policy in listed)
+    own = {module for module in (*found, *modules) if module is not None}
     return (
         *_twice(listed),
         *_misnamed(listed, roles),
-        *_left_out(listed, served, {*own, *modules}),
+        *_left_out(listed, served, own),
         *_without_rules(tuple(rules), served),
     )
 
