@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
-from backstay import Encrypted, Me
+from backstay import Encrypted, Me, SoftDeleted
 from backstay.catalog import Catalog, build_catalog
 from backstay.catalog.facts import ColumnFacts, Facts, Name, TableFacts
 from backstay.catalog.reflect import reflect_catalog
 from backstay.errors import ConfigError
 from backstay.policy import allow, compile_rules, decide
+from backstay.policy.rule import ACTIONS
 from tests.policy.written import CATALOG, Note, Word
 
 
@@ -25,6 +26,15 @@ class Patient(Sealed):
     __tablename__ = "patients"
     id: Mapped[str] = mapped_column(primary_key=True)
     ssn: Mapped[str] = mapped_column(Encrypted(sa.String(11), blind_index=True))
+
+
+class Bin(DeclarativeBase):
+    pass
+
+
+class Scrap(SoftDeleted, Bin):
+    __tablename__ = "scraps"
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 def policy(me: Me, rows: Any = None) -> Any:
@@ -191,3 +201,64 @@ def test_models_of_a_schema_are_named_with_it() -> None:
     for name in ("users", "internal.users"):
         assert ["users"] == [rule.table for rule in compile_rules([allow("read", name)(policy)], catalog)]
     assert "BST-E022" == _refused("read", "public.users", catalogs=(catalog,)).code
+
+
+OTHER = aliased(Note)
+LOOKS: list[tuple[Any, bool, bool]] = [
+    (lambda me: True, False, False),
+    (lambda me: Note.public, False, False),
+    (lambda me: Note.team == me.role, False, False),
+    (lambda me: Note.team == me.claim("id"), False, False),
+    (lambda me: me.has_role("id") & Note.public, False, False),
+    (lambda me: Note.author_id == me.id, True, False),
+    (lambda me: Note.author_id == me.claim("sub"), True, False),
+    (lambda me: Note.public | ~(Note.author_id == me.id), True, False),
+    (lambda me: Note.words.any(), False, True),
+    (lambda me: Note.id.in_(sa.select(Word.note_id)), False, True),
+    (lambda me: sa.exists().where(OTHER.author_id == me.id, OTHER.id == Note.id), True, True),
+    (lambda me: Note.stars > sa.select(sa.func.max(OTHER.stars)).scalar_subquery(), False, True),
+    (lambda me: Note.public | sa.exists(sa.select(OTHER.id).where(OTHER.author_id == me.id)), True, True),
+]
+
+
+@pytest.mark.parametrize(("over", "needs_id", "has_subquery"), LOOKS, ids=range(len(LOOKS)))
+def test_what_a_rule_looks_at(over: Any, needs_id: bool, has_subquery: bool) -> None:
+    """S1, P1: whether it needs an account, and whether it looks at other rows: in subqueries as outside of them."""
+    (rule,) = compile_rules([allow("read", Note)(over)], CATALOG)
+    assert (needs_id, has_subquery) == (rule.needs_id, rule.has_subquery)
+
+
+def test_rows_of_the_deleted_are_nobodys() -> None:
+    """A row that is marked as deleted is shown by no rule; one that is made is not marked yet."""
+    catalog = build_catalog(Bin)
+    rules = compile_rules([allow("read", "create", "update", "delete", Scrap)(policy)], catalog)
+    said = {
+        action: str(decide(rules, ("anon", frozenset(), False), action, catalog.tables["scraps"]).rows(frozenset()))
+        for action in ACTIONS
+    }
+    hidden = "scraps.deleted_at IS NULL"
+    assert {"read": hidden, "create": "true", "update": hidden, "delete": hidden} == said
+    everything = decide(rules, ("service_role", frozenset(), False), "read", catalog.tables["scraps"])
+    assert "true" == str(everything.rows(frozenset()))
+
+
+def test_a_rule_is_of_its_action_and_table() -> None:
+    """AC1: no rule speaks for another action, nor for another table."""
+    rules = compile_rules([allow("update", Note)(policy)], CATALOG)
+    granted = [
+        (name, action)
+        for name, table in CATALOG.tables.items()
+        for action in ACTIONS
+        if decide(rules, ("anon", frozenset(), False), action, table)
+    ]
+    assert [("notes", "update")] == granted
+
+
+def test_a_rule_tells_its_reason() -> None:
+    """Its name and its docstring; a policy without one has its name."""
+
+    def bare(me: Me) -> Any:
+        return True
+
+    found = compile_rules([allow("read", Note)(policy), allow("read", Note)(bare)], CATALOG)
+    assert [("policy", "Everybody."), ("bare", "bare")] == [(rule.name, rule.reason) for rule in found]

@@ -319,6 +319,19 @@ def test_plain_constants_are_fine(tmp_path: Path) -> None:
     assert "notes.public" == sql_of(rules_of(tmp_path, "return C if B else False", before=before))
 
 
+def test_values_of_me_that_were_made_before_are_looked_at(tmp_path: Path) -> None:
+    """P1: one that a module keeps has its shapes, and its place, as one that the policy asked for itself."""
+    before = "TEAMS = Me().claim('teams')"
+    for body, seen in (
+        ("return Note.team.in_(TEAMS)", "looks in me.claim('teams') as in a list"),
+        ("return Note.meta == TEAMS", "compares me.claim('teams') with JSON"),
+    ):
+        with pytest.raises(ConfigError, match=r"policies\.py:8: the policy policy ") as refused:
+            rules_of(tmp_path, body, before=before)
+        assert seen in refused.value.message
+    assert "notes.team = :me_claim_1" == sql_of(rules_of(tmp_path, "return Note.team == TEAMS", before=before))
+
+
 DEFERRED = [
     ('@allow("read", Note)\nasync def policy(me):\n    return Note.public', "is async"),
     ('@allow("read", Note)\nasync def policy(me):\n    yield Note.public', "is async"),

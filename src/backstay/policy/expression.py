@@ -120,12 +120,12 @@ def _refuse_shapes(name: str, rows: ColumnElement[bool]) -> None:
     """A value of ``me`` is one plain value: it is no list to look in, and no JSON to be compared with."""
     for fact in _facts(rows):
         handed = fact.me_handed
-        if handed is not None and fact.expanding:
+        if fact.expanding:
             _refuse(
                 f"{handed.place}: the policy {name} looks in {handed.asked} as in a list, and it is one value",
                 f"Compare it: column == {handed.asked}; roles are asked for by me.has_role(…).",
             )
-        if handed is not None and isinstance(fact.type, sa.JSON):
+        if isinstance(fact.type, sa.JSON):
             _refuse(
                 f"{handed.place}: the policy {name} compares {handed.asked} with JSON, which the databases do not",
                 'Take the value out: column["key"].as_string() == ….',

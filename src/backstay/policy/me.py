@@ -17,7 +17,7 @@ from sqlalchemy.sql.elements import BindParameter, ColumnElement
 from backstay.errors import ConfigError, Forbidden
 from backstay.place import is_authors, place_in, users_frame
 from backstay.policy.principal import Principal
-from backstay.policy.watch import Handed, watching
+from backstay.policy.watch import Handed, hand, watching
 from backstay.policy.words import Words
 
 #: Where a parameter's value comes from: ``("id",)``, ``("role",)``, ``("aal",)``, ``("has_role", name)`` or
@@ -41,15 +41,14 @@ class MeParameter(BindParameter[Any]):
 
     inherit_cache = False
     me_source: Source
-    #: Where the policy that is being compiled asked for it; SQLAlchemy's copies of it share this.
-    me_handed: Handed | None
+    #: Where it was asked for; SQLAlchemy's copies of it share this.
+    me_handed: Handed
 
     @classmethod
     def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> Asked:
         parameter = cls(f"me_{source[0]}", None, type_=type_, unique=True, required=False)
         parameter.me_source = source
-        watch = watching()
-        parameter.me_handed = None if watch is None else watch.hand(_asked(source))
+        parameter.me_handed = hand(_asked(source))
         return cast("Asked", parameter)
 
 

@@ -52,13 +52,6 @@ class Watch:
     #: The names in the author's code that ran.
     mentioned: set[str] = field(default_factory=set)
 
-    def hand(self, asked: str) -> Handed:
-        """Note that a value of ``me`` goes to the policy."""
-        frame = users_frame(sys._getframe(1))
-        handed = Handed(asked, "somewhere" if frame is None else place_in(frame))
-        self.handed.append(handed)
-        return handed
-
     def refuse(self, frame: FrameType, what: str, words: Words | None = None) -> ConfigError:
         """BST-E023 for what *frame* does now."""
         own = users_frame(frame) or frame
@@ -81,6 +74,16 @@ _replaced: list[tuple[type[Any], str, Any]] = []
 def watching() -> Watch | None:
     """The watch that is in force here."""
     return _WATCH.get()
+
+
+def hand(asked: str) -> Handed:
+    """Note that a value of ``me`` goes to the policy that is watched; without one it goes to whoever asks."""
+    frame = users_frame(sys._getframe(1))
+    handed = Handed(asked, "somewhere" if frame is None else place_in(frame))
+    watch = watching()
+    if watch is not None:
+        watch.handed.append(handed)
+    return handed
 
 
 @contextmanager
