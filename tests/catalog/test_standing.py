@@ -184,6 +184,14 @@ def test_what_looks_at_one_row(name: str) -> None:
     assert f"{name}(r.who, r.team) = " in _said(getattr(sa.func, name)(Member.who, Member.team) == 5, T.alias("r"))
 
 
+def test_columns_may_be_called_as_words_of_sql() -> None:
+    """S1: a name is no text of the author's, whatever it says."""
+    things = sa.Table("things", sa.MetaData(), *(sa.Column(n, sa.Integer) for n in ("values", "table", "count", "max")))
+    for one, other in (("values", "table"), ("count", "max")):
+        rule = standing(things.c[one] == things.c[other], things, "it")
+        assert f'r.{one} = r."{other}"'.replace('"max"', "max") == str(moved(rule, things, things.alias("r")))
+
+
 def test_columns_move_by_their_keys_or_names() -> None:
     """A1: whatever a column is called in Python, it moves to the one that has its name in the database."""
     things = sa.Table("things", sa.MetaData(), sa.Column("id", sa.Integer, key="number"), sa.Column("at", sa.Integer))
@@ -225,5 +233,8 @@ def test_what_is_left_is_noticed() -> None:
     with pytest.raises(AssertionError, match="has no column who"):
         moved(rule, T, sa.func.leak().table_valued("id", "team", name="r"))
     assert {"team", "who"} == {e.name for e in elements(rule) if isinstance(e, sa.Column) and e.table is T}
+    asked = sa.select(X.id).where(X.team == T.c.team).correlate(T).cte("asked")
+    with pytest.raises(AssertionError, match="could not be moved"):
+        moved(Member.id.in_(sa.select(asked.c.id)), T, T.alias("r"))
     values = {"team": sa.literal_column("7"), "who": sa.literal_column("8")}
     assert "m_1.team = 7 AND 8 = " in str(valued(rule, T, values))

@@ -132,6 +132,8 @@ MISREAD = [
     ("Note.author_id == me.id", "returned None", "Return"),
     ("return", "returned None", "Return"),
     ("return 'public'", "'public' (str)", "Return"),
+    ("return 'x' * 100", f"returned '{'x' * 78}… (str)", "Return"),
+    ("return 'x' * 78", f"returned '{'x' * 78}' (str)", "Return"),
     ("return 1", "1 (int)", "Return"),
     ("return 0", "0 (int)", "Return"),
     ("return (Note.public, True)", "(tuple)", "Return"),
@@ -145,6 +147,7 @@ MISREAD = [
     ("return select(Note.id)", "(Select)", ".exists()"),
     ("return select(Note.id).subquery()", "(Subquery)", ".exists()"),
     ("return text('public')", "public (TextClause)", "Return"),
+    ("return text('1')", "1 (TextClause)", "Return"),
     ("return and_(Note.public, text('stars = 1'))", "text('stars = 1')", "SQLAlchemy expression"),
     ("return Note.stars", "Integer", "Compare it"),
     ("return Note.team", "String", "Compare it"),
@@ -252,6 +255,15 @@ def test_the_message_is_whole(tmp_path: Path) -> None:
     assert "Write (…) & (…), or and_(…, …)." == refused.value.hint
 
 
+@pytest.mark.parametrize(("length", "shown"), [(100, "not {name}"), (101, "not {name}…")])
+def test_long_words_are_cut(tmp_path: Path, length: int, shown: str) -> None:
+    """P1: a hundred characters of what stands there."""
+    name = "n" * (length - len("not "))
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, f"{name} = Note.public\nreturn not {name}")
+    assert refused.value.message.endswith(f": {shown.format(name=name[:95] if length > 100 else name)}")
+
+
 def test_what_was_refused_stays_refused(tmp_path: Path) -> None:
     """P1: a policy that catches the refusal is refused all the same."""
     body = "try:\n    return Note.public and True\nexcept Exception:\n    return True"
@@ -300,6 +312,12 @@ CONSTANTS = [
     ("OPEN: Any = not Note.public", "not Note.public", "~(…)"),
     ("OPEN = Note.team is None", "Note.team is None", ".is_(None)"),
     ("OPEN = Note.public if Note.team == 'x' else Note.loved", "if Note.team", "case()"),
+    ("OPEN = Note.team is not None", "Note.team is not None", ".is_(None)"),
+    ("OPEN = Note.team in [Note.meta]", "Note.team in [Note.meta]", ".in_("),
+    ("OPEN = Note.team not in [Note.meta]", "Note.team not in [Note.meta]", ".in_("),
+    ("OPEN = 'x' in [Note.team, 'x']", "'x' in [Note.team, 'x']", ".in_("),
+    ("OPEN = 1 == Note.stars != 5", "1 == Note.stars != 5", "between"),
+    ("A = B = OPEN = not Note.public", "not Note.public", "~(…)"),
     ("OPEN = Note.team == 'x' and Note.public", "Note.team == 'x' and Note.public", "(…) & (…)"),
 ]
 
@@ -338,6 +356,7 @@ DEFERRED = [
     ('policy = allow("read", Note)(lambda me: Note.public and me.id)', "Note.public and me.id"),
     ('policy = allow("read", Note)(lambda me: me.id is not None)', "me.id is not None"),
     ('policy = allow("read", Note)(lambda me: None)', "returned None"),
+    ('async def later():\n    return True\npolicy = allow("read", Note)(lambda me: later())', "(coroutine)"),
     ('class Rule:\n    def __call__(self, me):\n        return\npolicy = allow("read", Note)(Rule())', "returned None"),
     (
         'import functools\npolicy = allow("read", Note)(functools.partial(lambda side, me: side and me.id, Note.public))',
@@ -469,6 +488,19 @@ TYPES = [
     ("return func.coalesce(me.id, Note.author_id) == Note.author_id", ["CHAR(32)"]),
     ("return func.lower(me.claim('n')) == 'x'", ["VARCHAR"]),
     ("return me.claim('n').like('x%')", ["VARCHAR"]),
+    ("return cast(Note.stars, Integer) == me.role", ["VARCHAR"]),
+    ("return Note.stars.in_([me.claim('a'), me.claim('b')])", ["INTEGER", "INTEGER"]),
+    ("return me.claim('a').in_([Note.stars])", ["INTEGER"]),
+    ("return Note.stars > me.claim('n') + 1", ["INTEGER"]),
+    ("return tuple_(Note.stars, me.claim('n')) == tuple_(me.claim('a'), 2)", ["INTEGER", "INTEGER"]),
+    ("return tuple_(me.claim('n'), me.claim('a')) == tuple_(Note.stars, 2)", ["INTEGER", "INTEGER"]),
+    ("return Note.public & (me.claim('a') == me.claim('b'))", ["VARCHAR", "VARCHAR"]),
+    ("return or_(Note.public, me.claim('n').is_(None))", ["VARCHAR"]),
+    ("return case((Note.public, me.claim('n')), else_=3) == Note.stars", ["INTEGER"]),
+    ("return case((Note.public, 3), else_=me.claim('n')) == Note.stars", ["INTEGER"]),
+    ("return case((me.claim('a'), 3), else_=4) == Note.stars", ["BOOLEAN"]),
+    ("return case({1: 'a'}, value=me.claim('n')) == Note.team", ["INTEGER"]),
+    ("return case((Note.stars == 1, 'a'), else_='b') == me.claim('n')", ["VARCHAR"]),
 ]
 
 

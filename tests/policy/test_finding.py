@@ -8,8 +8,10 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from backstay import Backstay, Me, allow, function
+from backstay.catalog import build_catalog
 from backstay.policy import Policy, compile_rules, findings_of
 from tests.policy.written import CATALOG, Base, Note, Word
 
@@ -55,6 +57,10 @@ def test_a_role_that_is_nearly_another_of_the_app() -> None:
     assert "did you mean 'editors'?" in found
     (found,) = _findings(*editors, roles={"f.py:1: the function tidy": frozenset({"editor"})})
     assert found.startswith("f.py:1: the function tidy is for the role 'editor'")
+    # Half alike is another role.
+    assert [] == _findings(
+        *(_policy("update", Note, to="authority", name=name) for name in "ab"), _policy("delete", Note, to="author")
+    )
 
 
 @pytest.mark.parametrize("role", ["anon", "authenticated", "staff", "author", "admin", "support", "service_desk"])
@@ -104,6 +110,18 @@ def test_a_table_without_a_rule() -> None:
     assert ("no policy is about notes, words: the service role alone reads and writes there",) == findings_of(
         (), (), (CATALOG,), {}, ()
     )
+
+
+@pytest.mark.parametrize(
+    ("number", "told"), [(1, "t0"), (10, "t8, t9"), (11, "t8 and 1 more"), (12, "t6, t7 and 2 more")]
+)
+def test_many_tables_without_a_rule(number: int, told: str) -> None:
+    """P2: ten are named."""
+    metadata = sa.MetaData()
+    for at in range(number):
+        sa.Table(f"t{at}", metadata, sa.Column("id", sa.Integer, primary_key=True))
+    (found,) = findings_of((), (), (build_catalog(metadata),), {}, ())
+    assert found.endswith(f"{told}: the service role alone reads and writes there")
 
 
 def test_the_app_tells_them(caplog: pytest.LogCaptureFixture) -> None:

@@ -82,7 +82,7 @@ def elements(expression: Any, leaf: Any = None) -> Iterator[Any]:
             continue
         seen[id(element)] = element
         yield element
-        if element is not leaf and not isinstance(element, sa.ColumnClause) and not is_rows(element):
+        if element is not leaf and not is_rows(element):
             waiting.extend(element.get_children())
 
 

@@ -231,7 +231,7 @@ def _type_inside(element: ClauseElement, around: sa.types.TypeEngine[Any] | None
         else:
             # What stands beside a list, brackets, or BETWEEN's two ends, stands beside each of their members.
             passes = isinstance(child, ClauseList | Grouping | ExpressionClauseList)
-            _type_inside(child, beside if passes and not isinstance(child, BooleanClauseList) else None)
+            _type_inside(child, beside if passes else None)
 
 
 def _give_type(parameter: MeParameter, type_: sa.types.TypeEngine[Any]) -> None:
@@ -247,6 +247,15 @@ def _type_beside(element: Any, child: Any, children: Iterable[Any]) -> sa.types.
         return sa.Boolean()
     if isinstance(element, sa.Cast):
         return sa.String()
+    if isinstance(element, sa.Case):
+        # What it asks stands beside what it asks about, and what it gives beside what else it gives.
+        given = [*(then for _, then in element.whens), element.else_]
+        if any(child is each for each in given):
+            children = [each for each in given if each is not None]
+        elif element.value is None:
+            return sa.Boolean()
+        else:
+            children = [element.value, *(asked for asked, _ in element.whens)]
     return next((found for each in children if each is not child and (found := _type_of(each))), None)
 
 

@@ -29,7 +29,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     before = sys.gettrace()
 
     def enter(frame: FrameType, event: str, argument: Any) -> Any:
-        if event != "call" or watching() is not watch or not is_authors(frame):
+        if watching() is not watch or not is_authors(frame):
             return None
         watch.mentioned.update(frame.f_code.co_names, filter(_is_text, frame.f_code.co_consts))
         _refuse_constants(watch, frame)

@@ -213,7 +213,8 @@ def _asked_by(node: ast.AST) -> list[ast.expr]:
         case ast.Compare(left=left, ops=ops, comparators=others) if len(ops) > 1 or isinstance(
             ops[0], ast.Is | ast.IsNot | ast.In | ast.NotIn
         ):
-            return [left, *others]
+            # ``column in [one, two]`` asks each of them.
+            return [part for each in (left, *others) for part in (getattr(each, "elts", None) or [each])]
         case _:
             return []
 
