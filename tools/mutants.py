@@ -270,6 +270,7 @@ class _Contexts:
     """A plugin of pytest that tells coverage which test runs, and notes how long each took.
 
     What a fixture of a module or of the session runs, it runs for all its *users*, and not for the first one alone.
+    A `query` is built once in a process; here by each test that asks it, so that each has run its lines.
     """
 
     def __init__(self, coverage: Any) -> None:
@@ -277,6 +278,18 @@ class _Contexts:
         self.seconds: dict[str, float] = {}
         self.users: defaultdict[str, list[str]] = defaultdict(list)
         self.now = ""
+        self.built: set[Any] = set()
+
+    def pytest_sessionstart(self) -> None:
+        from backstay.sql.query import Query
+
+        compiled = Query.compiled
+
+        def noted(query: Any, dialect: Any) -> Any:
+            self.built.add(query)
+            return compiled(query, dialect)
+
+        Query.compiled = noted  # type: ignore[method-assign]
 
     def _switch(self, context: str) -> str:
         before, self.now = self.now, context
@@ -287,6 +300,9 @@ class _Contexts:
         for found in item._fixtureinfo.name2fixturedefs.values():
             self.users[_fixture(found[-1])].append(item.nodeid)
         self._switch(item.nodeid)
+        for query in self.built:
+            query._compiled.clear()
+        self.built.clear()
 
     @HookimplMarker("pytest")(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Any:
