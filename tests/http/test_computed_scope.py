@@ -88,6 +88,10 @@ Worker.windowed = column_property(sa.func.max(Worker.salary).over())  # type: ig
 Worker.bare = column_property(sa.func.max(Worker.salary))  # type: ignore[attr-defined]
 Worker.told = column_property(sa.literal_column("(select max(salary) from workers)", sa.Integer()))  # type: ignore[attr-defined]
 Worker.textual = column_property(sa.type_coerce(sa.text("salary"), sa.Integer))  # type: ignore[attr-defined]
+Worker.nameless = column_property(sa.column("salary", sa.Integer) + 0)  # type: ignore[attr-defined]
+Worker.nested = column_property(sa.func.coalesce(sa.column("salary"), 0))  # type: ignore[attr-defined]
+Worker.operated = column_property(_T.c.id.op("+ (select max(salary) from workers) +")(0))  # type: ignore[attr-defined]
+Worker.mixed = column_property(sa.and_(_T.c.id > 1, _T.c.salary))  # type: ignore[attr-defined]
 Worker.third = column_property(sa.type_coerce(_T.c.id + Firm.__table__.c.id, sa.Integer))  # type: ignore[attr-defined]
 
 ELSEWHERE: Final = [
@@ -103,7 +107,7 @@ ELSEWHERE: Final = [
     "beside",
     "employs",
 ]
-UNTOLD: Final = ["windowed", "bare", "told", "textual", "third"]
+UNTOLD: Final = ["windowed", "bare", "told", "textual", "third", "nameless", "nested", "operated", "mixed"]
 
 ROWS: Final = {
     "firms": [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}],

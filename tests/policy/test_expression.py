@@ -203,6 +203,25 @@ MISREAD = [
     ("import random\nreturn Note.stars == random.random()", "something else each time", "func.now()"),
     ("import datetime\nreturn literal(datetime.datetime.now()) > func.now()", "something else each time", "func.now()"),
     ("import uuid\nreturn Note.author_id == uuid.uuid4()", "something else each time", "func.now()"),
+    ("import time\nreturn Note.stars < int(time.time())", "time.time()", "func.now()"),
+    ("import datetime\nreturn Note.stars < datetime.date.today().year", "something else each time", "func.now()"),
+    ("import datetime\nreturn Note.team != datetime.datetime.now().strftime('%Y')", "each time", "func.now()"),
+    (
+        "from datetime import datetime as d\nreturn Note.team != d.now().replace(microsecond=0)",
+        "each time",
+        "func.now()",
+    ),
+    ("import time\nreturn Note.team != time.strftime('%Y')", "something else each time", "func.now()"),
+    ("import time\nreturn Note.stars < time.localtime().tm_year", "something else each time", "func.now()"),
+    ("import random\nreturn Note.stars < random.randint(0, 0)", "something else each time", "func.now()"),
+    ("import secrets\nreturn Note.team != secrets.token_hex(1)[:0]", "something else each time", "func.now()"),
+    ("import os\nreturn Note.stars < len(os.urandom(3))", "something else each time", "func.now()"),
+    ("import uuid\nreturn Note.stars < uuid.uuid4().version", "something else each time", "func.now()"),
+    (
+        "import time\ntry:\n    time.time()\nexcept Exception: pass\nreturn True",
+        "something else each time",
+        "func.now()",
+    ),
     # failing
     ("return Note.autor_id == me.id", "autor_id", "once"),
     ("return 1 / 0", "division by zero", "once"),
@@ -331,6 +350,32 @@ def test_constants_of_the_module_are_looked_at(tmp_path: Path, before: str, seen
     assert (True, True) == (seen in refused.value.message, advice in (refused.value.hint or "")), refused.value
 
 
+MOMENTS = [
+    ("import datetime\nTHEN = datetime.datetime.now().isoformat()", "Note.team > THEN"),
+    ("from datetime import date\nTHEN = date.today()", "Note.team > literal(THEN)"),
+    ("import time\nTHEN: int = int(time.time())", "Note.stars > THEN"),
+    ("import uuid\nTHEN = str(uuid.uuid4())", "Note.team == THEN"),
+]
+
+
+@pytest.mark.parametrize(("before", "used"), MOMENTS)
+def test_moments_of_the_module_are_refused(tmp_path: Path, before: str, used: str) -> None:
+    """P1: a constant that a clock gave is that of the start for ever."""
+    rules_of(tmp_path, "return Note.public", before=before)
+    with pytest.raises(ConfigError, match=r"policies\.py:9: the policy policy uses THEN, which is a moment"):
+        rules_of(tmp_path, f"return {used}", before=before)
+
+
+def test_moments_in_helpers_are_refused(tmp_path: Path) -> None:
+    """P1: with the line of the helper."""
+    with pytest.raises(ConfigError, match=r"policies\.py:10: .*date\.today\(\)"):
+        rules_of(
+            tmp_path,
+            "return Note.team < day()",
+            before="from datetime import date\ndef day():\n    return str(date.today())",
+        )
+
+
 def test_plain_constants_are_fine(tmp_path: Path) -> None:
     """P1: so are those that are made of plain values."""
     before = "A = None\nB = A is None and 'x' in {'x'} or not A\nC = Note.public if B else Note.loved"
@@ -440,6 +485,11 @@ MEANT = [
     ("return Side(Note.public).column", "notes.public"),
     ("return Note.public if Side(1) == Side(1) else False", "notes.public"),
     ("return keyed(column=Note.public)", "notes.public"),
+    ("import datetime\nreturn literal(datetime.date(2026, 1, 1)) > func.now()", None),
+    ("import time\nstart = time.perf_counter()\nreturn Note.public", "notes.public"),
+    ("import uuid\nreturn Note.author_id == uuid.UUID(int=7)", None),
+    ("import os\nreturn Note.team == os.environ.get('HOME', 'x')", None),
+    ("return Note.team == func.to_char(func.now(), 'YYYY')", None),
     ("print(f'compiled for {PLANS}')\nreturn Note.public", "notes.public"),
     ("import logging\nlogging.getLogger('x').warning('it is %s', Note.public)\nreturn Note.public", "notes.public"),
 ]

@@ -26,6 +26,7 @@ from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog.family import Family, family_of
+from backstay.catalog.readable import unreadable
 from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.catalog.truth import untrue
 from backstay.errors import ConfigError
@@ -144,8 +145,6 @@ def _home(from_: Any) -> str:
     return str(table_of(from_).name)
 
 
-#: What a text may be and still say nothing of any row.
-_CONSTANT: Final = re.compile(r"\*|\s*(null|true|false|-?\d+(\.\d+)?|'[^']*')\s*", re.IGNORECASE)
 #: Functions that give rows made of their arguments alone.
 _UNPACKING: Final = re.compile(
     r"generate_series|json_tree|jsonb?_(each|array_elements)(_text)?|jsonb?_object_keys|jsonb_path_query|unnest"
@@ -153,17 +152,11 @@ _UNPACKING: Final = re.compile(
 )
 
 
-def is_constant(text: str) -> bool:
-    return _CONSTANT.fullmatch(text) is not None
-
-
 def _is_opaque(expression: ColumnElement[Any]) -> bool:
     """Whether nobody can tell which columns and rows *expression* looks at."""
+    if unreadable(expression) is not None:
+        return True
     for element in elements(expression):
-        if isinstance(element, sa.TextClause) and not is_constant(element.text):
-            return True
-        if isinstance(element, sa.ColumnClause) and element.is_literal and not is_constant(element.name):
-            return True
         if isinstance(element, sa.TableValuedAlias):
             name = getattr(element.element, "name", "")
             if not _UNPACKING.fullmatch(str(name).lower()):

@@ -17,7 +17,7 @@ from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement, Grouping
 
-from backstay.catalog.computed import is_constant
+from backstay.catalog.readable import is_constant, unreadable
 from backstay.catalog.standing import looks_around
 from backstay.catalog.table import Join, Junction, Relation
 from backstay.catalog.truth import untrue
@@ -111,6 +111,9 @@ def _join(rest: list[ColumnElement[bool]], local: sa.Table, remote: sa.Table) ->
     condition = sa.and_(*rest)
     if looks_around(condition):
         return "its condition looks at more than two rows"
+    unread = unreadable(condition)
+    if unread is not None:
+        return f"its condition holds {unread}"
     if untrue(condition) is not None:
         return "its condition takes for true what is no condition: put brackets around each side of & and |"
 

@@ -11,6 +11,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
+from backstay.catalog.readable import unreadable
 from backstay.catalog.standing import elements, standing
 from backstay.errors import ConfigError
 from backstay.place import place_of
@@ -25,7 +26,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
 
     Raises:
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
-            BST-E024 when *columns* names one that does not exist, BST-E050 and BST-E051 when nobody can tell which rows
+            BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what
+            nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
             it looks at.
     """
     rules: list[Rule] = []
@@ -40,6 +42,7 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             table = _table(allowance.model, catalogs, policy)
             written = expression_of(policy.name, policy.function, table.sql)
             rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
+            _refuse_unreadable(rows, policy)
             # Once more: the joins of models are conditions only now.
             refuse_untrue(policy.name, rows, place_of(policy.function))
             _refuse_sealed(rows, policy)
@@ -60,6 +63,16 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
                     )
                 )
     return tuple(rules)
+
+
+def _refuse_unreadable(rows: ColumnElement[bool], policy: Policy) -> None:
+    found = unreadable(rows)
+    if found is not None:
+        raise ConfigError(
+            "BST-E027",
+            f"{place_of(policy.function)}: the policy {policy.name} holds {found}",
+            hint="Write it with columns of models, operators and func: what it looks at must be told by its elements.",
+        )
 
 
 def _refuse_sealed(rows: ColumnElement[bool], policy: Policy) -> None:

@@ -25,6 +25,7 @@ from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
+from backstay.policy.moment import call_at_no_moment
 from backstay.policy.outside import refuse_decided
 from backstay.policy.symbol import Question, Symbol
 from backstay.policy.watch import Watch, watched
@@ -86,7 +87,7 @@ def _refuse_deferred(name: str, function: Callable[..., Any], place: str) -> Non
 def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> tuple[Any, Watch]:
     try:
         with watched(name) as watch:
-            return (call_traced(watch, call) if traced else call()), watch
+            return call_at_no_moment(watch, lambda: call_traced(watch, call) if traced else call()), watch
     except BackstayError:
         raise
     except Exception as fault:

@@ -14,8 +14,9 @@ from sqlalchemy.sql import operators
 
 from backstay.errors import ConfigError
 from backstay.place import is_authors, shown_file
+from backstay.policy.moment import is_moment
 from backstay.policy.watch import Watch, unwatched, watching
-from backstay.policy.words import Words, decided_by_python, enclosing, identity_of
+from backstay.policy.words import Words, called_for, decided_by_python, enclosing, identity_of
 
 _SYMBOLIC: Final = (operators.ColumnOperators, AssociationProxyInstance)
 
@@ -68,15 +69,28 @@ def _refuse_constants(watch: Watch, frame: FrameType) -> None:
                         hint=words.advice,
                     )
                     raise watch.refused
+        for line, asked_ in called_for(frame.f_code.co_filename, name) if name in frame.f_globals else ():
+            if is_moment(_value_of(asked_, frame.f_globals)):
+                place = f"{shown_file(frame.f_code.co_filename)}:{line}"
+                watch.refused = watch.refused or ConfigError(
+                    "BST-E023",
+                    f"{place}: the policy {watch.name} uses {name}, which is a moment or a chance of the app's start",
+                    hint="Write func.now() and the like in the policy: the database knows them at each request.",
+                )
+                raise watch.refused
+
+
+def _value_of(one: ast.expr, outer: dict[str, Any], inner: Any = None) -> Any:
+    with unwatched():
+        try:
+            return eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner or {})  # noqa: S307 - the author's words
+        except Exception:
+            return None
 
 
 def _is_symbolic(one: ast.expr, outer: dict[str, Any], inner: Any) -> bool:
     """Whether *one* is an expression of SQL, where it stands; what cannot be looked at is none."""
-    with unwatched():
-        try:
-            value = eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner)  # noqa: S307 - the author's words
-        except Exception:
-            return False
+    value = _value_of(one, outer, inner)
     return isinstance(value, _SYMBOLIC) or hasattr(value, "injected_as")
 
 

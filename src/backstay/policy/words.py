@@ -188,18 +188,33 @@ def decided_by_python(file: str, name: str) -> tuple[tuple[int, Words, tuple[ast
 
     Operands that call something are left out: what looks at them would call it again.
     """
-    tree = _tree(file)
     found: list[tuple[int, Words, tuple[ast.expr, ...]]] = []
-    for statement in getattr(tree, "body", ()):
+    for line, value in _given(file, name):
+        for node in ast.walk(value):
+            asked = tuple(each for each in _asked_by(node) if not _calls(each))
+            if asked:
+                found.append((line, Words(_segment(_source(file), node), _advice(node) or ""), asked))
+    return tuple(found)
+
+
+def called_for(file: str, name: str) -> tuple[tuple[int, ast.expr], ...]:
+    """What the module in *file* calls to give *name* a value, with the line."""
+    return tuple(
+        (line, node.func)
+        for line, value in _given(file, name)
+        for node in ast.walk(value)
+        if isinstance(node, ast.Call) and not _calls(node.func)
+    )
+
+
+def _given(file: str, name: str) -> Iterator[tuple[int, ast.expr]]:
+    """Each value that the module in *file* gives *name*, with its line."""
+    for statement in getattr(_tree(file), "body", ()):
         if not isinstance(statement, ast.Assign | ast.AnnAssign) or statement.value is None:
             continue
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         if any(isinstance(target, ast.Name) and target.id == name for target in targets):
-            for node in ast.walk(statement.value):
-                asked = tuple(each for each in _asked_by(node) if not _calls(each))
-                if asked:
-                    found.append((statement.lineno, Words(_segment(_source(file), node), _advice(node) or ""), asked))
-    return tuple(found)
+            yield statement.lineno, statement.value
 
 
 def _asked_by(node: ast.AST) -> list[ast.expr]:
