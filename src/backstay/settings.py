@@ -271,7 +271,7 @@ class Settings:
         _between(1, 2**31 - 1), 100_000, "Most rows in one NDJSON export, which is streamed."
     )
     max_answer_bytes: int = _setting(
-        _between(65_536, 1 << 30), 8 << 20, "Most bytes of one whole answer; an export has no such bound."
+        _between(65_536, 1 << 30), 8 << 20, "Most bytes of one whole answer; of an export, of each row."
     )
     caller_share: int = _setting(
         _between(0, 100),

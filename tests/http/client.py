@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -70,6 +71,8 @@ class Client:
         outbox: list[Message] = []
 
         async def receive() -> Message:
+            if not inbox:
+                await asyncio.Event().wait()  # the client stays
             return inbox.pop(0)
 
         async def collect(message: Message) -> None:

@@ -159,12 +159,16 @@ def test_an_export_has_no_such_bound(shelves: Api) -> None:
     assert TEXT == json.loads(reply.body.splitlines()[0])["text"]
 
 
-def test_postgresql_ends_a_body_where_it_is_too_large() -> None:
-    """S11: in the database, one character past the bound: nobody is sent, or holds, the rest."""
+def test_postgresql_refuses_a_text_where_it_is_too_large() -> None:
+    """S11: in the database, by its bytes: nobody is sent, or holds, any of it."""
     from sqlalchemy.dialects import postgresql as dialects
 
+    from backstay.sql.answer import answer
     from backstay.sql.postgresql import postgresql
 
     speaks = postgresql(dialects.dialect(), answer_bytes=1000)
-    text = str(speaks.body(sa.literal_column("x")).compile(dialect=dialects.dialect()))
-    assert "left(CAST(x AS TEXT), 1001)" == text
+    made = answer(speaks, (sa.literal_column("x"), sa.literal_column("1")), None)
+    assert (
+        "SELECT CASE WHEN (octet_length(_b._a0) <= 1000) THEN _b._a0 ELSE repeat(_b._a0, 2147483647) END AS anon_1,"
+        " _b._a1 FROM (SELECT x AS _a0, 1 AS _a1 LIMIT ALL OFFSET 0) AS _b"
+    ) == " ".join(str(made.compile(dialect=dialects.dialect())).split())

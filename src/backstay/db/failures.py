@@ -220,6 +220,10 @@ _ENDED: Final = frozenset(("25P03", "57P01", "57P02", "57P03", "57P04", "57P05")
 #: dead connection when it is asked for the next statement, before anything is sent.
 _UNUSABLE: Final = frozenset(("InternalClientError", "FatalPostgresError"))
 
+#: What of PostgreSQL refuses a text for its length: ``sql/postgresql.py`` has it refuse an answer, and what is too long
+#: for any text is so for an answer.
+_LENGTHS: Final = frozenset(("repeat", "enlargeStringInfo"))
+
 #: Where PostGIS reads what it is given.  It says of a malformed geometry that it is an internal error.
 _READS_GEOMETRIES: Final = frozenset(("lwgeom_pg.c", "lwgeom_inout.c", "geography_inout.c"))
 
@@ -244,6 +248,8 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _postgresql_names(state, message, error)
     if state == "XX000" and getattr(error, "server_source_filename", None) in _READS_GEOMETRIES:
         state = "22P02"
+    if state == "54000" and getattr(error, "server_source_function", None) in _LENGTHS:
+        return DatabaseError("BST413", _SQLITE[18][1], hint=_ASK_LESS)
     if state == "25P04":  # the server's own bound of a transaction
         return DatabaseError("57014", TIMEOUT_MESSAGE)
     if state in _ENDED and state != "57P01":

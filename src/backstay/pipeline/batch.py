@@ -113,7 +113,10 @@ async def run_batch(
                 hint=f"Send and ask for at most {_ROWS} rows in all; give reads a limit.",
             )
         results.append(_result(reply))
-    return Reply(200, _JSON, msgspec.json.encode(results))
+    body = msgspec.json.encode(results)
+    # With what stands around them, and while all of it can still be undone.
+    check_size(len(body), answer_bytes)
+    return Reply(200, _JSON, body)
 
 
 def _operation(number: int, value: Any) -> Operation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -39,7 +39,7 @@ from backstay.request.read import Query
 from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
-from backstay.response.size import check_size
+from backstay.response.size import bytes_of, check_size
 from backstay.response.value import WrongResult, encode_result, encode_value
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
@@ -86,12 +86,15 @@ class Calls:
             raise no_geometry()
         counted = preferences.count is not None
         demands = demands_of_call(preferences, gives_set=function.gives_set)
+
+        def render(answer: Answered) -> Reply:
+            return _reply(function, answer, media, preferences, profile)
+
         try:
-            answer = await self._run(function, arguments, query, request, media, demands, counted=counted)
+            return await self._run(function, arguments, query, request, media, demands, render, counted=counted)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
-        return _reply(function, answer, media, preferences, profile)
 
     def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:
         text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
@@ -124,10 +127,11 @@ class Calls:
         request: DataRequest,
         media: Media,
         demands: Demands,
+        render: Callable[[Answered], Reply],
         *,
         counted: bool,
-    ) -> Answered:
-        """Run *function* in its transaction."""
+    ) -> Reply:
+        """Run *function* in its transaction; whatever refuses its answer undoes what it has done."""
         injected, principal = set(function.injected.values()), request.principal
         form: Form = "features" if media.kind == "geojson" else "json"
         undone = self._surface.undoes(request)
@@ -148,10 +152,12 @@ class Calls:
                 else:
                     answer = Answered(body, 1)
             check_number(answer.rows, demands)
-            check_size(len(answer.body), self._surface.budget.answer_bytes)
+            check_size(bytes_of(answer.body), self._surface.budget.answer_bytes)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
-        return answer
+            reply = render(answer)
+            check_size(len(reply.body), self._surface.budget.answer_bytes)
+        return reply
 
     async def _rows(
         self,

@@ -36,6 +36,7 @@ from backstay.request.read import Query
 from backstay.response.reply import Reply
 from backstay.response.rows import frame_call, render_read
 from backstay.response.said import said
+from backstay.response.size import check_size
 from backstay.sql.call import call_rows, call_value
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
@@ -104,7 +105,9 @@ class Routines:
             zone = preferences.timezone
             rows = yield from own if zone is None else in_zone(zone, own)
             # Whatever refuses the answer does so in here, and undoes what the function has done.
-            return _reply(call, rows[0])
+            reply = _reply(call, rows[0])
+            check_size(len(reply.body), surface.budget.answer_bytes)
+            return reply
 
         try:
             if media.kind == "plan":
@@ -145,7 +148,7 @@ class Routines:
         count: bool,
     ) -> sa.Select[Any]:
         if routine.rows is None:
-            return call_value(routine, arguments, slots)
+            return call_value(routine, arguments, self._surface.dialect, slots)
         scope = self._surface.scope(request.principal)
         whole = Grant((Part(sa.true(), frozenset(routine.rows.columns), f"the function {routine.name}"),))
         # Rows of a table that is served pass its rules; rows of the function's own are the function's to give.

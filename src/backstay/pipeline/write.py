@@ -28,8 +28,8 @@ from backstay.request.media import Media
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.response.reply import Reply
-from backstay.response.rows import not_single
-from backstay.response.size import check_size
+from backstay.response.rows import converter, not_single
+from backstay.response.size import bytes_of, check_size
 from backstay.response.written import Written, render_written
 from backstay.sql.prepared import prepare
 from backstay.sql.select import select_rows
@@ -42,6 +42,8 @@ Asked: TypeAlias = tuple[Table, Query, tuple[Any, ...], Preferences, Media, str 
 
 #: Texts longer than this are read anew each time, so that nobody fills the memory with them.
 _MAX_REMEMBERED_TEXT: Final = 2048
+#: More than any form puts around its rows.
+_AROUND: Final = 100
 
 
 class Writes:
@@ -145,8 +147,8 @@ class Writes:
             )
         try:
             if zone is not None:
-                return await self._database.transact(lambda: in_zone(zone, self._bounded(work)), rollback=undone)
-            return await self._database.transact(lambda: self._bounded(work), rollback=undone, alone=alone)
+                return await self._database.transact(lambda: in_zone(zone, self._bounded(ask, work)), rollback=undone)
+            return await self._database.transact(lambda: self._bounded(ask, work), rollback=undone, alone=alone)
         except (PlanError, RequestError):
             raise
         except Exception as error:
@@ -156,10 +158,16 @@ class Writes:
             told = told if rival is None else broken_constraint(rival.violation)
             raise told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None) from error
 
-    def _bounded(self, work: Work) -> Steps[Written]:
+    def _bounded(self, ask: Ask, work: Work) -> Steps[Written]:
         """The steps of *work*, refused where what they send back is too large: while they can still be undone."""
         written = yield from work.steps()
-        check_size(len(written.body or ""), self._surface.budget.answer_bytes)
+        body, most = written.body or "", self._surface.budget.answer_bytes
+        size = bytes_of(body)
+        check_size(size, most)
+        convert = converter(ask.media, written.form) if ask.representation else None
+        if convert is not None and 2 * size + _AROUND > most:
+            # No form takes more than twice the bytes of another: only here is it worth knowing how many.
+            check_size(bytes_of(convert(body)), most)
         return written
 
     async def _seen(self, ask: Ask, rivals: Sequence[Rival]) -> Rival | None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.plan.intent import Node
+from backstay.sql.answer import answer
 from backstay.sql.dialect import Expression, Form, SqlDialect
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
@@ -38,10 +39,10 @@ def call_rows(
     layer.tied = bool(node.sort)
     page = layer.page()
     total: Any = layer.total() if count else sa.null()
-    return sa.select(layer.body(page), sa.func.count(), total, *_said()).select_from(page).where(*build.guards)
+    return answer(dialect, (layer.body(page), sa.func.count(), total, *_said()), page, build.guards)
 
 
-def call_value(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> sa.Select[Any]:
+def call_value(routine: Routine, given: Sequence[ArgumentFacts], dialect: SqlDialect, slots: int) -> sa.Select[Any]:
     """One row of (JSON text, number of values, NULL, headers, status)."""
     called = _called(routine, given, slots)
     nothing: Any = sa.null()
@@ -51,12 +52,12 @@ def call_value(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> 
         return sa.select(sa.literal_column("''"), one, ran, *_said())
     if not routine.facts.is_set:
         text: Any = sa.func.coalesce(sa.cast(sa.func.to_json(called), sa.Text()), sa.literal_column("'null'"))
-        return sa.select(text, one, nothing, *_said())
+        return answer(dialect, (text, one, nothing, *_said()), None)
     # In the select list a record needs no list of its columns, which nobody knows here.
     values = sa.select(called.label("_v")).subquery("_f")
     listed: Any = sa.func.coalesce(sa.func.json_agg(values.c["_v"]), sa.literal_column("'[]'::json"))
     text = sa.cast(listed, sa.Text())
-    return sa.select(text, sa.func.count(), nothing, *_said()).select_from(values)
+    return answer(dialect, (text, sa.func.count(), nothing, *_said()), values)
 
 
 def _said() -> tuple[Expression, Expression]:

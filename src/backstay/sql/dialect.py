@@ -60,6 +60,8 @@ class SqlDialect:
     nested: Callable[[Expression], Expression]
     #: The finished JSON as text.
     body: Callable[[Expression], Expression]
+    #: A finished text, or an error where it is larger than an answer may be; ``None``: the database sees to it.
+    whole: Callable[[Expression], Expression] | None
     #: An object without its nulls, and CSV text of (key, value) pairs; ``None``: made from the JSON afterwards.
     stripped: Callable[[Expression], Expression] | None
     csv: Callable[[Sequence[tuple[str, Expression]]], Expression] | None

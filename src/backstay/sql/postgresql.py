@@ -48,16 +48,17 @@ _CHECKED: Final[frozenset[Family]] = frozenset({"integer", "boolean", "uuid", "t
 def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_bytes) -> SqlDialect:
     """PostgreSQL through SQLAlchemy's *dialect* (its parameter style decides who can run the statements).
 
-    A body ends one character past *answer_bytes*: enough for whoever gets it to see that it is too large.
+    A text of more than *answer_bytes* is an error of the statement: see `_whole`.
     """
-    longest = sa.literal_column(str(answer_bytes + 1), sa.Integer())
+    longest = sa.literal_column(str(answer_bytes), sa.Integer())
     return SqlDialect(
         name="postgresql",
         compiler=dialect,
         json_object=_json_object,
         json_array=lambda value: sa.func.coalesce(sa.func.json_agg(value), sa.literal_column("'[]'::json")),
         nested=lambda value: value,
-        body=lambda value: sa.func.left(sa.cast(value, sa.Text()), longest, type_=sa.Text()),
+        body=lambda value: sa.cast(value, sa.Text()),
+        whole=lambda text: _whole(text, longest),
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
@@ -91,6 +92,16 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         default=lambda column: sa.literal_column("DEFAULT"),
         insert_nothing=lambda table: pg.insert(table).values(defaults(table, sa.literal_column("DEFAULT"))),
     )
+
+
+def _whole(text: Expression, longest: Expression) -> Expression:
+    """*text* if it has at most *longest* bytes.
+
+    A statement cannot raise what it likes.  That a text is to be too long to exist is refused before anything is made
+    of it, and by nothing else: ``db/failures.py`` knows it.
+    """
+    never = sa.func.repeat(text, sa.literal_column(str(2**31 - 1)), type_=sa.Text())
+    return sa.case((sa.func.octet_length(text) <= longest, text), else_=never)
 
 
 def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:

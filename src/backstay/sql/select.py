@@ -40,6 +40,7 @@ from backstay.plan.intent import (
 from backstay.policy import Grant
 from backstay.request.filters import SEARCH, Slot
 from backstay.request.page import Page
+from backstay.sql.answer import answer
 from backstay.sql.barrier import behind, is_total, is_total_embed
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
 
@@ -59,7 +60,7 @@ def select_rows(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, fo
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total(plan.count_most) if plan.count else sa.null()
-    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
+    return answer(dialect, (body, sa.func.count(), total), page, build.guards)
 
 
 def select_counted(plan: ReadPlan, dialect: SqlDialect) -> sa.Select[Any]:
@@ -78,7 +79,7 @@ def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, m
     layer = build.layer(plan.node)
     layer.most = most
     page = layer.page()
-    return sa.select(dialect.body(layer.object(page))).select_from(page).where(*build.guards)
+    return answer(dialect, (dialect.body(layer.object(page)),), page, build.guards)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from backstay.catalog.standing import elements, is_rows, moved, table_of, valued
 from backstay.plan.intent import Node
 from backstay.plan.write import Conflict, DeletePlan, InsertPlan, Parent, UpdatePlan
 from backstay.policy import Grant
+from backstay.sql.answer import answer
 from backstay.sql.dialect import Expression, Form, Listed, SqlDialect
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.select import Build
@@ -87,7 +88,7 @@ def alone_sql(
     # New rows come back in the order in which they were sent.
     layer.tied = not isinstance(plan, InsertPlan) or bool(plan.returning.sort)
     page = layer.page()
-    return sa.select(layer.body(page), sa.func.count(), first).select_from(page)
+    return answer(dialect, (layer.body(page), sa.func.count(), first), page)
 
 
 def insert_sql(plan: InsertPlan, dialect: SqlDialect, slots: int) -> sa.Executable:
@@ -355,7 +356,7 @@ def read_sql(
     page = layer.page()
     body = layer.body(page)
     total: Any = layer.total() if count else sa.null()
-    return sa.select(body, sa.func.count(), total).select_from(page).where(*build.guards)
+    return answer(dialect, (body, sa.func.count(), total), page, build.guards)
 
 
 def _keyed(build: Build, table: Table) -> sa.FromClause:

@@ -20,7 +20,7 @@ from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
 from backstay.adapters.postgresql.residue import CLEAN, LOOK, Code
 from backstay.adapters.postgresql.search import create_searches
 from backstay.db.columns import add_columns
-from backstay.db.export import CHUNK_ROWS, Exports, read_ahead
+from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
@@ -45,6 +45,9 @@ _GRACE = 1.0
 #: Seconds after which the catalogs are asked again whether the database has code of its own.
 _LOOK_SECONDS = 5.0
 _AT_ONCE = 0.0
+
+#: Rows of an export that are taken before anything is known of their size.
+_FIRST_ROWS = 8
 
 _SCHEMA = re.compile(r"\s*(create|alter|drop|do|import)\b", re.IGNORECASE)
 
@@ -288,8 +291,12 @@ class PostgresDatabase:
         try:
             await held.connection.execute("BEGIN READ ONLY")
             cursor = await held.connection.cursor(statement.sql, *statement.args)
-            while rows := await cursor.fetch(CHUNK_ROWS):
+            number = _FIRST_ROWS
+            while rows := await cursor.fetch(number):
                 yield rows
+                # As many as were within a chunk, were they all like the largest of these.
+                largest = max(len(row[0]) for row in rows)
+                number = max(1, min(CHUNK_ROWS, 4 * number, CHUNK_BYTES // max(largest, 1)))
             await held.connection.execute("COMMIT")
         except Exception as error:
             pool.abandon(held)

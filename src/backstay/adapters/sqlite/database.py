@@ -269,7 +269,8 @@ class SqliteDatabase:
     async def _chunks(self, statement: Statement, threads: ThreadPoolExecutor) -> AsyncGenerator[Rows, None]:
         loop = asyncio.get_running_loop()
         reader = await loop.run_in_executor(
-            threads, lambda: Export(self._location, self._budget_seconds, self._metadata, statement)
+            threads,
+            lambda: Export(self._location, self._budget_seconds, self._metadata, statement, self._budget.answer_bytes),
         )
         self._exporting.add(reader)
         try:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
+import apsw
 from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget, Location, connect
@@ -20,12 +21,17 @@ from backstay.db.statement import Row, Rows, Statement
 class Export:
     """The rows of *statement*, from the state of the data at its first.
 
-    Each chunk has the whole statement budget.  A lock keeps `close` from overtaking a chunk that a cancelled caller no
+    Each chunk has the whole statement budget, and no row more than *row_bytes*.  A lock keeps `close` from overtaking a chunk that a cancelled caller no
     longer waits for.
     """
 
     def __init__(
-        self, location: Location, budget_seconds: float, metadata: MetaData | None, statement: Statement
+        self,
+        location: Location,
+        budget_seconds: float,
+        metadata: MetaData | None,
+        statement: Statement,
+        row_bytes: int = DEFAULT_BUDGET.answer_bytes,
     ) -> None:
         self._budget = Budget(budget_seconds)
         self._metadata = metadata
@@ -34,6 +40,7 @@ class Export:
         self._budget.start()
         try:
             self._connection = connect(location, "reader", budget=self._budget, statements=0)
+            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, row_bytes)
             with Room(DEFAULT_BUDGET.sqlite_bytes):
                 self._rows = self._connection.cursor().execute(statement.sql, statement.args)
         except Exception as error:

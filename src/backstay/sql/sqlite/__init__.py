@@ -31,6 +31,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         json_array=lambda value: sa.func.json_group_array(value),
         nested=lambda value: sa.func.json(value),
         body=lambda value: value,
+        whole=None,
         stripped=None,
         csv=None,
         writes_inside=False,
