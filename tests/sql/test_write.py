@@ -448,8 +448,8 @@ def returned(*names: str) -> Node:
     ("plan", "begins", "ends"),
     [
         (insert(ALL, "id", "owner"), "WITH _w AS (INSERT INTO notes (id, owner) SELECT", "AS anon_1 FROM _w"),
-        (replace(insert(ALL, "id"), returning=returned("id")), "WITH _w AS (INSERT", "FROM _w) AS p1"),
-        (replace(update(ALL, "team"), returning=returned("id")), "WITH _w AS (UPDATE", "FROM _w ORDER BY _w.id ASC) AS p1"),
+        (replace(insert(ALL, "id"), returning=returned("id")), "WITH _w AS (INSERT", "FROM _w) AS p1 LIMIT ALL OFFSET 0) AS _b"),
+        (replace(update(ALL, "team"), returning=returned("id")), "WITH _w AS (UPDATE", "FROM _w ORDER BY _w.id ASC) AS p1 LIMIT ALL OFFSET 0) AS _b"),
         (delete(ALL), "WITH _w AS (DELETE FROM notes RETURNING notes.id", "AS anon_1 FROM _w"),
     ],
 )  # fmt: skip

@@ -21,8 +21,8 @@ from backstay.db.statement import Row, Rows, Statement
 class Export:
     """The rows of *statement*, from the state of the data at its first.
 
-    Each chunk has the whole statement budget, and no row more than *row_bytes*.  A lock keeps `close` from overtaking a chunk that a cancelled caller no
-    longer waits for.
+    Each chunk has the whole statement budget, and no row more than *row_bytes*.  A lock keeps `close` from overtaking a
+    chunk that a cancelled caller no longer waits for.
     """
 
     def __init__(
