@@ -52,6 +52,7 @@ def held(type_: Any, stored: Any, op: str, given: Any, **more: Any) -> Any:
         (ENUM, "mid", "eq", "mid", 1),
         (ENUM, "mid", "in", ("low", "mid"), 1),
         (ENUM, "mid", "isdistinct", "mid", 0),
+        (ENUM, "high", "like", "h*", 1),
         # JSON and arrays are equal as values, whatever their texts.
         (pg.JSONB(), '{"a":1,"b":2}', "eq", '{"b": 2, "a": 1}', 1),
         (pg.JSONB(), '{"a":1}', "neq", '{ "a": 1 }', 0),

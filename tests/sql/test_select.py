@@ -142,6 +142,7 @@ def ids(rows: Any) -> list[int]:
         ("letters?select=id&order=more->>n", [1, 3, 2, 4, 5]),
         ("letters?select=id,writers(id)&order=writers(name).desc,id.desc", [4, 3, 5, 2, 1]),
         ("letters?select=id,writers(id)&order=writers(name).nullsfirst", [3, 4, 1, 2, 5]),
+        ("letters?select=id,writers(id)&order=writers(id).desc", [4, 3, 5, 2, 1]),
         ("letters?select=id&limit=2", [1, 2]),
         ("letters?select=id&limit=2&offset=3", [4, 5]),
         ("letters?select=id&offset=4", [5]),

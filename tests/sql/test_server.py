@@ -112,6 +112,10 @@ def test_values(type_: Any, op: str, quantifier: Any, given: Any, bound: Any) ->
         with pytest.raises(PlanError) as refused:
             prepared.bind((given,), Principal())
         assert bound == refused.value.code
+        guard = POSTGRESQL.guard(compared(type_, op, quantifier=quantifier))
+        if guard is not None:
+            with pytest.raises(PlanError):
+                prepare(sa.select(guard), POSTGRESQL.compiler).bind((given,), Principal())
     else:
         assert (bound,) == prepared.bind((given,), Principal()).args
 

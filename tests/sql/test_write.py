@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, Final
 
 import apsw
@@ -48,6 +49,12 @@ class Team(Base):
     __tablename__ = "teams"
     id: Mapped[int] = mapped_column(primary_key=True)
     open: Mapped[bool]
+
+
+class Priced(Base):
+    __tablename__ = "priced"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    price: Mapped[Any] = mapped_column(sa.Numeric(30, 2))
 
 
 class Note(Base):
@@ -180,6 +187,40 @@ def test_an_insert_takes_what_may_stand(notes: apsw.Connection, rule: Any, rows:
     assert kept == [key for (key,) in notes.execute("SELECT id FROM notes WHERE id > 3 ORDER BY id")]
 
 
+PRICED: Final = CATALOG.tables["priced"]
+PRICE: Final = PRICED.columns["price"].sql
+
+
+@pytest.mark.parametrize(
+    ("rule", "kept"),
+    [
+        (PRICE < 10, [1]),
+        (PRICE <= 10, [1, 2]),
+        (PRICE > 10, [3]),
+        (PRICE >= Decimal(10), [2, 3]),
+        (PRICE == 10, [2]),
+        (PRICE != 10.0, [1, 3]),
+        (PRICE.in_([9, 100]), [1, 3]),
+        (PRICE.in_([Decimal(9)]), [1]),
+        (PRICE.between(9.5, 20), [2]),
+        (sa.literal(10) > PRICE, [1]),
+    ],
+    ids=str,
+)
+def test_values_are_compared_as_in_their_column(rule: Any, kept: list[int]) -> None:
+    """S1: a decimal that is kept as text is judged as the number that it is, before it is in its column too."""
+    grants = Grant((Part(rule, frozenset(PRICED.columns), "rule"),))
+    columns, rows = named("id", "price", table=PRICED), [(1, "9.00"), (2, "10.00"), (3, "100.00")]
+    plan = InsertPlan(PRICED, columns, (), frozenset(PRICED.columns), grants, None, ())
+    with memory("CREATE TABLE priced (id INTEGER PRIMARY KEY, price DECIMAL_TEXT COLLATE BACKSTAY_DECIMAL)") as there:
+        assert [(key, 1) for key in kept] == list(asked(there, insert_sql(plan, SQLITE, 0), sent(*rows)))
+        assert [row for row in rows if row[0] in kept] == there.execute("SELECT id, price FROM priced").fetchall()
+        for key, price in rows:
+            image = str(SQLITE.pack_keys([(price,)], 1)[0])
+            allowed, *_ = asked(there, check_sql(Waiting(PRICED, (rule,), ()), SQLITE, 0), image)[0]
+            assert (key in kept) == bool(allowed)
+
+
 # -- judged when it is written -----------------------------------------------------------------------------------------
 
 
@@ -263,6 +304,10 @@ ABOVE: Final = parent(NOTES, "of_note", "above", OWN)
 WITH_NOTES: Final = parent(
     TEAMS, "of_team", "team", standing(sa.exists().where(Note.team == Team.id, Note.owner == 1), TEAMS.sql, "it")
 )
+OTHER_TEAM: Final = aliased(Team)
+WITH_TEAMS: Final = parent(
+    TEAMS, "of_team", "team", standing(sa.exists().where(OTHER_TEAM.open, OTHER_TEAM.id != Team.id), TEAMS.sql, "it")
+)
 
 
 @pytest.mark.parametrize(
@@ -273,6 +318,7 @@ WITH_NOTES: Final = parent(
         ((OWN, MEMBER), (), SQLITE, (MEMBER,), ()),
         ((NEW_TEAM, MEMBER), (), SQLITE, (NEW_TEAM, MEMBER), ()),
         ((MEMBER,), (), POSTGRESQL, (), ()),
+        ((OWN,), (WITH_TEAMS,), SQLITE, (), ()),
         ((OWN,), (OPEN, ABOVE, WITH_NOTES), SQLITE, (), (WITH_NOTES,)),
         ((MEMBER,), (OPEN, ABOVE, WITH_NOTES), POSTGRESQL, (), (WITH_NOTES,)),
     ],
@@ -487,6 +533,46 @@ def test_nothing_but_defaults(notes: apsw.Connection) -> None:
     (first, *more) = NOTES.columns.values()
     computed_first = replace(NOTES, columns={first.name: replace(first, generated=True), **{c.name: c for c in more}})
     assert "SET owner=notes.owner" in written(update_sql(replace(update(ALL), table=computed_first), POSTGRESQL, 0))
+
+
+def kept(**duties: Any) -> Table:
+    """Notes, some columns of which the server keeps."""
+    return replace(NOTES, columns={n: replace(c, duty=duties.get(n)) for n, c in NOTES.columns.items()})
+
+
+@pytest.mark.parametrize(
+    ("table", "names", "changes"),
+    [
+        (NOTES, ("id", "owner"), "owner = excluded.owner"),
+        (kept(made="version"), ("id", "owner"), "owner = excluded.owner, made = (notes.made + ?)"),
+        (kept(made="updated"), ("id", "owner"), "owner = excluded.owner, made = excluded.made"),
+        # Whoever may write them has the last word.
+        (kept(made="version"), ("id", "owner", "made"), "owner = excluded.owner, made = excluded.made"),
+        (kept(made="created"), ("id", "owner"), "owner = excluded.owner"),
+        # A conflict is met by its columns, which are equal then; where nothing else is sent, they say that it was.
+        (NOTES, ("id",), "id = excluded.id"),
+    ],
+)
+def test_what_a_merge_changes(table: Table, names: tuple[str, ...], changes: str) -> None:
+    """A merge is a change: what is sent, and what the server keeps of changes."""
+    said = written(insert_sql(replace(insert(ALL, *names, conflict=MERGE), table=table), SQLITE, 0), SQLITE)
+    assert changes == said.partition("DO UPDATE SET ")[2].partition(" RETURNING ")[0]
+
+
+@pytest.mark.parametrize(
+    ("table", "begins"),
+    [
+        (NOTES, "DELETE FROM notes RETURNING id"),
+        (kept(above="deleted"), "UPDATE notes SET above=backstay_now() RETURNING id"),
+        (kept(above="deleted", made="version"), "UPDATE notes SET above=backstay_now(), made=(notes.made + ?) RETURNING id"),
+        (kept(above="deleted", made="updated"), "UPDATE notes SET above=backstay_now(), made=backstay_now() RETURNING id"),
+    ],
+)  # fmt: skip
+def test_rows_that_are_only_marked(table: Table, begins: str) -> None:
+    """A table that keeps what is deleted marks it, and counts that as a change."""
+    assert written(delete_sql(replace(delete(ALL), table=table), SQLITE), SQLITE).startswith(begins)
+    by_keys = written(delete_keys_sql(replace(delete(ALL), table=table), SQLITE, 0), SQLITE)
+    assert by_keys.startswith(begins.partition(" RETURNING")[0])
 
 
 def test_keys() -> None:

@@ -10,9 +10,11 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from backstay.catalog import Column
+from backstay.catalog.opaque import AsStored
 from backstay.errors import PlanError
 from backstay.sql.dialect import Expression, Listed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.sqlite.value import is_native
 
 _PLAIN: Final = frozenset((str, int, type(None)))
 
@@ -27,7 +29,12 @@ def listed(columns: Sequence[Column], slot: int) -> Listed:
 
 def _unpacked(column: Column, row: Expression, index: int) -> Expression:
     found = row.op("->>", return_type=column.type)(sa.literal_column(str(index)))
-    return sa.func.unhex(found, type_=column.type) if column.family == "bytes" else found
+    if column.family == "bytes":
+        return sa.func.unhex(found, type_=column.type)
+    if column.family == "numeric" and not is_native(column.type) and not isinstance(column.type, AsStored):
+        # A text, as in its column: only then is a number that a policy compares it with made one too.
+        return sa.type_coerce(sa.cast(found, sa.Text()), column.type)
+    return found
 
 
 def packed(rows: Sequence[Sequence[Any]]) -> str:
