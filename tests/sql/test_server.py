@@ -15,9 +15,9 @@ from backstay.errors import PlanError
 from backstay.plan.intent import Compare, Operand
 from backstay.policy import Principal
 from backstay.request.field import Step
-from backstay.sql.dialect import Typed
+from backstay.sql.dialect import Form, Typed
 from backstay.sql.prepared import prepare
-from tests.sql.memory import POSTGRESQL, SENT, column, compared, written
+from tests.sql.memory import POSTGRESQL, SENT, SQLITE, column, compared, written
 
 V: Final = sa.column("v")
 INTS: Final = sa.ARRAY(sa.Integer())
@@ -270,7 +270,48 @@ def test_sealed() -> None:
     assert "CASE WHEN (v IS NOT NULL) THEN json_build_array(encode(v, 'hex'), id) END" == found
 
 
-@pytest.mark.parametrize(("type_", "shown"), [(Geometry(), "v"), (sa.Text(), "v")])
-def test_geometries(type_: Any, shown: str) -> None:
-    """GeoJSON that is kept as JSON is shown as it is."""
-    assert shown == written(POSTGRESQL.geojson(Typed(V, type_)))
+@pytest.mark.parametrize(
+    ("type_", "shown", "stored"),
+    [
+        (Geometry(), "v", "CAST($1::VARCHAR AS JSONB)"),
+        (sa.Text(), "v", "$1::VARCHAR"),
+        (Opaque("geometry"), "CAST(st_asgeojson(v) AS JSON)", "CAST($1::VARCHAR AS geometry)"),
+        (Opaque("geography"), "CAST(st_asgeojson(v) AS JSON)", "CAST(CAST($1::VARCHAR AS geometry) AS geography)"),
+        (Opaque('"Maps".geography'), 'CAST("Maps"."st_asgeojson"(v) AS JSON)', 'CAST(CAST($1::VARCHAR AS "Maps".geometry) AS "Maps".geography)'),
+    ],
+)  # fmt: skip
+def test_geometries(type_: Any, shown: str, stored: str) -> None:
+    """GeoJSON that is kept as JSON is shown as it is; PostGIS makes and reads it, by the functions beside its types."""
+    assert shown == plain(POSTGRESQL.geojson(Typed(V, type_)))
+    said_ = plain(POSTGRESQL.stored(column("v", type_), sa.bindparam("p", type_=sa.Text())))
+    assert stored.lower() == said_.lower()
+
+
+@pytest.mark.parametrize(
+    ("dialect", "forms"),
+    [(POSTGRESQL, ["json", "stripped", "csv", "features"]), (SQLITE, ["json", "json", "json", "features"])],
+)
+def test_forms(dialect: Any, forms: list[str]) -> None:
+    """A form that the database does not make is made of its JSON."""
+    asked: tuple[Form, ...] = ("json", "stripped", "csv", "features")
+    assert forms == [dialect.form(form) for form in asked]
+
+
+def test_keys_on_their_way_out() -> None:
+    """Keys travel as texts, and as digits where they are bytes."""
+    digits, plain_ = column("k", sa.LargeBinary()), column("k", sa.Integer())
+    assert ["hex(k)", "k"] == [written(SQLITE.key_out(each), SQLITE) for each in (digits, plain_)]
+    assert "CAST(k AS TEXT)" == written(POSTGRESQL.key_out(plain_))
+
+
+def test_a_row_of_nothing() -> None:
+    """A key without any default is named, so that nobody warns of it; others are the database's to fill."""
+    table = sa.Table(
+        "t",
+        sa.MetaData(),
+        sa.Column("a", sa.Text, primary_key=True),
+        sa.Column("b", sa.Text, primary_key=True, server_default="x"),
+        sa.Column("c", sa.Text),
+    )
+    assert written(SQLITE.insert_nothing(table), SQLITE).startswith("INSERT INTO t (a) VALUES (NULL)")
+    assert written(POSTGRESQL.insert_nothing(table)).startswith("INSERT INTO t (a) VALUES (DEFAULT)")
