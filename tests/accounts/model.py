@@ -92,6 +92,12 @@ class Model:
             person.proved, person.password = True, None
             self.end(person)
 
+    def gain(self, person: Person) -> None:
+        """A role more: they sign in again, and an account that nobody has proved is emptied."""
+        self.end(person)
+        if not person.proved:
+            person.password = None
+
     def refresh(self, session: Session, index: int, now: datetime) -> str:
         """What becomes of the refresh token *index* of the chain: a code, ``next``, or the token that is given again."""
         if session.ended:

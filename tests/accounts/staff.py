@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
 from backstay.audit.read import Wanted, newest
-from backstay.auth.assignment import assign
 from backstay.auth.route import Route
 from backstay.auth.session import Device, session_by_id, start_session
+from backstay.auth.tables import RoleAssignment
+from backstay.sql.query import query
 from tests.accounts.house import SECRET, House
 from tests.accounts.test_mails import claims
 
@@ -26,10 +28,15 @@ def service(house: House, role: str = "service_role") -> str:
     return jwt.encode({"alg": "HS256", "typ": "JWT"}, told, OctKey.import_key(SECRET), algorithms=["HS256"])
 
 
+@query
+def _role(user_id: UUID, role: str, granted_at: datetime) -> Any:
+    return sa.insert(RoleAssignment).values(user_id=user_id, role=role, granted_at=granted_at)
+
+
 def give(house: House, session: dict[str, Any], role: str) -> None:
-    """Assign *role* to the account, past the API; tokens that run go on."""
-    id, now = UUID(session["user"]["id"]), house.clock() - timedelta(seconds=5)
-    house.run(house.store.transact(lambda tx: assign(tx, id, role, None, now)))
+    """Assign *role* to the account past the API, as if it had always had it: sessions and tokens go on."""
+    id, now = UUID(session["user"]["id"]), house.clock()
+    house.run(house.store.transact(lambda tx: tx.run(_role(id, role, now))))
     house.office.trust.expire()
 
 

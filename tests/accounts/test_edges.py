@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.accounts.house import House
-from tests.accounts.staff import events, lift, service
+from tests.accounts.staff import events, give, lift, service
 from tests.accounts.test_factors import challenge, claims, code, enrol, lifted, refusal
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow
 from tests.accounts.test_prehijack import arrive_by_provider
@@ -84,8 +84,8 @@ def test_a_lost_answer_is_forgiven_for_a_minute(house: House) -> None:
 def test_the_second_in_which_roles_change(house: House) -> None:
     """TK8: a token that was issued in it may be from before it, and is refreshed; one of the next second is good."""
     session = house.sign_up()
-    path = f"admin/users/{session['user']['id']}/roles/editor"
-    assert 200 == house.put(path, as_=service(house)).status
+    give(house, session, "editor")
+    assert 200 == house.delete(f"admin/users/{session['user']['id']}/roles/editor", as_=service(house)).status
     assert (401, "PGRST303") == refusal(house.rest("GET", "secrets", as_=session))
     same = house.refresh(session["refresh_token"]).json
     assert (401, "PGRST303") == refusal(house.rest("GET", "secrets", as_=same))

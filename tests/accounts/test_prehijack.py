@@ -352,3 +352,98 @@ def test_the_newest_request_says_what_a_new_account_says_of_itself(house: House)
     house.post("otp", {"email": VIC, "data": {"colour": "blue"}})
     shown = house.get("user", as_=follow(house, house.letter("confirmation").data["link"])).json["user_metadata"]
     assert ("blue", True, False) == (shown["colour"], shown["email_verified"], "name" in shown)
+
+
+#: What may be asked for beside a sign-up, and the letter or answer that brings its link.
+ASKED: dict[str, Callable[[House], Any]] = {
+    "recover": lambda house: house.post("recover", {"email": VIC}),
+    "otp": lambda house: house.post("otp", {"email": VIC}),
+    "otp without an account": lambda house: house.post("otp", {"email": VIC, "create_user": False}),
+    "magiclink": lambda house: house.post("magiclink", {"email": VIC}),
+    "invite": lambda house: house.post("invite", {"email": VIC, "data": {"name": "Vic"}}, as_=service(house)),
+    "admin recovery": lambda house: house.post(
+        "admin/generate_link", {"type": "recovery", "email": VIC}, as_=service(house)
+    ),
+    "admin magiclink": lambda house: house.post(
+        "admin/generate_link", {"type": "magiclink", "email": VIC}, as_=service(house)
+    ),
+    "admin invite": lambda house: house.post(
+        "admin/generate_link", {"type": "invite", "email": VIC}, as_=service(house)
+    ),
+}
+
+
+def _asked_link(house: House, asked: str) -> str:
+    """Ask, and take the link that came of it."""
+    house.letters()
+    reply = ASKED[asked](house)
+    assert 200 == reply.status, reply.body
+    if asked.startswith("admin"):
+        return str(reply.json["action_link"])
+    return str(house.letters()[-1].data["link"])
+
+
+@pytest.mark.settings(**SITE, email_confirmation=True)
+@pytest.mark.parametrize("resent", [False, True])
+@pytest.mark.parametrize("newer", ASKED)
+def test_another_link_ends_what_a_sign_up_may_leave(house: House, newer: str, resent: bool) -> None:
+    """A3: the stranger's sign-up, and then its owner asks for something else: neither link makes the password good.
+
+    Nor does the mail of the sign-up when it is sent once more after that.
+    """
+    planted = {"email": VIC, "password": PASSWORD, "data": {"name": "Mallory"}}
+    assert 200 == house.post("signup", planted).status
+    older = house.letters()[-1].data["link"]
+    house.clock.turn(minutes=2)
+    link = _asked_link(house, newer)
+    assert "otp_expired" == follow(house, older)["error_code"]
+    if resent:
+        house.clock.turn(minutes=2)
+        house.post("resend", {"type": "signup", "email": VIC})
+        link = house.letters()[-1].data["link"]
+    told = follow(house, link)
+    shown = house.get("user", as_=told).json
+    assert (VIC, "Mallory" in json.dumps(shown)) == (shown["email"], False)
+    assert 400 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
+
+
+@pytest.mark.settings(**SITE, email_confirmation=True)
+@pytest.mark.parametrize("older", ASKED)
+def test_a_sign_up_that_comes_after_another_link_plants_nothing(house: House, older: str) -> None:
+    """A3: the older link is followed after somebody else has signed up: their password is not good."""
+    if "without" in older or older in ("recover", "admin recovery"):
+        # Those are for accounts that are there.
+        house.post("signup", {"email": VIC, "password": "the first passphrase of all"})
+        house.clock.turn(minutes=2)
+    link = _asked_link(house, older)
+    house.clock.turn(minutes=2)
+    house.post("signup", {"email": VIC, "password": PASSWORD, "data": {"name": "Mallory"}})
+    newer = house.letters()[-1].data["link"]
+    for followed in (link, newer):
+        follow(house, followed)
+        assert 400 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
+
+
+@pytest.mark.settings(**SITE, email_confirmation=True)
+def test_a_sign_up_that_is_sent_again_is_the_same(house: House) -> None:
+    """A3: nobody asked for anything else: the new link leaves the password that the sign-up has."""
+    house.post("signup", {"email": VIC, "password": PASSWORD})
+    older = house.letters()[-1].data["link"]
+    house.clock.turn(minutes=2)
+    house.post("resend", {"type": "signup", "email": VIC})
+    link = house.letters()[-1].data["link"]
+    assert "otp_expired" == follow(house, older)["error_code"]
+    assert VIC == house.get("user", as_=follow(house, link)).json["email"]
+    assert 200 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
+
+
+def test_asking_for_a_link_takes_nothing_from_an_account_that_signs_in(house: House) -> None:
+    """A3: where addresses are not confirmed, anybody may ask: the password stays until the link is followed."""
+    session = house.sign_up(VIC)
+    for asked in ("recover", "otp", "otp without an account", "admin recovery"):
+        _asked_link(house, asked)
+        house.clock.turn(minutes=2)
+    assert (200, 200) == (
+        house.get("user", as_=session).status,
+        house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status,
+    )

@@ -21,7 +21,7 @@ from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
 from backstay.errors import ConfigError
 from tests.accounts.house import PASSWORD, Base, House
-from tests.accounts.staff import events, hire, service
+from tests.accounts.staff import events, give, hire, service
 
 OTHER = "another long passphrase"
 #: Role → permissions; ``editor`` has none, and policies that ask for it.
@@ -229,7 +229,7 @@ def test_who_may_do_what_to_whom(staffed: House, who: str) -> None:
     house, roles = staffed, ACTORS[who]
     actor = hire(house, f"{uuid4().hex}@example.org", min(roles))
     for role in roles - {min(roles)}:
-        house.put(f"admin/users/{actor['user']['id']}/roles/{role}", as_=service(house))
+        give(house, actor, role)
     wrong = []
     for route in ADMIN:
         for case in CASES[f"{route.method} {route.path}"]:
@@ -354,3 +354,52 @@ def test_permissions_that_are_none(given: dict[str, Any], words: str) -> None:
     assert "BST-E204" == refused.value.code
     with pytest.raises(ConfigError, match="BST-E204"):
         Backstay(models=Base, permissions=given)
+
+
+@pytest.mark.settings(rate_limits="off")
+def test_a_ban_ends_no_sooner_by_whoever_may_not_lift_it(staffed: House) -> None:
+    """S4: an earlier end is a ban lifted; a later one, a new ban and one that is over are bans like any other."""
+    house, key = staffed, service(staffed)
+    support = hire(house, "sue@example.org", "support")
+    path = f"admin/users/{made(house, 'editor')['id']}"
+    assert 200 == house.put(path, {"ban_duration": "48h"}, as_=support).status
+    for sooner in ("1s", "0h1s", "1m", "47h59m", "none"):
+        refused = house.put(path, {"ban_duration": sooner}, as_=support)
+        assert (403, "not_admin") == (refused.status, refused.json["code"]), sooner
+    for later in ("49h", "87600h"):
+        assert 200 == house.put(path, {"ban_duration": later}, as_=support).status, later
+    assert 200 == house.put(path, {"ban_duration": "10m"}, as_=key).status
+    house.clock.turn(minutes=20)
+    assert 200 == house.put(path, {"ban_duration": "1m"}, as_=support).status
+    plain = f"admin/users/{made(house, 'plain')['id']}"
+    for duration in ("48h", "1s", "none"):
+        assert 200 == house.put(plain, {"ban_duration": duration}, as_=support).status
+
+
+@pytest.mark.settings(rate_limits="off")
+@pytest.mark.parametrize(
+    "field",
+    ["roles", "factors", "data", "banned_until", "email_proved_at", "email_confirmed_at", "is_sso", "aud", "Role"],
+)
+def test_a_field_that_does_nothing_is_refused(staffed: House, field: str) -> None:
+    """S4: nobody is told that a role or a ban was set which was not; what the published clients know is taken."""
+    house, key = staffed, service(staffed)
+    user = made(house, "plain")
+    path, before = f"admin/users/{user['id']}", look(house, user["id"])
+    for method, where, body in (
+        ("PUT", path, {"email": "moved@example.org", field: ["admin"]}),
+        ("POST", "admin/users", {"email": "new@example.org", field: ["admin"]}),
+    ):
+        refused = house.send(method, where, body, as_=key)
+        assert (400, "validation_failed", True) == (
+            refused.status,
+            refused.json["code"],
+            field in refused.json["message"],
+        )
+    assert before == look(house, user["id"])
+    assert [] == house.get("admin/users?filter=new@example.org", as_=key).json["users"]
+    known = {"id": user["id"], "nonce": "1", "current_password": "x", "phone": None, "role": None, field: None}
+    assert 200 == house.put(path, known, as_=key).status
+    other = house.put(path, {"id": str(uuid4())}, as_=key)
+    assert (400, "validation_failed") == (other.status, other.json["code"])
+    assert 400 == house.put(path, {"role": ""}, as_=key).status

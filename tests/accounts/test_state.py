@@ -221,18 +221,19 @@ class Accounts(RuleBasedStateMachine):
 
     @rule(number=pick, role=st.sampled_from(["editor", "clerk"]))
     def change_roles(self, number: int, role: str) -> None:
-        """What tokens say of roles is old now: they are to be refreshed."""
+        """One more is a threshold; of one less what tokens say is old now, and they are to be refreshed."""
         person = self.person(number)
         path = f"admin/users/{person.id}/roles/{role}"
         if role in person.roles:
             assert 200 == self.house.delete(path, as_=service(self.house)).status
             person.roles.remove(role)
+            for session in self.model.sessions:
+                if session.person is person:
+                    session.stale = self.house.clock()
         else:
             assert 200 == self.house.put(path, as_=service(self.house)).status
             person.roles.add(role)
-        for session in self.model.sessions:
-            if session.person is person:
-                session.stale = self.house.clock()
+            self.model.gain(person)
 
     @rule(number=pick)
     def ban_or_unban(self, number: int) -> None:

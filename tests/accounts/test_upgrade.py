@@ -18,8 +18,8 @@ from tests.accounts.house import House
 
 #: What the version before did not have.
 LATER = {
-    "backstay_users": ("email_proved_at", "email_change_session_id"),
-    "backstay_one_time_tokens": ("session_id",),
+    "backstay_users": ("email_proved_at", "email_change_session_id", "entered_at"),
+    "backstay_one_time_tokens": ("session_id", "proves"),
     "backstay_flow_states": ("session_id",),
 }
 

@@ -2,7 +2,8 @@
 
 1. Whether somebody is the last is a condition of the statement that takes the role, bans or deletes.  Before it the row
    of the epoch is held, so that of two removals at once the second sees what the first has done (ID4).
-2. A change of roles makes the account's tokens stale within a second: their next refresh has the new ones (TK8).
+2. A role that is taken makes the account's tokens stale within a second: their next refresh goes without it (TK8).  One
+   that is given ends its sessions: whoever has it signs in again (``threshold.py``).
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 
+from backstay.auth.accounts import Accounts
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.rights import ADMIN
+from backstay.auth.route import AuthRequest
 from backstay.auth.session import refresh_all
 from backstay.auth.tables import RoleAssignment, User
+from backstay.auth.threshold import cross
 from backstay.db.store import Transaction
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 from backstay.sql.query import query
@@ -89,13 +93,18 @@ def take_all(user_id: UUID) -> sa.Executable:
     return sa.delete(RoleAssignment).where(RoleAssignment.user_id == user_id)
 
 
-async def assign(tx: Transaction, user_id: UUID, role: str, by: UUID | None, now: datetime) -> bool:
-    """Assign *role*; false where the account has it already.
+async def assign(
+    tx: Transaction, accounts: Accounts, asked: AuthRequest, user_id: UUID, role: str, by: UUID | None, now: datetime
+) -> bool:
+    """Assign *role*; false where the account has it already.  Whoever gets it signs in again (``threshold.py``).
 
     Raises:
         AuthError: validation_failed, for one more than a token may name.
     """
     await hold(tx, user_id)
+    if role in names(await tx.all(assignments_of(user_id))):
+        return False
+    await cross(tx, accounts, asked, user_id, now)
     await bump_epoch(tx)
     if await tx.one(_assign(user_id, role, by, now)) is None:
         return False

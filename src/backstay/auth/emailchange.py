@@ -136,7 +136,7 @@ async def confirm_change(
     if await tx.one(user_by_email(user.new_email)) is not None:
         raise email_exists()
     await put_address(tx, user, user.new_email, now, now)
-    await prove_mailbox(tx, accounts, asked, user, now, by="email_change")
+    await prove_mailbox(tx, accounts, asked, user, now, by="email_change", surely=used.proves)
     await discard_all(tx, user.id)
     if user.email is not None:
         # TK4: who signed in under the old address signs in again; the one that follows the link has a new session.

@@ -6,7 +6,9 @@
 2. Whoever made the account may not be who reads the mail.  The first proof drops what was there before it, so that it
    signs in nobody any more: all in one transaction, audited, and told by mail.
 3. Every way to prove an address ends in `prove_mailbox`.  Only an account that comes into being with its proof, by a
-   trusted third party or by an administrator's word, has one without.
+   trusted third party or by the word of somebody who may do everything, has one without.
+4. Another administrator's word (``email_confirm``, a link that they have seen) lets sign in and proves nothing: they
+   must not find themselves in an account that gets more rights than they have (S4).
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ from backstay.sql.query import query
 
 #: How an address was proved: the link of a sign-up or an invitation, any other link or code, the word of a trusted
 #: third party, or a change of address that its account has asked for.
-By: TypeAlias = Literal["signup", "invite", "mail", "provider", "email_change"]
+#: ``role`` is no proof: a role more empties an account that may be somebody else's (``threshold.py``).
+By: TypeAlias = Literal["signup", "invite", "mail", "provider", "email_change", "role"]
 
 #: What the proof leaves.  The mail of a sign-up was sent for its very password, and that of an invitation for what the
 #: administrator wrote; a change of address was asked for by whoever has the rest.
@@ -51,6 +54,19 @@ def _prove(id: UUID, now: datetime) -> sa.Executable:
     at = sa.type_coerce(now, sa.DateTime(timezone=True))
     confirmed = sa.func.coalesce(User.email_confirmed_at, at)
     return mine.values(email_proved_at=now, email_confirmed_at=confirmed, updated_at=now).returning(User.id)
+
+
+@query
+def _confirm(id: UUID, now: datetime) -> sa.Executable:
+    mine = sa.update(User).where(User.id == id, User.email_proved_at.is_(None))
+    at = sa.type_coerce(now, sa.DateTime(timezone=True))
+    confirmed = sa.func.coalesce(User.email_confirmed_at, at)
+    return mine.values(email_confirmed_at=confirmed, updated_at=now).returning(User.id)
+
+
+@query
+def _forget_entry(id: UUID) -> sa.Executable:
+    return sa.update(User).where(User.id == id).values(entered_at=sa.null())
 
 
 @query
@@ -95,15 +111,21 @@ async def prove_mailbox(
     *,
     by: By,
     but: UUID | None = None,
+    surely: bool = True,
 ) -> bool:
     """The owner of *user* (a held row) has shown to read its address; whether for the first time.
 
-    *but* is the identity that proves it.
+    *but* is the identity that proves it.  Not *surely*: an administrator has seen the link, who may not enter whatever
+    the account becomes.  It lets in as any, and the address stays unproved.
     """
-    if await tx.one(_prove(user.id, now)) is None:
+    if await tx.one(_prove(user.id, now) if surely else _confirm(user.id, now)) is None:
         return False
     if by == "email_change":
         return True
+    if surely and user.entered_at is not None:
+        # What is in it was put there by an administrator: neither a sign-up nor an invitation of its owner.
+        by = "mail" if by == "signup" else by
+        await tx.run(_forget_entry(user.id))
     await empty(tx, accounts, asked, user, now, by=by, but=but)
     user = await tx.one(user_by_id(user.id))
     metadata = {**user.user_metadata, "email_verified": True}
@@ -145,7 +167,7 @@ async def empty(
         await bump_epoch(tx)
     if dropped["identities"]:
         await tx.run(_set_about(user.id, about_providers(user.app_metadata, await tx.all(identities_of(user.id)))))
-    if by not in _LEAVES_METADATA:
+    if by not in _LEAVES_METADATA and user.email_proved_at is None:
         # Names, pictures and links that a stranger chose would greet the owner.
         ours = email_identity(user.id, user.email or "", {}, verified=user.email_confirmed_at is not None)
         dropped["user_metadata"] = bool(user.user_metadata.keys() - ours.keys())

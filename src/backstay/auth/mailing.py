@@ -26,6 +26,7 @@ from backstay.auth.postage import issue_for, nobody_at, notice, post, post_nobod
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.superseded import supersede
 from backstay.auth.tables import User
 from backstay.auth.user import email_identity, user_by_email
 from backstay.db.store import Transaction
@@ -197,12 +198,13 @@ async def _send(
     async def send(tx: Transaction) -> None:
         user = await tx.one(user_by_email(email))
         user = await hold(tx, None if user is None else user.id)
-        if creates:
+        if otherwise == "magiclink":
             # Of several who wrote the address the newest says what the account says of itself, as with sign-ups; for
             # everybody else the same is done to nobody (TH5).
             bare = user is not None and user.email_confirmed_at is None and user.password_hash is None
             again = user.id if bare and user.invited_at is None else NOBODY
             await tx.run(set_metadata(again, email_identity(again, email, data, verified=False)))
+        if creates:
             user = await create_unless(tx, asked, email, None, data, now, user=user)
         banned = user is not None and user.banned_until is not None and user.banned_until > now
         kind = None if user is None or banned else kind_of(user)
@@ -211,6 +213,8 @@ async def _send(
             wanted = f"new for {email}" if kind is None else user.new_email
             kind = kind if await _may_ask(tx, accounts, wanted, now) else None
         flow_id = None if challenge is None else await begin_flow(tx, challenge, now)
+        if otherwise in ("recovery", "magiclink"):
+            await supersede(tx, user, kind)
         if kind is None:
             await _post(tx, asked, accounts, None, otherwise, redirect_to, flow_id, now, email=email)
         else:

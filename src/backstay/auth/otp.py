@@ -56,6 +56,8 @@ class OneTimeToken(Own):
     flow_state_id: Mapped[UUID | None]
     #: The session that asked for it, with which it ends; ``None``: whoever reads the mail may use it.
     session_id: Mapped[UUID | None] = mapped_column(info=later(), index=True)
+    #: ``False``: an administrator has seen it, who may not do everything, so its use proves nobody's mailbox.
+    proves: Mapped[bool | None] = mapped_column(info=later())
     created_at: Mapped[datetime]
     code_expires_at: Mapped[datetime]
     expires_at: Mapped[datetime] = mapped_column(index=True)
@@ -85,6 +87,8 @@ class Used:
     created_at: datetime
     #: The session that asked for it, where it belongs to one.
     session_id: UUID | None = None
+    #: Whether nobody but the reader of that address has seen it.
+    proves: bool = True
 
 
 async def issue(
@@ -99,6 +103,7 @@ async def issue(
     redirect_to: str | None = None,
     flow_state_id: UUID | None = None,
     session_id: UUID | None = None,
+    proves: bool = True,
 ) -> Secret:
     """Make the only valid token and code of this account and *kind*, to be sent to *address*.
 
@@ -121,6 +126,7 @@ async def issue(
             redirect_to=redirect_to,
             flow_state_id=flow_state_id,
             session_id=session_id,
+            proves=proves,
             created_at=now,
             code_expires_at=now + min(lifetime, CODE_LIFETIME),
             expires_at=now + lifetime,
@@ -159,6 +165,11 @@ async def discard_all(transaction: Transaction, user_id: UUID) -> None:
     await discard_flows(transaction, user_id)
 
 
+async def discard_kind(transaction: Transaction, user_id: UUID, kind: str) -> None:
+    """Make invalid what was sent for this account of one *kind*."""
+    await transaction.run(_discard_kind(user_id=user_id, kind=kind))
+
+
 async def sweep(transaction: Transaction, *, now: datetime) -> None:
     """Delete what has expired, used or not; nothing but the size of the table depends on it."""
     await transaction.run(_sweep(now=now))
@@ -167,7 +178,16 @@ async def sweep(transaction: Transaction, *, now: datetime) -> None:
 def _used(row: Any) -> Used | None:
     if row is None:
         return None
-    return Used(row.user_id, row.kind, row.address, row.redirect_to, row.flow_state_id, row.created_at, row.session_id)
+    return Used(
+        row.user_id,
+        row.kind,
+        row.address,
+        row.redirect_to,
+        row.flow_state_id,
+        row.created_at,
+        row.session_id,
+        row.proves is not False,
+    )
 
 
 def _token_hash(key: bytes, token: str) -> bytes:
@@ -196,6 +216,7 @@ def _put(
     redirect_to: str | None,
     flow_state_id: UUID | None,
     session_id: UUID | None,
+    proves: bool,
     created_at: datetime,
     code_expires_at: datetime,
     expires_at: datetime,
@@ -212,6 +233,7 @@ def _put(
         redirect_to=redirect_to,
         flow_state_id=flow_state_id,
         session_id=session_id,
+        proves=proves,
         created_at=created_at,
         code_expires_at=code_expires_at,
         expires_at=expires_at,
@@ -271,6 +293,11 @@ def _discard(user_id: UUID) -> Any:
 
 
 @query
+def _discard_kind(user_id: UUID, kind: str) -> Any:
+    return sa.delete(OneTimeToken).where(OneTimeToken.user_id == user_id, OneTimeToken.kind == kind)
+
+
+@query
 def _sweep(now: datetime) -> Any:
     return sa.delete(OneTimeToken).where(OneTimeToken.expires_at <= now)
 
@@ -283,5 +310,6 @@ _RETURNED: Final = (
     OneTimeToken.flow_state_id,
     OneTimeToken.created_at,
     OneTimeToken.session_id,
+    OneTimeToken.proves,
     OneTimeToken.used_at,
 )

@@ -8,7 +8,9 @@
 4. Nobody acts on an account that may do more than they may.
 5. To *enter* an account (a password, an address, a link, a factor less, a ban lifted) is to get its roles.  So whoever
    enters must hold each of them, or be somebody who may give it.
-6. The gates are asked in the transaction of what they let through, after `hold`: a role that is assigned at the
+6. A role more is a threshold: what somebody with fewer rights may have left in the account ends with it
+   (``threshold.py``).
+7. The gates are asked in the transaction of what they let through, after `hold`: a role that is assigned at the
    same moment waits, or is seen.
 """
 
@@ -98,6 +100,11 @@ async def check_enters(accounts: Accounts, asks: Asks, asked: AuthRequest, user_
             f"The account has roles that you have not: {', '.join(sorted(more))}",
             hint="It takes roles:write to get into it.",
         )
+
+
+async def may_everything(accounts: Accounts, asks: Asks, asked: AuthRequest) -> bool:
+    """Whether the caller could enter the account of anybody, whatever rights it has, or gets."""
+    return asked.session is None or await _rights(accounts, asks, asked.user_id) >= EVERY
 
 
 async def check_gives(accounts: Accounts, asks: Asks, asked: AuthRequest, *roles: str) -> None:

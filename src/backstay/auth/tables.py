@@ -50,6 +50,9 @@ class User(Own):
     #: When somebody showed to read the mail of this very address; ``None``: nobody has.  The first time drops what was
     #: in the account before (``mailbox.py``).
     email_proved_at: Mapped[datetime | None] = mapped_column(info=later(lambda: _recorded_proofs()))
+    #: When an administrator, who could not do everything, last did what lets somebody in (a password, a link, an
+    #: address); ``None``: not since it was emptied.  A role more drops what is in the account then (``threshold.py``).
+    entered_at: Mapped[datetime | None] = mapped_column(info=later())
     phone_confirmed_at: Mapped[datetime | None]
     invited_at: Mapped[datetime | None]
     confirmation_sent_at: Mapped[datetime | None]

@@ -233,7 +233,8 @@ class _Verifying:
         for purpose in ("password", "code"):
             await self.accounts.throttle.recovered(tx, used.address, purpose=purpose)
         by: By = "signup" if used.kind == "signup" else "invite" if used.kind == "invite" else "mail"
-        if await prove_mailbox(tx, self.accounts, self.asked, user, now, by=by) and by == "invite":
+        first = await prove_mailbox(tx, self.accounts, self.asked, user, now, by=by, surely=used.proves)
+        if first and by == "invite":
             await self.accounts.audit(tx, Event("invite_accepted", now, self.asked.actor, str(user.id)))
 
 

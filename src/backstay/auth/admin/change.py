@@ -28,14 +28,16 @@ from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
-from backstay.auth.refusal import AuthError, email_exists
+from backstay.auth.refusal import AuthError, email_exists, invalid
 from backstay.auth.rights import check_enters, check_gives, check_reach, check_states, password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all
 from backstay.auth.tables import User
-from backstay.auth.user import user_by_email, user_by_id
+from backstay.auth.threshold import cross, note_entry
+from backstay.auth.user import roles_of, user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
+from backstay.policy.principal import AUTHENTICATED
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -58,6 +60,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     # Here, so that nothing is said of what they may not do; and again where it is done.
     await check_reach(accounts, accounts.store, asked, user.id)
     minimum = await password_minimum(accounts, user.id)
+    if asked.body.id is not None and asked.body.id.lower() != str(user.id):
+        raise invalid("The id of an account cannot be changed")
     checked = await check_params(accounts, asked.body, user.email, now, minimum)
     changing = _Changing(asked, accounts, checked, user.id, now)
     try:
@@ -77,6 +81,7 @@ class _Changing:
 
     def __init__(self, asked: AuthRequest, accounts: Accounts, checked: Checked, id: UUID, now: datetime) -> None:
         self._asked, self._accounts, self._checked, self._id, self._now = asked, accounts, checked, id, now
+        self._entered = False
 
     async def run(self, tx: Transaction) -> None:
         accounts, checked, now = self._accounts, self._checked, self._now
@@ -86,6 +91,9 @@ class _Changing:
         if user is None:
             raise AuthError("user_not_found", "User not found")
         await self._check(tx, user)
+        if await self._gains(tx, user):
+            await cross(tx, accounts, self._asked, user.id, now)
+            user = await tx.one(user_by_id(self._id))
         await self._ends(tx, user)
         fields = [name for name in ("user_metadata", "app_metadata", "role") if getattr(checked, name) is not None]
         if checked.user_metadata is not None:
@@ -103,6 +111,8 @@ class _Changing:
             await accounts.throttle.recovered(tx, checked.email or user.email or "")
             current = await tx.one(user_by_id(user.id))
             await replace_password(tx, accounts, self._asked, current, checked.password_hash, now)
+        if self._entered:
+            await note_entry(tx, accounts, self._asked, user.id, now)
         await accounts.audit(tx, *(events if fields else ()), *banning)
 
     async def _check(self, tx: Transaction, user: Any) -> None:
@@ -110,13 +120,25 @@ class _Changing:
         accounts, asked, checked = self._accounts, self._asked, self._checked
         confirms = bool(asked.body.email_confirm) and user.email_confirmed_at is None
         moves = checked.email is not None and checked.email != user.email
-        frees = checked.bans and checked.banned_until is None
-        enters = checked.password_hash is not None or moves or confirms or frees
-        await (check_enters if enters else check_reach)(accounts, tx, asked, user.id)
+        enters = checked.password_hash is not None or moves or confirms
+        await (check_enters if enters or self._frees(user) else check_reach)(accounts, tx, asked, user.id)
+        if enters:
+            self._entered = True
         if checked.role is not None and checked.role != user.role:
             await check_gives(accounts, tx, asked, checked.role, user.role)
         if merged(user.app_metadata, checked.app_metadata) != user.app_metadata:
             await check_states(accounts, tx, asked)
+
+    def _frees(self, user: Any) -> bool:
+        """Whether the account could sign in sooner than it could now: any earlier end of a ban is a ban lifted."""
+        until, now = self._checked.banned_until, self._now
+        if not self._checked.bans:
+            return False
+        return until is None or (user.banned_until is not None and max(user.banned_until, now) > until)
+
+    async def _gains(self, tx: Transaction, user: Any) -> bool:
+        role = self._checked.role
+        return role not in (None, user.role, AUTHENTICATED) and role not in await roles_of(tx, user.id)
 
     async def _ends(self, tx: Transaction, user: Any) -> None:
         """End what the change leaves no reason for: sessions, links and codes (TK4, PW8)."""

@@ -19,9 +19,10 @@ from backstay.auth.imported import readable
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_gives, check_states
+from backstay.auth.rights import check_gives, check_states, may_everything
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
+from backstay.auth.threshold import note_entry
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
@@ -30,8 +31,12 @@ from backstay.response.reply import Reply
 from backstay.sql.query import query
 
 
-class UserParams(msgspec.Struct, frozen=True):
-    """Body of ``POST /admin/users`` and ``PUT /admin/users/{id}``; what is left out stays as it is."""
+class UserParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of ``POST /admin/users`` and ``PUT /admin/users/{id}``; what is left out stays as it is.
+
+    A field that is none of these is refused: whoever sends ``roles`` or ``banned_until`` must not believe that it was
+    done.
+    """
 
     id: str | None = None
     email: str | None = None
@@ -46,7 +51,9 @@ class UserParams(msgspec.Struct, frozen=True):
     #: How long from now on, as in ``24h`` or ``1h30m``; ``none`` ends it.
     ban_duration: str | None = None
     role: str | None = None
+    #: The published clients' types have these two, for ``PUT /user``; an administrator needs neither.
     nonce: str | None = None
+    current_password: str | None = None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -169,10 +176,11 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
             merged({}, checked.user_metadata),
             now,
             confirmed=confirmed,
-            # Nobody else has had the account before: who made it says whose it is.
-            proved=body.email_confirm is True,
+            # Nobody else has had the account before: who may do everything says whose it is.
+            proved=body.email_confirm is True and await may_everything(accounts, tx, asked),
             id=checked.id,
         )
+        await note_entry(tx, accounts, asked, id, now)
         user = await tx.one(user_by_id(id))
         about = merged(user.app_metadata, checked.app_metadata)
         await tx.run(set_facts(id, about, checked.role or user.role, checked.banned_until, now))

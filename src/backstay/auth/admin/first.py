@@ -15,13 +15,13 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.assignment import assign
 from backstay.auth.hold import hold
-from backstay.auth.mailbox import empty
 from backstay.auth.newcomer import create_account
 from backstay.auth.otp import Secret, issue
 from backstay.auth.postage import link
 from backstay.auth.refusal import AuthError
 from backstay.auth.rights import ADMIN
 from backstay.auth.route import AuthRequest
+from backstay.auth.threshold import cross, is_doubtful
 from backstay.auth.user import user_by_email, user_by_id
 from backstay.db.store import Transaction
 
@@ -53,9 +53,10 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
             )
         if user.banned_until is not None and user.banned_until > now:
             raise AuthError("user_banned", "User is banned")
-        if user.email_proved_at is None:
-            # Without confirmation of addresses anybody may have made it, and is signed in.
-            await empty(tx, accounts, asked, user, now, by="mail")
+        given = await assign(tx, accounts, asked, user.id, ADMIN, None, now)
+        if not given and is_doubtful(user):
+            # It has the role since before there was a threshold.
+            await cross(tx, accounts, asked, user.id, now)
         secret = await issue(
             tx,
             accounts.otp_key,
@@ -66,7 +67,6 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
             lifetime=LIFETIME,
             redirect_to=accounts.options.site_url,
         )
-        given = await assign(tx, user.id, ADMIN, None, now)
         events = [Event("role_granted", now, asked.actor, str(user.id), {"role": ADMIN})] if given else []
         requested = Event("user_recovery_requested", now, asked.actor, str(user.id), {"method": "link"})
         await accounts.audit(tx, *events, requested)
@@ -74,6 +74,7 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
 
     id, secret = await accounts.store.transact(make)
     accounts.trust.expire()
+    accounts.posted()
     return {
         "id": str(id),
         "email": address,

@@ -22,9 +22,11 @@ from backstay.auth.password import check_new_password, set_password
 from backstay.auth.postage import INVITE_LIFETIME, link, post
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_enters, check_reach
+from backstay.auth.rights import check_enters, check_reach, may_everything
 from backstay.auth.route import AuthRequest, Route, json_reply
+from backstay.auth.superseded import supersede
 from backstay.auth.tables import User
+from backstay.auth.threshold import note_entry
 from backstay.auth.user import email_identity, user_by_email, user_by_id
 from backstay.db.store import Transaction
 from backstay.errors import DatabaseError
@@ -80,6 +82,7 @@ async def invite(asked: AuthRequest, accounts: Accounts) -> Reply:
     async def send(tx: Transaction) -> UUID:
         user = await _newcomer(tx, asked, email, data, now)
         await check_reach(accounts, tx, asked, user.id)
+        await supersede(tx, user, "invite")
         await tx.run(_invited(user.id, now))
         await post(tx, accounts, user, "invite", redirect_to, now)
         await accounts.audit(tx, Event("user_invited", now, asked.actor, str(user.id)))
@@ -154,6 +157,7 @@ class _Making:
                 await tx.run(_invited(user.id, now))
         if user is None:
             raise AuthError("user_not_found", "User with this email not found")
+        await supersede(tx, user, kind)
         address = user.email
         if self.new_email is not None:
             if await tx.one(user_by_email(self.new_email)) is not None:
@@ -163,6 +167,7 @@ class _Making:
             address = self.new_email if kind == "email_change_new" else user.email
         minutes = accounts.options.otp_seconds // 60
         lifetime = INVITE_LIFETIME if kind == "invite" else timedelta(minutes=max(1, minutes))
+        await note_entry(tx, accounts, asked, user.id, now)
         secret = await issue(
             tx,
             accounts.otp_key,
@@ -172,6 +177,7 @@ class _Making:
             now=now,
             lifetime=lifetime,
             redirect_to=self.redirect_to,
+            proves=await may_everything(accounts, tx, asked),
         )
         event = "user_invited" if kind == "invite" else "user_recovery_requested"
         details = {} if kind == "invite" else {"method": "link"}

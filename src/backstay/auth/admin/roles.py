@@ -31,7 +31,7 @@ async def list_roles(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """Assign a role; the account's tokens are refreshed within a second.
+    """Assign a role; its account signs in again, and an account that may be somebody else's is emptied first.
 
     Raises:
         AuthError: user_not_found, validation_failed, not_admin (the role may do what the caller may not).
@@ -41,11 +41,12 @@ async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def give(tx: Transaction) -> None:
         await _check(tx, asked, accounts, user.id, role)
-        if await assign(tx, user.id, role, by, now):
+        if await assign(tx, accounts, asked, user.id, role, by, now):
             await accounts.audit(tx, Event("role_granted", now, asked.actor, str(user.id), {"role": role}))
 
     await accounts.store.transact(give)
     accounts.trust.expire()
+    accounts.posted()
     return json_reply(await _shown(accounts, user.id))
 
 
