@@ -8,7 +8,7 @@ import pytest
 
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.staff import events, service
-from tests.accounts.test_factors import refusal
+from tests.accounts.test_factors import challenge, code, enrol, refusal
 from tests.accounts.test_mails import CONFIRMED, follow
 
 OPEN = pytest.mark.settings(rate_limits="off")
@@ -239,3 +239,42 @@ def test_what_is_switched_on(house: House) -> None:
     found = house.get(".well-known/openid-configuration")
     assert "public, max-age=600" == found.one("cache-control")
     assert ["ES256"] == found.json["id_token_signing_alg_values_supported"]
+
+
+@pytest.mark.settings(anonymous_sign_ins=True, rate_limits="off")
+def test_an_anonymous_account_gets_an_address(house: House) -> None:
+    """It is confirmed by its one proof, and is anonymous no more; the mail names the new address for both."""
+    session = house.post("signup", {}).json
+    assert 200 == house.put("user", {"email": ANN}, as_=session).status
+    letter = house.letter("email_change")
+    assert (ANN, ANN, ANN) == (letter.to, letter.data["email"], letter.data["new_email"])
+    house.clock.turn(seconds=5)
+    user = house.get("user", as_=follow(house, letter.data["link"])).json
+    assert ("2026-11-21T12:00:05Z", False, ANN) == (user["email_confirmed_at"], user["is_anonymous"], user["email"])
+    assert {"provider": "email", "providers": ["email"]} == user["app_metadata"]
+
+
+@OPEN
+def test_a_challenge_that_is_over_is_no_try(house: House) -> None:
+    """TH2: a wrong code for it says so, and is not counted; the right one is good afterwards."""
+    session = house.sign_up()
+    factor = enrol(house, session)
+    old = challenge(house, session, factor["id"])
+    house.clock.turn(minutes=5)
+    path = f"factors/{factor['id']}/verify"
+    for _ in range(6):
+        wrong = house.post(path, {"challenge_id": old, "code": "000000"}, as_=session)
+        assert (422, "mfa_challenge_expired") == refusal(wrong)
+    body = {"challenge_id": challenge(house, session, factor["id"]), "code": code(house, factor["totp"]["secret"])}
+    assert 200 == house.post(path, body, as_=session).status
+
+
+@OPEN
+def test_an_enrolment_that_is_dropped_is_told_to_nobody(house: House) -> None:
+    """It was no factor yet; the log has it."""
+    session = house.sign_up()
+    factor = enrol(house, session, "x" * 120)
+    assert 200 == house.delete(f"factors/{factor['id']}", as_=session).status
+    assert [] == house.letters()
+    (row,) = events(house, "factor_deleted")
+    assert {"factor_id": factor["id"], "factor_type": "totp"} == row.details
