@@ -34,7 +34,14 @@ def test_every_route_is_described() -> None:
     assert {(route.method, route.path) for route in ROUTES} == described
     operations = [operation for item in document["paths"].values() for operation in item.values()]
     assert len(operations) == len({operation["operationId"] for operation in operations})
-    assert "users:read" in document["paths"]["/admin/users"]["get"]["description"]
+    for route in ROUTES:
+        operation = document["paths"][f"/{route.path}"][route.method.lower()]
+        assert (route.permission != "") == ("description" in operation), route.path
+        assert route.permission in operation.get("description", "")
+        assert (route.body is not None) == ("requestBody" in operation), route.path
+        assert (bool(route.query) or "{" in route.path) == ("parameters" in operation), route.path
+        answer = operation["responses"][str(route.status)]
+        assert (route.status == 303, route.status not in (204, 303)) == ("headers" in answer, "content" in answer)
     assert [] == document["paths"]["/signup"]["post"]["security"]
 
 

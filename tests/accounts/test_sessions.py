@@ -6,10 +6,16 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import jwt
 import pytest
 
-from backstay.auth.signing import revoke_key, rotate_keys
+from backstay.auth.admin.signingkeys import revoke as revoke_by_operator
+from backstay.auth.admin.signingkeys import rotate as rotate_by_operator
+from backstay.auth.refusal import AuthError
+from backstay.auth.session import Device, rotate
+from backstay.auth.signing import current_kid, list_keys, revoke_key, rotate_keys
 from tests.accounts.house import KEYRING, House
+from tests.accounts.staff import events
 from tests.accounts.test_mails import claims
 
 
@@ -138,6 +144,46 @@ def test_keys_rotate_without_losing_a_session(house: House) -> None:
     assert 401 == house.rest("GET", "secrets", as_=old).status
     assert 200 == house.rest("GET", "secrets", as_=new).status
     assert not house.run(house.store.transact(lambda tx: revoke_key(tx, current, now)))
+
+
+def test_an_operator_turns_the_keys(house: House) -> None:
+    """TK7, AU3: the standby key signs from now on, the one before is good until it is revoked, and the log says so."""
+    accounts = house.office.accounts
+    session = house.sign_up()
+    first = house.run(current_kid(house.store))
+    second = house.run(rotate_by_operator(accounts))
+    assert second != first
+    assert 200 == house.rest("GET", "secrets", as_=session).status
+    assert second == jwt.get_unverified_header(house.sign_in()["access_token"])["kid"]
+    with pytest.raises(AuthError, match="neither"):
+        house.run(revoke_by_operator(accounts, second))
+    house.run(revoke_by_operator(accounts, first))
+    assert 401 == house.rest("GET", "secrets", as_=session).status
+    with pytest.raises(AuthError, match="neither"):
+        house.run(revoke_by_operator(accounts, first))
+    assert [(first, {"kid": first, "state": "revoked"}), (second, {"kid": second, "state": "current"})] == [
+        (event.subject, event.details) for event in events(house, "signing_key_rotated")
+    ]
+    states = {key["kid"]: key["state"] for key in house.run(list_keys(house.store))}
+    assert ("revoked", "current", 3) == (states[first], states[second], len(states))
+
+
+@pytest.mark.parametrize(("known", "outcome"), [("newest", "repeated"), ("second", "repeated"), ("none", "reused")])
+def test_a_successor_is_found_under_every_key_on_the_ring(house: House, known: str, outcome: str) -> None:
+    """TK3: parallel refreshes converge while the server's keys are changed; under a key that is gone nothing is found."""
+    token = house.sign_up()["refresh_token"]
+    accounts, device = house.office.accounts, Device("192.0.2.7", "")
+    mine, other = accounts.refresh_keys()[0], b"x" * 32
+
+    def use(*keys: bytes) -> Any:
+        return house.run(
+            house.store.transact(lambda tx: rotate(tx, accounts.options, token, keys, device, house.clock()))
+        )
+
+    first = use(mine)
+    again = use(*{"newest": (mine, other), "second": (other, mine), "none": (other,)}[known])
+    assert ("rotated", outcome) == (first.outcome, again.outcome)
+    assert (first.token if outcome == "repeated" else "") == again.token
 
 
 def test_another_worker_sees_a_revocation_within_a_second(house: House) -> None:
