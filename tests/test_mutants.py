@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -65,3 +66,13 @@ def test_what_is_called_equivalent_is_a_wrong_line(mutants: ModuleType) -> None:
     """A line that was changed since is judged anew; and each name means one wrong line."""
     named = [mutant.name for mutant in mutants.every_mutant(list(mutants.ROOMS))]
     assert dict.fromkeys(mutants.equivalent(), 1) == {name: named.count(name) for name in mutants.equivalent()}
+
+
+def test_a_map_moves_with_its_lines(mutants: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that has changed since keeps what is known of its lines, where they are now."""
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    (tmp_path / "a.py").write_text("new\none\ntwo\n", encoding="utf-8")
+    lines = {"a.py": {"1": ["t"], "2": ["u"], "3": ["v"]}, "gone.py": {"1": ["t"]}}
+    known = {"lines": lines, "seconds": {}, "texts": {"a.py": "one\ntwo\nold\n"}}
+    (tmp_path / "map.json").write_text(json.dumps(known), encoding="utf-8")
+    assert {"a.py": {"2": ["t"], "3": ["u"]}} == mutants.read_map(tmp_path / "map.json")["lines"]

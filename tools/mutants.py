@@ -32,6 +32,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from difflib import SequenceMatcher
 from pathlib import Path
 from typing import Any
 
@@ -331,15 +332,30 @@ def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int
     measured.start()
     status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *places], plugins=[contexts])
     measured.stop()
-    known = json.loads(target.read_text(encoding="utf-8")) if more and target.exists() else {"lines": {}, "seconds": {}}
+    known = read_map(target) if more and target.exists() else {"lines": {}, "seconds": {}}
     for file in {mutant.file for mutant in every_mutant(list(ROOMS))}:
         by_line = known["lines"].setdefault(file, {})
         for line, names in measured.get_data().contexts_by_lineno(str(ROOT / file)).items():
             by_line[str(line)] = sorted({*by_line.get(str(line), ()), *names} - {""})
     known["seconds"] |= contexts.seconds
     known["users"] = known.get("users", {}) | contexts.users
+    known["texts"] = {file: (ROOT / file).read_text(encoding="utf-8") for file in known["lines"]}
     target.write_text(json.dumps(known), encoding="utf-8")
     return int(status)
+
+
+def read_map(path: Path) -> dict[str, Any]:
+    """The map at *path*, with its lines where they are now: the files may have changed since."""
+    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    known["lines"] = {file: lines for file, lines in known["lines"].items() if (ROOT / file).exists()}
+    for file, lines in known["lines"].items():
+        now = (ROOT / file).read_text(encoding="utf-8")
+        then = known.get("texts", {}).get(file, now)
+        if then != now:
+            same = SequenceMatcher(None, then.splitlines(), now.splitlines(), autojunk=False).get_matching_blocks()
+            moved = {str(old + at): str(new + at) for old, new, size in same for at in range(1, size + 1)}
+            known["lines"][file] = {moved[line]: contexts for line, contexts in lines.items() if line in moved}
+    return known
 
 
 def joined(maps: list[Path]) -> dict[str, Any]:
@@ -349,7 +365,7 @@ def joined(maps: list[Path]) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     users: defaultdict[str, list[str]] = defaultdict(list)
     for each in maps:
-        known = json.loads(each.read_text(encoding="utf-8"))
+        known = read_map(each)
         seconds |= {test: took for test, took in known["seconds"].items() if test in there}
         for fixture, tests in known.get("users", {}).items():
             users[fixture] += [test for test in tests if test in there]
