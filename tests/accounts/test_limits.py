@@ -9,6 +9,7 @@ import pytest
 
 from backstay.proxies import Proxies
 from tests.accounts.house import PASSWORD, House
+from tests.accounts.staff import service
 from tests.http.api import Reply
 
 SIGN_IN = "token?grant_type=password"
@@ -111,3 +112,15 @@ def test_codes_die_of_guessing(house: House) -> None:
     assert 403 == typed(late)
     guessed = sent()
     assert [403] * 6 == [*(typed(f"x{number}") for number in range(5)), typed(guessed)]
+
+
+@pytest.mark.settings(max_answer_bytes=65536, rate_limits="off")
+def test_an_answer_of_accounts_is_bounded(house: House) -> None:
+    """LM10: a page of accounts is refused where it is larger than any answer may be; a smaller page is not."""
+    key = service(house)
+    for number in range(3):
+        made = {"email": f"a{number}@example.org", "user_metadata": {"x": "y" * 16000}}
+        assert 200 == house.post("admin/users", made, as_=key).status
+    for path in ("admin/users", "admin/users?per_page=1000", "admin/users?limit=3"):
+        assert 413 == house.get(path, as_=key).status, path
+    assert 200 == house.get("admin/users?per_page=1", as_=key).status

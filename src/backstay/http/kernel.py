@@ -223,7 +223,7 @@ class Kernel:
                 else:
                     with Departure(receive):
                         reply = await self._data.answer(request)
-                    check_size(len(reply.body), self._limits.answer_bytes)
+                check_size(len(reply.body), self._limits.answer_bytes)
             _refuse_line_breaks(reply)
         except BackstayError as error:
             id = id or self._ids.begin(None)
