@@ -54,6 +54,7 @@ from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
 from backstay.pipeline.keysinuse import note_keys
 from backstay.pipeline.planner import Planner
+from backstay.pipeline.rehearsal import rehearse
 from backstay.pipeline.surface import representations
 from backstay.place import place_of
 from backstay.policy import (
@@ -306,6 +307,8 @@ class Backstay:
                     if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
                         self._keyring = settings.encryption_keys
                         await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
+                for surface in surfaces:
+                    await rehearse(database, surface)
                 self._database = database
                 self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:

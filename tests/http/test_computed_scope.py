@@ -92,6 +92,7 @@ Worker.nameless = column_property(sa.column("salary", sa.Integer) + 0)  # type: 
 Worker.nested = column_property(sa.func.coalesce(sa.column("salary"), 0))  # type: ignore[attr-defined]
 Worker.operated = column_property(_T.c.id.op("+ (select max(salary) from workers) +")(0))  # type: ignore[attr-defined]
 Worker.mixed = column_property(sa.and_(_T.c.id > 1, _T.c.salary))  # type: ignore[attr-defined]
+Worker.outer = column_property(_top(_T.c.salary).correlate(_T).scalar_subquery())  # type: ignore[attr-defined]
 Worker.third = column_property(sa.type_coerce(_T.c.id + Firm.__table__.c.id, sa.Integer))  # type: ignore[attr-defined]
 
 ELSEWHERE: Final = [
@@ -107,7 +108,7 @@ ELSEWHERE: Final = [
     "beside",
     "employs",
 ]
-UNTOLD: Final = ["windowed", "bare", "told", "textual", "third", "nameless", "nested", "operated", "mixed"]
+UNTOLD: Final = ["windowed", "bare", "told", "textual", "third", "nameless", "nested", "operated", "mixed", "outer"]
 
 ROWS: Final = {
     "firms": [{"id": 1, "name": "one"}, {"id": 2, "name": "two"}],

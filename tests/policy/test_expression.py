@@ -114,6 +114,8 @@ MISREAD = [
     ("return Me != None", "Me", "me.id"),
     ("from backstay import Caller\nreturn Caller.role != 'x'", "Caller.role", "Write me.role"),
     ("try:\n    return Me.id != None\nexcept Exception:\n    return True", "Me.id", "Write me.id"),
+    ('return me.has_role(["a", "b"])', "me.has_role() takes the name of one role", "me.has_role("),
+    ("return me.has_role(Note.team)", "me.has_role() takes the name of one role", "me.has_role("),
     # values of me that were read and lost
     ("return or_(true(), Note.author_id == me.id)", "reads me.id", "joined by & and |"),
     ("return and_(false(), me.role == 'a')", "reads me.role", "joined by & and |"),
@@ -239,7 +241,7 @@ def test_what_sql_cannot_mean_is_refused(tmp_path: Path, body: str, seen: str, a
         fault.message,
         fault.hint,
     )
-    assert "me.claim()" in seen or f"{tmp_path / 'policies.py'}:" in fault.message
+    assert "()" in seen or f"{tmp_path / 'policies.py'}:" in fault.message
 
 
 @pytest.mark.parametrize("body", ["return ~Note.author_id != me.id", "return not_(me.role)"])

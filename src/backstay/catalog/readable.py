@@ -15,7 +15,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter, CollationClause
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import custom_op
-from sqlalchemy.sql.selectable import TextualSelect
+from sqlalchemy.sql.selectable import ScalarValues, TextualSelect
 
 #: What a text may be and still say nothing of any row.
 _CONSTANT: Final = re.compile(r"\*|\s*(null|true|false|-?\d+(\.\d+)?|'[^']*')\s*", re.IGNORECASE)
@@ -47,7 +47,12 @@ def unreadable(expression: Any) -> str | None:
     """
     every = list(visitors.iterate(expression))
     # What VALUES calls its columns, which are columns of it elsewhere.
-    named = {id(column) for element in every if isinstance(element, sa.Values) for column in element._column_args}
+    named = {
+        id(column)
+        for element in every
+        if isinstance(element, sa.Values | ScalarValues)
+        for column in element._column_args
+    }
     for element in every:
         found = None if id(element) in named else _unread(element)
         if found is not None:

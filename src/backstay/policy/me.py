@@ -129,6 +129,12 @@ class Me(metaclass=_Written):
 
     def has_role(self, role: str) -> Asked:
         """Whether the caller holds *role*, as its main role or beside it."""
+        if not isinstance(role, str):
+            raise ConfigError(
+                "BST-E023",
+                "me.has_role() takes the name of one role, as a text",
+                hint='For example me.has_role("editor") | me.has_role("owner").',
+            )
         return cast("Asked", MeParameter.of(("has_role", role), sa.Boolean()) == sa.true())
 
     def claim(self, *path: str) -> Asked:

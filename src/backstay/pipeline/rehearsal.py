@@ -1,0 +1,58 @@
+"""Every rule is shown to the database before the first request, so that one that cannot run ends the start.
+
+Clients would be told of it as of a fault of their own, at each request, with the names in it.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from backstay.db.statement import Database
+from backstay.errors import BackstayError, ConfigError
+from backstay.pipeline.surface import Surface
+from backstay.pipeline.zone import rows_of
+from backstay.policy import Principal, Rule
+from backstay.sql.prepared import prepare
+from backstay.sql.statement import Rows, Steps
+
+#: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.
+_OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001")
+
+
+async def rehearse(database: Database, surface: Surface) -> None:
+    """Ask for the plan of each rule, which runs nothing.
+
+    Raises:
+        ConfigError: BST-E028, with the rule and what the database says of it.
+    """
+    seen = set[int]()
+    for rule in surface.rules:
+        if id(rule.rows) not in seen:
+            seen.add(id(rule.rows))
+            await _rehearse(database, surface, rule)
+
+
+async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
+    dialect = surface.dialect
+    asking: sa.Select[tuple[int]] = sa.select(sa.literal_column("1")).select_from(rule.source).where(rule.rows)
+    try:
+        statement = prepare(asking, dialect.compiler).bind((), Principal())
+        asked = dialect.explain.ask(statement, "text", ())
+
+        def steps() -> Steps[Rows]:
+            return rows_of(asked)
+
+        await database.snapshot(steps)
+    except BackstayError as fault:
+        if not fault.code.startswith(_OTHER):
+            raise _cannot_run(rule, f"{fault.code}: {fault.message}") from fault
+    except Exception as fault:
+        raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__)) from fault
+
+
+def _cannot_run(rule: Rule, why: str) -> ConfigError:
+    return ConfigError(
+        "BST-E028",
+        f"the policy {rule.name} cannot run on {rule.table}: {why}",
+        hint="Compare values of one type, and ask only for functions that this database has.",
+    )
