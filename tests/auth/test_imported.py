@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from itertools import count
 
 import bcrypt
 import pytest
@@ -132,6 +133,8 @@ def argon2(cost: str, version: str = "v=19$") -> str:
         ("argon2" + KINDS["argon2id"], "argon2" + BCRYPT),
         ("bcrypt$" + BCRYPT, "bcrypt$" + KINDS["argon2id"]),
     ],
+    # Hashes have another salt in every process.
+    ids=count(),
 )
 def test_the_last_that_is_read_and_the_first_that_is_not(last: str, beyond: str) -> None:
     """A2: each bound by itself, to the last."""
