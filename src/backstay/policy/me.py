@@ -164,6 +164,8 @@ class Caller(Me):
 
     __slots__ = ("principal",)
 
+    principal: Principal
+
     def __init__(self, principal: Principal) -> None:
         self.principal = principal
 
