@@ -16,6 +16,7 @@ import click
 
 from backstay.cli.limits import SocketLimits
 from backstay.cli.target import load_app
+from backstay.cli.worker import end_with_parent
 from backstay.errors import ConfigError
 from backstay.observe.log import configure
 from backstay.proxies import Proxies
@@ -118,7 +119,8 @@ def log_lines(settings: Settings) -> None:
 
 
 def load_logged(target: str) -> Callable[..., Any]:
-    """The app, in the process that will serve it: a worker logs like the process that started it."""
+    """The app, in the process that will serve it: a worker logs like the process that started it, and ends with it."""
+    end_with_parent()
     log_lines(Settings.load(os.environ))
     return load_app(target)
 
