@@ -171,7 +171,7 @@ def test_what_cannot_be_served_is_said_in_two_lines(tmp_path: Path) -> None:
 
 def test_a_host_that_is_not_here_is_refused(tmp_path: Path) -> None:
     """192.0.2.1 is an address of nobody (RFC 5737)."""
-    done = run(tmp_path, TARGET, "--host", "192.0.2.1", "--port", str(free_port()))
+    done = run(tmp_path, TARGET, "--server", "uvicorn", "--host", "192.0.2.1", "--port", str(free_port()))
     assert 2 == done.returncode
     assert "[BST-E413]" in done.stderr
     assert "--host 127.0.0.1" in done.stderr
