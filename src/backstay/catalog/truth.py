@@ -42,7 +42,7 @@ def untrue(expression: Any, judge: Callable[[Any], bool] = is_condition) -> str 
     *judge* says of one element whether it is a condition.
 
     >>> untrue((sa.column("a", sa.Boolean) & sa.column("n", sa.Integer)) < 3)
-    'takes n for a condition, and it is of the type Integer'
+    'compares an AND or OR as if it were a value: (a AND n) < :param_1'
     """
     for element in visitors.iterate(expression):
         for asked in _asked(element):
