@@ -71,7 +71,7 @@ async def test_a_key_is_revoked_once(store: Store) -> None:
         assert expected == (None if gone is None else gone.role)
     assert NOW == (await store.one(key_by_id(one))).revoked_at
     assert None is await store.transact(lambda tx: revoke_api_key(tx, uuid4(), NOW))
-    assert [two] == [row.id for row in await living_keys(store)]
+    assert [two] == [row.id for row in await living_keys(store, {})]
     assert 5 == (await store.one(current_epoch())).value
 
 

@@ -51,7 +51,8 @@ def rivals_of(
     """
     if not isinstance(error, ConstraintError) or error.code != UNIQUE or len(rows) != 1:
         return ()
-    if not speaks_of(error.violation, table) or sees_all(table, scope):
+    # What names nothing is our own refusal: of a merge into a row that the caller must not know of.
+    if error.violation == Violation(UNIQUE) or not speaks_of(error.violation, table) or sees_all(table, scope):
         return ()
     known = written & scope.grant("read", table).columns
     # What the database names comes last, where no model lists it.
