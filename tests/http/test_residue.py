@@ -38,7 +38,11 @@ LEFT: dict[str, tuple[str, str, Any]] = {
         ("read committed",),
     ),
     "time zone": ("SET TIME ZONE 'Asia/Tokyo'", "current_setting('TimeZone')", ("UTC",)),
-    "lock": ("PERFORM pg_advisory_lock(4711)", "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory')", (0,)),
+    "lock": (
+        "PERFORM pg_advisory_lock(4711)",
+        "(SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711)",
+        (0,),
+    ),
     "table": (
         "CREATE TEMP TABLE hoard AS SELECT 1 AS a",
         "(SELECT count(*) FROM pg_class WHERE relname = 'hoard')",
