@@ -1,7 +1,8 @@
 """Files that were readable for others before: what is taken from whom.
 
 A file that *everybody* may read or write is nobody's decision: it is narrowed, and the log says so.  One that only its
-group may use may be shared on purpose: it is left, and the log says so.
+group may use may be shared on purpose: it is left, and the log says so.  What is no file, such as ``/dev/null``, keeps
+nothing that could be read, and others need it: it is left, and the log says nothing.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ def keep_private(path: Path, log: logging.Logger, *, descriptor: int | None = No
     with contextlib.suppress(OSError):
         found = os.stat(file)
         mode = stat.S_IMODE(found.st_mode)
+        if not stat.S_ISREG(found.st_mode):
+            return
         if mode & stat.S_IRWXO and narrows and found.st_uid == os.geteuid():
             os.chmod(file, PRIVATE)
             log.warning("every user of this machine could read %s (mode %04o): now its owner can", path, mode)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from backstay.audit import Anchors, AuditKeys, Verdict, verify
 from backstay.audit.read import head
 from backstay.db.store import Store
 from backstay.errors import ConfigError
+from backstay.private import keep_private
 from tests.audit.chains import AT, KEYS, event, filled, write
 
 
@@ -76,6 +78,21 @@ def test_a_wider_file_is_narrowed(
     assert after == stat.S_IMODE(kept.path.stat().st_mode)
     assert [1 if said else 0, True] == [len(caplog.messages), said in caplog.text]
     assert [1, 2, 3] == [anchor.seq for anchor in again.read()]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_what_is_no_file_is_left_as_it_is(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """S11: ``/dev/null`` for anchors is everybody's; narrowed by root, it would stop other programs of the machine."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    descriptor = os.open(pipe, os.O_RDWR)
+    try:
+        keep_private(pipe, logging.getLogger("backstay.audit"), descriptor=descriptor)
+        keep_private(pipe, logging.getLogger("backstay.sqlite"))
+    finally:
+        os.close(descriptor)
+    assert (0o666, []) == (stat.S_IMODE(pipe.stat().st_mode), caplog.messages)
 
 
 async def test_anchors_are_due_by_rows_and_by_time(
