@@ -86,6 +86,7 @@ def auth_options(settings: Settings, title: str) -> AuthOptions:
         access_seconds=settings.access_token_seconds,
         session_idle=timedelta(days=settings.session_idle_days),
         session_lifetime=timedelta(days=settings.session_days),
+        answer_bytes=settings.max_answer_bytes,
     )
     party = relying_party(options)
     if not party.origins or useless_origins(party):

@@ -11,9 +11,12 @@ from functools import partial
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from uuid import UUID, uuid4
 
 import pytest
 
+from backstay.auth.oauth.linking import MAX_IDENTITIES
+from backstay.auth.user import add_identity
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.party import CALLBACK, PHONE, Browser, parameters, running_provider
@@ -290,6 +293,27 @@ def test_linking_and_unlinking(house: House, browser: Browser) -> None:
     only = house.delete(f"user/identities/{fresh['identities'][0]['identity_id']}", as_=browser.dance(QUERY, "ann"))
     assert (422, "single_identity_not_deletable") == (only.status, only.json["code"])
     eve.close()
+
+
+@pytest.mark.settings(email_confirmation=False)
+def test_an_account_has_so_many_identities(house: House, browser: Browser) -> None:
+    """S11: each is in every answer about the account."""
+    session = house.sign_up("zoe@example.org")
+
+    async def fill(tx: Any) -> None:
+        for number in range(MAX_IDENTITIES - 1):
+            id = UUID(session["user"]["id"])
+            await tx.run(add_identity(uuid4(), id, "corp", f"other {number}", {}, None, house.clock()))
+
+    house.run(house.store.transact(fill))
+    told = browser.dance(ticket_of(link(house, browser, session).json["url"]), "ann")
+    refused = house.post("user/identities/confirm", {"code": told["link_code"]}, as_=session)
+    assert (422, "too_many_identities") == (refused.status, refused.json["code"])
+    user = house.get("user", as_=session).json
+    other = next(one["identity_id"] for one in user["identities"] if one["provider"] == "corp")
+    assert 200 == house.delete(f"user/identities/{other}", as_=session).status
+    told = browser.dance(ticket_of(link(house, browser, session).json["url"]), "ann")
+    assert 200 == house.post("user/identities/confirm", {"code": told["link_code"]}, as_=session).status
 
 
 @pytest.mark.settings(email_confirmation=False)

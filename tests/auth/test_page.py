@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from backstay.auth.admin.page import MOST, USUAL, Page, read_page
+from backstay.auth.page import MOST, USUAL, Page, read_page
 from backstay.auth.refusal import AuthError
 
 

@@ -89,6 +89,7 @@ CHOSEN: dict[str, str] = {
     "BACKSTAY_RATE_LIMITS": '{"mail": "500/3600"}',
     "BACKSTAY_PASSWORD_MIN_LENGTH": "12",
     "BACKSTAY_PASSWORD_HASH": "m=20480,t=3,p=1",
+    "BACKSTAY_MAX_ANSWER_BYTES": "100000",
 }
 
 

@@ -25,6 +25,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.tables import RoleAssignment, User
+from backstay.auth.weight import weight
 from backstay.db.own import Own
 from backstay.db.store import Asks, Store, Transaction
 from backstay.policy.principal import ANON, SERVICE
@@ -58,9 +59,24 @@ class ApiKey(Own):
     revoked_at: Mapped[datetime | None]
 
 
+def _newest(most: Any, skipped: Any) -> sa.Select[Any]:
+    return sa.select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id).limit(most).offset(skipped)
+
+
 @query
-def all_keys() -> sa.Executable:
-    return sa.select(ApiKey).order_by(ApiKey.created_at.desc(), ApiKey.id)
+def page_of_keys(most: int, skipped: int) -> sa.Executable:
+    """Keys that were made, the newest first, the revoked among them."""
+    return _newest(most, skipped)
+
+
+@query
+def weight_of_keys(most: int, skipped: int) -> sa.Executable:
+    return weight(_newest(most, skipped))
+
+
+@query
+def count_keys() -> sa.Executable:
+    return sa.select(sa.func.count().label("total")).select_from(ApiKey)
 
 
 @query

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from backstay.budget import DEFAULT_BUDGET
+
 
 @dataclass(frozen=True, slots=True)
 class AuthOptions:
@@ -36,6 +38,8 @@ class AuthOptions:
     recent: timedelta = field(default=timedelta(minutes=5))
     #: How long links and codes in mails are good (TH6).
     otp_seconds: int = 600
+    #: Most bytes of one list.
+    answer_bytes: int = DEFAULT_BUDGET.answer_bytes
     #: Least seconds between two mails to one address.
     mail_interval_seconds: int = 60
 

@@ -12,6 +12,7 @@ from backstay.errors import BackstayError
 
 AUTH_STATUS: Final[Mapping[str, int]] = {
     "anonymous_provider_disabled": 422,
+    "answer_too_large": 413,
     "bad_code_verifier": 400,
     "bad_json": 400,
     "bad_jwt": 403,
@@ -68,6 +69,7 @@ AUTH_STATUS: Final[Mapping[str, int]] = {
     "signup_disabled": 422,
     "single_identity_not_deletable": 422,
     "too_many_enrolled_mfa_factors": 422,
+    "too_many_identities": 422,
     "too_many_passkeys": 422,
     "unexpected_audience": 400,
     "unexpected_failure": 500,

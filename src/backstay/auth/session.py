@@ -29,6 +29,7 @@ from backstay.auth.options import AuthOptions
 from backstay.auth.refusal import AuthError
 from backstay.auth.tables import RefreshToken, Session, User
 from backstay.auth.user import user_by_id
+from backstay.auth.weight import weight
 from backstay.db.store import Asks, Transaction
 from backstay.sql.query import Asked, query
 
@@ -145,9 +146,28 @@ def _touch(id: UUID, now: datetime, ip: str, user_agent: str) -> sa.Executable:
     return sa.update(Session).where(Session.id == id).values(refreshed_at=now, ip=ip, user_agent=user_agent)
 
 
+def _of(user_id: Any) -> sa.Select[Any]:
+    return sa.select(Session).where(Session.user_id == user_id).order_by(Session.created_at.desc(), Session.id)
+
+
 @query
 def sessions_of(user_id: UUID) -> sa.Executable:
-    return sa.select(Session).where(Session.user_id == user_id).order_by(Session.created_at.desc(), Session.id)
+    return _of(user_id)
+
+
+@query
+def page_of_sessions(user_id: UUID, most: int, skipped: int) -> sa.Executable:
+    return _of(user_id).limit(most).offset(skipped)
+
+
+@query
+def weight_of_sessions(user_id: UUID, most: int, skipped: int) -> sa.Executable:
+    return weight(_of(user_id).limit(most).offset(skipped))
+
+
+@query
+def count_sessions(user_id: UUID) -> sa.Executable:
+    return sa.select(sa.func.count().label("total")).select_from(Session).where(Session.user_id == user_id)
 
 
 @query

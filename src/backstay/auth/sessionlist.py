@@ -9,9 +9,17 @@ from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.hold import hold
 from backstay.auth.moment import told
+from backstay.auth.page import PARAMETERS, check_weight, listed, read_page
 from backstay.auth.refusal import AuthError, invalid
-from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
-from backstay.auth.session import end_all, end_sessions, sessions_of
+from backstay.auth.route import EMPTY, AuthRequest, Route
+from backstay.auth.session import (
+    count_sessions,
+    end_all,
+    end_sessions,
+    page_of_sessions,
+    session_by_id,
+    weight_of_sessions,
+)
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 
@@ -37,9 +45,37 @@ def no_such_session() -> AuthError:
 
 
 async def list_sessions(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """The caller's sessions, the newest first."""
-    rows = await accounts.store.all(sessions_of(asked.user_id))
-    return json_reply({"sessions": [session_json(row, asked.session.id) for row in rows]})
+    """A page of the caller's sessions, the newest first.
+
+    Raises:
+        AuthError: validation_failed, answer_too_large.
+    """
+    reply, _ = await sessions_page(asked, accounts, asked.user_id, "/sessions", asked.session.id)
+    return reply
+
+
+async def sessions_page(
+    asked: AuthRequest, accounts: Accounts, user_id: UUID, path: str, current: UUID | None = None
+) -> tuple[Reply, int]:
+    """The page that is asked for of an account's sessions, the newest first, and how many there are on it.
+
+    *path* is where the pages are.
+
+    Raises:
+        AuthError: validation_failed, answer_too_large.
+    """
+    page = read_page(asked.query)
+    await check_weight(accounts, weight_of_sessions(user_id, page.size, page.skipped))
+    count = await accounts.store.one(count_sessions(user_id))
+    rows = await accounts.store.all(page_of_sessions(user_id, page.size, page.skipped))
+    shown = [session_json(row, current) for row in rows]
+    return listed(accounts, {"sessions": shown}, page.headers(path, count.total)), len(rows)
+
+
+async def is_session_of(tx: Transaction, id: UUID, user_id: UUID) -> bool:
+    """Whether the account, which is held, has the session *id*."""
+    session = await tx.one(session_by_id(id))
+    return session is not None and session.user_id == user_id
 
 
 async def end_session(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -56,7 +92,7 @@ async def end_session(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def end(tx: Transaction) -> None:
         await hold(tx, asked.user_id)
-        if id not in [row.id for row in await tx.all(sessions_of(asked.user_id))]:
+        if not await is_session_of(tx, id, asked.user_id):
             raise no_such_session()
         await end_sessions(tx, [id], now)
         details: dict[str, Detail] = {"session_id": str(id), "scope": "one", "sessions": 1}
@@ -83,7 +119,7 @@ async def end_others(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 ROUTES: Final = (
-    Route("GET", "sessions", "user", list_sessions, "Where one is signed in"),
+    Route("GET", "sessions", "user", list_sessions, "Where one is signed in", query=PARAMETERS),
     Route("DELETE", "sessions", "user", end_others, "End one's other sessions", status=204),
     Route("DELETE", "sessions/{id}", "user", end_session, "End one of one's sessions", status=204),
 )

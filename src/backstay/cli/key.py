@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from backstay.cli.page import page_query, paged
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, with every field.")
 
 
@@ -40,13 +42,15 @@ def create(name: str, role: str, read_only: bool, days: int | None, as_json: boo
 
 
 @key.command("list")
+@paged
 @_JSON
-def list_(as_json: bool) -> None:
+def list_(page: int, per_page: int, as_json: bool) -> None:
     """Print what is known of the keys, the newest first."""
     from backstay.auth.admin.apikeys import list_keys
     from backstay.cli.office import ask, plain, tell, with_accounts
 
-    for found in with_accounts(lambda accounts: ask(accounts, list_keys))["api_keys"]:
+    query = page_query(page, per_page)
+    for found in with_accounts(lambda accounts: ask(accounts, list_keys, query=query))["api_keys"]:
         tell(
             found,
             as_json,

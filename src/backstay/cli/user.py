@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from backstay.cli.page import page_query, paged
+
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, with every field.")
 _WHO = click.argument("who", metavar="WHO")
 
@@ -20,15 +22,14 @@ def user() -> None:
 
 @user.command("list")
 @click.option("--filter", "filter_", default="", metavar="TEXT", help="The beginning of an address, or an id.")
-@click.option("--page", type=click.IntRange(1), default=1, show_default=True, metavar="N")
-@click.option("--per-page", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N")
+@paged
 @_JSON
 def list_(filter_: str, page: int, per_page: int, as_json: bool) -> None:
     """Print accounts, the newest first."""
     from backstay.auth.admin.users import list_users
     from backstay.cli.office import ask, tell, with_accounts
 
-    query = {"filter": filter_, "page": str(page), "per_page": str(per_page)}
+    query = {"filter": filter_, **page_query(page, per_page)}
     for found in with_accounts(lambda accounts: ask(accounts, list_users, query=query))["users"]:
         tell(found, as_json, _line)
 
@@ -126,8 +127,9 @@ def revoke(who: str, role: str, as_json: bool) -> None:
 @_WHO
 @click.option("--end", metavar="ID", help="End this session.")
 @click.option("--end-all", is_flag=True, help="End every session.")
+@paged
 @_JSON
-def sessions(who: str, end: str | None, end_all: bool, as_json: bool) -> None:
+def sessions(who: str, end: str | None, end_all: bool, page: int, per_page: int, as_json: bool) -> None:
     """Print where an account is signed in."""
     from backstay.auth.admin.sessions import end_user_session, end_user_sessions, list_sessions
     from backstay.cli.office import ask, find_user, plain, tell, with_accounts
@@ -138,7 +140,7 @@ def sessions(who: str, end: str | None, end_all: bool, as_json: bool) -> None:
             await ask(accounts, end_user_session, path=path | {"session_id": end})
         if end_all:
             await ask(accounts, end_user_sessions, path=path)
-        return await ask(accounts, list_sessions, path=path)
+        return await ask(accounts, list_sessions, path=path, query=page_query(page, per_page))
 
     names = ("id", "aal", "ip", "created_at", "refreshed_at", "user_agent")
     for found in with_accounts(look)["sessions"]:

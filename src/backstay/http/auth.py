@@ -29,6 +29,8 @@ def auth_problem(error: BackstayError, asked: Mapping[bytes, bytes]) -> Reply:
     if error.code in AUTH_STATUS:
         code = error.code
     elif isinstance(error, DatabaseError) and status < 500:
+        if error.code == "BST413":
+            return gotrue_problem(413, "answer_too_large", "The answer is too large. Ask for a smaller page", asked)
         # The client wrote no SQL: two requests met, and what the database says of it names columns and values (ER2).
         return gotrue_problem(409, "conflict", "The request met another one. Try again", asked)
     elif isinstance(error, TokenError):

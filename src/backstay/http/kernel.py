@@ -219,11 +219,12 @@ class Kernel:
                 called = CALLER.set(_caller(principal, counted, to_accounts=beside is not None))
                 if beside is not None:
                     # A flow that ends half-way could be one that was tried and not counted: it goes on to its end.
+                    # It bounds its lists itself; what an effect is told by is small, and not refused behind it.
                     reply = await beside.plane.answer(request)
                 else:
                     with Departure(receive):
                         reply = await self._data.answer(request)
-                check_size(len(reply.body), self._limits.answer_bytes)
+                    check_size(len(reply.body), self._limits.answer_bytes)
             _refuse_line_breaks(reply)
         except BackstayError as error:
             id = id or self._ids.begin(None)

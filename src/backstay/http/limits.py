@@ -25,7 +25,7 @@ class HttpLimits:
     unfinished_bytes: int = 64 * 1024 * 1024
     #: Data requests answered at the same time; one more is BST503.
     concurrent: int = 1024
-    #: Bytes of one answer that is not a stream, of the data plane and of accounts; one more is BST413.
+    #: Bytes of one answer that is not a stream, of the data plane; one more is BST413.
     answer_bytes: int = DEFAULT_BUDGET.answer_bytes
     #: Seconds that a client may take for 64 KiB of an answer; after them the connection is cut off.
     send_seconds: float = 30.0

@@ -11,8 +11,19 @@ import msgspec
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import path_id
-from backstay.auth.apikey import READ, WRITE, add_key, all_keys, key_by_id, new_key, revoke_api_key
+from backstay.auth.apikey import (
+    READ,
+    WRITE,
+    add_key,
+    count_keys,
+    key_by_id,
+    new_key,
+    page_of_keys,
+    revoke_api_key,
+    weight_of_keys,
+)
 from backstay.auth.moment import told
+from backstay.auth.page import PARAMETERS, check_weight, listed, read_page
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.rights import check_gives
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
@@ -85,8 +96,16 @@ async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 async def list_keys(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """Every key that was made, the newest first, without the keys."""
-    return json_reply({"api_keys": [_shown(row) for row in await accounts.store.all(all_keys())]})
+    """A page of the keys that were made, the newest first, without the keys.
+
+    Raises:
+        AuthError: validation_failed, answer_too_large.
+    """
+    page = read_page(asked.query)
+    await check_weight(accounts, weight_of_keys(page.size, page.skipped))
+    count = await accounts.store.one(count_keys())
+    rows = await accounts.store.all(page_of_keys(page.size, page.skipped))
+    return listed(accounts, {"api_keys": [_shown(row) for row in rows]}, page.headers(f"/{_PATH}", count.total))
 
 
 async def revoke_key(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -127,7 +146,7 @@ def _shown(row: Any) -> dict[str, Any]:
 _PATH: Final = "admin/api-keys"
 
 ROUTES: Final = (
-    Route("GET", _PATH, "admin", list_keys, "List API keys", permission="keys:write"),
+    Route("GET", _PATH, "admin", list_keys, "List API keys", query=PARAMETERS, permission="keys:write"),
     Route("POST", _PATH, "admin", create_key, "Make an API key", KeyParams, permission="keys:write"),
     Route("DELETE", f"{_PATH}/{{id}}", "admin", revoke_key, "Revoke an API key", status=204, permission="keys:write"),
 )

@@ -10,24 +10,25 @@ from backstay.audit import Event
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
 from backstay.auth.hold import hold
+from backstay.auth.page import PARAMETERS
 from backstay.auth.rights import check_reach
-from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
+from backstay.auth.route import EMPTY, AuthRequest, Route
 from backstay.auth.session import end_sessions, sessions_of
-from backstay.auth.sessionlist import no_such_session, session_json
+from backstay.auth.sessionlist import is_session_of, no_such_session, sessions_page
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
 
 
 async def list_sessions(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """The sessions of an account, the newest first.
+    """A page of an account's sessions, the newest first.
 
     Raises:
-        AuthError: user_not_found.
+        AuthError: user_not_found, validation_failed, answer_too_large.
     """
     user = await user_of(asked, accounts)
-    rows = await accounts.store.all(sessions_of(user.id))
-    await note_read(asked, accounts, user.id, {"fields": ("sessions",), "count": len(rows)})
-    return json_reply({"sessions": [session_json(row) for row in rows]})
+    reply, count = await sessions_page(asked, accounts, user.id, f"/admin/users/{user.id}/sessions")
+    await note_read(asked, accounts, user.id, {"fields": ("sessions",), "count": count})
+    return reply
 
 
 async def end_user_sessions(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -59,7 +60,10 @@ async def _end(asked: AuthRequest, accounts: Accounts, user_id: UUID, id: UUID |
     async def end(tx: Transaction) -> Sequence[UUID]:
         await hold(tx, user_id)
         await check_reach(accounts, tx, asked, user_id)
-        ended = [row.id for row in await tx.all(sessions_of(user_id)) if id in (None, row.id)]
+        if id is None:
+            ended = [row.id for row in await tx.all(sessions_of(user_id))]
+        else:
+            ended = [id] if await is_session_of(tx, id, user_id) else []
         if ended:
             await end_sessions(tx, ended, now)
             details = {"session_id": None if id is None else str(id), "sessions": len(ended), "reason": "admin"}
@@ -74,7 +78,7 @@ async def _end(asked: AuthRequest, accounts: Accounts, user_id: UUID, id: UUID |
 _PATH: Final = "admin/users/{id}/sessions"
 
 ROUTES: Final = (
-    Route("GET", _PATH, "admin", list_sessions, "Sessions of an account", permission="users:read"),
+    Route("GET", _PATH, "admin", list_sessions, "Sessions of an account", query=PARAMETERS, permission="users:read"),
     Route("DELETE", _PATH, "admin", end_user_sessions, "End all its sessions", status=204, permission="users:write"),
     Route(
         "DELETE",

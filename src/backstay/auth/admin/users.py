@@ -15,11 +15,12 @@ import sqlalchemy as sa
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.admin.page import MOST, USUAL, read_count, read_page
+from backstay.auth.page import MOST, PARAMETERS, USUAL, check_weight, listed, read_count, read_page
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import Identity, User
 from backstay.auth.user import user_by_id, user_json
+from backstay.auth.weight import weight
 from backstay.response.reply import Reply
 from backstay.sql.query import query
 
@@ -46,6 +47,12 @@ def _after(everybody: Any, pattern: Any, id: Any, at: Any, last: Any, most: Any,
     return found.order_by(User.created_at.desc(), User.id.desc()).limit(most)
 
 
+def _identities(page: Any) -> sa.Select[Any]:
+    """Those of the accounts whose ids are *page*."""
+    mine = sa.select(Identity).where(Identity.user_id.in_(sa.select(page.subquery().c.id)))
+    return mine.order_by(Identity.created_at, Identity.id)
+
+
 @query
 def _count(everybody: bool, pattern: str, id: UUID) -> sa.Executable:
     return sa.select(sa.func.count().label("total")).select_from(User).where(_found(everybody, pattern, id))
@@ -58,10 +65,13 @@ def _page(everybody: bool, pattern: str, id: UUID, most: int, skipped: int) -> s
 
 @query
 def _page_identities(everybody: bool, pattern: str, id: UUID, most: int, skipped: int) -> sa.Executable:
-    page = _numbered(everybody, pattern, id, most, skipped, User.id).subquery()
-    return (
-        sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at, Identity.id)
-    )
+    return _identities(_numbered(everybody, pattern, id, most, skipped, User.id))
+
+
+@query
+def _page_weight(everybody: bool, pattern: str, id: UUID, most: int, skipped: int) -> sa.Executable:
+    page = _numbered(everybody, pattern, id, most, skipped, User)
+    return weight(page, _identities(_numbered(everybody, pattern, id, most, skipped, User.id)))
 
 
 @query
@@ -71,10 +81,13 @@ def _next(everybody: bool, pattern: str, id: UUID, at: datetime, last: UUID, mos
 
 @query
 def _next_identities(everybody: bool, pattern: str, id: UUID, at: datetime, last: UUID, most: int) -> sa.Executable:
-    page = _after(everybody, pattern, id, at, last, most, User.id).subquery()
-    return (
-        sa.select(Identity).where(Identity.user_id.in_(sa.select(page.c.id))).order_by(Identity.created_at, Identity.id)
-    )
+    return _identities(_after(everybody, pattern, id, at, last, most, User.id))
+
+
+@query
+def _next_weight(everybody: bool, pattern: str, id: UUID, at: datetime, last: UUID, most: int) -> sa.Executable:
+    page = _after(everybody, pattern, id, at, last, most, User)
+    return weight(page, _identities(_after(everybody, pattern, id, at, last, most, User.id)))
 
 
 async def list_users(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -83,23 +96,26 @@ async def list_users(asked: AuthRequest, accounts: Accounts) -> Reply:
     ``filter`` is the beginning of an address, or an id.
 
     Raises:
-        AuthError: validation_failed.
+        AuthError: validation_failed, answer_too_large.
     """
     wanted = _wanted(asked.query.get("filter") or asked.query.get("search") or "")
     if "cursor" in asked.query or "limit" in asked.query:
         return await _list_after(asked, accounts, wanted)
     page = read_page(asked.query)
+    await check_weight(accounts, _page_weight(*wanted, page.size, page.skipped))
     count = await accounts.store.one(_count(*wanted))
     rows = await accounts.store.all(_page(*wanted, page.size, page.skipped))
     identities = await accounts.store.all(_page_identities(*wanted, page.size, page.skipped))
-    await note_read(asked, accounts, None, {"fields": ("users",), "count": len(rows)})
     shown = {"users": _shown(rows, identities), "aud": "authenticated"}
-    return json_reply(shown, headers=page.headers(_PATH, count.total))
+    reply = listed(accounts, shown, page.headers(_PATH, count.total))
+    await note_read(asked, accounts, None, {"fields": ("users",), "count": len(rows)})
+    return reply
 
 
 async def _list_after(asked: AuthRequest, accounts: Accounts, wanted: tuple[bool, str, UUID]) -> Reply:
     limit = read_count(asked.query, "limit", otherwise=USUAL, most=MOST)
     at, last = _read_cursor(asked.query.get("cursor", ""))
+    await check_weight(accounts, _next_weight(*wanted, at, last, limit))
     # One more than is shown says whether there are more.
     rows = await accounts.store.all(_next(*wanted, at, last, limit + 1))
     identities = await accounts.store.all(_next_identities(*wanted, at, last, limit))
@@ -110,9 +126,10 @@ async def _list_after(asked: AuthRequest, accounts: Accounts, wanted: tuple[bool
         cursor = _cursor(rows[-1])
         pagination["next_cursor"] = cursor
         headers = ((b"link", f'<{_PATH}?cursor={cursor}&limit={limit}>; rel="next"'.encode()),)
-    await note_read(asked, accounts, None, {"fields": ("users",), "count": len(rows)})
     shown = {"users": _shown(rows, identities), "aud": "authenticated", "pagination": pagination}
-    return json_reply(shown, headers=headers)
+    reply = listed(accounts, shown, headers)
+    await note_read(asked, accounts, None, {"fields": ("users",), "count": len(rows)})
+    return reply
 
 
 async def get_user(asked: AuthRequest, accounts: Accounts) -> Reply:
@@ -199,7 +216,7 @@ ROUTES: Final = (
         "admin",
         list_users,
         "List accounts",
-        query=("page", "per_page", "filter", "cursor", "limit"),
+        query=(*PARAMETERS, "filter", "cursor", "limit"),
         permission="users:read",
     ),
     Route("GET", "admin/users/{id}", "admin", get_user, "One account", permission="users:read"),

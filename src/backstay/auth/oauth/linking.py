@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID, uuid4
 
 import msgspec
@@ -31,6 +31,9 @@ from backstay.auth.tables import Identity, User
 from backstay.auth.user import about_providers, add_identity, add_user, identities_of, user_by_email
 from backstay.db.store import Transaction
 from backstay.sql.query import query
+
+#: Of one account: what a sign-in answers holds them all (S11).
+MAX_IDENTITIES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +118,7 @@ async def attach(
     """Link *person* to the account, and tell its owner.
 
     Raises:
-        AuthError: identity_already_exists; user_not_found, user_banned.
+        AuthError: identity_already_exists, too_many_identities; user_not_found, user_banned.
     """
     found = await tx.one(identity_by_subject(person.provider, person.subject))
     if found is not None:
@@ -126,6 +129,12 @@ async def attach(
         )
     # Read again: confirming a mailbox has changed the row.
     user = await accounts.living(tx, user_id)
+    if len(await tx.all(identities_of(user_id))) >= MAX_IDENTITIES:
+        raise AuthError(
+            "too_many_identities",
+            f"An account has at most {MAX_IDENTITIES} identities",
+            hint="Unlink one that is not used any more.",
+        )
     identity_id = uuid4()
     await tx.run(
         add_identity(identity_id, user_id, person.provider, person.subject, dict(person.data), person.email, now)
