@@ -52,19 +52,89 @@ def test_a_line_is_made_wrong(mutants: ModuleType, body: str, wrong: set[str]) -
     assert {f"def f():\n    {text}\n".encode() for text in wrong} == found
 
 
+MODULE = """
+from dataclasses import dataclass
+def plain(a):
+    return a < 1
+def outer(a):
+    def inner():
+        return a < 1
+    return inner
+made = outer(1)
+@dataclass(frozen=True, slots=True)
+class Value:
+    a: int
+    def method(self):
+        return (
+            self.a
+            < 1
+        )
+    @property
+    def kept(self):
+        return any(x < 1 for x in [self.a])
+"""
+CALLS = ["plain(1)", "outer(1)()", "made()", "Value(1).method()", "Value(1).kept"]
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [(4, {"plain(1)"}), (7, {"outer(1)()", "made()"}), (14, {"Value(1).method()"}), (19, {"Value(1).kept"})],
+)
+def test_the_code_of_functions_is_exchanged(mutants: ModuleType, tmp_path: Path, line: int, wrong: set[str]) -> None:
+    """Each function that has the wrong line, a method, a closure and one that was made before, and no other."""
+    path, right = tmp_path / "a.py", MODULE.encode()
+    path.write_bytes(right)
+    spec = importlib.util.spec_from_file_location(f"exchanged{line}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    (mutant,) = (m for m in mutants.mutants("r", "f", MODULE) if m.kind == "compare" and m.line in (line, line + 1))
+    for function, code in mutants.exchange(str(path), right, mutant.of(right), mutants.alive()):
+        function.__code__ = code
+    assert wrong == {call for call in CALLS if eval(call, vars(module))}
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("a = 1\n", "a = 2\n"),
+        ("def f(a=1): pass\n", "def f(a=2): pass\n"),
+        ("f, g = lambda: 1, lambda: 2\n", "f, g = lambda: 1, lambda: 3\n"),
+        (
+            "def f(a):\n    def g(): return a\n    return g\ng = f(1)\n",
+            "def f(a):\n    def g(): return 2\n    return g\ng = f(1)\n",
+        ),
+    ],
+    ids=["module", "default", "lambdas", "closure"],
+)
+def test_what_cannot_be_exchanged_is_imported_anew(mutants: ModuleType, right: str, wrong: str) -> None:
+    """What is not in a function, two functions of one place, and another closure."""
+    names: dict[str, object] = {}
+    exec(compile(right, "there.py", "exec"), names)
+    assert mutants.exchange("there.py", right.encode(), wrong.encode(), mutants.alive()) is None
+
+
+def test_a_wrong_line_leaves_the_others_where_they_are(mutants: ModuleType) -> None:
+    """Else the functions below would not be found."""
+    source = b"def f():\n    if a(\n        b,\n        c=d,\n    ):\n        g(\n            1\n        )\n\ndef h(): pass\n"
+    for mutant in mutants.mutants("r", "f", source.decode()):
+        wrong = mutant.of(source)
+        assert (source.count(b"\n"), b"\ndef h(): pass\n") == (wrong.count(b"\n"), wrong[-15:])
+        compile(wrong, "f", "exec")
+
+
 def test_declarations_stay(mutants: ModuleType) -> None:
     """What is not inside a function is a declaration, and so are annotations and defaults."""
     assert [] == list(mutants.mutants("r", "f", "LIMIT = 3\ndef f(a: int = 3) -> Literal[3]:\n    return a\n"))
 
 
 def test_it_speaks_of_files_that_are_there(mutants: ModuleType) -> None:
-    """Every room has wrong lines to try."""
-    assert all(mutants.every_mutant([room]) for room in mutants.ROOMS)
-
-
-def test_what_is_called_equivalent_is_a_wrong_line(mutants: ModuleType) -> None:
-    """A line that was changed since is judged anew; and each name means one wrong line."""
-    named = [mutant.name for mutant in mutants.every_mutant(list(mutants.ROOMS))]
+    """Every room has wrong lines to try, and each line that is called equivalent is one: once changed, it is judged anew."""
+    found = mutants.every_mutant(list(mutants.ROOMS))
+    assert set(mutants.ROOMS) == {mutant.room for mutant in found}
+    named = [mutant.name for mutant in found]
     assert dict.fromkeys(mutants.equivalent(), 1) == {name: named.count(name) for name in mutants.equivalent()}
 
 
