@@ -56,7 +56,7 @@ def running_provider() -> Iterator[str]:
             pytest.fail("the provider did not start")
         yield issuer
         process.stdin.close()
-        process.wait(timeout=10)
+        process.wait(timeout=60)
 
 
 @dataclass
@@ -70,7 +70,7 @@ class Browser:
     agent: str = "Browser/1"
 
     def __post_init__(self) -> None:
-        self.client = httpx2.Client(follow_redirects=False, trust_env=False)
+        self.client = httpx2.Client(follow_redirects=False, trust_env=False, timeout=60)
 
     def at_app(self, method: str, path: str, **named: Any) -> Reply:
         """A request to the accounts API, with this browser's cookies."""

@@ -62,7 +62,7 @@ async def turns(count: int = 5) -> None:
 
 async def idle(pool: HashPool) -> None:
     """Until the last worker has said that it is free."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while pool.busy:
             await asyncio.sleep(0.001)
 
@@ -200,5 +200,5 @@ async def test_a_closed_pool_refuses(gate: Gate) -> None:
     gate.open.set()
     pool.close()
     assert "hash of first" == await first
-    outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
+    outcomes = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 60)
     assert ["BST503"] * 2 == [outcome.code for outcome in outcomes if isinstance(outcome, BackstayError)]

@@ -25,7 +25,7 @@ from backstay.errors import ConfigError
 TARGET = f"{Path(__file__).parent / 'app_for_tests.py'}:app"
 SERVERS = ["granian", "uvicorn"]
 #: Seconds that a process may take to start or to stop on a busy machine.
-PATIENCE = 30
+PATIENCE = 60
 
 
 def free_port() -> int:
@@ -45,7 +45,7 @@ def environment(folder: Path, **values: str) -> dict[str, str]:
 
 
 def fetch(port: int) -> Any:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as reply:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as reply:
         return json.load(reply)
 
 
@@ -201,7 +201,7 @@ def test_a_database_is_reflected(tmp_path: Path, server: str) -> None:
     options = ("--open-to", "anon", "--allow-aggregates", "--max-rows", "1", "--server", server)
     with serving(tmp_path, "--reflect", "sqlite:///found.db", *options, target=()) as (process, port):
         for query, expected in (("select=id", [{"id": 1}]), ("select=id.sum()", [{"sum": 3}])):
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/rest/v1/finds?{query}", timeout=5) as reply:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/rest/v1/finds?{query}", timeout=60) as reply:
                 assert expected == json.load(reply)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=PATIENCE)

@@ -41,7 +41,7 @@ read: set[str] = set()
 def mail(url: str, to: str, kind: str) -> tuple[str, str]:
     """The newest mail to this address: its code and its link."""
     for _ in range(200):
-        with urllib.request.urlopen(f"{url}/_mail/messages.json?to={quote(to)}", timeout=10) as reply:
+        with urllib.request.urlopen(f"{url}/_mail/messages.json?to={quote(to)}", timeout=60) as reply:
             found = [one for one in json.load(reply) if one["kind"] == kind and one["id"] not in read]
         if found:
             newest = max(found, key=lambda one: one["at"])
@@ -62,7 +62,7 @@ class Stay(urllib.request.HTTPRedirectHandler):
 def follow(link: str) -> Any:
     """Where a link of a mail leads, as a browser would follow it."""
     try:
-        urllib.request.build_opener(Stay).open(link, timeout=10)
+        urllib.request.build_opener(Stay).open(link, timeout=60)
     except urllib.error.HTTPError as found:
         return urlsplit(found.headers["location"])
     raise RuntimeError("the link led nowhere")

@@ -37,7 +37,7 @@ def _calls(command: list[str], url: str) -> dict[str, Any]:
         "otherToken": token("authenticated", WORLD.facts["otherId"]),
     }
     done = subprocess.run(
-        [*command, json.dumps(facts)], cwd=HERE, capture_output=True, text=True, check=False, timeout=120
+        [*command, json.dumps(facts)], cwd=HERE, capture_output=True, text=True, check=False, timeout=280
     )
     if done.returncode:
         pytest.fail(f"{command} failed:\n{done.stderr[-4000:]}")

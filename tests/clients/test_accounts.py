@@ -35,7 +35,7 @@ def told(request: pytest.FixtureRequest, language: str, tmp_path_factory: pytest
     ):
         keys = {"anonKey": token("anon"), "serviceKey": token("service_role")}
         facts = json.dumps({"open": here.url, "careful": there.url, **keys})
-        done = subprocess.run([*command, facts], cwd=HERE, capture_output=True, text=True, check=False, timeout=120)
+        done = subprocess.run([*command, facts], cwd=HERE, capture_output=True, text=True, check=False, timeout=280)
     if done.returncode:
         pytest.fail(f"{command} failed:\n{done.stderr[-4000:]}")
     return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}

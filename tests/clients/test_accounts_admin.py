@@ -69,7 +69,7 @@ def test_the_python_client_administers(served: tuple[str, str]) -> None:
     """The same by Python, with a key in the old form."""
     url, _ = served
     bearer = {"Authorization": f"Bearer {token('service_role')}"}
-    with httpx.Client() as http:
+    with httpx.Client(timeout=60) as http:
         admin = SyncGoTrueAdminAPI(url=f"{url}/auth/v1", headers=bearer, http_client=http)
         made = admin.create_user(
             {"email": "ann@example.org", "password": "correct horse battery", "email_confirm": True}

@@ -76,7 +76,7 @@ def said(request: pytest.FixtureRequest, provider: None, tmp_path_factory: pytes
         with serving(database, folder / "server.log", app="tests.clients.harbour_app:app") as harbour:
             facts = json.dumps({"url": harbour.url, "anonKey": token("anon")})
             command = ["node", "provider.mjs", facts]
-            done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=False, timeout=280)
     if done.returncode:
         pytest.fail(f"the provider failed:\n{done.stderr[-4000:]}")
     return {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}

@@ -38,7 +38,7 @@ def run(request: pytest.FixtureRequest, language: str, tmp_path_factory: pytest.
         asyncio.run(plant(database))
         with serving(database, folder / "server.log", app="tests.clients.harbour_app:app") as harbour:
             facts = json.dumps({"url": harbour.url, "anonKey": token("anon")})
-            done = subprocess.run([*command, facts], cwd=HERE, capture_output=True, text=True, check=False, timeout=120)
+            done = subprocess.run([*command, facts], cwd=HERE, capture_output=True, text=True, check=False, timeout=280)
     if done.returncode:
         pytest.fail(f"{command} failed:\n{done.stderr[-4000:]}")
     answers = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}

@@ -18,7 +18,7 @@ HERE = Path(__file__).parent / "generated"
 
 
 def _run(command: list[str], folder: Path) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=120)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=280)
     assert 0 == done.returncode, f"{command[:3]}\n{done.stdout[-4000:]}{done.stderr[-4000:]}"
     return done.stdout
 

@@ -100,7 +100,7 @@ def own_database() -> Iterator[None]:
 
     async def drop() -> None:
         try:
-            admin = await asyncpg.connect(SERVER, timeout=3)
+            admin = await asyncpg.connect(SERVER, timeout=60)
         except (OSError, TimeoutError):
             return
         await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
@@ -112,7 +112,7 @@ def own_database() -> Iterator[None]:
 async def admin_of(url: str) -> Any:
     asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
     try:
-        return await asyncpg.connect(url, timeout=3)
+        return await asyncpg.connect(url, timeout=60)
     except (OSError, TimeoutError) as error:
         if os.environ.get("CI") == "true":
             raise
@@ -361,7 +361,7 @@ async def test_statement_budget(case: Case, slow: bool) -> None:
         endless = "SELECT count(*) FROM generate_series(1, 1000000000) AS a"
     case.expect_slow(endless, "SELECT 1", really=slow)
     with pytest.raises(DatabaseError) as caught:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await case.database.fetch(Statement(endless))
     assert (caught.value.code, caught.value.message) == ("57014", "canceling statement due to statement timeout")
     assert tuple(await case.database.fetch(Statement("SELECT 1"))) == (1,)

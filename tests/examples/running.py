@@ -67,7 +67,7 @@ def free_port() -> int:
 async def _postgresql(url: str, statement: str) -> None:
     import asyncpg
 
-    connection = await asyncpg.connect(url, timeout=5)
+    connection = await asyncpg.connect(url, timeout=60)
     try:
         await connection.execute(statement)
     finally:
@@ -110,7 +110,7 @@ class Chirp:
 
 def wait_until_open(process: subprocess.Popen[str], port: int, log: Path | None = None) -> None:
     """Return when *port* is open; fail with what the process said (on its pipe, or in *log*) when it ends first."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         with socket.socket() as probe:
             probe.settimeout(0.5)
@@ -127,7 +127,7 @@ def stop(process: subprocess.Popen[str]) -> int:
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
     try:
-        return process.wait(timeout=10)
+        return process.wait(timeout=60)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
@@ -202,5 +202,5 @@ def running(database: str, log: Path, *options: str) -> Iterator[Chirp]:
 
 def get(url: str, **headers: str) -> bytes:
     """One plain GET."""
-    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=10) as reply:
+    with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=60) as reply:
         return bytes(reply.read())

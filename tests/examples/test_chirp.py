@@ -30,7 +30,9 @@ def caller(url: str, subject: Any = None) -> httpx.Client:
     """A client that speaks for *subject*, or for nobody."""
     bearer = token("anon") if subject is None else token("authenticated", str(subject))
     return httpx.Client(
-        base_url=f"{url}/rest/v1", headers={"apikey": token("anon"), "Authorization": f"Bearer {bearer}"}
+        base_url=f"{url}/rest/v1",
+        headers={"apikey": token("anon"), "Authorization": f"Bearer {bearer}"},
+        timeout=60,
     )
 
 
@@ -203,7 +205,7 @@ def test_openapi_is_there(anon: httpx.Client, url: str) -> None:
     """The API describes itself at both addresses."""
     described = anon.get("/").json()
     assert "/posts" in "".join(described["paths"])
-    assert httpx.get(f"{url}/openapi.json").json()["openapi"].startswith("3.1")
+    assert httpx.get(f"{url}/openapi.json", timeout=60).json()["openapi"].startswith("3.1")
 
 
 def _start(folder: Path, port: int) -> subprocess.Popen[str]:
@@ -230,7 +232,7 @@ def test_demo_says_how_to_call_it_and_keeps_its_data(tmp_path: Path) -> None:
         assert f"http://127.0.0.1:{port}" == exports["BACKSTAY_URL"]
         assert stat.S_IMODE((data / "secret").stat().st_mode) == 0o600
         headers = {"apikey": exports["BACKSTAY_ANON_KEY"], "Authorization": f"Bearer {exports['BACKSTAY_USER_TOKEN']}"}
-        with httpx.Client(base_url=exports["BACKSTAY_URL"], headers=headers) as client:
+        with httpx.Client(base_url=exports["BACKSTAY_URL"], headers=headers, timeout=60) as client:
             new = {"author_id": str(ADA["id"]), "body": "Still here tomorrow"}
             assert 201 == client.post("/rest/v1/posts", json=new).status_code
         started = time.monotonic()
@@ -242,12 +244,12 @@ def test_demo_says_how_to_call_it_and_keeps_its_data(tmp_path: Path) -> None:
     try:
         wait_until_open(process, port)
         # The first start's token is good: the secret was kept, like the data.
-        with httpx.Client(base_url=exports["BACKSTAY_URL"], headers=headers) as client:
+        with httpx.Client(base_url=exports["BACKSTAY_URL"], headers=headers, timeout=60) as client:
             assert 1 == len(client.get("/rest/v1/posts?body=eq.Still here tomorrow").json())
             count = client.head("/rest/v1/profiles", headers={"Prefer": "count=exact"})
             assert PEOPLE == total(count)
         process.send_signal(signal.SIGTERM)
-        assert 0 == process.wait(timeout=10)
+        assert 0 == process.wait(timeout=60)
     finally:
         stop(process)
 
@@ -273,7 +275,7 @@ def test_a_taken_port_names_a_way_out(tmp_path: Path) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         process = _start(tmp_path / "data", port)
-        said = process.communicate(timeout=20)[0]
+        said = process.communicate(timeout=60)[0]
     assert 1 == process.returncode
     assert said.startswith(f"Port {port} of 127.0.0.1 is taken")
     assert f"make demo PORT={port + 1}" in said
@@ -309,7 +311,7 @@ def test_printed_calls_do_what_they_say(tmp_path: Path) -> None:
 def test_people_sign_up_and_in(anon: httpx.Client, url: str) -> None:
     """An account, its profile, a post in its own name, and a session after signing in again."""
     person = {"email": f"zoe{time.time_ns()}@example.org", "password": "a long passphrase of hers"}
-    auth = httpx.Client(base_url=f"{url}/auth/v1", headers={"apikey": token("anon")})
+    auth = httpx.Client(base_url=f"{url}/auth/v1", headers={"apikey": token("anon")}, timeout=60)
     session = auth.post("/signup", json=person).json()
     bearer = {"Authorization": f"Bearer {session['access_token']}"}
     handle = f"zoe_{session['user']['id'][:8]}"

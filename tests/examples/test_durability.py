@@ -21,7 +21,7 @@ HEADERS = {"Authorization": f"Bearer {token('authenticated', str(ADA['id']))}"}
 
 
 def _write_until_killed(chirp: Chirp, writer: int, acknowledged: list[str]) -> None:
-    with httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS) as client:
+    with httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS, timeout=60) as client:
         for number in range(100_000):
             body = f"writer {writer} post {number}"
             try:
@@ -40,16 +40,16 @@ def test_acknowledged_writes_survive_a_kill(kind: str, tmp_path: Path) -> None:
         plant(database)
         with serving(database, tmp_path / "first.log") as chirp, ThreadPoolExecutor(8) as writers:
             done = [writers.submit(_write_until_killed, chirp, number, acknowledged) for number in range(8)]
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while len(acknowledged) < 200 and time.monotonic() < deadline:
                 time.sleep(0.005)
             os.killpg(chirp.process.pid, signal.SIGKILL)
             for writer in done:
-                writer.result(timeout=10)
+                writer.result(timeout=60)
         assert len(acknowledged) >= 200
         with (
             serving(database, tmp_path / "second.log") as chirp,
-            httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS) as client,
+            httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS, timeout=60) as client,
         ):
             stored: list[str] = []
             while page := client.get(
@@ -73,7 +73,7 @@ def test_one_of_many_equal_writes_succeeds(kind: str, tmp_path: Path) -> None:
     together = threading.Barrier(20)
 
     def press(url: str) -> int:
-        with httpx.Client(base_url=f"{url}/rest/v1", headers=headers) as client:
+        with httpx.Client(base_url=f"{url}/rest/v1", headers=headers, timeout=60) as client:
             client.get("/posts?limit=0")  # connected
             together.wait(timeout=30)
             return int(client.post("/likes", json=like).status_code)
@@ -92,11 +92,11 @@ def test_uvicorn_serves_it_too(tmp_path: Path) -> None:
     with (
         new_database("sqlite", tmp_path) as database,
         running(database, tmp_path / "server.log", "--server", "uvicorn") as chirp,
-        httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS) as client,
+        httpx.Client(base_url=f"{chirp.url}/rest/v1", headers=HEADERS, timeout=60) as client,
     ):
         post = {"author_id": str(ADA["id"]), "body": "Served by the other one"}
         assert 201 == client.post("/posts", json=post).status_code
         assert "Served by the other one" == client.get("/posts?order=created_at.desc&limit=1").json()[0]["body"]
         assert "Traceback" not in (tmp_path / "server.log").read_text(encoding="utf-8")
         chirp.process.send_signal(signal.SIGTERM)
-        assert 0 == chirp.process.wait(timeout=10)
+        assert 0 == chirp.process.wait(timeout=60)

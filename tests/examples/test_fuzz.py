@@ -59,7 +59,7 @@ def _fuzz(operation: Any, mode: GenerationMode) -> None:
     )
     @given(case=operation.as_strategy(generation_mode=mode))
     def answered(case: schemathesis.Case[Any]) -> None:
-        case.validate_response(case.call(headers=headers(), timeout=10), checks=checks)
+        case.validate_response(case.call(headers=headers(), timeout=60), checks=checks)
 
     # An operation without parameters or body has nothing that could be wrong.
     with contextlib.suppress(Unsatisfiable):

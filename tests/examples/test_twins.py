@@ -173,8 +173,8 @@ def twins(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, httpx.
         new_database("postgresql", folder) as two,
         running(one, folder / "one.log") as sqlite,
         running(two, folder / "two.log") as postgresql,
-        httpx.Client(base_url=f"{sqlite.url}/rest/v1", timeout=20) as first,
-        httpx.Client(base_url=f"{postgresql.url}/rest/v1", timeout=20) as second,
+        httpx.Client(base_url=f"{sqlite.url}/rest/v1", timeout=60) as first,
+        httpx.Client(base_url=f"{postgresql.url}/rest/v1", timeout=60) as second,
     ):
         yield {"sqlite": first, "postgresql": second}
 

@@ -209,7 +209,7 @@ def database(kind: str, folder: Path, loop: asyncio.AbstractEventLoop, name: str
     asyncpg = pytest.importorskip("asyncpg", reason="asyncpg is not installed")
 
     async def run(*statements: str) -> None:
-        connection = await asyncpg.connect(SERVER, timeout=5)
+        connection = await asyncpg.connect(SERVER, timeout=60)
         for statement in statements:
             await connection.execute(statement)
         await connection.close()

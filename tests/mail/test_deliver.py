@@ -38,7 +38,7 @@ class Carrier:
 
     async def has(self, count: int) -> None:
         """Wait until *count* mails came."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.mails) < count:
                 self.arrived.clear()
                 await self.arrived.wait()
@@ -305,7 +305,7 @@ async def test_a_crash_of_the_task_is_seen_and_survived(
     post = deliverer(store, carrier, wall, patience=Patience(first_seconds=0.01, poll_seconds=3600))
     post.start()
     try:
-        await asyncio.wait_for(failed.wait(), 20)
+        await asyncio.wait_for(failed.wait(), 60)
         assert str(post.failing).startswith("ConnectionError at ")
         assert "sending mail fails: ConnectionError at" in caplog.text
         assert "s3cret" not in caplog.text

@@ -34,7 +34,7 @@ def own_database() -> Iterator[None]:
 
     async def drop() -> None:
         try:
-            admin = await asyncpg.connect(SERVER, timeout=3)
+            admin = await asyncpg.connect(SERVER, timeout=60)
         except (OSError, TimeoutError):
             return
         await admin.execute(f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
@@ -46,7 +46,7 @@ def own_database() -> Iterator[None]:
 @pytest.fixture
 async def server() -> AsyncIterator[Any]:
     try:
-        admin = await asyncpg.connect(SERVER, timeout=3)
+        admin = await asyncpg.connect(SERVER, timeout=60)
     except (OSError, TimeoutError) as error:
         if os.environ.get("CI") == "true":
             raise
