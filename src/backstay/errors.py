@@ -73,6 +73,7 @@ STATUS: Final[Mapping[str, int]] = {
     "BST500": 500,  # a bug: generic body with an id
     "BST503": 503,  # busy: try again
     "BST507": 507,  # the disk is full
+    "BST5071": 507,  # it was done, and there is no room for its answer
 }
 
 #: HTTP status by SQLSTATE, longest prefix first: PostgREST's table (errors page, "HTTP Status Codes"), but for what a

@@ -33,7 +33,7 @@ from backstay.http.limits import HttpLimits
 from backstay.http.problem import crash, problem, untold
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
-from backstay.http.unsent import CHUNK_BYTES, Unsent, send_pieces, too_much_unsent
+from backstay.http.unsent import CHUNK_BYTES, Unsent, may_weigh, send_pieces, too_much_unsent, weightless
 from backstay.observe import RequestIds
 from backstay.pipeline import DataPlane, DataRequest
 from backstay.policy.principal import ANONYMOUS, Principal
@@ -199,6 +199,8 @@ class Kernel:
                     body = b""
                 else:
                     body = await self._body.read(receive, headers, counted)
+                if beside is None and may_weigh(method, path, headers) and not self._unsent.has_room(counted):
+                    raise too_much_unsent()
                 if self._guard is not None and self._guard.is_stale:
                     await self._guard.refresh()
                 principal = ANONYMOUS if beside is not None else await self._caller(headers)
@@ -248,7 +250,11 @@ class Kernel:
                 if self._running_of[counted] <= 0:
                     del self._running_of[counted]
         if reply.stream is None:
-            await self._respond(scope, send, reply, cors, id, counted or "")
+
+            def tell(error: BackstayError) -> Reply:
+                return problem(error, principal) if beside is None else beside.problem(error, headers)
+
+            reply = await self._respond(scope, send, reply, cors, id, counted or "", tell)
         else:
             headers_out = _all_headers(scope, reply, cors, id)
             await stream(scope, receive, send, reply, headers_out, seconds=self._limits.send_seconds)
@@ -256,19 +262,30 @@ class Kernel:
             _log_access(scope, reply.status, began)
 
     async def _respond(
-        self, scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes, address: str = ""
-    ) -> None:
-        """Send *reply* to a client at *address*; Content-Length is made here and nowhere else."""
-        size = len(reply.body)
+        self,
+        scope: Scope,
+        send: Send,
+        reply: Reply,
+        cors: Headers,
+        id: bytes,
+        address: str = "",
+        tell: Callable[[BackstayError], Reply] = lambda error: problem(error, None),
+    ) -> Reply:
+        """Send *reply* to a client at *address*, or what *tell* makes of a refusal to; what was sent.
+
+        Content-Length is made here and nowhere else.
+        """
+        headers, body = _framed(scope, reply, cors, id)
+        size = len(body)
         if size > CHUNK_BYTES:
             if self._unsent.begin(address, size):
                 try:
-                    await self._respond_slowly(scope, send, reply, cors, id)
+                    await self._respond_slowly(send, reply.status, headers, body)
                 finally:
                     self._unsent.end(address, size)
-                return
-            reply = problem(too_much_unsent(), None)
-        headers, body = _framed(scope, reply, cors, id)
+                return reply
+            reply = weightless(scope["method"], reply, tell)
+            headers, body = _framed(scope, reply, cors, id)
         try:
             await send({"type": "http.response.start", "status": reply.status, "headers": headers})
             await send({"type": "http.response.body", "body": body})
@@ -276,10 +293,10 @@ class Kernel:
             # ASGI: what send() raises when the client has gone.  A write that was acknowledged to nobody stays
             # committed.
             _LOG.debug("the client left before its answer")
+        return reply
 
-    async def _respond_slowly(self, scope: Scope, send: Send, reply: Reply, cors: Headers, id: bytes) -> None:
-        headers, body = _framed(scope, reply, cors, id)
-        start: Message = {"type": "http.response.start", "status": reply.status, "headers": headers}
+    async def _respond_slowly(self, send: Send, status: int, headers: Headers, body: bytes) -> None:
+        start: Message = {"type": "http.response.start", "status": status, "headers": headers}
         try:
             await send_pieces(send, start, body, self._limits.send_seconds)
         except TimeoutError:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, TypeAlias
 from backstay.catalog import Table
 from backstay.db.statement import Database
 from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
-from backstay.errors import PlanError, RequestError
+from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of
@@ -68,7 +68,12 @@ class Writes:
         def render() -> Reply:
             return render_written(action, ask.table.name, written, ask.media, ask.preferences, ask.profile, keyed=keyed)
 
-        return await planner.render(len(written.body or ""), render, inside=self._inside)
+        try:
+            return await planner.render(len(written.body or ""), render, inside=self._inside)
+        except DatabaseError:
+            # Too many answers wait to be made.  This write is committed, and who is told to try again does it twice.
+            minimal = replace(ask.preferences, returning="minimal")
+            return render_written(action, ask.table.name, written, ask.media, minimal, ask.profile, keyed=keyed)
 
     def foresee(self, request: DataRequest) -> None:
         """Plan *request*, so that answering it has no plan to make."""

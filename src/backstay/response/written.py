@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from backstay.request.media import Media, media_type
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 from backstay.response.rows import converter
+
+_REPRESENTATION: Final = b"return=representation"
+_OF_THE_BODY: Final = frozenset({b"content-type", b"content-profile"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,23 @@ def render_written(
     if representation and media.kind == "object":
         body = body[1:-1]
     return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
+
+
+def without_rows(method: str, reply: Reply) -> Reply | None:
+    """The *reply* of a write without its representation, as ``return=minimal`` has it; ``None`` where it has none.
+
+    For a write that was done, when its rows cannot be sent: ``Preference-Applied`` says so.
+    """
+    kept: list[tuple[bytes, bytes]] = []
+    shown = False
+    for name, value in reply.headers:
+        if name == b"preference-applied" and _REPRESENTATION in value.split(b", "):
+            shown = True
+            kept.append((name, value.replace(_REPRESENTATION, b"return=minimal")))
+        elif name not in _OF_THE_BODY:
+            kept.append((name, value))
+    status = 204 if reply.status == 200 and method != "POST" else reply.status
+    return Reply(status, tuple(kept)) if shown else None
 
 
 def _honoured(action: str, preferences: Preferences, *, keyed: bool) -> Preferences:
