@@ -49,6 +49,7 @@ from backstay.http.health import health_of
 from backstay.http.kernel import Beside
 from backstay.http.lifespan import MountedLifespan
 from backstay.http.mail import address_of, mail_routes
+from backstay.http.nowhere import refused
 from backstay.http.root import welcome
 from backstay.mail import Catcher, Deliverer, Words
 from backstay.pipeline import DataPlane, Described, Plane, Profiles, Surface, Terse, idempotency
@@ -483,7 +484,10 @@ class Backstay:
         if self._catcher is not None:
             is_open = settings.mail_page == "open"
             shown = mail_routes(self._catcher, secret=self._mail_secret, open_to_all=is_open)
-        behind = Starlette(routes=[Route("/", welcome(self.title)), *shown, *self._mounts])
+        behind = Starlette(
+            routes=[Route("/", welcome(self.title)), *shown, *self._mounts],
+            exception_handlers={404: refused, 405: refused},
+        )
         return Kernel(
             Profiles(planes) if len(planes) > 1 else next(iter(planes.values())),
             credentials,

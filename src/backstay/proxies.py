@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, collapse_addresses, ip_network
 from typing import Final, TypeAlias
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -18,6 +18,8 @@ UNIX: Final = "unix"
 UNKNOWN: Final = "unknown"
 
 _COUNT: Final = re.compile(r"[0-9]{1,2}")
+#: The shortest prefix of a network of proxies: those of 10.0.0.0/8 and fc00::/7.  What is wider is the Internet.
+_SHORTEST: Final = {4: 8, 6: 7}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Proxies:
         ('0', '10.0.0.0/8, unix')
 
         Raises:
-            ValueError: for anything else, a network with host bits, and one that is the whole Internet.
+            ValueError: for anything else, a network with host bits, and networks that are wider, by themselves or
+                together, than private ones.
         """
         text = text.strip()
         if _COUNT.fullmatch(text):
@@ -51,7 +54,7 @@ class Proxies:
             return cls(count=int(text))
         parts = [part.strip() for part in text.split(",")]
         networks = tuple(ip_network(part) for part in parts if part != UNIX)
-        if any(network.prefixlen == 0 for network in networks):
+        if any(network.prefixlen < _SHORTEST[network.version] for network in _together(networks)):
             raise ValueError("everybody would be a proxy")
         return cls(networks=networks, unix=UNIX in parts)
 
@@ -59,8 +62,20 @@ class Proxies:
         """As it is written in the setting."""
         return ", ".join([*map(str, self.networks), *([UNIX] if self.unix else [])]) or str(self.count)
 
+    @property
+    def from_elsewhere(self) -> bool:
+        """Whether one of them may come from another machine: what listens for it has a proxy in front."""
+        return bool(self.count) or any(not network.is_loopback for network in self.networks)
+
     def trusts(self, hop: Address | None) -> bool:
         """Whether *hop* is one of *networks*; ``None`` is a peer without an address."""
         if hop is None:
             return self.unix
         return any(hop in network for network in self.networks)
+
+
+def _together(networks: tuple[Network, ...]) -> list[Network]:
+    """*networks* with those that lie beside each other as one."""
+    four = [network for network in networks if isinstance(network, IPv4Network)]
+    six = [network for network in networks if isinstance(network, IPv6Network)]
+    return [*collapse_addresses(four), *collapse_addresses(six)]

@@ -143,7 +143,38 @@ def test_garbage_is_refused(served: tuple[str, int, int]) -> None:
     for text in (b"\x00\x01\x02\r\n\r\n", GET + b"\x00\x01\x02\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n"):
         with connected(served[1]) as sock:
             sock.sendall(text)
-            until_closed(sock)
+            found = until_closed(sock)
+        if served[0] == "uvicorn":
+            assert b"\r\n\r\n{" in found
+
+
+@pytest.mark.parametrize("method", [b"FOO", b"TRACE", b"PROPFIND", b"get"])
+@pytest.mark.parametrize("path", [b"/rest/v1/notes", b"/rest/v1/", b"/rest/v1/rpc/fill", b"/health"])
+def test_a_method_that_nobody_has(served: tuple[str, int, int], method: bytes, path: bytes) -> None:
+    """LM1: 405 with Allow and a body of JSON, also where the server's parser knows no such method."""
+    head, _, body = answered(served[1], method + b" " + path + b" HTTP/1.1\r\nHost: localhost\r\n\r\n").partition(
+        b"\r\n\r\n"
+    )
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert b"\r\nallow: " in head
+    assert b'"code":"PGRST1' in body
+
+
+def test_no_tunnel(served: tuple[str, int, int]) -> None:
+    """LM1: CONNECT leads nowhere, whatever it asks for."""
+    for target in (b"localhost:80", b"/health", b"/beside/x"):
+        found = answered(served[1], b"CONNECT " + target + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert found.split(b" ")[1] in (b"400", b"405"), found
+        assert b'{"code":"' in found
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+@pytest.mark.parametrize("path", [b"/health", b"/rest/v1/notes", b"/", b"/auth/v1/settings"])
+def test_who_names_no_host(served: tuple[str, int, int], version: bytes, path: bytes) -> None:
+    """WB6: 400 under both servers, as the docs say; Granian passes an empty one on for none."""
+    found = answered(served[1], b"GET " + path + b" HTTP/" + version + b"\r\n\r\n")
+    assert b" 400 " in found.partition(b"\r\n")[0]
+    assert b"The Host header is missing" in found
 
 
 def _only_uvicorn(name: str) -> None:
@@ -311,7 +342,21 @@ def _until_gone(port: int, client: int) -> None:
         ("0.0.0.0", {"server": "uvicorn"}, False),
         ("0.0.0.0", {"trusted_proxies": Proxies.parse("10.0.0.0/8")}, False),
         ("0.0.0.0", {"trusted_proxies": Proxies.parse("1")}, False),
-        ("0.0.0.0", {"trusted_proxies": Proxies.parse("unix")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("fd00::/8")}, False),
+        ("::", {"trusted_proxies": Proxies.parse("2001:db8::7")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("unix,10.0.0.1")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("127.0.0.1,10.0.0.1")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("unix")}, True),
+        ("::", {"trusted_proxies": Proxies.parse("unix")}, True),
+        ("192.0.2.1", {"trusted_proxies": Proxies.parse("unix")}, True),
+        ("127.0.0.1", {"trusted_proxies": Proxies.parse("unix")}, False),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("127.0.0.1")}, True),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("127.0.0.0/8,::1,unix")}, True),
+        ("0.0.0.0", {"trusted_proxies": Proxies.parse("0")}, True),
+        ("0", {}, True),
+        ("::ffff:0.0.0.0", {}, True),
+        ("::ffff:127.0.0.1", {}, False),
+        ("127.1", {}, False),
         ("0.0.0.0", {"sockets_per_address": 0}, False),
     ],
 )

@@ -69,6 +69,9 @@ class AuthPlane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if b"%2f" in request.raw_path.lower():
+            # No path of ours has a slash inside of a part: who guards one by its text would not see it.
+            raise AuthError("not_found", "There is nothing at this path")
         methods, named = self._find(request.path)
         method = "GET" if request.method == "HEAD" else request.method
         route = methods.get(method)

@@ -19,7 +19,6 @@ from backstay.cli.target import load_app
 from backstay.cli.worker import end_with_parent
 from backstay.errors import ConfigError
 from backstay.observe.log import configure
-from backstay.proxies import Proxies
 from backstay.settings import Settings
 
 
@@ -68,15 +67,15 @@ def refuse_open_door(settings: Settings) -> None:
     Raises:
         ConfigError: BST-E070, with a way out.
     """
-    proxies = settings.trusted_proxies
-    if settings.server != "granian" or proxies != Proxies() or not settings.sockets_per_address:
+    # At a TCP socket nobody comes without an address, as the proxy `unix` does, and loopback reaches loopback alone.
+    if settings.server != "granian" or settings.trusted_proxies.from_elsewhere or not settings.sockets_per_address:
         return
     if _is_loopback(settings.host):
         return
     raise ConfigError(
         "BST-E070",
         f"Granian cannot bound how many connections one address has, and {settings.host} is reached by others",
-        hint="Use --server uvicorn; or, behind a proxy, name it in BACKSTAY_TRUSTED_PROXIES.",
+        hint="Use --server uvicorn; or, behind a proxy, name its address in BACKSTAY_TRUSTED_PROXIES.",
     )
 
 
@@ -85,7 +84,8 @@ def _is_loopback(host: str) -> bool:
         found = _addresses(host, 0)
     except OSError:
         return True  # `take_address` says what is wrong
-    return all(ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)
+    addresses = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
+    return all((getattr(one, "ipv4_mapped", None) or one).is_loopback for one in addresses)
 
 
 def announce(target: str, settings: Settings) -> None:

@@ -10,10 +10,12 @@ Rules of this file:
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections import Counter
 from ipaddress import ip_address
 from typing import Any, Final
 
+from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backstay.cli.limits import SocketLimits
@@ -25,6 +27,21 @@ _PROGRESS: Final = 16 << 10
 _LOOK_SECONDS: Final = 1.0
 #: Seconds that a late body is given to be answered before its connection is cut off.
 _GRACE: Final = 5.0
+
+
+def _refusal(status: bytes, body: bytes, more: bytes = b"") -> bytes:
+    length = b"content-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+    return b"HTTP/1.1 " + status + b"\r\ncontent-type: application/json; charset=utf-8\r\n" + more + length + body
+
+
+_NO_REQUEST: Final = _refusal(
+    b"400 Bad Request", b'{"code":"BST400","message":"This is no HTTP request","details":null,"hint":null}'
+)
+_UNKNOWN_METHOD: Final = _refusal(
+    b"405 Method Not Allowed",
+    b'{"code":"PGRST117","message":"Unsupported HTTP method","details":null,"hint":null}',
+    b"allow: OPTIONS, GET, HEAD, POST, PUT, PATCH, DELETE\r\n",
+)
 
 
 class Door:
@@ -118,6 +135,12 @@ class Guarded(HttpToolsProtocol):
         self._head += len(data)
         if self._head > self._door.limits.head_bytes:
             self.transport.abort()
+
+    def send_400_response(self, msg: str) -> None:
+        """What its parser does not take, in our words: it knows no app, and of methods only those that have names."""
+        unknown = isinstance(sys.exc_info()[1], HttpParserInvalidMethodError)
+        self.transport.write(_UNKNOWN_METHOD if unknown else _NO_REQUEST)
+        self.transport.close()
 
     def handle_websocket_upgrade(self) -> None:
         self._door.leave(self, self._address)

@@ -12,6 +12,8 @@ from backstay.response.reply import Reply
 
 #: What errors of other rooms are called by GoTrue, by status; its clients know no more of them.
 _NAMES: Final[Mapping[int, str]] = {
+    404: "not_found",
+    405: "method_not_allowed",
     408: "request_timeout",
     413: "request_body_too_large",
     415: "unsupported_media_type",

@@ -182,18 +182,16 @@ def _address(text: bytes) -> IPv6Address | None:
         return None
 
 
-def check_host(host: bytes | None, http_version: str, allowed: frozenset[str] | None) -> None:
-    """Refuse a Host header that is missing (HTTP/1.1), malformed, or not one of *allowed* (None allows all).
+def check_host(host: bytes | None, allowed: frozenset[str] | None) -> None:
+    """Refuse a Host header that is missing, malformed, or not one of *allowed* (None allows all).
+
+    HTTP/1.1 requires it (RFC 9112 §3.2) and not every server looks; one of HTTP/2 makes it of ``:authority``, and a
+    client of HTTP/1.0 sends it as well, or would not reach a host that has several names.
 
     Raises:
         RequestError: BST400.
     """
-    if host is None:
-        # HTTP/1.1 requires it (RFC 9112 §3.2) and not every server looks; HTTP/2 and HTTP/3 have :authority instead.
-        if http_version != "1.1" and allowed is None:
-            return
-    elif is_host(host) and (allowed is None or host_allowed(host, allowed)):
-        return
-    raise RequestError(
-        "BST400", "The Host header is missing, malformed or unknown", hint="Use the address of this API."
-    )
+    if host is None or not is_host(host) or not (allowed is None or host_allowed(host, allowed)):
+        raise RequestError(
+            "BST400", "The Host header is missing, malformed or unknown", hint="Use the address of this API."
+        )

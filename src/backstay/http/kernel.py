@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Final, NamedTuple, Protocol
 
@@ -30,6 +30,7 @@ from backstay.http.cors import CorsPolicy
 from backstay.http.departure import Departure
 from backstay.http.headers import check_host, read_headers
 from backstay.http.limits import HttpLimits
+from backstay.http.nowhere import NEVER, is_spelled, no_method, told_at
 from backstay.http.problem import crash, problem, untold
 from backstay.http.shield import API, API_TLS, NO_STORE, Shield
 from backstay.http.stream import stream
@@ -46,6 +47,7 @@ _ACCESS: Final = logging.getLogger("backstay.access")
 
 _ROOT: Final = "/rest/v1"
 _PREFIX: Final = "/rest/v1/"
+_CALLS: Final = "/rest/v1/rpc/"
 _HEALTH: Final = "/health"
 _DESCRIPTION: Final = "/openapi.json"
 
@@ -56,7 +58,6 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _EMPTY_STATUSES: Final = frozenset({204, 304})
 
 _HEALTHY: Final = Reply(200, ((b"content-type", b"application/json"),), b'{"status":"ok"}')
-_HEALTH_METHODS: Final = Reply(405, ((b"allow", b"GET, HEAD"),))
 
 
 class Guard(Protocol):
@@ -124,6 +125,7 @@ class Kernel:
         self._health = health
         self._guard = guard
         self._beside = beside
+        self._prefixes = (_CALLS, _PREFIX, *(one.prefix for one in beside))
         self._address = address or addressing(Proxies())
         self._body = BodyReader(self._limits, share)
         self._running = 0
@@ -140,12 +142,11 @@ class Kernel:
             # The operator says so, whatever the hop from the proxy to here is: no header is believed for it.
             scope = {**scope, "scheme": _SECURE[scope["type"]]}
         if scope["type"] == "http":
-            path: str = scope["path"]
-            root: str = scope.get("root_path", "")
-            if root:
-                # Mounted under a prefix: ASGI's path includes it.
-                path = path.removeprefix(root)
-            if path.startswith(_PREFIX):
+            root, path = scope.get("root_path", ""), _inner(scope)
+            raw: bytes = scope.get("raw_path") or b""
+            if b"%" in raw and not _is_spelled(raw, root, path, self._prefixes):
+                await self._pass_on(scope, receive, send)
+            elif path.startswith(_PREFIX):
                 await self._serve(scope, receive, send, path[9:])
             elif path in (_ROOT, _DESCRIPTION):
                 await self._serve(scope, receive, send, "")
@@ -186,7 +187,9 @@ class Kernel:
                 asked = headers.get(b"access-control-request-headers")
                 reply, cors = self._cors.preflight(origin, asked), ()
             elif path is None:
-                reply = self._health() if method in ("GET", "HEAD") else _HEALTH_METHODS
+                if method not in ("GET", "HEAD"):
+                    raise no_method(method, "GET, HEAD")
+                reply = self._health()
             else:
                 counted = self._address(peer, headers)[1]
                 self._running_of[counted] += 1
@@ -314,7 +317,7 @@ class Kernel:
             return self._authenticate(headers)
 
     def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[str] | None) -> None:
-        check_host(headers.get(b"host"), scope.get("http_version", "1.1"), hosts)
+        check_host(headers.get(b"host"), hosts)
         raw_path = scope.get("raw_path")
         # The decoded path is never longer than the raw one, which not every server passes on.
         length = len(scope["path"] if raw_path is None else raw_path) + len(scope["query_string"])
@@ -329,18 +332,21 @@ class Kernel:
         """Let the app behind answer, within the head limits and under the security headers."""
         began = time.perf_counter() if self._access_log else 0.0
         shield = Shield(send, tls=scope["scheme"] == "https")
+        headers: Mapping[bytes, bytes] = {}
         try:
             headers = read_headers(scope["headers"], self._limits)
             shield.request_id = self._ids.begin(headers.get(b"x-request-id"))
             self._check_head(scope, headers, self._hosts)
+            if scope["method"] in NEVER:
+                raise no_method(scope["method"])
             await self._behind(scope, receive, shield)
             if self._access_log:
                 _log_access(scope, shield.status, began)
             return
         except BackstayError as error:
-            reply = problem(error, None)
+            reply = told_at(_inner(scope), error, headers)
         except Exception as error:
-            reply = problem(crash(error, scope["method"], scope["path"]), None)
+            reply = told_at(_inner(scope), crash(error, scope["method"], scope["path"]), headers)
             if shield.started and not shield.ended:
                 # Half an answer is out: only an abort tells the client that it is not a whole one.
                 raise
@@ -357,6 +363,20 @@ class Kernel:
             await send({"type": "websocket.close", "code": 1008, "reason": error.code})
             return
         await self._behind(scope, receive, send)
+
+
+def _inner(scope: Scope) -> str:
+    """The path under the prefix that the app is mounted under: ASGI's includes it."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    return path.removeprefix(root) if root else path
+
+
+def _is_spelled(raw: bytes, root: str, path: str, prefixes: Iterable[str]) -> bool:
+    """Whether the surface that the decoded *path* leads to was named by its own slashes."""
+    prefix = next((prefix for prefix in prefixes if path.startswith(prefix) or f"{path}/" == prefix), "/")
+    # Not every server's raw path has the prefix that it is mounted under.
+    return is_spelled(raw, root + prefix) or is_spelled(raw, prefix)
 
 
 def _caller(principal: Principal, address: str, *, to_accounts: bool) -> Caller:

@@ -20,8 +20,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from backstay.mail import Catcher, Caught
@@ -53,11 +54,15 @@ def mail_routes(catcher: Catcher, *, secret: str, open_to_all: bool = False) -> 
 
     async def one(request: Request) -> Response:
         found = catcher.find(request.path_params["id"])
-        return _missing() if found is None else _page("one.html", mail=found.mail, at=found.at, links=found.links)
+        if found is None:
+            raise _missing()
+        return _page("one.html", mail=found.mail, at=found.at, links=found.links)
 
     async def html(request: Request) -> Response:
         found = catcher.find(request.path_params["id"])
-        return _missing() if found is None else HTMLResponse(found.mail.html, headers=_headers(_MAIL_POLICY))
+        if found is None:
+            raise _missing()
+        return HTMLResponse(found.mail.html, headers=_headers(_MAIL_POLICY))
 
     async def messages(request: Request) -> Response:
         to = request.query_params.get("to")
@@ -102,7 +107,7 @@ def _for_who_knows(secret: str, answer: Answer) -> Answer:
         given = request.cookies.get(_COOKIE, "") if asked is None else asked
         known = compare_digest(given.encode("utf-8", "replace"), secret.encode())
         if not known or not is_this_machine(request):
-            return _missing()
+            raise _missing()
         response = await answer(request)
         if asked is not None:
             response.set_cookie(
@@ -153,8 +158,9 @@ def _page(name: str, **values: Any) -> Response:
     return HTMLResponse(_templates().get_template(name).render(values), headers=_headers(_PAGE_POLICY))
 
 
-def _missing() -> Response:
-    return PlainTextResponse("Not Found", status_code=404)
+def _missing() -> HTTPException:
+    """As if there were no such route: who may not see the pages does not learn that they are there."""
+    return HTTPException(404)
 
 
 def _headers(policy: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
-from backstay.plan.call import find_function, read_arguments
+from backstay.plan.call import find_function, may_call, no_function, read_arguments
 from backstay.plan.feature import no_geometry
 from backstay.plan.fill import fill_rows
 from backstay.plan.opening import opening_of
@@ -75,8 +75,10 @@ class Calls:
             BackstayError: PGRST202 (no such function for this caller), PGRST101 (``GET`` of one that writes), 22P02
                 (an argument), or whatever the function raises.
         """
-        if "/" in name:
+        if "/" in name or not name:
             raise RequestError("PGRST125", "Invalid path specified in request URL")
+        if request.method == "OPTIONS":
+            return self._options(request, name)
         preferences = self._surface.preferences(request)
         profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
         profile = self._surface.check_profile(request.header(profile_header))
@@ -95,6 +97,12 @@ class Calls:
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
+
+    def _options(self, request: DataRequest, name: str) -> Reply:
+        found = self._functions.get(name)
+        if found is None or not may_call(found, request.principal.kind):
+            raise no_function(name, (), self._surface.catalog.schema)
+        return Reply(200, ((b"allow", b"OPTIONS,GET,HEAD,POST" if found.read_only else b"OPTIONS,POST"),))
 
     def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:
         text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind

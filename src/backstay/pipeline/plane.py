@@ -73,9 +73,22 @@ class Plane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
-        if b"idempotency-key" in request.headers and request.method in _UNSAFE and not self._only_reads(request):
-            return await self._once(request)
-        return await self._any(request)
+        try:
+            if b"idempotency-key" in request.headers and request.method in _UNSAFE and not self._only_reads(request):
+                return await self._once(request)
+            return await self._any(request)
+        except BackstayError as error:
+            if error.status == 405 and not any(name == "Allow" for name, _ in error.headers):
+                error.headers = (*error.headers, ("Allow", await self._allowed(request)))
+            raise
+
+    async def _allowed(self, request: DataRequest) -> str:
+        """The methods that the path has, as ``OPTIONS`` lists them (RFC 9110 §15.5.6); those of any where none is."""
+        try:
+            reply = await self._any(request._replace(method="OPTIONS", query=b"", body=b""))
+        except BackstayError:
+            return "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
+        return dict(reply.headers)[b"allow"].decode()
 
     async def _any(self, request: DataRequest) -> Reply:
         if "/" in request.path and not request.path.startswith("rpc/") and not self._surface.stands_in:
@@ -182,9 +195,11 @@ class Plane:
         )
 
     def _is_batch(self, request: DataRequest) -> bool:
-        if self._surface.stands_in:
-            return False
-        return request.path == "batch" and request.method == "POST" and "batch" not in self._surface.catalog.tables
+        return request.method == "POST" and self._names_batch(request)
+
+    def _names_batch(self, request: DataRequest) -> bool:
+        surface = self._surface
+        return request.path == "batch" and not surface.stands_in and "batch" not in surface.catalog.tables
 
     async def _rows(self, request: DataRequest) -> Reply:
         headers = request.headers
@@ -192,6 +207,8 @@ class Plane:
         own, paged = not self._surface.stands_in, b"page=keyset" in headers.get(b"prefer", b"")
         if self._is_batch(request):
             return await self._batch(request)
+        if self._names_batch(request):
+            return _no_batch(request)
         match request.method:
             case "GET" | "HEAD" if paged or (own and b"cursor=" in request.query):
                 query, token = split_cursor(request.query)
@@ -245,6 +262,13 @@ class Plane:
         if request.method in ("GET", "HEAD"):
             return unless_known(reply, tag, request.header(b"if-none-match"))
         return reply
+
+
+def _no_batch(request: DataRequest) -> Reply:
+    """What another method than ``POST`` is told."""
+    if request.method == "OPTIONS":
+        return Reply(200, ((b"allow", b"OPTIONS,POST"),))
+    raise RequestError("PGRST117", f"Unsupported HTTP method: {request.method}", hint="Send a batch by POST.")
 
 
 async def _mixed(waiting: Coroutine[Any, Any, Reply], run: Run) -> Reply:
