@@ -21,6 +21,7 @@ from backstay.errors import BackstayError, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.strictjson import parse_json
+from backstay.response.exact import read_exact
 from backstay.response.reply import Reply
 from backstay.response.size import check_size
 
@@ -180,7 +181,7 @@ class Named:
         """What operation *number* returned: its only or first row, or what else its body is; ``None`` for nothing."""
         if number not in self._rows and number < len(self._results):
             body = self._results[number]["body"]
-            rows = msgspec.json.decode(body) if isinstance(body, msgspec.Raw) else None
+            rows = read_exact(bytes(body)) if isinstance(body, msgspec.Raw) else None
             self._rows[number] = rows[0] if isinstance(rows, list) and rows else rows
         return self._rows.get(number)
 

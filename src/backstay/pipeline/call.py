@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
@@ -40,11 +40,13 @@ from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.size import bytes_of, check_size
-from backstay.response.value import WrongResult, encode_result, encode_value
+from backstay.response.value import WrongResult, encode_result
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.statement import Row, Statement
 from backstay.sql.write import key_columns, read_sql
+
+_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Answered(NamedTuple):
@@ -254,13 +256,11 @@ def _models(function: Function, result: Any) -> list[Any]:
 
 def _as_rows(body: str) -> str:
     """Whatever a function has returned, as an array of objects: PostgREST's column for a bare value is its own."""
-    value = json.loads(body)
-    listed = value if isinstance(value, list) else [] if value is None else [value]
-    if all(isinstance(one, dict) for one in listed):
-        return body if isinstance(value, list) else f"[{body}]" if listed else "[]"
-    # Numbers stay as they are written: only the brackets and names around them are new.
-    texts = [body] if not isinstance(value, list) else [encode_value(one) for one in value]
-    return "[" + ",".join(f'{{"pgrst_scalar":{text}}}' for text in texts) + "]"
+    # Everything stays as it is written: only the brackets and names around it are new.
+    listed = [bytes(one).decode() for one in _items(body)] if body.startswith("[") else [body] * (body != "null")
+    if not all(one.startswith("{") for one in listed):
+        listed = [f'{{"pgrst_scalar":{one}}}' for one in listed]
+    return "[" + ",".join(listed) + "]"
 
 
 async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncSession | None, caller: Caller) -> Any:

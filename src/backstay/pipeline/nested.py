@@ -37,6 +37,7 @@ from backstay.request.name import quote as quote_name
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item, Star
+from backstay.response.exact import read_exact
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
@@ -186,7 +187,7 @@ class Nested:
             body=_ENCODER.encode(rows),
         )
         reply = await self._answer(request)
-        return msgspec.json.decode(reply.body, type=list[Row]) if wanted else [{} for _ in rows]
+        return read_exact(reply.body) if wanted else [{} for _ in rows]
 
     async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]], form: Form) -> tuple[str, Form]:
         """The rows of *keys*, and what they are made of: *form*, or JSON where something had to be opened."""

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -21,6 +20,7 @@ from backstay.pipeline.sealed import Opener, looked_with
 from backstay.plan.write import Parent
 from backstay.policy import Principal
 from backstay.request.prefer import Preferences
+from backstay.response.exact import read_exact
 from backstay.response.rows import not_single
 from backstay.response.written import Written
 from backstay.sql.prepared import Prepared
@@ -214,7 +214,7 @@ def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> 
         rows += count
         bodies.append(body)
         if not first and keys is not None:
-            first = tuple(zip(script.ordered_keys, json.loads(keys), strict=True))
+            first = tuple(zip(script.ordered_keys, read_exact(keys), strict=True))
     check_number(rows, demands)
     script = batches[0].script
     body = _glued(bodies, script.form)

@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
@@ -27,6 +28,7 @@ from backstay.request.array import parse_array
 # Possessive throughout: what could be divided in two ways would be tried in all of them, which is quadratic.
 _INTEGER: Final = re.compile(r"\s*+([+-]?[0-9]++)\s*+", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\s*+", re.ASCII)
+_JSON: Final = msgspec.json.Encoder(decimal_format="number")
 _HEX_BYTES: Final = re.compile(r"\\x([0-9a-fA-F]{2})*")
 _BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
@@ -228,22 +230,15 @@ def _time(text: str, type_: Any) -> str:
 
 
 def canonical_json(value: Any) -> str:
-    """JSON text, the same for equal values: compact, in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain_number)
-
-
-def _plain_number(value: Any) -> Any:
-    if isinstance(value, Decimal):
-        return float(value) if value != value.to_integral_value() else int(value)
-    raise TypeError(type(value).__name__)
+    """JSON text: compact, in the order given, and a `decimal.Decimal` with every digit, as PostgreSQL keeps it."""
+    return _JSON.encode(value).decode()
 
 
 def _json(text: str, type_: Any) -> str:
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        return canonical_json(json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         raise PlanError("22P02", "invalid input syntax for type json") from None
-    return canonical_json(value)
 
 
 def _refuse_constant(word: str) -> Any:

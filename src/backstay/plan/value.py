@@ -18,7 +18,7 @@ from backstay.catalog.nesting import Tangled
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
-from backstay.plan.coerce import coercion, trimmed
+from backstay.plan.coerce import canonical_json, coercion, trimmed
 from backstay.plan.quick import Convert, Pair, quick
 from backstay.request.array import render_array
 
@@ -73,14 +73,14 @@ def _scalar(value: Any) -> str:
 
 def encode_json(value: Any) -> str:
     """Compact JSON text of *value*."""
-    return json.dumps(_exact(value), ensure_ascii=False, separators=(",", ":"))
+    return canonical_json(_exact(value))
 
 
 def _exact(value: Any) -> Any:
-    """Decimals as numbers; whatever else JSON cannot say, as text."""
+    """Finite decimals as they are; whatever else JSON cannot say, as text."""
     match value:
-        case Decimal():
-            return int(value) if value == value.to_integral_value() and value.adjusted() < 19 else float(value)
+        case Decimal() if value.is_finite():
+            return value
         case Mapping():
             return {str(key): _exact(item) for key, item in value.items()}
         case list() | tuple():

@@ -52,15 +52,16 @@ def _read(body: str) -> Any:
     return json.loads(body, parse_int=_Number, parse_float=_Number, parse_constant=_Number)
 
 
-def _written(value: Any) -> str:
+def _written(value: Any, *, nulls: bool = False) -> str:
     match value:
         case _Number():
             return str(value)
         case dict():
-            pairs = (f"{json.dumps(k, ensure_ascii=False)}:{_written(v)}" for k, v in value.items() if v is not None)
+            kept = ((key, item) for key, item in value.items() if nulls or item is not None)
+            pairs = (f"{json.dumps(key, ensure_ascii=False)}:{_written(item, nulls=nulls)}" for key, item in kept)
             return "{" + ",".join(pairs) + "}"
         case list():
-            return "[" + ",".join(map(_written, value)) + "]"
+            return "[" + ",".join(_written(item, nulls=nulls) for item in value) + "]"
         case _:
             return json.dumps(value, ensure_ascii=False)
 
@@ -76,19 +77,7 @@ def _field(value: Any) -> str:
         case str():
             text = value
         case _:
-            text = json.dumps(_plain(value), ensure_ascii=False, separators=(",", ":"))
+            text = _written(value, nulls=True)
     if text and _SPECIAL.isdisjoint(text):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
-
-
-def _plain(value: Any) -> Any:
-    match value:
-        case _Number():
-            return json.loads(value)
-        case dict():
-            return {key: _plain(item) for key, item in value.items()}
-        case list():
-            return [_plain(item) for item in value]
-        case _:
-            return value

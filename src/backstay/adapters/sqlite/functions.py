@@ -72,7 +72,7 @@ def json_contains(whole: Any, part: Any, spend: Spend = free) -> int | None:
         return None
     try:
         spend(_CALL + CLOSELY * (_size(whole) + _size(part)))
-        outer, inner = json.loads(whole), json.loads(part)
+        outer, inner = (json.loads(text, parse_float=Decimal) for text in (whole, part))
         # PostgreSQL's special case (manual §8.14.3): an array may contain a primitive, at the top only.
         if isinstance(outer, list) and not isinstance(inner, list | dict):
             inner = [inner]
