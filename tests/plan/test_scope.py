@@ -13,7 +13,7 @@ from backstay import Me, allow
 from backstay.catalog import Relation, build_catalog
 from backstay.errors import PlanError
 from backstay.plan.scope import Scope, find_column, find_field, find_relation, find_table, relation_names
-from backstay.policy import Policy, compile_rules
+from backstay.policy import Policy, compile_rules, decide
 
 
 class Base(DeclarativeBase):
@@ -283,7 +283,7 @@ def test_everything_is_every_row_of_every_table() -> None:
     """AC12: one table with a condition, or without a rule, or with a hidden column, is not everything."""
     rest = allow("read", *(each for each in MODELS if each is not Person))(everyone)
     found = [
-        _scope(*policies).sees_everything()
+        _scope(*policies).sees_everything
         for policies in (
             (ALL,),
             (rest,),
@@ -294,3 +294,23 @@ def test_everything_is_every_row_of_every_table() -> None:
         )
     ]
     assert [True, False, False, False, False, True] == found
+
+
+def test_a_grant_is_folded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S11: a plan asks for the grants of its tables again and again, and an app has a thousand rules to fold."""
+    asked: list[tuple[str, str]] = []
+
+    def counted(rules: Any, who: Any, action: Any, table: Any) -> Any:
+        asked.append((action, table.name))
+        return decide(rules, who, action, table)
+
+    monkeypatch.setattr("backstay.plan.scope.decide", counted)
+    scope = _scope(ALL)
+    people = scope.catalog.tables["people"]
+    for _ in range(3):
+        find_table(scope, "people")
+        find_relation(scope, people, "teams", "people_team")
+        assert scope.grant("read", people) is scope.grant("read", people)
+        assert scope.grant("update", people) is not scope.grant("read", people)
+        assert scope.sees_everything
+    assert len(asked) == len(set(asked))

@@ -80,8 +80,9 @@ class Surface:
         found = self._scopes.get(kind)
         if found is None:
             found = Scope(self.catalog, self.rules, kind, self.aggregates)
-            # Kinds come from verified tokens, but an app may have many roles: forget rather than grow.
-            if len(self._scopes) >= 1000:
+            # Kinds come from verified tokens, but an app may have many roles, and each remembers its grants: forget
+            # rather than grow.
+            if len(self._scopes) >= 200:
                 self._scopes.clear()
             self._scopes[kind] = found
         return found

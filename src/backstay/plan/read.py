@@ -77,7 +77,7 @@ class _Draft:
 
     def operand(self, asked: Field) -> Operand:
         known = asked.name in self.table.columns
-        hinting = not known and self.scope.sees_everything()
+        hinting = not known and self.scope.sees_everything
         found = find_field(self.scope, self.table, self.grant, asked.name, self.shown, hinting=hinting)
         if asked.path and _is_sealed(Operand(found)):
             raise _sealed(Operand(found), "there is no path into it")

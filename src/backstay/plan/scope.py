@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 from sqlalchemy.sql.elements import True_
 
@@ -12,21 +13,27 @@ from backstay.plan.near import near_column, nearest
 from backstay.policy import Action, Grant, Kind, Rule, decide
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Scope:
     """Everything a planner may know, besides the request.
 
-    *aggregates* are the tables that may be aggregated (``None``: all).
+    *aggregates* are the tables that may be aggregated (``None``: all).  What follows from the rules alone is worked out
+    once: an app has a thousand of them, and a plan asks twenty times.
     """
 
     catalog: Catalog
     rules: tuple[Rule, ...]
     who: Kind
     aggregates: frozenset[str] | None = frozenset()
+    _grants: dict[tuple[Action, Table], Grant] = field(default_factory=dict)
 
     def grant(self, action: Action, table: Table) -> Grant:
-        return decide(self.rules, self.who, action, table)
+        found = self._grants.get((action, table))
+        if found is None:
+            found = self._grants[action, table] = decide(self.rules, self.who, action, table)
+        return found
 
+    @cached_property
     def sees_everything(self) -> bool:
         """Whether every row and column of every table is open to this kind of principal.
 
@@ -52,7 +59,7 @@ def find_table(scope: Scope, name: str) -> Table:
     """
     table = scope.catalog.tables.get(name)
     if table is None or not scope.sees(table):
-        near = nearest(name, scope.catalog.tables, score=0.75) if scope.sees_everything() else None
+        near = nearest(name, scope.catalog.tables, score=0.75) if scope.sees_everything else None
         raise PlanError(
             "PGRST205",
             f"Could not find the table '{scope.catalog.schema}.{name}' in the schema cache",
@@ -145,7 +152,7 @@ def find_relation(scope: Scope, origin: Table, target: str, hint: str | None, al
                 f"Searched for a foreign key relationship between '{origin.name}' and '{target}'{using} "
                 f"in the schema '{scope.catalog.schema}', but no matches were found."
             ),
-            hint=_relation_hint(scope, origin, target) if scope.sees_everything() else None,
+            hint=_relation_hint(scope, origin, target) if scope.sees_everything else None,
         )
     if len(found) > 1 and alias is not None:
         # ``author:profiles(…)``, where the model says which of the ways to profiles is the author.
