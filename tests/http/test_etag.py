@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Literal
 
 import pytest
 
+from backstay.errors import Forbidden
+from backstay.plan.scope import Scope
+from backstay.plan.write import plan_lock
+from backstay.request.read import Query
+from backstay.sql.prepared import prepare
+from backstay.sql.write import lock_sql
 from tests.http.api import Api
 
 OBJECT = "application/vnd.pgrst.object+json"
@@ -148,3 +155,38 @@ def test_no_update_is_lost(api: Api) -> None:
     refused = sum(api.loop.run_until_complete(all_of_them()))
     assert [{"stock": 10 + writers * each}] == api.rows("products?id=eq.1&select=stock")
     assert refused > 0  # else nothing was raced for
+
+
+@pytest.mark.parametrize("precondition", ["*", '"0123456789abcdef"'])
+@pytest.mark.parametrize("method", ["PATCH", "PUT", "DELETE"])
+def test_who_may_not_write_a_row_locks_none(api: Api, method: str, precondition: str) -> None:
+    """S6: a reader is refused before anything is locked or compared, whatever the tag."""
+    body = {"id": 1, "name": "x", "price": 1} if method == "PUT" else {"name": "x"} if method == "PATCH" else None
+    for path in ("products?id=eq.1", "products?id=gt.0", "products/1"):
+        if method != "PUT" or "gt" not in path:
+            reply = api._write(method, path, body, {"as_": "ann", "if_match": precondition})
+            assert (403, "42501") == (reply.status, reply.code), path
+
+
+@pytest.mark.parametrize("action", ["update", "delete"])
+def test_a_lock_is_of_two_rows_that_may_be_written(api: Api, action: Literal["update", "delete"]) -> None:
+    """S6: a URL that means a table locks two of its rows at most, and of those only what the caller might change."""
+    surface = api.app._kernel._data._surface  # type: ignore[union-attr]
+    scope, shape = Scope(surface.catalog, surface.rules, ("authenticated", frozenset(), True)), Query()
+    with pytest.raises(Forbidden):
+        plan_lock("products", shape, scope, action)
+    if action == "update":
+        plan = plan_lock("people", shape, scope, action)
+        text = prepare(lock_sql(plan, surface.dialect, 2), surface.dialect.compiler).sql
+        assert scope.grant("update", plan.table) is plan.grant
+        assert "LIMIT 2" in " ".join(text.split())
+        assert ("FOR UPDATE" in text) == (api.name == "postgresql")
+
+
+def test_who_may_only_create_puts_a_new_row(api: Api) -> None:
+    """S6: that needs no lock, and no right to update."""
+    body = {"product_id": 3, "category_id": 2}
+    path = "product_categories?product_id=eq.3&category_id=eq.2"
+    api.delete(path, as_="dee")
+    assert 204 == (first := api.put(path, body, as_="dee", if_none_match="*")).status, first.body
+    assert 412 == api.put(path, body, as_="dee", if_none_match="*").status

@@ -1,6 +1,7 @@
 """Writes under a precondition: judged and done in one transaction.
 
 1. The row is locked before it is compared, so that no other writer comes between (SQLite has one writer anyway).
+   Who may not write it may not lock it, and no more than two rows are locked where a URL means many.
 2. ``If-Match`` on a row that is not there: BST412, for an item BST404.
 3. ``If-None-Match: *`` creates or fails; the database's own constraint decides, so that a race has one winner.
 """
@@ -8,12 +9,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
 from backstay.catalog import Table
-from backstay.catalog.facts import Writing
 from backstay.db.statement import Database, Steps
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
@@ -35,7 +35,9 @@ from backstay.sql.write import lock_sql
 
 _OBJECT: Final = b"application/vnd.pgrst.object+json"
 _JUDGED: Final = frozenset((b"if-match", b"if-none-match", b"prefer", b"range"))
-_WRITINGS: Final[Mapping[str, Writing]] = {"PATCH": "update", "PUT": "update", "DELETE": "delete"}
+#: A precondition is about one row; the second one says that there are more.
+_LOCKED: Final = 2
+_WRITINGS: Final[Mapping[str, Literal["update", "delete"]]] = {"PATCH": "update", "PUT": "update", "DELETE": "delete"}
 
 
 class Conditional:
@@ -61,7 +63,10 @@ class Conditional:
         if table.read_only or _WRITINGS[request.method] not in table.writes:
             # Nothing of it can be changed, nor locked: the write itself says so.
             return await self._data.answer(request)
-        await self._lock(request)
+        creates = none_match is not None and request.method == "PUT" and parse_tags(none_match).any
+        if not creates:
+            # What is only made new finds no row, and the right to make one is none to keep others from theirs.
+            await self._lock(request)
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):
             if tag is None and request.method != "PUT" and request.headers.get(b"accept", b"").startswith(_OBJECT):
@@ -75,7 +80,7 @@ class Conditional:
         headers = {
             name: value for name, value in request.headers.items() if name not in (b"if-match", b"if-none-match")
         }
-        if none_match is not None and request.method == "PUT" and parse_tags(none_match).any:
+        if creates:
             # Another writer may create the row just now: an insert fails then, where PUT would merge.
             headers[b"if-none-match"] = b"*"
             return await self.create(request._replace(headers=headers))
@@ -102,12 +107,14 @@ class Conditional:
         surface = self._surface
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         shape, values = shape_of(query)
-        key = (request.path, shape, request.principal.kind)
+        key = (request.method, request.path, shape, request.principal.kind)
         known = self._locks.get(key)
         if known is None:
-            plan = plan_lock(request.path, shape, surface.scope(request.principal))
+            plan = plan_lock(request.path, shape, surface.scope(request.principal), _WRITINGS[request.method])
             opens = opener(opening_of(None, plan.rows), surface) if surface.seals else None
-            known = self._locks.put(key, (prepare(lock_sql(plan, surface.dialect), surface.dialect.compiler), opens))
+            known = self._locks.put(
+                key, (prepare(lock_sql(plan, surface.dialect, _LOCKED), surface.dialect.compiler), opens)
+            )
         prepared, opens = known
         statement = prepared.bind(values if opens is None else opens.values(values), request.principal)
 

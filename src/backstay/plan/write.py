@@ -188,11 +188,16 @@ def plan_delete(name: str, query: Query, scope: Scope, *, representation: bool) 
     return DeletePlan(table, grant, rows, returning)
 
 
-def plan_lock(name: str, query: Query, scope: Scope) -> DeletePlan:
-    """The rows that *query* addresses, as far as the caller may read them: to be locked, not deleted."""
+def plan_lock(name: str, query: Query, scope: Scope, action: Literal["update", "delete"]) -> DeletePlan:
+    """The rows that *query* addresses, as far as the caller may read and write them: to be locked, not deleted.
+
+    Raises:
+        Forbidden: 42501, when no rule lets the caller write rows here: nor may it keep others from them.
+    """
     table = find_table(scope, name)
+    grant = _granted(scope, table, action)
     rows, _ = _addressed(table, query, scope, False)
-    return DeletePlan(table, rows.grant, rows, None)
+    return DeletePlan(table, grant, rows, None)
 
 
 def _indexes(columns: Iterable[Column]) -> tuple[Column, ...]:

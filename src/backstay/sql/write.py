@@ -257,12 +257,12 @@ def delete_keys_sql(plan: DeletePlan, dialect: SqlDialect, slots: int) -> sa.Exe
     return cast("sa.Executable", _removal(plan.table, dialect).where(found).returning(sa.literal_column("1")))
 
 
-def lock_sql(plan: DeletePlan, dialect: SqlDialect) -> sa.Select[Any]:
-    """The keys of the addressed rows, locked where the database locks rows."""
+def lock_sql(plan: DeletePlan, dialect: SqlDialect, most: int | None = None) -> sa.Select[Any]:
+    """The keys of the addressed rows, of *most* at most, locked where the database locks rows."""
     table = _table(plan.table)
     keys = [dialect.key_out(column) for column in key_columns(plan.table)]
     statement = sa.select(*keys).select_from(table).where(*_addressed(plan.rows, plan.grant, frozenset(), dialect))
-    return statement.with_for_update(of=table)
+    return (statement if most is None else statement.limit(sa.literal_column(str(most)))).with_for_update(of=table)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
