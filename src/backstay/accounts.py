@@ -58,6 +58,7 @@ async def open_office(
         roles=roles,
         posted=posted,
         rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
+        share=settings.caller_share,
         cost=None if settings.password_hash is None else HashCost.parse(settings.password_hash),
         pwned=() if settings.password_blocklist is None else PwnedFile(Path(settings.password_blocklist)),
         parties=_parties(settings),

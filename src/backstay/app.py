@@ -57,6 +57,7 @@ from backstay.pipeline.keysinuse import note_keys
 from backstay.pipeline.planner import Planner
 from backstay.pipeline.rehearsal import rehearse
 from backstay.pipeline.surface import representations
+from backstay.pipeline.workers import Workers
 from backstay.place import place_of
 from backstay.policy import (
     ANON,
@@ -348,6 +349,7 @@ class Backstay:
             offered=representations(self._catalog, dialect),
             budget=budget,
             planner=Planner(share),
+            workers=Workers(share),
         )
         return database, [surface]
 
@@ -519,7 +521,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
     options: dict[str, Any] = {"narrows": False} if is_file else {"search_path": schemas}
     options["share"] = settings.caller_share
     budget = RequestBudget(database_seconds=settings.statement_timeout, answer_bytes=settings.max_answer_bytes)
-    planner = Planner(settings.caller_share)
+    planner, workers = Planner(settings.caller_share), Workers(settings.caller_share)
     database = open_database(url, metadata=catalogs[0].metadata, budget=budget, **options)
     dialect = sql_dialect(database.name, budget=budget)
     rules = compile_rules(reflection.policies, *catalogs)
@@ -551,6 +553,7 @@ async def _reflected(reflection: _Reflection, settings: Settings) -> tuple[Datab
             routines=routines,
             budget=budget,
             planner=planner,
+            workers=workers,
         )
         for catalog, routines in ((catalog, routines_of(facts, catalog)) for catalog in catalogs)
     ]

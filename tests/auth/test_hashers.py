@@ -12,6 +12,7 @@ import pytest
 from backstay.auth import hashers
 from backstay.auth.hashers import HashPool, Verified
 from backstay.auth.hashing import HashCost, hash_password, verify_password
+from backstay.db.caller import CALLER, Caller
 from backstay.errors import BackstayError
 
 COST = HashCost()
@@ -51,6 +52,7 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Gate:
 @pytest.fixture
 async def pool() -> Iterator[HashPool]:  # type: ignore[misc]
     made = HashPool(COST)
+    made._turns._seconds = 600  # a busy machine takes its time
     yield made
     made.close()
 
@@ -139,6 +141,44 @@ async def test_two_hash_and_32_wait_and_no_more(pool: HashPool, gate: Gate) -> N
     assert all(isinstance(outcome, BackstayError) for outcome in done[34:])
     await idle(pool)
     assert (0, 0, 2) == (pool.busy, pool.waiting, gate.most)
+
+
+async def test_one_address_has_a_share_of_the_workers(gate: Gate) -> None:
+    """S6: a flood from one address keeps a worker, and half of the queue, free for the others, and takes turns."""
+    pool = HashPool(COST, share=50)
+    pool._turns._seconds = 600
+
+    async def sign_in(address: str, name: str) -> str:
+        CALLER.set(Caller(f"accounts {address}", first=True))
+        return await pool.hash(name)
+
+    flood = [asyncio.create_task(sign_in("192.0.2.1", str(n))) for n in range(40)]
+    await gate.entry()
+    await turns()
+    assert (1, 16, 23) == (pool.busy, pool.waiting, sum(call.done() for call in flood))
+    other = asyncio.create_task(sign_in("192.0.2.2", "other"))
+    await gate.entry()
+    assert 2 == pool.busy
+    gate.open.set()
+    assert "hash of other" == await other
+    outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    assert [f"hash of {n}" for n in range(17)] == outcomes[:17]
+    assert {"BST503"} == {outcome.code for outcome in outcomes[17:] if isinstance(outcome, BackstayError)}
+    await idle(pool)
+    pool.close()
+
+
+async def test_who_waits_too_long_for_a_worker_is_told_to_come_back(pool: HashPool, gate: Gate) -> None:
+    """S6: nobody waits for ever, and what was not begun never is."""
+    pool._turns._seconds = 0.01
+    first = [asyncio.create_task(pool.hash(str(n))) for n in range(2)]
+    await gate.entry()
+    await gate.entry()
+    with pytest.raises(BackstayError) as refused:
+        await pool.hash("late")
+    assert ("BST503", 0) == (refused.value.code, pool.waiting)
+    gate.open.set()
+    assert ["hash of 0", "hash of 1"] == await asyncio.gather(*first)
 
 
 async def test_who_stops_waiting_leaves_the_queue(pool: HashPool, gate: Gate) -> None:

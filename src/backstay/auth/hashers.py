@@ -1,8 +1,9 @@
 """`HashPool`: passwords hashed beside the event loop, never more at once than the machine can bear (PW7).
 
 1. argon2 releases the interpreter, so threads are enough; each worker holds the memory of one hash and no more do.
-2. What waits is bounded.  One more is refused at once with 503: a queue of sign-ins that nobody waits for any more
-   would keep the machine busy for nothing.
+2. What waits is bounded, and so is its time.  One more is refused with 503: a queue of sign-ins that nobody waits for
+   any more would keep the machine busy for nothing.  One address has a share of the workers and of the queue, and who
+   waits is served address after address (``db/turns.py``).
 3. Who stops waiting leaves the queue.  A hash that began cannot be stopped, so its worker is free when it ends, not
    when its caller went away.
 """
@@ -18,12 +19,16 @@ from typing import Final, TypeVar
 
 from backstay.auth.hashing import HashCost, dummy_hash, hash_password, needs_rehash, password_bytes, verify_password
 from backstay.auth.imported import readable
+from backstay.db.caller import CALLER, Caller
+from backstay.db.turns import Turns
 from backstay.errors import BackstayError
 
 T = TypeVar("T")
 
 #: What a refused caller is told to wait: a full queue takes about that long at the default cost.
 RETRY_SECONDS: Final = 1
+#: Longest wait for a worker.
+_WAIT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +47,20 @@ class HashPool:
         cost: of new hashes.
         workers: hashes at the same time.
         waiting: most callers that wait for a worker.
+        share: the percentage of both that one caller may have; 0: no limit.
     """
 
-    def __init__(self, cost: HashCost | None = None, *, workers: int = 2, waiting: int = 32) -> None:
+    def __init__(self, cost: HashCost | None = None, *, workers: int = 2, waiting: int = 32, share: int = 0) -> None:
         self._cost = cost or HashCost()
-        self._free = asyncio.Semaphore(workers)
-        self._max_waiting = waiting
+        self._turns = Turns(workers, waiting=waiting, seconds=_WAIT_SECONDS, refusal=_busy, percent=share)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="backstay-hash")
-        #: Hashes at work and callers that wait, for metrics and tests.
+        #: Hashes at work, for metrics and tests.
         self.busy = 0
-        self.waiting = 0
+
+    @property
+    def waiting(self) -> int:
+        """Callers that wait for a worker."""
+        return self._turns.waiting
 
     async def hash(self, password: str) -> str:
         """A new hash of *password*.
@@ -88,21 +97,13 @@ class HashPool:
         return Verified(True, hash_password(raw, self._cost) if needs_rehash(encoded, self._cost) else None)
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._free.locked():
-            if self.waiting >= self._max_waiting:
-                raise _busy()
-            self.waiting += 1
-            try:
-                await self._free.acquire()
-            finally:
-                self.waiting -= 1
-        else:
-            await self._free.acquire()
+        caller = CALLER.get()
+        await self._turns.take(caller)
         try:
             future = self._executor.submit(work)
         except RuntimeError:
             # Closed while this caller waited.
-            self._free.release()
+            self._turns.give(caller)
             raise _busy() from None
         self.busy += 1
         loop = asyncio.get_running_loop()
@@ -110,15 +111,15 @@ class HashPool:
         def ended(_: Future[T]) -> None:
             # From the worker's thread.  The loop may be gone when an app is torn down under a running hash.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._ended)
+                loop.call_soon_threadsafe(self._ended, caller)
 
         future.add_done_callback(ended)
         # The shield keeps a caller that goes away from cancelling a future whose worker is counted as taken.
         return await asyncio.shield(asyncio.wrap_future(future))
 
-    def _ended(self) -> None:
+    def _ended(self, caller: Caller) -> None:
         self.busy -= 1
-        self._free.release()
+        self._turns.give(caller)
 
 
 def _busy() -> BackstayError:

@@ -65,6 +65,7 @@ class Office:
         roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE}),
         rates: RateLimits | None = None,
         cost: HashCost | None = None,
+        share: int = 0,
         pwned: Container[bytes] = (),
         parties: Parties | None = None,
         posted: Callable[[], None] = lambda: None,
@@ -108,7 +109,7 @@ class Office:
         async def audit(transaction: Transaction, *events: Event) -> None:
             await record(transaction, keys, *events)
 
-        passwords = HashPool(cost)
+        passwords = HashPool(cost, share=share)
         await passwords.prepare()
         accounts = Accounts(
             store=store,

@@ -1,4 +1,4 @@
-"""How long a request may keep a transaction open: a function waits for more than the database."""
+"""How long a function that a request calls may take, and keep its transaction open: it waits for more than that."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Final
 from backstay.db.caller import CALLER
 from backstay.errors import DatabaseError
 
-#: Longest transaction of a function that a request calls.  The app's own sessions take the time they need.
+#: Longest run of a function that a request calls, with its transaction or without.  The app's own sessions take the
+#: time they need.
 SESSION_SECONDS: Final = 30.0
 
 
 @asynccontextmanager
-async def bounded(seconds: float = SESSION_SECONDS) -> AsyncIterator[None]:
-    """End a block of code of a request after *seconds*.
+async def bounded(seconds: float | None = None, what: str = "transaction") -> AsyncIterator[None]:
+    """End a block of code of a request, which is its *what*, after *seconds*; `SESSION_SECONDS` by default.
 
     Raises:
         DatabaseError: 57014.
@@ -24,12 +25,12 @@ async def bounded(seconds: float = SESSION_SECONDS) -> AsyncIterator[None]:
     if not CALLER.get().key:
         yield
         return
-    limit = asyncio.timeout(seconds)
+    limit = asyncio.timeout(SESSION_SECONDS if seconds is None else seconds)
     try:
         async with limit:
             yield
     except TimeoutError as error:
         if not limit.expired():
             raise  # the function's own
-        message = "canceling statement due to statement timeout: the transaction took too long"
+        message = f"canceling statement due to statement timeout: the {what} took too long"
         raise DatabaseError("57014", message) from error

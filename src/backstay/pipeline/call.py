@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +14,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
 from backstay.catalog.annotation import members_of
+from backstay.db.session import bounded
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
@@ -147,11 +147,16 @@ class Calls:
         undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
+            if not function.is_async:
+                # Before the transaction, which would be open while it waits.
+                await stack.enter_async_context(self._surface.workers.place())
             if injected & {"db", "sync_db"} or function.model is not None:
                 session = await stack.enter_async_context(
                     self._database.session(read_only=function.read_only, rollback=undone)
                 )
-            result = await _invoke(function, arguments, session, Caller(principal))
+            # A transaction has this bound by itself.
+            async with bounded(what="function") if session is None else nullcontext():
+                result = await self._invoke(function, arguments, session, Caller(principal))
             if function.model is not None and session is not None:
                 answer = await self._rows(function, result, session, query, request, form, counted=counted)
             else:
@@ -168,6 +173,21 @@ class Calls:
             reply = render(answer)
             check_size(len(reply.body), self._surface.budget.answer_bytes)
         return reply
+
+    async def _invoke(
+        self, function: Function, arguments: dict[str, Any], session: AsyncSession | None, caller: Caller
+    ) -> Any:
+        given: dict[str, Any] = {"db": session, "me": caller}
+        if session is not None and "sync_db" in function.injected.values():
+            # Here and not in the thread: a pool of connections is the event loop's.
+            await session.connection()
+            given["sync_db"] = session.sync_session
+        injected = {name: given.get(what) for name, what in function.injected.items()}
+        if function.is_async:
+            return await function.call(**injected, **arguments)
+        return await self._surface.workers.run(
+            lambda: function.call(**injected, **arguments), session if "sync_db" in given else None
+        )
 
     async def _rows(
         self,
@@ -261,21 +281,6 @@ def _as_rows(body: str) -> str:
     if not all(one.startswith("{") for one in listed):
         listed = [f'{{"pgrst_scalar":{one}}}' for one in listed]
     return "[" + ",".join(listed) + "]"
-
-
-async def _invoke(function: Function, arguments: dict[str, Any], session: AsyncSession | None, caller: Caller) -> Any:
-    given: dict[str, Any] = {"db": session, "me": caller}
-    injected = {name: given.get(what) for name, what in function.injected.items()}
-    if function.is_async:
-        return await function.call(**injected, **arguments)
-    if session is not None and "sync_db" in function.injected.values():
-
-        def run(sync: Any) -> Any:
-            own = {name: sync if what == "sync_db" else given.get(what) for name, what in function.injected.items()}
-            return function.call(**own, **arguments)
-
-        return await session.run_sync(run)
-    return await asyncio.to_thread(lambda: function.call(**injected, **arguments))
 
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:

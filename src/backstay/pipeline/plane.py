@@ -104,7 +104,7 @@ class Plane:
                 "Feature not implemented",
                 details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
             )
-        key, calls = parse_key(request.header(b"idempotency-key") or ""), self._calls_functions(request)
+        key, calls = parse_key(request.header(b"idempotency-key") or ""), bool(self._functions_of(request))
         scope, inside = keys.scope(request, calls=calls), self._inside
 
         async def call() -> Reply:
@@ -121,12 +121,13 @@ class Plane:
 
         return await keys.alone(scope, key, call if calls else answer)
 
-    def _calls_functions(self, request: DataRequest) -> bool:
-        """Whether Python runs inside the transaction of *request*, which waits for more than the database."""
+    def _functions_of(self, request: DataRequest) -> list[Function]:
+        """The Python functions that run inside the transaction of *request*, which waits for more than the database."""
         paths = [request.path]
         if self._is_batch(request):
             paths = [operation.path for operation in parse_batch(request.body)]
-        return any(path.startswith("rpc/") and path[4:] in self._functions for path in paths)
+        named = [path[4:] for path in paths if path.startswith("rpc/")]
+        return [self._functions[name] for name in named if name in self._functions]
 
     def _only_reads(self, request: DataRequest) -> bool:
         """Whether *request* is a batch that writes nothing: it may be done again, and must not hold writers up."""
@@ -137,7 +138,11 @@ class Plane:
     ) -> Reply:
         """*work* in the transaction of a session, with the same plane inside of it and what runs its statements."""
         undone = self._surface.undoes(request)
-        async with self._database.session(read_only=read_only, rollback=undone) as session:
+        threaded = any(not function.is_async for function in self._functions_of(request))
+        async with (
+            self._surface.workers.place() if threaded else contextlib.nullcontext(),
+            self._database.session(read_only=read_only, rollback=undone) as session,
+        ):
             joined = InSession(self._database, session)
             inside = Plane(replace(self._surface, plans=False), joined, self._functions, keeps_keys=False)
             return await work(inside, joined.run)
@@ -176,7 +181,7 @@ class Plane:
             await self._surface.planner.make(request, lambda: _foresee(inside._data, foreseen))
         if isinstance(self._database, Joined):
             reply = await run(self._any)
-        elif self._calls_functions(request):
+        elif self._functions_of(request):
             reply = await self._in_session(
                 request,
                 lambda inside, below: _mixed(run(inside._any), below),

@@ -15,6 +15,7 @@ from backstay.crypt import Keyring
 from backstay.errors import RequestError
 from backstay.pipeline.planner import Planner
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.workers import Workers
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
 from backstay.request import QueryLimits, check_strict, parse_prefer
@@ -67,6 +68,8 @@ class Surface:
     routines: Mapping[str, tuple[Routine, ...]] | None = None
     #: Makes plans of new shapes, off the event loop.
     planner: Planner = field(default_factory=Planner)
+    #: Runs functions that are not async.
+    workers: Workers = field(default_factory=Workers)
     _scopes: dict[Kind, Scope] = field(default_factory=dict)
 
     @property

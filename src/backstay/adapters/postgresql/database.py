@@ -385,7 +385,7 @@ class PostgresDatabase:
             async with (
                 self._sessions.turn(),
                 bounded(),
-                AsyncSession(self._engine, expire_on_commit=False) as session,
+                AsyncSession(self._engine, expire_on_commit=False, close_resets_only=False) as session,
                 session.begin(),
             ):
                 if read_only:

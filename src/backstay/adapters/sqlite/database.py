@@ -308,7 +308,10 @@ class SqliteDatabase:
 
     @asynccontextmanager
     async def _session(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self._engine(read_only), expire_on_commit=False) as session, session.begin():
+        async with (
+            AsyncSession(self._engine(read_only), expire_on_commit=False, close_resets_only=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def _engine(self, read_only: bool) -> AsyncEngine:
