@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.associationproxy import AssociationProxyInstance
-from sqlalchemy.orm.attributes import QueryableAttribute
+from sqlalchemy.orm.attributes import InstrumentedAttribute, QueryableAttribute
+from sqlalchemy.orm.util import AliasedClass
 from sqlalchemy.sql import elements, operators, schema
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from backstay.errors import ConfigError
 from backstay.policy.identity import call_traced
@@ -28,6 +30,10 @@ OWNERS = (
     elements.BindParameter,
     operators.ColumnOperators,
     schema.Column,
+    InstrumentedAttribute,
+    AliasedClass,
+    ReadOnlyColumnCollection,
+    elements.BooleanClauseList,
 )
 
 

@@ -82,12 +82,34 @@ def _unread(element: Any) -> str | None:
             return f"a function that is told by a text what to read: {element.name}"
         case _:
             pass
+    found = _of_type(element)
+    if found is not None:
+        return found
     for operator in (getattr(element, "operator", None), getattr(element, "modifier", None)):
         if isinstance(operator, custom_op) and _OPERATOR.fullmatch(operator.opstring.strip()) is None:
             return f"an operator that is a text: {operator.opstring[:60]!r}"
     if any(getattr(element, name, ()) for name in ("_prefixes", "_suffixes", "_hints", "_statement_hints")):
         return "a prefix, suffix or hint"
     return next(_of_others(element), None)
+
+
+def _of_type(element: Any) -> str | None:
+    """What the type of *element* puts around it when it is compiled: it must be readable, and still be about it."""
+    if not isinstance(element, BindParameter | sa.ColumnClause):
+        return None
+    type_ = element.type
+    if isinstance(element, BindParameter):
+        around = type_.bind_expression(element) if type_._has_bind_expression else None
+    else:
+        around = type_.column_expression(element) if type_._has_column_expression else None
+    if around is None:
+        return None
+    every = list(visitors.iterate(around))
+    if not any(each is element for each in every):
+        return f"a value that its type leaves out: {type(type_).__name__}"
+    if any(isinstance(each, sa.SelectBase | sa.TableClause) for each in every):
+        return f"a query of the type {type(type_).__name__}"
+    return next((found for each in every if each is not element and (found := _unread(each)) is not None), None)
 
 
 def _of_others(element: Any) -> Iterator[str]:

@@ -12,7 +12,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.catalog.readable import unreadable
-from backstay.catalog.standing import elements, standing
+from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.errors import ConfigError
 from backstay.place import place_of
 from backstay.policy.expression import expression_of, refuse_untrue
@@ -28,7 +28,7 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
             BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what
             nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
-            it looks at.
+            it looks at, BST-E080 when it names a table by a word that the app does not serve.
     """
     rules: list[Rule] = []
     for policy in policies:
@@ -45,7 +45,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             _refuse_unreadable(rows, policy)
             # Once more: the joins of models are conditions only now.
             refuse_untrue(policy.name, rows, place_of(policy.function))
-            _refuse_sealed(rows, policy)
+            _refuse_strangers(rows, policy, catalogs)
+            _refuse_sealed(rows, policy, catalogs)
             columns = _columns(allowance, table, policy)
             for action in sorted(allowance.actions):
                 rules.append(
@@ -75,17 +76,48 @@ def _refuse_unreadable(rows: ColumnElement[bool], policy: Policy) -> None:
         )
 
 
-def _refuse_sealed(rows: ColumnElement[bool], policy: Policy) -> None:
+def _refuse_strangers(rows: ColumnElement[bool], policy: Policy, catalogs: tuple[Catalog, ...]) -> None:
+    """``table("members", column("who"))`` is a word: what it means must be known, as of a model or a `Table`."""
+    for element in elements(rows):
+        word = table_of(element)
+        if not is_rows(element) or isinstance(word, sa.Table):
+            continue
+        served = _served(word, catalogs)
+        missing = [name for name in word.c.keys() if served is None or name not in served.sql.c]  # noqa: SIM118
+        if served is None or missing:
+            raise ConfigError(
+                "BST-E080",
+                f"{place_of(policy.function)}: the policy {policy.name} asks table({word.name!r}), which "
+                + ("the app does not serve" if served is None else f"has no column {missing[0]}"),
+                hint="Name a table that is served, or write its model, or a Table with its columns and their types.",
+            )
+
+
+def _served(named: Any, catalogs: tuple[Catalog, ...]) -> Table | None:
+    """The table that the FROM *named* means, by its name and schema."""
+    for at, catalog in enumerate(catalogs):
+        for table in catalog.tables.values():
+            schemas = {getattr(table.sql, "schema", None), catalog.schema} | ({None} if at == 0 else set())
+            if table_of(table.sql).name == named.name and named.schema in schemas:
+                return table
+    return None
+
+
+def _refuse_sealed(rows: ColumnElement[bool], policy: Policy, catalogs: tuple[Catalog, ...]) -> None:
     """The database decides who may see a row, and cannot read what is encrypted."""
     for element in elements(rows):
-        if not isinstance(element, sa.Column):
+        if not isinstance(element, sa.ColumnClause) or not is_rows(element.table):
             continue
-        if isinstance(element.type, Encrypted) or element.info.get("backstay") == BLIND:
-            raise ConfigError(
-                "BST-E505",
-                f"the policy {policy.name} looks at {element.name}, which is encrypted",
-                hint="Decide by another column: a policy runs in the database, which has no keys.",
-            )
+        served = _served(table_of(element.table), catalogs)
+        for column in (element, None if served is None else served.sql.c.get(element.name)):
+            if isinstance(column, sa.Column) and (
+                isinstance(column.type, Encrypted) or column.info.get("backstay") == BLIND
+            ):
+                raise ConfigError(
+                    "BST-E505",
+                    f"the policy {policy.name} looks at {column.name}, which is encrypted",
+                    hint="Decide by another column: a policy runs in the database, which has no keys.",
+                )
 
 
 def _table(model: Any, catalogs: tuple[Catalog, ...], policy: Policy) -> Table:

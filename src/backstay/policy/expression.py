@@ -27,6 +27,7 @@ from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.moment import call_at_no_moment
 from backstay.policy.outside import refuse_decided
+from backstay.policy.reading import unsaid
 from backstay.policy.symbol import Question, Symbol
 from backstay.policy.watch import Watch, watched
 from backstay.policy.words import told_by
@@ -39,7 +40,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     """What *function* says of the rows of *table*.
 
     It is called twice.  What it returned must be one condition about *table*, the same both times, and hold every
-    value of ``me`` that it was given.
+    value of ``me`` and every column that it was given.
 
     Raises:
         ConfigError: BST-E023, when it is not; the message names the file and the line.
@@ -113,6 +114,13 @@ def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElem
         _refuse(
             f"{lost.place}: the policy {name} reads {lost.asked}, and what it returns does not hold it",
             "Return every condition that it makes, joined by & and |; leave out what is not needed.",
+        )
+    forgotten = unsaid(watch, rows)
+    if forgotten is not None:
+        _refuse(
+            f"{forgotten.place}: the policy {name} reads {forgotten.asked}, and what it returns does not hold it",
+            "Return every condition that it makes, joined by & and |, and read what is returned alone: Python knows"
+            " no column's value.",
         )
     return rows
 

@@ -1,4 +1,4 @@
-"""Looking at what a policy compares by ``is``: the one comparison that no class can refuse."""
+"""Looking at what a policy compares by ``is``, and takes apart by ``in`` and ``match``: no class can refuse these."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ import ast
 import dis
 import sys
 from collections.abc import Callable
+from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, Final
 
-from sqlalchemy.ext.associationproxy import AssociationProxyInstance
-from sqlalchemy.sql import operators
-
 from backstay.errors import ConfigError
 from backstay.place import is_authors, shown_file
+from backstay.policy.asked import is_symbolic, refuse_asked, value_of
 from backstay.policy.moment import is_moment
-from backstay.policy.watch import Watch, unwatched, watching
+from backstay.policy.watch import Watch, watching
 from backstay.policy.words import Words, called_for, decided_by_python, enclosing, identity_of
 
-_SYMBOLIC: Final = (operators.ColumnOperators, AssociationProxyInstance)
+#: What takes a value apart without asking it: ``is``, ``in`` a list that holds it, and ``case bool():``.
+_TAKES_APART: Final = ("IS_OP", "CONTAINS_OP", "MATCH_CLASS", "MATCH_MAPPING", "MATCH_SEQUENCE")
 
 
 def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
@@ -34,7 +34,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
             return None
         watch.mentioned.update(frame.f_code.co_names, filter(_is_text, frame.f_code.co_consts))
         _refuse_constants(watch, frame)
-        if not _identities(frame.f_code):
+        if not _identities(frame.f_code) and not _calls_of_type(frame.f_code):
             return None
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
@@ -43,6 +43,8 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     def step(frame: FrameType, event: str, argument: Any) -> Any:
         if event == "opcode" and frame.f_lasti in _identities(frame.f_code):
             _refuse_identity(watch, frame)
+        if event == "opcode" and frame.f_lasti in _calls_of_type(frame.f_code):
+            refuse_asked(watch, frame, type)
         return step
 
     sys.settrace(enter)
@@ -61,7 +63,7 @@ def _refuse_constants(watch: Watch, frame: FrameType) -> None:
     for name in frame.f_code.co_names:
         for line, words, asked in decided_by_python(frame.f_code.co_filename, name) if name in frame.f_globals else ():
             for one in asked:
-                if _is_symbolic(one, frame.f_globals, {}):
+                if is_symbolic(value_of(one, frame.f_globals)):
                     place = f"{shown_file(frame.f_code.co_filename)}:{line}"
                     watch.refused = watch.refused or ConfigError(
                         "BST-E023",
@@ -70,7 +72,7 @@ def _refuse_constants(watch: Watch, frame: FrameType) -> None:
                     )
                     raise watch.refused
         for line, asked_ in called_for(frame.f_code.co_filename, name) if name in frame.f_globals else ():
-            if is_moment(_value_of(asked_, frame.f_globals)):
+            if is_moment(value_of(asked_, frame.f_globals)):
                 place = f"{shown_file(frame.f_code.co_filename)}:{line}"
                 watch.refused = watch.refused or ConfigError(
                     "BST-E023",
@@ -80,26 +82,21 @@ def _refuse_constants(watch: Watch, frame: FrameType) -> None:
                 raise watch.refused
 
 
-def _value_of(one: ast.expr, outer: dict[str, Any], inner: Any = None) -> Any:
-    with unwatched():
-        try:
-            return eval(compile(ast.Expression(one), "<policy>", "eval"), outer, inner or {})  # noqa: S307 - the author's words
-        except Exception:
-            return None
-
-
-def _is_symbolic(one: ast.expr, outer: dict[str, Any], inner: Any) -> bool:
-    """Whether *one* is an expression of SQL, where it stands; what cannot be looked at is none."""
-    value = _value_of(one, outer, inner)
-    return isinstance(value, _SYMBOLIC) or hasattr(value, "injected_as")
-
-
+@lru_cache(maxsize=256)
 def _identities(code: CodeType) -> frozenset[int]:
     return frozenset(
         each.offset
         for each in dis.get_instructions(code)
-        if each.opname == "IS_OP" or each.opname.endswith(("_IF_NONE", "_IF_NOT_NONE"))
+        if each.opname in _TAKES_APART or each.opname.endswith(("_IF_NONE", "_IF_NOT_NONE"))
     )
+
+
+@lru_cache(maxsize=256)
+def _calls_of_type(code: CodeType) -> frozenset[int]:
+    """Where *code* calls ``type``, which no profiler is told of."""
+    if "type" not in code.co_names:
+        return frozenset()
+    return frozenset(each.offset for each in dis.get_instructions(code) if each.opname.startswith("CALL"))
 
 
 def _refuse_identity(watch: Watch, frame: FrameType) -> None:
@@ -107,12 +104,12 @@ def _refuse_identity(watch: Watch, frame: FrameType) -> None:
     # What dataclasses and the like make up has no source either, and compares no columns.
     if not written and not frame.f_code.co_name.startswith("__"):
         words = Words(frame.f_code.co_name, "Write it without `is`, or keep the source beside it.")
-        raise watch.refuse(frame, "compares by `is`, and the source of that cannot be read", words)
+        raise watch.refuse(frame, "compares by `is` or the like, and the source of that cannot be read", words)
     for one in identity_of(written):
         if isinstance(one, ast.Constant) or (isinstance(one, ast.Name) and _may_be_left_out(frame.f_code, one.id)):
             continue
-        if _is_symbolic(one, frame.f_globals, frame.f_locals):
-            raise watch.refuse(frame, "asks by `is` what an expression is, which is never None")
+        if is_symbolic(value_of(one, frame.f_globals, frame.f_locals)):
+            raise watch.refuse(frame, "asks Python what an expression is, which is no value and never None")
 
 
 def _may_be_left_out(code: CodeType, name: str) -> bool:

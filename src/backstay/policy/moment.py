@@ -12,6 +12,7 @@ from types import BuiltinFunctionType, FrameType, FunctionType
 from typing import Any, Final
 
 from backstay.place import is_authors
+from backstay.policy.asked import asks, refuse_asked
 from backstay.policy.watch import Watch, watching
 from backstay.policy.words import Words, words_at
 
@@ -39,6 +40,8 @@ def call_at_no_moment(watch: Watch, function: Callable[[], Any]) -> Any:
             return
         if event == "c_call" and is_authors(frame) and is_moment(argument):
             raise watch.refuse(frame, _SEEN, Words(words_at(frame).text, _ADVICE))
+        if event == "c_call" and asks(argument) and is_authors(frame):
+            refuse_asked(watch, frame, argument)
         asking = frame.f_back
         if event == "call" and asking is not None and is_authors(asking) and _is_chance(frame):
             raise watch.refuse(asking, _SEEN, Words(words_at(asking).text, _ADVICE))

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
+
+from backstay.place import is_authors
+from backstay.policy.watch import watching
+from backstay.policy.words import Words
 
 #: The three roles that every app has.  An app may name more; a token's ``role`` claim asks for one.
 ANON: Final = "anon"
@@ -13,8 +18,21 @@ AUTHENTICATED: Final = "authenticated"
 SERVICE: Final = "service_role"
 
 
+class _OfCallers(type):
+    """The class of `Principal`: in a policy ``Principal.role`` would be a descriptor, that is unequal to everything."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        watch = watching()
+        if watch is not None and is_authors(sys._getframe(1)) and not name.startswith("__"):
+            written = Words(
+                f"Principal.{name}", "Write me.role, me.id, me.has_role(…): me is the function's parameter."
+            )
+            raise watch.refuse(sys._getframe(1), "asks the class of callers, which is no caller", written)
+        return super().__getattribute__(name)
+
+
 @dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(metaclass=_OfCallers):
     """The caller, as far as it is verified.
 
     *id* is ``None`` for a caller without an account: no rule that mentions ``me.id`` reaches it unless it says so.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import dis
 import sys
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
+from backstay.place import is_authors
 from backstay.policy.me import Me
-from backstay.policy.watch import Watch, watching
+from backstay.policy.watch import Watch, hand, watching
 from backstay.policy.words import Words
 
+_OFFERED: Final = frozenset({"id", "role", "aal", "has_role", "claim"})
 _ATTRIBUTES: Final = ("id", "role", "aal", "has_role(…)", "claim(…)")
 _USE: Final = f"me offers {', '.join('me.' + name for name in _ATTRIBUTES)}."
 
@@ -18,6 +21,13 @@ class Symbol(Me):
     """The symbolic caller.  It is no value itself: only what it offers is."""
 
     __slots__ = ()
+
+    def __getattribute__(self, name: str) -> Any:
+        frame = sys._getframe(1)
+        # Its ``__doc__`` or ``__class__`` is the same whoever calls; ``isinstance()`` asks for that without a word.
+        if name not in _OFFERED and is_authors(frame) and "LOAD_" in dis.opname[frame.f_code.co_code[frame.f_lasti]]:
+            _refuse(f"me.{name}", _USE)
+        return super().__getattribute__(name)
 
     # Methods that were not called would be true.
     has_role: Any = property(lambda self: Question("has_role", super().has_role))
@@ -51,15 +61,19 @@ class Symbol(Me):
 
 
 class Question:
-    """A method of ``me``, that must be called."""
+    """A method of ``me``, that must be called: until then it is a value that was read and lost."""
 
-    __slots__ = ("_ask", "_name")
+    __slots__ = ("_ask", "_handed", "_name")
 
     def __init__(self, name: str, ask: Callable[..., Any]) -> None:
         self._name = name
         self._ask = ask
+        self._handed = hand(f"me.{name}")
 
     def __call__(self, *given: Any) -> Any:
+        watch = watching()
+        if watch is not None and self._handed in watch.handed:
+            watch.handed.remove(self._handed)
         return self._ask(*given)
 
     def _misread(self, *_: Any) -> NoReturn:

@@ -8,6 +8,7 @@ who asks: SQLAlchemy may, everybody else may not.
 1. It is in force for the code that a policy runs, in its thread (a `ContextVar`), and nowhere else.
 2. The operations are replaced while any policy is compiled, and put back after the last.
 3. What was refused stays refused, where the policy caught the exception too.
+4. What the policy reads of the models and of ``me`` is noted, so that what it returns can be asked for it.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ from types import FrameType
 from typing import Any, Final
 
 from sqlalchemy.ext.associationproxy import AssociationProxyInstance
-from sqlalchemy.orm.attributes import QueryableAttribute
+from sqlalchemy.orm.attributes import InstrumentedAttribute, QueryableAttribute
+from sqlalchemy.orm.util import AliasedClass
 from sqlalchemy.sql import elements, operators, schema
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from backstay.errors import ConfigError
-from backstay.place import place_in, users_frame
+from backstay.place import is_authors, place_in, users_frame
 from backstay.policy.words import Words, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
@@ -43,11 +46,23 @@ class Handed:
 
 
 @dataclass(slots=True, eq=False)
+class Read:
+    """One *attribute* of a model, or a column of a table, that a policy read: *asked* as ``Note.public``."""
+
+    asked: str
+    place: str
+    attribute: Any
+
+
+@dataclass(slots=True, eq=False)
 class Watch:
     """What was seen while the policy *name* ran."""
 
     name: str
     handed: list[Handed] = field(default_factory=list)
+    read: list[Read] = field(default_factory=list)
+    #: What stood beside a constant in ``and_()`` and ``or_()``: SQLAlchemy leaves the constant alone.
+    swallowed: list[Any] = field(default_factory=list)
     refused: ConfigError | None = None
     #: The names in the author's code that ran.
     mentioned: set[str] = field(default_factory=set)
@@ -120,10 +135,10 @@ def _put_on() -> None:
     with _lock:
         _depth += 1
         if _depth == 1:
-            for owner, name, what, unasked in _OPERATIONS:
+            for owner, name, replacement in _OPERATIONS:
                 before = vars(owner).get(name, _MISSING)
                 _replaced.append((owner, name, before))
-                setattr(owner, name, _asking(getattr(owner, name, None), what, unasked))
+                setattr(owner, name, replacement(getattr(owner, name, None)))
 
 
 def _take_off() -> None:
@@ -139,22 +154,22 @@ def _take_off() -> None:
                     setattr(owner, name, before)
 
 
-def _asking(before: Any, what: str, asked: Callable[[FrameType, Any], bool]) -> Callable[..., Any]:
-    """The operation *before*, that refuses to be asked by a policy."""
+def _asking(what: str, asked: Callable[[FrameType, Any], bool] | None = None) -> Callable[[Any], Any]:
+    """The operation, that refuses to be asked by a policy; *asked* says whether a frame does ask."""
 
-    def operation(self: Any, *given: Any) -> Any:
-        watch = _WATCH.get()
-        if watch is not None:
-            frame = sys._getframe(1)
-            if str(frame.f_globals.get("__name__", "")).partition(".")[0] not in _MAY_ASK and asked(frame, given):
-                raise watch.refuse(frame, what)
-        return True if before is None else before(self, *given)
+    def replacement(before: Any) -> Any:
+        def operation(self: Any, *given: Any) -> Any:
+            watch = _WATCH.get()
+            if watch is not None:
+                frame = sys._getframe(1)
+                may = str(frame.f_globals.get("__name__", "")).partition(".")[0] in _MAY_ASK
+                if not may and (asked is None or asked(frame, given)):
+                    raise watch.refuse(frame, what)
+            return True if before is None else before(self, *given)
 
-    return operation
+        return operation
 
-
-def _always(frame: FrameType, given: Any) -> bool:
-    return True
+    return replacement
 
 
 def _iterates(frame: FrameType, given: Any) -> bool:
@@ -163,25 +178,88 @@ def _iterates(frame: FrameType, given: Any) -> bool:
     return not any(part in name for part in ("SUBSCR", "BINARY_OP", "SLICE"))
 
 
+def _note(owner: Any, key: Any, found: Any) -> Any:
+    """Note that the author's code, which is two frames up, reads *found* as ``owner.key``."""
+    watch = _WATCH.get()
+    if watch is not None and isinstance(found, QueryableAttribute | schema.Column):
+        frame = sys._getframe(2)
+        if is_authors(frame):
+            watch.read.append(Read(f"{owner}.{key}", place_in(frame), found))
+    return found
+
+
+def _of_model(before: Any) -> Any:
+    def __get__(self: Any, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return _note(getattr(owner, "__name__", "?"), self.key, before(self, instance, owner))
+        watch, frame = _WATCH.get(), sys._getframe(1)
+        if watch is not None and is_authors(frame):
+            raise watch.refuse(frame, _NO_ROW, Words(f"{type(instance).__name__}().{self.key}", _CLASS))
+        return before(self, instance, owner)
+
+    return __get__
+
+
+def _of_alias(before: Any) -> Any:
+    def __getattribute__(self: Any, name: str) -> Any:
+        return _note("aliased", name, before(self, name))
+
+    # What is not there yet is made by `AliasedClass.__getattr__`.
+    return __getattribute__
+
+
+def _made_by_alias(before: Any) -> Any:
+    def __getattr__(self: Any, name: str) -> Any:
+        return _note("aliased", name, before(self, name))
+
+    return __getattr__
+
+
+def _of_table(before: Any) -> Any:
+    def read(self: Any, key: Any, *more: Any) -> Any:
+        return _note("table", key, before(self, key, *more))
+
+    return read
+
+
+def _swallowing(before: Any) -> Any:
+    def _process_clauses_for_boolean(cls: Any, operator: Any, continue_on: Any, skip_on: Any, clauses: Any) -> Any:
+        watch, given = _WATCH.get(), list(clauses)
+        if watch is not None and any(each is skip_on for each in given):
+            watch.swallowed.extend(given)
+        return before(operator, continue_on, skip_on, given)
+
+    return classmethod(_process_clauses_for_boolean)
+
+
 _MISSING: Final = object()
 _TRUTH: Final = "asks Python whether an expression is true, which only the database knows, for each caller and row"
 _AS_TEXT: Final = "makes a Python text of an expression, whose value only the database knows"
 _LOOKS_UP: Final = "looks for an expression in a Python set or dict, where its value cannot be found"
 _LOOPS: Final = "goes through an expression as through a Python list, which it is not"
+_NO_ROW: Final = "reads an object that Python made, which is no row of the database"
+_CLASS: Final = "Ask the class, as Post.public: that is the column of each row."
 
-_OPERATIONS: Final[tuple[tuple[type[Any], str, str, Callable[[FrameType, Any], bool]], ...]] = (
-    (elements.ClauseElement, "__bool__", _TRUTH, _always),
-    (elements.BinaryExpression, "__bool__", _TRUTH, _always),
-    (QueryableAttribute, "__bool__", _TRUTH, _always),
-    (AssociationProxyInstance, "__bool__", _TRUTH, _always),
-    (operators.ColumnOperators, "__hash__", _LOOKS_UP, _always),
-    (operators.ColumnOperators, "__contains__", _LOOPS, _always),
-    (operators.ColumnOperators, "__getitem__", _LOOPS, _iterates),
-    (elements.CompilerElement, "__str__", _AS_TEXT, _always),
-    (elements.ClauseElement, "__repr__", _AS_TEXT, _always),
-    (elements.BindParameter, "__repr__", _AS_TEXT, _always),
-    (QueryableAttribute, "__str__", _AS_TEXT, _always),
-    (QueryableAttribute, "__repr__", _AS_TEXT, _always),
-    (schema.Column, "__str__", _AS_TEXT, _always),
-    (schema.Column, "__repr__", _AS_TEXT, _always),
+_OPERATIONS: Final[tuple[tuple[type[Any], str, Callable[[Any], Any]], ...]] = (
+    (elements.ClauseElement, "__bool__", _asking(_TRUTH)),
+    (elements.BinaryExpression, "__bool__", _asking(_TRUTH)),
+    (QueryableAttribute, "__bool__", _asking(_TRUTH)),
+    (AssociationProxyInstance, "__bool__", _asking(_TRUTH)),
+    (operators.ColumnOperators, "__hash__", _asking(_LOOKS_UP)),
+    (operators.ColumnOperators, "__contains__", _asking(_LOOPS)),
+    (operators.ColumnOperators, "__getitem__", _asking(_LOOPS, _iterates)),
+    (elements.CompilerElement, "__str__", _asking(_AS_TEXT)),
+    (elements.ClauseElement, "__repr__", _asking(_AS_TEXT)),
+    (elements.BindParameter, "__repr__", _asking(_AS_TEXT)),
+    (QueryableAttribute, "__str__", _asking(_AS_TEXT)),
+    (QueryableAttribute, "__repr__", _asking(_AS_TEXT)),
+    (schema.Column, "__str__", _asking(_AS_TEXT)),
+    (schema.Column, "__repr__", _asking(_AS_TEXT)),
+    (InstrumentedAttribute, "__get__", _of_model),
+    (AliasedClass, "__getattribute__", _of_alias),
+    (AliasedClass, "__getattr__", _made_by_alias),
+    (ReadOnlyColumnCollection, "__getattr__", _of_table),
+    (ReadOnlyColumnCollection, "__getitem__", _of_table),
+    (ReadOnlyColumnCollection, "get", _of_table),
+    (elements.BooleanClauseList, "_process_clauses_for_boolean", _swallowing),
 )

@@ -96,6 +96,11 @@ def _holds(node: Any, begin: tuple[int, int], end: tuple[int, int]) -> bool:
     return (node.lineno, node.col_offset) <= begin and end <= (node.end_lineno, node.end_col_offset)
 
 
+def segment(file: str, node: ast.AST) -> str:
+    """*node* as it is written in *file*."""
+    return _segment(_source(file), node)
+
+
 def _source(name: str) -> str:
     return "".join(linecache.getlines(name))
 
@@ -129,6 +134,8 @@ _CALLS: Final[dict[str, str]] = {
     "any": "Write or_(*conditions), or relationship.any(…).",
     "all": "Write and_(*conditions).",
     "bool": "Return the condition itself.",
+    "callable": _IN_GENERAL,
+    "isinstance": _IN_GENERAL,
     "str": _TEXT,
     "format": _TEXT,
     "repr": _TEXT,
@@ -167,11 +174,11 @@ def _advice(node: ast.AST) -> str | None:
 
 
 def identity_of(tests: tuple[ast.AST, ...]) -> tuple[ast.expr, ...]:
-    """What the innermost of *tests* compares by ``is``, or by ``case None``."""
+    """What the innermost of *tests* compares by ``is`` or ``in``, or takes apart by ``match``."""
     for node in reversed(tests):
         match node:
             case ast.Compare(left=left, ops=ops, comparators=others) if any(
-                isinstance(op, ast.Is | ast.IsNot) for op in ops
+                isinstance(op, ast.Is | ast.IsNot | ast.In | ast.NotIn) for op in ops
             ):
                 return (left, *others)
             case ast.Match(subject=subject):
@@ -230,6 +237,8 @@ def _asked_by(node: ast.AST) -> list[ast.expr]:
         ):
             # ``column in [one, two]`` asks each of them.
             return [part for each in (left, *others) for part in (getattr(each, "elts", None) or [each])]
+        case ast.Call(func=ast.Name(id="bool" | "callable" | "isinstance"), args=[first, *_]):
+            return [first]
         case _:
             return []
 

@@ -1,0 +1,329 @@
+"""Policies that use plain Python as authors do, each on a table of its own, with its oracle in plain Python."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, aliased, mapped_column
+
+from backstay import Backstay, Caller, Settings, allow
+from tests.http.shop_app import SECRET
+
+Row = Mapping[str, Any]
+#: The rule for (row, the caller's id, its role, the marks of the caller).
+Judge = Callable[[Row, "int | None", str, "frozenset[int]"], Any]
+
+#: What an operator may set.
+OPEN: Final[bool] = False
+SHUT: Final[bool] = True
+MODE: Final = "stars"
+LEAST: Final[int | None] = 2
+TEAMS: Final = ("red", "blue")
+FLAGS: Final = ["public", "pinned"]
+LEVELS: Final = {"anon": 1, "authenticated": 3}
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Mark(Base):
+    __tablename__ = "marks"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    row: Mapped[int]
+    who: Mapped[int]
+
+
+class Kept:
+    """The columns of every table here."""
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    author: Mapped[int | None]
+    team: Mapped[str | None]
+    stars: Mapped[int]
+    public: Mapped[bool]
+    pinned: Mapped[bool | None]
+
+    @hybrid_property
+    def loved(self) -> Any:
+        return self.stars > 2
+
+
+@dataclass(frozen=True)
+class Honest:
+    """What a policy returns for (model, me), and who may see a row."""
+
+    sql: Callable[[Any, Any], Any]
+    judge: Judge
+
+    @property
+    def name(self) -> str:
+        return self.sql.__name__
+
+
+HONEST: Final[list[Honest]] = []
+
+
+def honest(judge: Judge) -> Callable[[Callable[[Any, Any], Any]], Honest]:
+    def add(sql: Callable[[Any, Any], Any]) -> Honest:
+        HONEST.append(Honest(sql, judge))
+        return HONEST[-1]
+
+    return add
+
+
+def _mine(m: Any, me: Any) -> Any:
+    return m.author == me.id
+
+
+def _either(*conditions: Any, least: int | None = None) -> Any:
+    if least is None:
+        return sa.or_(*conditions)
+    return sa.or_(*conditions, conditions[0]) if least > 9 else reduce(operator.or_, conditions)
+
+
+def _same(column: Any, value: Any) -> Any:
+    """Helpers tell expressions from values."""
+    if value is None:
+        return column.is_(None)
+    if isinstance(value, list | tuple):
+        return column.in_(value)
+    return column == value
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def a_column(m: Any, me: Any) -> Any:
+    return m.public
+
+
+@honest(lambda row, who, role, marks: not row["public"])
+def a_negation(m: Any, me: Any) -> Any:
+    return ~m.public
+
+
+@honest(lambda row, who, role, marks: who is not None and row["author"] == who)
+def mine(m: Any, me: Any) -> Any:
+    return _mine(m, me)
+
+
+@honest(lambda row, who, role, marks: who is not None and (row["public"] or row["author"] == who))
+def open_or_mine(m: Any, me: Any) -> Any:
+    return m.public | (m.author == me.id)
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def a_setting_leaves_it(m: Any, me: Any) -> Any:
+    return sa.or_(m.public, OPEN)
+
+
+@honest(lambda row, who, role, marks: True)
+def a_setting_opens_it(m: Any, me: Any) -> Any:
+    return sa.or_(m.public, not OPEN)
+
+
+@honest(lambda row, who, role, marks: False)
+def a_setting_shuts_it(m: Any, me: Any) -> Any:
+    return sa.and_(m.public, m.stars > 1, not SHUT)
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def a_branch_of_settings(m: Any, me: Any) -> Any:
+    if OPEN or not SHUT:
+        return True
+    return m.public
+
+
+@honest(lambda row, who, role, marks: row["stars"] >= 2)
+def a_setting_may_be_none(m: Any, me: Any) -> Any:
+    return m.stars >= LEAST if LEAST is not None else True
+
+
+@honest(lambda row, who, role, marks: row["stars"] == 3)
+def a_match_of_settings(m: Any, me: Any) -> Any:
+    match MODE:
+        case "public":
+            return m.public
+        case str() if MODE:
+            return m.stars == 3
+    return False
+
+
+@honest(lambda row, who, role, marks: row["stars"] == 3)
+def a_dict_of_functions(m: Any, me: Any) -> Any:
+    return {"public": lambda: m.public, "stars": lambda: m.stars == 3}[MODE]()
+
+
+@honest(lambda row, who, role, marks: row["team"] in TEAMS)
+def a_list(m: Any, me: Any) -> Any:
+    return m.team.in_(TEAMS)
+
+
+@honest(lambda row, who, role, marks: row["team"] in TEAMS)
+def a_loop(m: Any, me: Any) -> Any:
+    found = sa.false()
+    for team in TEAMS:
+        found |= m.team == team
+    return found
+
+
+@honest(lambda row, who, role, marks: row["team"] in TEAMS)
+def a_comprehension(m: Any, me: Any) -> Any:
+    return sa.or_(*[m.team == team for team in TEAMS if team is not None])
+
+
+@honest(lambda row, who, role, marks: row["public"] or row["pinned"])
+def attributes_by_name(m: Any, me: Any) -> Any:
+    return sa.or_(*(getattr(m, name) for name in FLAGS))
+
+
+@honest(lambda row, who, role, marks: row["public"] or row["pinned"])
+def columns_by_name(m: Any, me: Any) -> Any:
+    table = m.__table__
+    return sa.or_(*(table.c[name].is_(True) for name in FLAGS if name in table.c))
+
+
+@honest(lambda row, who, role, marks: row["public"] and row["stars"] > 1)
+def a_walrus(m: Any, me: Any) -> Any:
+    return (least := LEVELS["anon"]) and (m.public & (m.stars > least))
+
+
+@honest(lambda row, who, role, marks: row["public"] and row["stars"] > 1)
+def a_reduction(m: Any, me: Any) -> Any:
+    return reduce(operator.and_, [m.public, m.stars > LEVELS["anon"]])
+
+
+@honest(lambda row, who, role, marks: row["public"] or row["stars"] > 3)
+def a_helper_with_defaults(m: Any, me: Any) -> Any:
+    return _either(m.public, m.stars > 3, least=LEAST)
+
+
+@honest(lambda row, who, role, marks: row["team"] is None)
+def a_helper_of_values(m: Any, me: Any) -> Any:
+    return _same(m.team, None)
+
+
+@honest(lambda row, who, role, marks: row["team"] in TEAMS)
+def a_helper_of_lists(m: Any, me: Any) -> Any:
+    return _same(m.team, TEAMS)
+
+
+@honest(lambda row, who, role, marks: row["stars"] == 1)
+def an_expression_is_told(m: Any, me: Any) -> Any:
+    given = [m.stars == 1, True]
+    return sa.and_(*(each for each in given if not isinstance(each, bool)))
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def an_attribute_is_told(m: Any, me: Any) -> Any:
+    return m.public if isinstance(m.public, InstrumentedAttribute | sa.ColumnElement) else sa.true()
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def what_offers_is(m: Any, me: Any) -> Any:
+    return m.public.is_(True) if hasattr(m.public, "is_") else sa.literal(m.public)
+
+
+@honest(lambda row, who, role, marks: row["stars"] > 2)
+def an_operator_by_name(m: Any, me: Any) -> Any:
+    return getattr(m.stars, "__gt__")(2)  # noqa: B009 - it comes out of a setting
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def a_caller_is_told(m: Any, me: Any) -> Any:
+    return sa.false() if isinstance(me, Caller) else m.public
+
+
+@honest(lambda row, who, role, marks: row["stars"] > 2)
+def a_hybrid(m: Any, me: Any) -> Any:
+    return m.loved
+
+
+@honest(lambda row, who, role, marks: row["id"] in marks)
+def a_subquery(m: Any, me: Any) -> Any:
+    return sa.exists().where(Mark.row == m.id, Mark.who == me.id)
+
+
+@honest(lambda row, who, role, marks: row["id"] in marks)
+def a_list_by_a_subquery(m: Any, me: Any) -> Any:
+    marked = aliased(Mark)
+    return m.id.in_(sa.select(marked.row).where(marked.who == me.id))
+
+
+@honest(lambda row, who, role, marks: row["id"] in marks)
+def a_common_table(m: Any, me: Any) -> Any:
+    marked = sa.select(Mark.row).where(Mark.who == me.id).cte()
+    return m.id.in_(sa.select(marked.c.row))
+
+
+@honest(lambda row, who, role, marks: role == "authenticated" or row["public"])
+def a_role(m: Any, me: Any) -> Any:
+    return (me.role == "authenticated") | m.public
+
+
+@honest(lambda row, who, role, marks: role == "authenticated" and row["public"])
+def a_role_that_is_held(m: Any, me: Any) -> Any:
+    ask = me.has_role
+    return ask("authenticated") & m.public
+
+
+@honest(lambda row, who, role, marks: row["stars"] <= LEVELS.get(role, 0))
+def a_level_for_each_role(m: Any, me: Any) -> Any:
+    return m.stars <= sa.case(*((me.role == role, level) for role, level in LEVELS.items()), else_=0)
+
+
+@honest(lambda row, who, role, marks: row["team"] == "red" and row["public"])
+def a_text_made_of_settings(m: Any, me: Any) -> Any:
+    return (m.team == f"{TEAMS[0]}".strip()) & m.public
+
+
+@honest(lambda row, who, role, marks: row["stars"] == 2)
+def a_try_over_settings(m: Any, me: Any) -> Any:
+    try:
+        level = LEVELS["nobody"]
+    except KeyError:
+        level = 2
+    return m.stars == level
+
+
+@honest(lambda row, who, role, marks: row["pinned"] is None or row["team"] is not None)
+def what_is_null(m: Any, me: Any) -> Any:
+    return m.pinned.is_(None) | m.team.is_not(None)
+
+
+@honest(lambda row, who, role, marks: bool(row["pinned"]) != row["public"])
+def two_conditions_compared(m: Any, me: Any) -> Any:
+    return sa.func.coalesce(m.pinned, sa.false()).is_distinct_from(m.public)
+
+
+@honest(lambda row, who, role, marks: True)
+def everything(m: Any, me: Any) -> Any:
+    return True
+
+
+ROWS: Final[list[dict[str, Any]]] = [
+    {"id": at, "author": author, "team": team, "stars": at % 5, "public": at % 3 == 0, "pinned": pinned}
+    for at, (author, team, pinned) in enumerate(
+        ((a, t, p) for a in (1, 2, None) for t in ("red", "blue", "grey", None) for p in (True, False, None)), 1
+    )
+]
+MARKS: Final = [{"id": at, "row": row, "who": who} for at, (row, who) in enumerate([(1, 1), (5, 1), (5, 2), (9, 2)], 1)]
+MODELS: Final = [type(f"Kept{at}", (Kept, Base), {"__tablename__": each.name}) for at, each in enumerate(HONEST)]
+
+
+def _policy(each: Honest, model: Any) -> Any:
+    def policy(me: Any) -> Any:
+        return each.sql(model, me)
+
+    policy.__name__ = f"rule_of_{each.name}"
+    return allow("read", model)(policy)
+
+
+def app(url: str) -> Backstay:
+    policies = [_policy(each, model) for each, model in zip(HONEST, MODELS, strict=True)]
+    return Backstay(models=Base, policies=policies, settings=Settings(jwt_secret=SECRET, database=url))
