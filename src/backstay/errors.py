@@ -60,6 +60,7 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST303": 401,
     # ours
     "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST403": 403,  # a policy failed on a row: refused, and told to the operator alone
     "BST404": 404,  # no such row, or none that the caller may see
     "BST408": 408,  # the body came too slowly
     "BST409": 409,  # a request with the same Idempotency-Key is still at work
@@ -184,6 +185,16 @@ class TokenError(BackstayError):
 
 class DatabaseError(BackstayError):
     """The database refused.  ``db/failures.py`` makes them from driver errors, by SQLSTATE."""
+
+
+class Unjudged(BackstayError):
+    """The database failed while it may have judged a policy (AC13): refused, without a word of rows or rules.
+
+    What it said is the ``__cause__``, for the operator; ``http/`` logs it under an id, which is what is answered.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("BST403", "The request is refused: it could not be judged")
 
 
 class ConfigError(BackstayError):

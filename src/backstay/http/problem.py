@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
-from backstay.errors import BackstayError, DatabaseError, TokenError
+from backstay.errors import BackstayError, DatabaseError, TokenError, Unjudged
 from backstay.policy.principal import ANON, Principal
 from backstay.response.reply import Headers, Reply
 
@@ -66,6 +66,11 @@ def untold(error: BackstayError, method: str, path: str) -> BackstayError:
 
     They name tables, processes and locks, and help no client.  They are logged under an id, which is what is answered.
     """
+    if isinstance(error, Unjudged):
+        id = secrets.token_hex(8)
+        _LOG.error("request %s, %s %.200r, could not be judged by a policy", id, method, path, exc_info=error)
+        hint = "If it stays, tell the operator the error id."
+        return BackstayError(error.code, error.message, details=f"Error id {id}", hint=hint)
     if not isinstance(error, DatabaseError) or error.status < 500 or error.code.startswith(_OURS):
         return error
     id = secrets.token_hex(8)

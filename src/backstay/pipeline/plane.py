@@ -16,7 +16,7 @@ from typing import Any, Final
 from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
-from backstay.errors import BackstayError, PlanError, RequestError
+from backstay.errors import BackstayError, PlanError, RequestError, Unjudged
 from backstay.pipeline.batch import foreseeable, parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
@@ -29,6 +29,7 @@ from backstay.pipeline.nested import Nested
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined, run_mixed
+from backstay.pipeline.unjudged import is_unjudged
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
@@ -78,6 +79,8 @@ class Plane:
                 return await self._once(request)
             return await self._any(request)
         except BackstayError as error:
+            if is_unjudged(error, self._surface.rules, request.principal):
+                raise Unjudged from error
             if error.status == 405 and not any(name == "Allow" for name, _ in error.headers):
                 error.headers = (*error.headers, ("Allow", await self._allowed(request)))
             raise

@@ -16,6 +16,7 @@ from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.errors import ConfigError
 from backstay.place import place_of
 from backstay.policy.expression import expression_of, refuse_untrue
+from backstay.policy.fallible import called, may_fail
 from backstay.policy.me import MeParameter
 from backstay.policy.near import near_word
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
@@ -61,6 +62,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
                         to=allowance.to,
                         needs_id=_mentions_id(rows),
                         has_subquery=_has_subquery(rows),
+                        may_fail=may_fail(rows),
+                        calls=called(rows),
                     )
                 )
     return tuple(rules)

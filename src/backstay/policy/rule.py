@@ -154,7 +154,8 @@ class Rule:
     """One action of one policy on one table, compiled.
 
     *rows* stands on the table itself (`standing`); ``sql/`` moves it onto an alias.  *has_subquery* says that judging a
-    row looks at other rows: at those that were there before the statement.
+    row looks at other rows: at those that were there before the statement.  *may_fail* says that the database may fail
+    at it, and *calls* which functions are called that may be somebody's own (`fallible`).
     """
 
     name: str
@@ -168,6 +169,8 @@ class Rule:
     to: frozenset[str] | None
     needs_id: bool
     has_subquery: bool
+    may_fail: bool = False
+    calls: frozenset[str] = frozenset()
 
     def applies_to(self, role: str, more: frozenset[str], has_id: bool) -> bool:
         """Whether the rule is for a principal of this kind (see `Principal.kind`)."""
