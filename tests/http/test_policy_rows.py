@@ -157,6 +157,35 @@ def test_unique_oracle(api: Api) -> None:
     assert "Key (room, day)=(red, 2024-05-01) already exists." == own.json["details"]
 
 
+@pytest.mark.parametrize("prefer", [IGNORE, MERGE, f"{IGNORE}, {RETURN}", f"{IGNORE}, missing=default"])
+@pytest.mark.parametrize("bulk", [False, True])
+def test_a_refused_row_learns_of_no_duplicate(api: Api, prefer: str, bulk: bool) -> None:
+    """AC5, F7: a row that may not be created is refused alike, where its key is another's and where it is nobody's."""
+
+    def sent(id: int) -> Reply:
+        row = {"id": id, "person_id": 2, "city": "x"}
+        return api.post(
+            "addresses", [{"id": 78, "person_id": 1, "city": "y"}, row] if bulk else row, as_="ann", prefer=prefer
+        )
+
+    hidden, own, free = sent(3), sent(1), sent(77)
+    assert (403, "42501") == (free.status, free.code)
+    _same(hidden, free)
+    _same(own, free)
+    assert [1, 2, 3] == api.get("addresses?order=id", as_="svc").ids
+
+
+def test_a_row_that_may_be_created_is_still_ignored(api: Api) -> None:
+    """AC5: duplicates of one's own rows are left as they are, and a hidden one is the bare 409."""
+    row = {"id": 1, "person_id": 1, "city": "x"}
+    assert (201, []) == (lambda r: (r.status, r.json))(
+        api.post("addresses", row, as_="ann", prefer=f"{IGNORE}, {RETURN}")
+    )
+    assert (409, "23505") == (lambda r: (r.status, r.code))(
+        api.post("addresses", row | {"id": 3}, as_="ann", prefer=IGNORE)
+    )
+
+
 def test_unique_oracle_of_updates(api: Api) -> None:
     """AC6: an update onto somebody else's key says no more."""
     reply = api.patch("bookings?id=eq.1", {"day": "2024-05-02"}, as_="ann")

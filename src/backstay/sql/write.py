@@ -493,8 +493,10 @@ def _collides(conflict: Conflict, table: sa.FromClause, values: Mapping[str, Exp
 
 
 def _refused(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Expression | None:
-    """How many of the packed rows may not be created, where what is sent says it; those that collide are merged with
-    values that are not sent, or ignored, and so not counted unless the values sent are all that matters.
+    """How many of the packed rows may not be created, where what is sent says it.
+
+    Those that collide too, or a refused row would learn what is there; but where the rule asks for values that a merge
+    takes from the row that is there, nobody can say so before.
     """
     rule = plan.grant.rows(plan.written)
     asked, sent = {c.name for c in columns_of([rule], plan.table)}, {c.name for c in plan.packed}
@@ -503,7 +505,7 @@ def _refused(plan: InsertPlan, dialect: SqlDialect, slots: int) -> Expression | 
     rows, listed = _named(plan.packed, dialect.listed(plan.packed, slots), dialect)
     allowed = moved(rule, plan.table.sql, rows)
     number = sa.select(_sum(sa.case((allowed, sa.literal_column("0")), else_=sa.literal_column("1")))).select_from(rows)
-    if plan.conflict.names <= sent and not (plan.conflict.merge and asked <= plan.written):
+    if plan.conflict.merge and plan.conflict.names <= sent and not asked <= plan.written:
         there = _table(plan.table).alias("t2")
         values = {column.name: value for column, value in zip(plan.packed, listed.values, strict=True)}
         one: sa.Select[Any] = (
