@@ -69,6 +69,14 @@ def test_defaults(api: Api) -> None:
     assert ["2024-01-01T00:00:00+00:00"] * 2 == [row["placed_at"] for row in made]
 
 
+def test_rows_of_nothing_but_defaults_are_sorted(api: Api) -> None:
+    """Each is a statement of its own, and what comes back is one answer all the same."""
+    made = api.post("samples?select=id&order=id.desc", [{}, {}, {}], as_="svc", prefer=RETURN).json
+    assert [row["id"] for row in made] == sorted((row["id"] for row in made), reverse=True)
+    table = api.post("samples?select=id,body&order=id.desc", [{}, {}], as_="svc", accept="text/csv", prefer=RETURN)
+    assert f"id,body\n{made[0]['id'] + 2},\n{made[0]['id'] + 1}," == table.body.decode()
+
+
 def test_counter(api: Api) -> None:
     """Integer keys count on, also in bulk, in the order of the rows."""
     rows = [{"person_id": 1, "city": city} for city in "abc"]

@@ -30,6 +30,7 @@ ONE = Batch(JUDGED, (), expected=1)
     [
         ([ONE], Demands(), True),
         ([ONE, ONE], Demands(), False),
+        ([replace(ONE, script=replace(JUDGED, read=STATEMENT, alone=STATEMENT))], Demands(), True),
         ([replace(ONE, expected=2)], Demands(), False),
         ([replace(ONE, expected=None)], Demands(), False),
         ([ONE], Demands(single=True), False),

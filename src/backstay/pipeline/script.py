@@ -67,9 +67,8 @@ class Script:
     @property
     def room(self) -> int:
         """About how many bytes it takes."""
-        return room_of(
-            self.write, self.probe, self.check, self.parents, self.read, self.alone, *looked_with(self.opener)
-        )
+        own = (self.write, self.probe, self.check, self.images, self.parents, self.read, self.alone)
+        return room_of(*own, *looked_with(self.opener))
 
     @property
     def keyed(self) -> bool:
@@ -131,7 +130,8 @@ def write_steps(
 
     *order* puts the rows of several batches back into the order in which the client sent them.
     """
-    if all(batch.script.alone is not None for batch in batches) and (order is None or not batches[0].script.keyed):
+    # What several statements have rendered cannot be sorted; only rows without a key cannot be asked for again.
+    if all(batch.script.alone is not None for batch in batches) and (len(batches) == 1 or not batches[0].script.keyed):
         return (yield from _alone(batches, principal, demands))
     keys: list[Row] = []
     collisions = 0
@@ -157,7 +157,7 @@ def write_steps(
         raise refusal
     # Rows that were ignored left no key: what is left keeps the order of its statements.
     if order is not None and len(order) == len(keys):
-        keys = [key for _, key in sorted(zip(order, keys, strict=True), key=lambda pair: pair[0])]
+        keys = [key for _, key in sorted(zip(order, keys, strict=True))]
     script = batches[0].script
     body = yield from _settle(script, keys, query_values, principal, demands)
     first = tuple(zip(script.key_names, keys[0], strict=True)) if keys and script.keyed else ()
@@ -200,20 +200,19 @@ def _judged(batch: Batch, query_values: tuple[Any, ...], principal: Principal) -
 
 
 def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> Steps[Written]:
-    """Each batch by the one statement that writes and renders it."""
+    """Each batch by the one statement that writes and renders it: one, or of rows without a key."""
     bodies: list[str] = []
     rows = collisions = 0
     first: tuple[tuple[str, Any], ...] = ()
     for batch in batches:
         script = batch.script
-        if script.alone is None:
-            raise AssertionError("a batch that cannot stand alone")
+        assert script.alone is not None  # noqa: S101 - the caller has looked
         if script.probe is not None:
             collisions += (yield script.probe.bind(batch.values, principal))[0][0]
         body, count, keys = (yield script.alone.bind(batch.values, principal))[0]
         rows += count
         bodies.append(body)
-        if not first and keys is not None:
+        if keys is not None:
             first = tuple(zip(script.ordered_keys, read_exact(keys), strict=True))
     check_number(rows, demands)
     script = batches[0].script
