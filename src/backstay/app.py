@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from backstay.accounts import open_office
-from backstay.adapters.load import mail_transport, open_database, sql_dialect
+from backstay.adapters.load import mail_transport, open_database, opened, sql_dialect
 from backstay.adapters.reflect import reflect
 from backstay.audit import Anchors, UnreadableValues, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
@@ -285,7 +285,8 @@ class Backstay:
             await self._start()
             self._show_mail_page()
         except Exception as fault:
-            await send({"type": "lifespan.startup.failed", "message": str(fault)})
+            hint = getattr(fault, "hint", None)
+            await send({"type": "lifespan.startup.failed", "message": f"{fault}\n  {hint}" if hint else str(fault)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
@@ -297,20 +298,8 @@ class Backstay:
             if self._kernel is not None:
                 return
             settings = self._given or Settings.load(os.environ)
-            if self._reflection is None:
-                database, surfaces = self._modelled(settings)
-            else:
-                database, surfaces = await _reflected(self._reflection, settings)
-            await database.open()
+            database, surfaces = await self._opened(settings)
             try:
-                if self._reflection is None:
-                    await database.create_tables(self.metadata)
-                    await database.create_tables(idempotency.TABLES)
-                    if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
-                        self._keyring = settings.encryption_keys
-                        await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
-                for surface in surfaces:
-                    await rehearse(database, surface)
                 self._database = database
                 self._kernel = await self._wired(settings, surfaces, database)
                 for lifespan in self._lifespans:
@@ -321,6 +310,36 @@ class Backstay:
                 await self._end_anchoring()
                 await database.close()
                 raise
+
+    async def _opened(self, settings: Settings) -> tuple[Database, list[Surface]]:
+        """The database, open, with every table and each rule tried on it."""
+        if self._reflection is None:
+            database, surfaces = self._modelled(settings)
+        else:
+            database, surfaces = await _reflected(self._reflection, settings)
+        await opened(database, (self._reflection and self._reflection.url) or settings.database)
+        try:
+            if self._reflection is None:
+                await database.create_tables(self.metadata)
+                await database.create_tables(idempotency.TABLES)
+                if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
+                    self._keyring = settings.encryption_keys
+                    await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
+            for surface in surfaces:
+                await rehearse(database, surface)
+        except BaseException:
+            await database.close()
+            raise
+        return database, surfaces
+
+    async def check_database(self) -> None:
+        """Do with the database what a start does, and close it again: ``backstay serve`` does, before a server runs.
+
+        Raises:
+            ConfigError: what is wrong with the database, or between it and the models and policies.
+        """
+        database, _ = await self._opened(self._given or Settings.load(os.environ))
+        await database.close()
 
     def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
         if self._catalog.seals:

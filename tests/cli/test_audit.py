@@ -153,5 +153,5 @@ def test_a_file_that_is_no_database(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     (tmp_path / "backstay.db").write_text("x" * 5000)
     done = ask("list")
-    assert (1, True) == (done.exit_code, done.stderr.startswith("Error: "))
+    assert (2, True) == (done.exit_code, done.stderr.startswith("Error: "))
     assert "Traceback" not in done.stderr

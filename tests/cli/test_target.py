@@ -83,7 +83,63 @@ def test_the_app_that_was_meant_is_named() -> None:
     assert "Did you mean backstay_target:site?" == caught.value.hint
 
 
-def test_a_fault_inside_the_module_is_its_own() -> None:
-    """A missing import of the app must not be reported as a missing app."""
-    with pytest.raises(ModuleNotFoundError, match="a_package_that_is_not_there"):
-        load_app("backstay_broken:app")
+HELPER = "def divide(a):\n    return 1 / a\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "lines", "hint"),
+    [
+        ("import a_package_that_is_not_there", "backstay_it.py:1: ModuleNotFoundError: No module named 'a_package_that",
+         ["backstay_it.py:1 in <module>: import a_package_that_is_not_there"], "install a_package_that_is_not_there"),
+        ("import a_package.inside", "backstay_it.py:1: ModuleNotFoundError", ["backstay_it.py:1 in"], "install a_package "),
+        ("from inside.helper import nothing", "backstay_it.py:1: ImportError: cannot import name 'nothing'",
+         ["backstay_it.py:1 in <module>: from inside.helper import nothing"], "does not have it"),
+        ("import inside.round", "inside/square.py:1: ImportError: cannot import name 'x'",
+         ["backstay_it.py:1 in", "inside/square.py:1 in", "inside/round.py:1 in"], "import each other"),
+        ("x = 1\nx = = 2\n", "backstay_it.py:2 is no Python: invalid syntax", ["backstay_it.py:2: x = = 2"], "that line"),
+        ("if True:\nx = 1", "backstay_it.py:2 is no Python: expected an indented", ["backstay_it.py:2: x = 1"], "that line"),
+        ("import inside.wrong", "inside/wrong.py:1 is no Python", ["backstay_it.py:1 in", "inside/wrong.py:1: def"], "that"),
+        ("from inside.divides import divide\n\ndivide(0)", "inside/divides.py:2: ZeroDivisionError: division by zero",
+         ["backstay_it.py:3 in <module>: divide(0)", "inside/divides.py:2 in divide: return 1 / a"], "the last of these"),
+        ("import json\njson.loads('{')", "backstay_it.py:2: json.decoder.JSONDecodeError: Expecting property",
+         ["backstay_it.py:2 in <module>: json.loads('{')"], "the last of these lines"),
+        ("raise SystemExit(3)", "backstay_it.py:1 ends the process, with 3", ["backstay_it.py:1 in"], "__main__"),
+        ("def f(): f()\nf()", "backstay_it.py:1: RecursionError", ["backstay_it.py:2 in", "backstay_it.py:1 in"] , "last of"),
+        ("raise ValueError('one\\ntwo')", "backstay_it.py:1: ValueError: one", ["backstay_it.py:1 in"], "last of these"),
+        ("from sqlalchemy.orm import DeclarativeBase\nclass B(DeclarativeBase): pass\n\nclass T(B):\n"
+         "    __tablename__ = 't'\n", "backstay_it.py:4: sqlalchemy.exc.ArgumentError: Mapper Mapper[T(t)] could not",
+         ["backstay_it.py:4 in <module>: class T(B):"], "last of these lines"),
+    ],
+)  # fmt: skip
+def test_a_fault_inside_the_module_is_one_finding(
+    folder: Path, text: str, message: str, lines: list[str], hint: str
+) -> None:
+    """U4: file and line, the author's own lines and no library's, and one thing to do; it is no missing app."""
+    (folder / "backstay_it.py").write_text(text)
+    (folder / "inside" / "divides.py").write_text(HELPER)
+    (folder / "inside" / "wrong.py").write_text("def (:\n")
+    (folder / "inside" / "round.py").write_text("from inside.square import x")
+    (folder / "inside" / "square.py").write_text("from inside.round import x")
+    for target in ("backstay_it:app", "backstay_it.py:app"):
+        sys.modules.pop("backstay_it", None)
+        for name in [name for name in sys.modules if name.startswith("inside.")]:
+            del sys.modules[name]
+        with pytest.raises(ConfigError) as caught:
+            load_app(target)
+        fault = caught.value
+        assert "BST-E090" == fault.code
+        assert fault.message.startswith(message), fault.message
+        assert hint in str(fault.hint)
+        told = fault.details.splitlines()
+        assert len(told) < 10
+        assert all(any(line.startswith(known) for line in told) for known in lines), told
+        assert all(line.startswith(("backstay_it.py:", "inside/", "…")) for line in told), told
+
+
+def test_a_finding_of_the_app_stays_what_it_is(folder: Path) -> None:
+    """What is told in our own words already is not wrapped."""
+    (folder / "backstay_it.py").write_text(
+        "from backstay.errors import ConfigError\nraise ConfigError('BST-E020', 'x', hint='y')"
+    )
+    with pytest.raises(ConfigError, match="BST-E020"):
+        load_app("backstay_it:app")

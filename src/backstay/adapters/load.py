@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import MetaData
@@ -12,10 +12,13 @@ from sqlalchemy import MetaData
 from backstay.budget import DEFAULT_BUDGET, RequestBudget
 from backstay.db.statement import Database
 from backstay.db.store import Store
-from backstay.errors import ConfigError
+from backstay.errors import ConfigError, DatabaseError
 from backstay.mail.transport import Transport
 from backstay.outbound import Fetch
 from backstay.sql.dialect import SqlDialect
+
+#: What SQLite says of a file that it cannot open, read or write.
+_FILE: Final = frozenset({"PGRST000", "XX001", "25006", "42501", "BST503"})
 
 
 def open_database(
@@ -66,6 +69,34 @@ def open_database(
         f"no database adapter for {scheme}://",
         hint="e.g. sqlite:///app.db or postgresql://user@host/database",
     )
+
+
+async def opened(database: Database, url: str) -> None:
+    """Open *database*, which `open_database` has made of *url*, for whoever starts an app or a command.
+
+    Raises:
+        ConfigError: BST-E091 (PostgreSQL) or BST-E092 (a file), with the cause and what to do; BST-E102.
+    """
+    try:
+        await database.open()
+    except DatabaseError as error:
+        raise unreached(error, url) from error
+
+
+def unreached(error: DatabaseError, url: str) -> Exception:
+    """*error* of opening *url* in the words of whoever started it; itself where it is about something else."""
+    if is_postgresql(url):
+        from backstay.adapters.postgresql.unreached import unreached as told_of_server
+
+        return told_of_server(error.__cause__, url) if error.code == "PGRST000" else error
+    from backstay.adapters.sqlite.unreached import unreached as told_of_file
+
+    return told_of_file(error, sqlite_path(url)) if error.code in _FILE else error
+
+
+def is_postgresql(url: str) -> bool:
+    """Whether *url* is of a PostgreSQL server."""
+    return url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres")
 
 
 def mail_transport(url: str, sender: str, *, now: Callable[[], datetime]) -> Transport:

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
-from backstay.adapters.load import open_database, sqlite_path
+from backstay.adapters.load import is_postgresql, open_database, opened, sqlite_path, unreached
 from backstay.catalog.facts import Facts
 from backstay.catalog.reserved import refuse_system_schema, without_reserved
-from backstay.errors import ConfigError
+from backstay.errors import ConfigError, DatabaseError
 
 
 async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = ()) -> Facts:
@@ -20,9 +20,9 @@ async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = (
     Raises:
         ConfigError: BST-E104, no such schema; BST-E105, no such file; BST-E106, no such function; BST-E108, a schema of
             PostgreSQL's own; BST-E109, a function that gives rows of ours; BST-E101 and BST-E103 as `open_database`.
-        DatabaseError: PGRST000, the database cannot be reached.
+        ConfigError: BST-E091 and BST-E092, the database cannot be reached.
     """
-    if url.partition(":")[0].partition("+")[0] in ("postgresql", "postgres"):
+    if is_postgresql(url):
         from backstay.adapters.postgresql.database import PostgresDatabase
         from backstay.adapters.postgresql.reflect import reflect_postgresql
 
@@ -30,7 +30,7 @@ async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = (
             refuse_system_schema(schema)
         database = open_database(url, budget_seconds=60.0, search_path=tuple(schemas), max_size=1)
         assert isinstance(database, PostgresDatabase)  # noqa: S101 - what such a URL means
-        await database.open()
+        await opened(database, url)
         try:
             return without_reserved(await reflect_postgresql(database, schemas, functions))
         finally:
@@ -43,4 +43,7 @@ async def reflect(url: str, schemas: Sequence[str], functions: Sequence[str] = (
     if not Path(path).expanduser().is_file():
         # SQLite itself would make an empty one.
         raise ConfigError("BST-E105", f"There is no file {path!r}", hint="Name one that exists, as sqlite:///shop.db.")
-    return without_reserved(await asyncio.to_thread(reflect_sqlite, path, schemas[0]))
+    try:
+        return without_reserved(await asyncio.to_thread(reflect_sqlite, path, schemas[0]))
+    except DatabaseError as error:
+        raise unreached(error, url) from error

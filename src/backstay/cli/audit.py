@@ -94,7 +94,7 @@ def _with_log(use: Callable[[Store, Anchors], Awaitable[T]]) -> T:
     import os
     from pathlib import Path
 
-    from backstay.adapters.load import open_store, sqlite_path
+    from backstay.adapters.load import open_store, opened, sqlite_path
     from backstay.audit import Anchors, audit_keys
     from backstay.errors import BackstayError, ConfigError, DatabaseError
     from backstay.settings import Settings
@@ -113,7 +113,7 @@ def _with_log(use: Callable[[Store, Anchors], Awaitable[T]]) -> T:
 
     async def work() -> T:
         store = open_store(settings.database)
-        await store.database.open()
+        await opened(store.database, settings.database)
         try:
             return await use(store, anchors)
         finally:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from backstay.errors import ConfigError
+from backstay.errors import BackstayError, ConfigError
 
 #: Command → module and attribute.
 COMMANDS: Final = {
@@ -46,6 +46,8 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except ConfigError as fault:
             raise OperatorFault(fault) from None
+        except BackstayError as fault:
+            raise click.ClickException(_words(fault)) from None
 
 
 class OperatorFault(click.ClickException):
@@ -54,7 +56,12 @@ class OperatorFault(click.ClickException):
     exit_code = 2
 
     def __init__(self, fault: ConfigError) -> None:
-        super().__init__(f"{fault.message} [{fault.code}]" + (f"\n  {fault.hint}" if fault.hint else ""))
+        super().__init__(_words(fault))
+
+
+def _words(fault: BackstayError) -> str:
+    lines = fault.details.splitlines() if isinstance(fault.details, str) else []
+    return "\n  ".join([f"{fault.message} [{fault.code}]", *lines, *([fault.hint] if fault.hint else [])])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

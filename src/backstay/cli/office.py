@@ -34,7 +34,7 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
     from pathlib import Path
 
     from backstay.accounts import open_office
-    from backstay.adapters.load import open_store, sqlite_path
+    from backstay.adapters.load import open_store, opened, sqlite_path
     from backstay.auth.token import TokenVerifier
     from backstay.crypt import Unsealable
     from backstay.db.own import Own
@@ -58,7 +58,7 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
 
     async def work() -> T:
         store = open_store(settings.database)
-        await store.database.open()
+        await opened(store.database, settings.database)
         try:
             await store.database.create_tables(Own.metadata)
             office = await open_office(store, settings, TokenVerifier(), title=_TITLE)

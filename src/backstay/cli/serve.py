@@ -43,7 +43,7 @@ def serve(
     """
     import json
 
-    from backstay.cli.server import announce, refuse_open_door, run, stop_means_success, take_address
+    from backstay.cli.server import announce, check, refuse_open_door, run, stop_means_success, take_address
     from backstay.cli.target import load_app
     from backstay.settings import Settings, redact_url
 
@@ -73,8 +73,9 @@ def serve(
     stop_means_success()
     target = target or _REFLECTED
     refuse_open_door(settings)
-    load_app(target)
+    app = load_app(target)
     take_address(settings.host, settings.port)
+    check(app)
     announce("the database" if reflected is not None else target, settings)
     run(target, settings)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
+import logging
 import os
 import signal
 import socket
@@ -86,6 +88,23 @@ def _is_loopback(host: str) -> bool:
         return True  # `take_address` says what is wrong
     addresses = [ip_address(str(address[0]).partition("%")[0]) for *_, address in found]
     return all((getattr(one, "ipv4_mapped", None) or one).is_loopback for one in addresses)
+
+
+def check(app: Any) -> None:
+    """Have *app* look at its database, before anything says that it serves; another ASGI app has nothing to ask.
+
+    Raises:
+        ConfigError: what is wrong with the database, or between it and the models and policies.
+    """
+    look = getattr(type(app), "check_database", None)
+    if look is None:
+        return
+    # What a start warns of, the server's own start does.
+    logging.disable(logging.CRITICAL)
+    try:
+        asyncio.run(look(app))
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def announce(target: str, settings: Settings) -> None:

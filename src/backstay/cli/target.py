@@ -10,18 +10,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from backstay.cli.broken import broken
 from backstay.errors import ConfigError
 
 
 def load_app(target: str) -> Callable[..., Any]:
     """The ASGI callable that *target* names: ``shop.main:app``, or a path as in ``src/app.py:app``.
 
-    The current folder, or the folder of the path, is put first on ``sys.path``.  An exception of the module itself
-    is its author's to read, and passes.
+    The current folder, or the folder of the path, is put first on ``sys.path``.
 
     Raises:
         ConfigError: BST-E410 when there is no such module, BST-E411 when it has no such attribute,
-            BST-E412 when that is not an async callable.
+            BST-E412 when that is not an async callable; BST-E090 when the module raises, with its author's lines.
     """
     where, colon, attribute = target.partition(":")
     if not (where and colon and attribute):
@@ -57,10 +57,13 @@ def _import(where: str) -> Any:
         sys.path.insert(0, str(folder))
     try:
         return importlib.import_module(module)
-    except ModuleNotFoundError as fault:
+    except ConfigError:
+        raise  # a finding already
+    except (Exception, SystemExit) as fault:
         # Only the absence of the module itself is a wrong argument; what it fails to import is its own fault.
-        if fault.name is None or not (module == fault.name or module.startswith(f"{fault.name}.")):
-            raise
+        absent = fault.name if isinstance(fault, ModuleNotFoundError) else None
+        if absent is None or not (module == absent or module.startswith(f"{absent}.")):
+            raise broken(fault, where) from None
         raise ConfigError(
             "BST-E410", f"There is no module {module}", hint=f"Looked in {folder} and on PYTHONPATH."
         ) from None
