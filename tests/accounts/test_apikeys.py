@@ -44,7 +44,7 @@ def asked(method: str, path: str, body: Any = None) -> Callable[[House, str], An
 
 
 FATES: dict[str, Fate] = {
-    "role taken": (asked("DELETE", "/roles/admin"), asked("PUT", "/roles/admin")),
+    "role taken": (asked("DELETE", "/roles/admin"), asked("PUT", "/roles/admin?empty=true")),
     "ban": (asked("PUT", "", {"ban_duration": "24h"}), asked("PUT", "", {"ban_duration": "none"})),
     "a ban that ends": (
         asked("PUT", "", {"ban_duration": "24h"}),

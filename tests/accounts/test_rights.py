@@ -205,7 +205,9 @@ def made(house: House, name: str, *, confirmed: bool = True) -> dict[str, Any]:
     body = {"email": f"{uuid4().hex}@example.org", "email_confirm": confirmed, "role": main}
     user = house.post("admin/users", body, as_=service(house)).json
     for role in assigned:
-        assert 200 == house.put(f"admin/users/{user['id']}/roles/{role}", as_=service(house)).status
+        # Some are made with an address that nobody has proved.
+        given = house.put(f"admin/users/{user['id']}/roles/{role}?empty=true", as_=service(house))
+        assert 200 == given.status
     return dict(user)
 
 
@@ -296,7 +298,7 @@ def test_a_role_that_comes_meanwhile_is_seen(staffed: House) -> None:
         path = f"admin/users/{target['id']}"
         return await asyncio.gather(
             house.sending("PUT", path, {"password": OTHER}, as_=support),
-            house.sending("PUT", f"{path}/roles/admin", as_=key),
+            house.sending("PUT", f"{path}/roles/admin?empty=true", as_=key),
         )
 
     for _ in range(8):

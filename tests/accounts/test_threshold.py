@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
 from backstay.auth.admin.first import appoint
 from backstay.auth.oauth.provider import Provider
+from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import Device
 from backstay.policy.principal import ANONYMOUS
@@ -42,24 +43,39 @@ def staffed(house: House) -> House:
 # -- how the account gets a role ---------------------------------------------------------------------------------------
 
 
-def _assigned(house: House, id: str) -> None:
-    assert 200 == house.put(f"admin/users/{id}/roles/admin", as_=service(house)).status
+#: What asks to drop whatever may be somebody else's.
+EMPTY = "?empty=true"
 
 
-def _main(house: House, id: str) -> None:
-    assert 200 == house.put(f"admin/users/{id}", {"role": "editor"}, as_=service(house)).status
+def _asked(house: House, path: str, body: Any, who: Any) -> tuple[int, str]:
+    reply = house.put(f"admin/users/{path}", body, as_=who)
+    return reply.status, "" if reply.status == 200 else reply.json["code"]
 
 
-def _appointed(house: House, id: str) -> None:
-    asked = AuthRequest("GET", {}, {}, {}, None, ANONYMOUS, Device("", ""))
-    house.run(appoint(asked, house.office.accounts, VIC))
+def _assigned(house: House, id: str, query: str) -> tuple[int, str]:
+    return _asked(house, f"{id}/roles/admin{query}", None, service(house))
 
 
-def _by_an_admin(house: House, id: str) -> None:
-    assert 200 == house.put(f"admin/users/{id}/roles/editor", as_=hire(house, "boss@example.org")).status
+def _main(house: House, id: str, query: str) -> tuple[int, str]:
+    return _asked(house, f"{id}{query}", {"role": "editor"}, service(house))
 
 
-GAINS: dict[str, Callable[[House, str], None]] = {
+def _appointed(house: House, id: str, query: str) -> tuple[int, str]:
+    """By the command, which asks as a request does."""
+    given = {"empty": "true"} if query else {}
+    asked = AuthRequest("GET", {}, given, {}, None, ANONYMOUS, Device("", ""))
+    try:
+        house.run(appoint(asked, house.office.accounts, VIC))
+    except AuthError as refusal:
+        return refusal.status, refusal.code
+    return 200, ""
+
+
+def _by_an_admin(house: House, id: str, query: str) -> tuple[int, str]:
+    return _asked(house, f"{id}/roles/editor{query}", None, hire(house, f"{uuid4().hex}@example.org"))
+
+
+GAINS: dict[str, Callable[[House, str, str], tuple[int, str]]] = {
     "assigned": _assigned,
     "main role": _main,
     "create-admin": _appointed,
@@ -190,7 +206,7 @@ def test_nothing_of_a_helper_comes_over_the_threshold(staffed: House, entry: str
     sue = hire(house, "sue@example.org", "support")
     left = Left(house, sue, ENTRIES[entry](house, sue))
     house.clock.turn(seconds=2)
-    GAINS[gain](house, left.id)
+    assert (200, "") == GAINS[gain](house, left.id, EMPTY)
     assert set() == left.worth()
     (emptied,) = [row for row in events(house, "account_emptied") if row.details["method"] == "role"]
     assert {"password", "factors", "passkeys", "recovery_codes", "sessions"} <= set(emptied.details["fields"])
@@ -213,6 +229,47 @@ def test_before_the_threshold_the_helper_is_at_home(staffed: House, entry: str) 
     assert {"password", "passkey", "access token", "new passkey", "factor", "factors", "wish"} <= left.worth()
 
 
+@pytest.mark.parametrize("query", ["", "?empty=false", "?empty=", "?empty=1"])
+@pytest.mark.parametrize("gain", GAINS)
+def test_no_role_empties_an_account_unasked(staffed: House, gain: str, query: str) -> None:
+    """S4, A3: where nobody has proved the address the role is refused, and nothing is lost: neither way is a surprise."""
+    house, key = staffed, Authenticator(count=1)
+    owner = house.sign_up(VIC, data={"name": "Vic"})
+    assert 200 == register(house, owner, key).status
+    id = owner["user"]["id"]
+    before = house.get(f"admin/users/{id}", as_=service(house)).json
+    if gain == "create-admin":
+        # It takes no other words than those of the command.
+        query = ""
+    assert (409, "account_not_proved") == GAINS[gain](house, id, query)
+    assert before == house.get(f"admin/users/{id}", as_=service(house)).json
+    assert [] == house.get(f"admin/users/{id}/roles", as_=service(house)).json["roles"]
+    assert [] == events(house, "account_emptied", "role_granted", "user_modified")
+    assert [] == house.letters("account_emptied")
+    assert 200 == house.get("user", as_=owner).status
+    assert 200 == sign_in_with(house, key).status
+    house.sign_in(VIC)
+    # What the refusal says to do: the owner proves the address, and the role then costs them nothing.
+    house.post("recover", {"email": VIC})
+    told = follow(house, house.letters("recovery")[-1].data["link"])
+    assert 200 == house.put("user", {"password": HERS}, as_=told).status
+    assert (200, "") == GAINS[gain](house, id, query)
+    assert id == house.sign_in(VIC, HERS)["user"]["id"]
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_helpers_way_in_is_told_before_it_is_closed(staffed: House, entry: str) -> None:
+    """S4: the role is refused as long as she may be in the account, and its things are not dropped unasked."""
+    house = staffed
+    sue = hire(house, "sue@example.org", "support")
+    left = Left(house, sue, ENTRIES[entry](house, sue))
+    for gain in GAINS.values():
+        assert (409, "account_not_proved") == gain(house, left.id, "")
+    assert [] == events(house, "account_emptied")
+    assert [] == house.get(f"admin/users/{left.id}/roles", as_=service(house)).json["roles"]
+    assert {"password", "passkey", "access token", "factor"} <= left.worth()
+
+
 @pytest.mark.parametrize("gain", GAINS)
 def test_an_honest_owner_signs_in_again_with_what_they_have(staffed: House, gain: str) -> None:
     """S4: who has proved the address, and been helped by nobody, keeps password, passkeys and factors."""
@@ -224,7 +281,7 @@ def test_an_honest_owner_signs_in_again_with_what_they_have(staffed: House, gain
     house.post("recover", {"email": VIC})
     link = house.letters("recovery")[-1].data["link"]
     house.clock.turn(seconds=2)
-    GAINS[gain](house, owner["user"]["id"])
+    assert (200, "") == GAINS[gain](house, owner["user"]["id"], "")
     assert 403 == house.get("user", as_=owner).status
     assert 400 == house.refresh(owner["refresh_token"]).status
     assert "otp_expired" == follow(house, link)["error_code"]

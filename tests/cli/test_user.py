@@ -197,6 +197,27 @@ def test_accounts_from_the_command_line(ask: Any, environ: dict[str, str | None]
     assert "[user_not_found]" in ask("user", "ban", "nobody").stderr
 
 
+@pytest.mark.parametrize("command", [("grant", "cy@example.org", "editor"), ("create-admin", "cy@example.org")])
+def test_a_command_empties_no_account_unasked(
+    ask: Any, environ: dict[str, str | None], command: tuple[str, ...]
+) -> None:
+    """S4, A3: whoever signed up where addresses are not confirmed keeps the password; --empty says to drop it."""
+    in_app(environ, lambda house: house.sign_up("cy@example.org"))
+    refused = ask("user", *command)
+    assert (1, "", True, True) == (
+        refused.exit_code, refused.stdout, "[account_not_proved]" in refused.stderr, "--empty" in refused.stderr
+    )  # fmt: skip
+    in_app(environ, lambda house: house.sign_in("cy@example.org"))
+    assert "" == ask("audit", "list", "--event", "account_emptied").stdout
+    assert 0 == ask("user", *command, "--empty").exit_code
+    body = {"email": "cy@example.org", "password": PASSWORD}
+    assert 400 == in_app(environ, lambda house: house.post("token?grant_type=password", body).status)
+    assert ["user_signedup", "account_emptied", "role_granted"] == [
+        one["event"] for one in lines(ask("audit", "list", "--json")) if one["event"] in
+        ("user_signedup", "account_emptied", "role_granted")
+    ]  # fmt: skip
+
+
 def test_the_first_admin(ask: Any, environ: dict[str, str | None]) -> None:
     """SE3: one link, once, for fifteen minutes; there is no account before it, and no password in it."""
     assert "" == ask("user", "list").stdout

@@ -99,7 +99,7 @@ async def assign(
     """Assign *role*; false where the account has it already.  Whoever gets it signs in again (``threshold.py``).
 
     Raises:
-        AuthError: validation_failed, for one more than a token may name.
+        AuthError: validation_failed, for one more than a token may name; account_not_proved.
     """
     await hold(tx, user_id)
     if role in names(await tx.all(assignments_of(user_id))):

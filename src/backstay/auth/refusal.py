@@ -11,6 +11,7 @@ from typing import Final
 from backstay.errors import BackstayError
 
 AUTH_STATUS: Final[Mapping[str, int]] = {
+    "account_not_proved": 409,
     "anonymous_provider_disabled": 422,
     "answer_too_large": 413,
     "bad_code_verifier": 400,

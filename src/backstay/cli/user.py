@@ -10,6 +10,9 @@ from backstay.cli.page import page_query, paged
 
 _JSON = click.option("--json", "as_json", is_flag=True, help="JSON, with every field.")
 _WHO = click.argument("who", metavar="WHO")
+_EMPTY = click.option(
+    "--empty", is_flag=True, help="Drop first what signs in to an account whose address nobody has proved."
+)
 
 
 @click.group()
@@ -53,11 +56,13 @@ def create(email: str, password_stdin: bool, unconfirmed: bool, as_json: bool) -
 
 @user.command("create-admin")
 @click.argument("email")
+@_EMPTY
 @_JSON
-def create_admin(email: str, as_json: bool) -> None:
+def create_admin(email: str, empty: bool, as_json: bool) -> None:
     """Print a link that makes EMAIL an administrator, good once and for 15 minutes.
 
-    Whoever follows it sets a password and a second factor; before that the role administers nothing.
+    Whoever follows it sets a password and a second factor; before that the role administers nothing.  An account that
+    is there already, and whose address nobody has proved, is left alone unless --empty says to drop what is in it.
     """
     from backstay.auth.admin.first import appoint
     from backstay.auth.route import AuthRequest
@@ -65,7 +70,7 @@ def create_admin(email: str, as_json: bool) -> None:
     from backstay.cli.office import tell, with_accounts
     from backstay.policy.principal import SERVICE, Principal
 
-    asked = AuthRequest("", {}, {}, {}, None, Principal(role=SERVICE), Device("", "backstay"))
+    asked = AuthRequest("", {}, _emptying(empty), {}, None, Principal(role=SERVICE), Device("", "backstay"))
     tell(with_accounts(lambda accounts: appoint(asked, accounts, email)), as_json, lambda made: str(made["link"]))
 
 
@@ -104,12 +109,18 @@ def delete(who: str, soft: bool) -> None:
 @user.command()
 @_WHO
 @click.argument("role")
+@_EMPTY
 @_JSON
-def grant(who: str, role: str, as_json: bool) -> None:
-    """Assign ROLE to an account."""
+def grant(who: str, role: str, empty: bool, as_json: bool) -> None:
+    """Assign ROLE to an account, and print the roles that it has.
+
+    Its sessions end: whoever has the account signs in again.  It must be surely its owner's, so where nobody has proved
+    the address the role is refused.  With --empty its password, passkeys, factors, identities, API keys and metadata
+    are dropped, and its owner comes back by a link of /recover.
+    """
     from backstay.auth.admin.roles import give_role
 
-    _roles(who, role, as_json, give_role)
+    _roles(who, role, as_json, give_role, _emptying(empty))
 
 
 @user.command()
@@ -159,12 +170,17 @@ def _change(who: str, as_json: bool, **fields: Any) -> None:
     tell(with_accounts(change), as_json, _line)
 
 
-def _roles(who: str, role: str, as_json: bool, handle: Any) -> None:
+def _emptying(empty: bool) -> dict[str, str]:
+    """What the query of the request would say."""
+    return {"empty": "true"} if empty else {}
+
+
+def _roles(who: str, role: str, as_json: bool, handle: Any, query: dict[str, str] | None = None) -> None:
     from backstay.cli.office import ask, find_user, plain, tell, with_accounts
 
     async def change(accounts: Any) -> Any:
         path = {"id": str((await find_user(accounts, who)).id), "role": role}
-        return await ask(accounts, handle, path=path)
+        return await ask(accounts, handle, path=path, query=query)
 
     tell(with_accounts(change), as_json, lambda held: plain(*(one["role"] for one in held["roles"])))
 

@@ -53,7 +53,8 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     Raises:
         AuthError: user_not_found, not_admin (it may do more than the caller), conflict (the last admin is banned),
-            validation_failed, email_exists, weak_password, email_address_invalid, phone_provider_disabled.
+            validation_failed, email_exists, weak_password, email_address_invalid, phone_provider_disabled,
+            account_not_proved (another main role, as for one that is assigned).
     """
     now = accounts.now()
     user = await user_of(asked, accounts)
@@ -183,5 +184,14 @@ class _Changing:
 
 
 ROUTES: Final = (
-    Route("PUT", "admin/users/{id}", "admin", change_user, "Change an account", UserParams, permission="users:write"),
+    Route(
+        "PUT",
+        "admin/users/{id}",
+        "admin",
+        change_user,
+        "Change an account",
+        UserParams,
+        query=("empty",),
+        permission="users:write",
+    ),
 )

@@ -35,7 +35,8 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
     with it first, and its owner would confirm their password (OA7).
 
     Raises:
-        AuthError: email_address_invalid, user_banned.
+        AuthError: email_address_invalid, user_banned, email_not_confirmed, account_not_proved (there is an account,
+            and the query has no ``empty=true``).
     """
     address, now = normal_email(email), accounts.now()
 
@@ -43,7 +44,8 @@ async def appoint(asked: AuthRequest, accounts: Accounts, email: str) -> dict[st
         user = await tx.one(user_by_email(address))
         user = None if user is None else await hold(tx, user.id)
         if user is None:
-            id = await create_account(tx, asked, address, None, {}, now, confirmed=True)
+            # Nobody else has had it, and whoever has the server says whose it is.
+            id = await create_account(tx, asked, address, None, {}, now, confirmed=True, proved=True)
             user = await tx.one(user_by_id(id))
         if user.email_confirmed_at is None:
             raise AuthError(

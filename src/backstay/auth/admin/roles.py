@@ -31,10 +31,11 @@ async def list_roles(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 
 async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
-    """Assign a role; its account signs in again, and an account that may be somebody else's is emptied first.
+    """Assign a role; its account signs in again.  ``empty=true`` drops first what may be somebody else's in it.
 
     Raises:
-        AuthError: user_not_found, validation_failed, not_admin (the role may do what the caller may not).
+        AuthError: user_not_found, validation_failed, not_admin (the role may do what the caller may not),
+            account_not_proved (what signs in to it may be somebody else's, and nobody asked to drop that).
     """
     user, role, now = await user_of(asked, accounts), checked_role(asked.path["role"]), accounts.now()
     by = None if asked.session is None else asked.user_id
@@ -94,6 +95,14 @@ _PATH: Final = "admin/users/{id}/roles"
 
 ROUTES: Final = (
     Route("GET", _PATH, "admin", list_roles, "Roles of an account", permission="users:read"),
-    Route("PUT", f"{_PATH}/{{role}}", "admin", give_role, "Assign a role", permission="roles:write"),
+    Route(
+        "PUT",
+        f"{_PATH}/{{role}}",
+        "admin",
+        give_role,
+        "Assign a role",
+        query=("empty",),
+        permission="roles:write",
+    ),
     Route("DELETE", f"{_PATH}/{{role}}", "admin", take_role, "Take a role", permission="roles:write"),
 )
