@@ -5,7 +5,7 @@ Whoever makes accounts in a second way forgets a setting: the cost of a hash, a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from backstay.auth.oauth.provider import parse_providers
 from backstay.auth.office import Office
 from backstay.auth.options import AuthOptions
 from backstay.auth.pwned import PwnedFile
+from backstay.auth.rolebook import Rolebook
 from backstay.auth.token import TokenVerifier
 from backstay.db.store import Store
 from backstay.errors import ConfigError
-from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 from backstay.settings import Settings
 
 
@@ -34,18 +34,18 @@ async def open_office(
     *,
     title: str,
     credentials: Credentials | None = None,
-    permissions: Mapping[str, Iterable[str]] | None = None,
-    roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE}),
+    book: Rolebook | None = None,
     posted: Callable[[], None] = lambda: None,
     now: Callable[[], datetime] = utc_now,
 ) -> Office:
     """The accounts in *store*.
 
     All that an operator may set comes from *settings*.  The rest is in the code of the app, which a command does not
-    know: its *title*, *permissions* and *roles*; and who sends its mails.
+    know: its *title*, and who sends its mails.  The roles that it names, *book*, are noted in the
+    database for commands.
 
     Raises:
-        ConfigError: BST-E224, when passkeys could be used nowhere; BST-E204, for a permission that is none.
+        ConfigError: BST-E224, when passkeys could be used nowhere.
     """
     assert settings.encryption_keys is not None  # noqa: S101 - there are no accounts without
     return await Office.open(
@@ -54,8 +54,7 @@ async def open_office(
         settings.encryption_keys,
         verifier,
         credentials=credentials,
-        permissions=permissions,
-        roles=roles,
+        book=book,
         posted=posted,
         rates=None if settings.rate_limits is None else parse_limits(settings.rate_limits),
         share=settings.caller_share,

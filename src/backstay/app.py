@@ -28,7 +28,9 @@ from backstay.audit import Anchors, UnreadableValues, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
 from backstay.auth.office import Office
-from backstay.auth.rights import ADMIN, permission_table
+from backstay.auth.naming import roles_asked
+from backstay.auth.rights import permission_table
+from backstay.auth.rolebook import Rolebook, note_roles
 from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
 from backstay.budget import RequestBudget
@@ -452,8 +454,7 @@ class Backstay:
             verifier,
             title=self.title,
             credentials=credentials,
-            permissions={role: names for role, names in self._permissions.items() if role != ADMIN},
-            roles=roles,
+            book=book,
             posted=self._opened_mail(settings, store, settings.encryption_keys),
             now=self._now,
         )
@@ -462,6 +463,7 @@ class Backstay:
         """Values that do not open are recorded, where there is an audit log."""
         if self._unreadable is not None:
             self._unreadable.notice(faults)
+        rules: Sequence[Rule],
 
     async def _end_anchoring(self) -> None:
         anchoring, self._anchoring, self._anchors = self._anchoring, None, None
@@ -475,6 +477,8 @@ class Backstay:
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
+        book = Rolebook(roles, roles_asked(rules, self._functions.values()), self._permissions)
+        await note_roles(store, book)
             roles=roles,
             audience=settings.jwt_audience,
             issuer=settings.jwt_issuer,
@@ -495,7 +499,7 @@ class Backstay:
             planes = {name: Terse(plane) for name, plane in planes.items()}
         keys = Credentials(verifier.verify, clock=lambda: self._now().timestamp())
         credentials: Callable[[Mapping[bytes, bytes]], Principal] = keys
-        office = self._office = await self._opened_office(settings, database, verifier, keys, roles)
+        office = self._office = await self._opened_office(settings, database, verifier, keys, rules, roles)
         beside: tuple[Beside, ...] = ()
         address = addressing(settings.trusted_proxies)
         if office is not None:

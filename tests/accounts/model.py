@@ -93,7 +93,7 @@ class Model:
             self.end(person)
 
     def gain(self, person: Person) -> None:
-        """A role more: they sign in again, and an account that nobody has proved is emptied."""
+        """A role more: they sign in again; an account that nobody has proved gets it only where it is emptied."""
         self.end(person)
         if not person.proved:
             person.password = None

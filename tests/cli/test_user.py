@@ -128,7 +128,7 @@ def test_commands_and_app_make_accounts_in_one_way(
 
     asyncio.run(start())
     command, app = seen
-    of_the_code = {"cls", "store", "verifier", "credentials", "permissions", "roles", "posted", "now"}
+    of_the_code = {"cls", "store", "verifier", "credentials", "book", "posted", "now"}
     assert command.keys() == app.keys() > of_the_code
     assert {name: app[name] for name in app.keys() - of_the_code} == {
         name: command[name] for name in command.keys() - of_the_code
@@ -265,6 +265,55 @@ def test_keys_from_the_command_line(ask: Any, environ: dict[str, str | None]) ->
     kid = ask("keys", "rotate").stdout.strip()
     after = {one["kid"]: one["state"] for one in lines(ask("keys", "list", "--json"))}
     assert ("current", 3) == (after[kid], len(after))
+def test_a_slip_is_no_role_at_the_command(ask: Any, environ: dict[str, str | None]) -> None:
+    """S4, S14: the commands know the roles of the app's last start; what is none is refused with the near one."""
+    assert 0 == ask("user", "create", "ann@example.org").exit_code
+    for command in (("user", "grant", "ann@example.org", "editr"), ("key", "create", "x", "--role", "editr")):
+        refused = ask(*command)
+        assert (1, "") == (refused.exit_code, refused.stdout)
+        assert "'editr' [validation_failed]\n  Did you mean 'editor'?  " in refused.stderr
+    assert "" == ask("key", "list").stdout
+    # An app that starts with other roles says so.
+    started = make_app(environ["BACKSTAY_DATABASE"] or "")
+    started._permissions["support"] = frozenset({"users:read"})
+
+    async def start() -> None:
+        async with started.started():
+            pass
+
+    assert 1 == ask("user", "grant", "ann@example.org", "support").exit_code
+    asyncio.run(start())
+    (held,) = lines(ask("user", "grant", "ann@example.org", "support", "--json"))
+    assert [("support", ["users:read"])] == [(one["role"], one["permissions"]) for one in held["roles"]]
+    asyncio.run(_start_again(environ))
+    assert 1 == ask("user", "grant", "ann@example.org", "support").exit_code
+    assert "\n" == ask("user", "revoke", "ann@example.org", "support").stdout
+
+
+async def _start_again(environ: dict[str, str | None]) -> None:
+    async with make_app(environ["BACKSTAY_DATABASE"] or "").started():
+        pass
+
+
+def test_lists_have_heads_and_roles(ask: Any) -> None:
+    """S4: who has which role is seen in the list; heads are for people, and stdout for what reads it."""
+    nobody = ask("user", "list")
+    assert ("", "") == (nobody.stdout, nobody.stderr)
+    for name in ("ann", "bob"):
+        assert 0 == ask("user", "create", f"{name}@example.org").exit_code
+    for role in ("editor", "admin"):
+        assert 0 == ask("user", "grant", "ann@example.org", role).exit_code
+    shown = ask("user", "list")
+    assert ["ID", "ADDRESS", "ROLES", "MADE", "SIGNED", "IN", "STATE"] == shown.stderr.split()
+    bob, ann = shown.stdout.splitlines()
+    at = shown.stderr.index("ROLES")
+    assert ["-", "admin, editor"] == [line[at:].split("  ")[0] for line in (bob, ann)]
+    assert [["admin", "editor"]] == [one["roles"] for one in lines(ask("user", "list", "--filter", "an", "--json"))]
+    assert 0 == ask("key", "create", "backup").exit_code
+    assert ["ID", "KEY", "MAY", "ROLE", "NAME"] == ask("key", "list").stderr.split()[:5]
+    assert ["KID", "STATE", "MADE", "CHANGED"] == ask("keys", "list").stderr.split()
+
+
     (old,) = [name for name, state in after.items() if state == "previous"]
     refused = ask("keys", "revoke", kid)
     assert (1, True) == (refused.exit_code, "Rotate" in refused.stderr)

@@ -49,10 +49,17 @@ class Accounts:
     pwned: Container[bytes]
     #: Role → permissions of accounts that hold it (``users:read``, ``users:write``, …).
     permissions: dict[str, frozenset[str]]
-    #: The roles that a token or an API key may ask for.
+    #: The roles that a token may ask for.
     roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE})
+    #: Those that policies and functions ask about besides.
+    asked: frozenset[str] = frozenset()
     #: Third parties that people sign in with.
     parties: Parties = field(default_factory=Parties)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Every role that the app names; no other is given to anybody."""
+        return self.roles | self.asked | self.permissions.keys()
 
     async def may(self, user_id: UUID, permission: str) -> bool:
         """Whether one of the account's roles, as assigned in the database, has *permission* (RB1)."""

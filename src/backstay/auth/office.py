@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from typing import Final, Self
 
@@ -20,7 +20,7 @@ from backstay.auth.moment import utc_now
 from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
-from backstay.auth.rights import permission_table
+from backstay.auth.rolebook import Rolebook
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
 from backstay.auth.tending import tend
@@ -32,7 +32,7 @@ from backstay.db.store import Store, Transaction
 from backstay.errors import BackstayError
 from backstay.mail import Letter, enqueue
 from backstay.mail.outbox import forget
-from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE, Principal
+from backstay.policy.principal import Principal
 
 _LOG: Final = logging.getLogger("backstay.auth")
 
@@ -61,8 +61,7 @@ class Office:
         verifier: TokenVerifier,
         *,
         credentials: Credentials | None = None,
-        permissions: Mapping[str, Iterable[str]] | None = None,
-        roles: frozenset[str] = frozenset({ANON, AUTHENTICATED, SERVICE}),
+        book: Rolebook | None = None,
         rates: RateLimits | None = None,
         cost: HashCost | None = None,
         share: int = 0,
@@ -73,14 +72,11 @@ class Office:
     ) -> Self:
         """Make the signing keys where there are none, and load what is needed to believe a token.
 
-        *credentials* get the API keys of the database; *permissions* are what roles of the app may administer beside
-        ``admin``; *roles* are those that tokens and keys may ask for; *posted* is called after letters were put into
-        the outbox.
-
-        Raises:
-            ConfigError: BST-E204, for a permission that is none.
+        *credentials* get the API keys of the database; *book* has the roles that the app names; *posted* is called
+        after letters were put into the outbox.
         """
-        table = permission_table(permissions or {})
+        book = book or Rolebook()
+        table = dict(book.permissions)
         credentials = credentials or Credentials(verifier.verify)
         trust = Trust(
             store,
@@ -125,7 +121,8 @@ class Office:
             posted=posted,
             now=now,
             permissions=table,
-            roles=roles,
+            roles=book.tokens,
+            asked=book.asked,
             parties=parties or Parties(),
         )
         office = cls(accounts, credentials)

@@ -7,7 +7,7 @@ checks, the same revocations, the same lines in the audit log.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-#: What an app calls itself that gave itself no name: a command knows the settings, and not the app.
+#: What an app calls itself that gave itself no name: a command knows the settings, and of the app what it has noted.
 _TITLE: Final = "Backstay"
 
 
-def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
+def with_accounts(use: Callable[[Accounts], Awaitable[T]], **given: str) -> T:
     """What *use* makes of the accounts; what it refuses ends the command with a sentence.
+
+    *given* are variables of the environment that an option sets.
 
     Raises:
         ConfigError: BST-E513 without keys, BST-E503 with others than the app's, BST-E514 without its database.
@@ -35,13 +37,14 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
 
     from backstay.accounts import open_office
     from backstay.adapters.load import open_store, opened, sqlite_path
+    from backstay.auth.rolebook import noted_roles
     from backstay.auth.token import TokenVerifier
     from backstay.crypt import Unsealable
     from backstay.db.own import Own
     from backstay.errors import BackstayError, ConfigError
     from backstay.settings import Settings
 
-    settings = Settings.load(os.environ)
+    settings = Settings.load({**os.environ, **given})
     if settings.encryption_keys is None:
         raise ConfigError(
             "BST-E513",
@@ -61,7 +64,8 @@ def with_accounts(use: Callable[[Accounts], Awaitable[T]]) -> T:
         await opened(store.database, settings.database)
         try:
             await store.database.create_tables(Own.metadata)
-            office = await open_office(store, settings, TokenVerifier(), title=_TITLE)
+            book = await noted_roles(store)
+            office = await open_office(store, settings, TokenVerifier(), title=_TITLE, book=book)
             try:
                 return await use(office.accounts)
             finally:
@@ -129,6 +133,21 @@ async def find_user(accounts: Accounts, who: str) -> Any:
 def tell(value: Any, as_json: bool, line: Callable[[Any], str]) -> None:
     """Print one object on stdout: as JSON, or as *line* says it."""
     click.echo(json.dumps(value) if as_json else line(value))
+
+
+def tell_all(
+    values: Sequence[Any], as_json: bool, heads: tuple[str, ...], cells: Callable[[Any], tuple[Any, ...]]
+) -> None:
+    """Print a list: a line of JSON for each, or a table of their *cells*, whose heads go to stderr."""
+    if as_json:
+        for value in values:
+            click.echo(json.dumps(value))
+        return
+    lines = [heads, *([plain(cell) for cell in cells(value)] for value in values)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for number, line in enumerate(lines if values else ()):
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        click.echo(padded.rstrip(), err=number == 0)
 
 
 def plain(*parts: Any) -> str:

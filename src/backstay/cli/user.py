@@ -28,13 +28,20 @@ def user() -> None:
 @paged
 @_JSON
 def list_(filter_: str, page: int, per_page: int, as_json: bool) -> None:
-    """Print accounts, the newest first."""
+    """Print accounts and their roles, the newest first."""
+    from uuid import UUID
+
     from backstay.auth.admin.users import list_users
-    from backstay.cli.office import ask, tell, with_accounts
+    from backstay.auth.user import roles_of
+    from backstay.cli.office import ask, tell_all, with_accounts
 
     query = {"filter": filter_, **page_query(page, per_page)}
-    for found in with_accounts(lambda accounts: ask(accounts, list_users, query=query))["users"]:
-        tell(found, as_json, _line)
+
+    async def look(accounts: Any) -> Any:
+        users = (await ask(accounts, list_users, query=query))["users"]
+        return [{**user, "roles": await roles_of(accounts.store, UUID(user["id"]))} for user in users]
+
+    tell_all(with_accounts(look), as_json, ("ID", "ADDRESS", "ROLES", "MADE", "SIGNED IN", "STATE"), _cells)
 
 
 @user.command()
@@ -143,7 +150,7 @@ def revoke(who: str, role: str, as_json: bool) -> None:
 def sessions(who: str, end: str | None, end_all: bool, page: int, per_page: int, as_json: bool) -> None:
     """Print where an account is signed in."""
     from backstay.auth.admin.sessions import end_user_session, end_user_sessions, list_sessions
-    from backstay.cli.office import ask, find_user, plain, tell, with_accounts
+    from backstay.cli.office import ask, find_user, tell_all, with_accounts
 
     async def look(accounts: Any) -> Any:
         path = {"id": str((await find_user(accounts, who)).id)}
@@ -154,8 +161,8 @@ def sessions(who: str, end: str | None, end_all: bool, page: int, per_page: int,
         return await ask(accounts, list_sessions, path=path, query=page_query(page, per_page))
 
     names = ("id", "aal", "ip", "created_at", "refreshed_at", "user_agent")
-    for found in with_accounts(look)["sessions"]:
-        tell(found, as_json, lambda one: plain(*(one[name] for name in names)))
+    heads = ("ID", "AAL", "IP", "BEGUN", "REFRESHED", "DEVICE")
+    tell_all(with_accounts(look)["sessions"], as_json, heads, lambda one: tuple(one[name] for name in names))
 
 
 def _change(who: str, as_json: bool, **fields: Any) -> None:
@@ -188,5 +195,15 @@ def _roles(who: str, role: str, as_json: bool, handle: Any, query: dict[str, str
 def _line(found: Any) -> str:
     from backstay.cli.office import plain
 
-    state = f"banned until {found['banned_until']}" if found.get("banned_until") else ""
-    return plain(found["id"], found["email"], found["created_at"], found.get("last_sign_in_at"), state)
+    return plain(found["id"], found["email"], found["created_at"], found.get("last_sign_in_at"), _state(found))
+
+
+def _cells(found: Any) -> tuple[Any, ...]:
+    """A row of the list; the main role is among the roles where it is not everybody's."""
+    main = () if found["role"] == "authenticated" else (found["role"],)
+    roles = ", ".join(dict.fromkeys((*main, *found["roles"])))
+    return (found["id"], found["email"], roles, found["created_at"], found.get("last_sign_in_at"), _state(found))
+
+
+def _state(found: Any) -> str:
+    return f"banned until {found['banned_until']}" if found.get("banned_until") else ""

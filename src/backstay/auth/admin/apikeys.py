@@ -23,6 +23,7 @@ from backstay.auth.apikey import (
     weight_of_keys,
 )
 from backstay.auth.moment import told
+from backstay.auth.naming import check_named
 from backstay.auth.page import PARAMETERS, check_weight, listed, read_page
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.rights import check_gives
@@ -44,7 +45,7 @@ class KeyParams(msgspec.Struct, frozen=True):
 
 
 def check_key(body: KeyParams, roles: frozenset[str], now: datetime) -> tuple[str, tuple[str, ...]]:
-    """Name and scopes of the key that *body* asks for, in an app that has *roles*.
+    """Name and scopes of the key that *body* asks for, in an app that names *roles*.
 
     Raises:
         AuthError: validation_failed.
@@ -52,9 +53,7 @@ def check_key(body: KeyParams, roles: frozenset[str], now: datetime) -> tuple[st
     name = body.name.strip()
     if not name or len(name) > _MAX_NAME_CHARS or not name.isprintable():
         raise invalid(f"A key needs a name of at most {_MAX_NAME_CHARS} printable characters")
-    if body.role not in roles or body.role == AUTHENTICATED:
-        known = ", ".join(sorted(roles - {AUTHENTICATED}))
-        raise invalid("The app has no such role for keys", hint=f"It has {known}.")
+    check_named(body.role, roles - {AUTHENTICATED}, "The app names no role of keys")
     if READ not in body.scopes:
         raise invalid("scopes are read, or read and write")
     if body.expires_at is not None and (body.expires_at.tzinfo is None or body.expires_at <= now):
@@ -71,7 +70,7 @@ async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     """
     body: KeyParams = asked.body
     now = accounts.now()
-    name, scopes = check_key(body, accounts.roles, now)
+    name, scopes = check_key(body, accounts.named, now)
     id, key = uuid4(), new_key(body.role)
 
     async def make(tx: Transaction) -> None:

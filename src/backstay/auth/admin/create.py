@@ -16,6 +16,7 @@ from backstay.auth.address import normal_email
 from backstay.auth.admin.ban import banned_until
 from backstay.auth.gone import gone_account
 from backstay.auth.imported import readable
+from backstay.auth.naming import check_named
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, email_exists, invalid
@@ -94,11 +95,8 @@ async def check_params(
         raise AuthError("phone_provider_disabled", "Phone accounts are disabled")
     if body.password is not None and body.password_hash is not None:
         raise invalid("Only a password or a password hash should be provided")
-    if body.role is not None and (body.role not in accounts.roles or body.role in (ANON, SERVICE)):
-        raise invalid(
-            "The app has no such role for accounts",
-            hint=f"It has {', '.join(sorted(accounts.roles - {ANON, SERVICE}))}.",
-        )
+    if body.role is not None:
+        check_named(body.role, accounts.roles - {ANON, SERVICE}, "The app names no main role of accounts")
     if body.app_metadata is not None and "roles" in body.app_metadata:
         raise invalid("Roles are not kept in app_metadata", hint="Assign them under /admin/users/{id}/roles.")
     checked_app_metadata(body.app_metadata)

@@ -11,10 +11,12 @@ from backstay.auth.admin.users import note_read, user_of
 from backstay.auth.assignment import assign, assignments_of, checked_role, unassign
 from backstay.auth.hold import hold
 from backstay.auth.moment import told
+from backstay.auth.naming import check_named
 from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_gives, check_reach
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
+from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 from backstay.response.reply import Reply
 
 
@@ -34,7 +36,8 @@ async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Assign a role; its account signs in again.  ``empty=true`` drops first what may be somebody else's in it.
 
     Raises:
-        AuthError: user_not_found, validation_failed, not_admin (the role may do what the caller may not),
+        AuthError: user_not_found, validation_failed (nothing in the app names such a role, or it is no role for
+            accounts), not_admin (the role may do what the caller may not),
             account_not_proved (what signs in to it may be somebody else's, and nobody asked to drop that).
     """
     user, role, now = await user_of(asked, accounts), checked_role(asked.path["role"]), accounts.now()
@@ -42,6 +45,7 @@ async def give_role(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def give(tx: Transaction) -> None:
         await _check(tx, asked, accounts, user.id, role)
+        check_named(role, accounts.named - {ANON, AUTHENTICATED, SERVICE})
         if await assign(tx, accounts, asked, user.id, role, by, now):
             await accounts.audit(tx, Event("role_granted", now, asked.actor, str(user.id), {"role": role}))
 
