@@ -218,6 +218,24 @@ def test_a_command_empties_no_account_unasked(
     ]  # fmt: skip
 
 
+def test_where_the_link_of_the_first_admin_leads(ask: Any, environ: dict[str, str | None]) -> None:
+    """SE3: the command says which setting decides the address, and takes another; and what to do without a page."""
+    environ |= {"BACKSTAY_PUBLIC_URL": None, "BACKSTAY_PORT": "8201"}
+    said = ask("user", "create-admin", "boss@example.org")
+    assert said.stdout.startswith("http://127.0.0.1:8201/auth/v1/verify?")
+    assert "BACKSTAY_PUBLIC_URL or BACKSTAY_PORT say that the API is at http://127.0.0.1:8201; --url" in said.stderr
+    assert all(call in said.stderr for call in ("PUT /auth/v1/user", "POST /auth/v1/factors", "/challenge", "/verify"))
+    told = ask("user", "create-admin", "boss@example.org", "--url", "http://127.0.0.1:8202")
+    assert told.stdout.startswith("http://127.0.0.1:8202/auth/v1/verify?")
+    assert told.stdout.rstrip().endswith("&redirect_to=http%3A%2F%2F127.0.0.1%3A8202")
+    assert ("--url" in told.stderr, "no page is behind" in told.stderr) == (False, True)
+    environ |= {"BACKSTAY_SITE_URL": "https://app.example.org"}
+    there = ask("user", "create-admin", "boss@example.org", "--url", "https://api.example.org")
+    assert ("", True) == (there.stderr, there.stdout.rstrip().endswith("=https%3A%2F%2Fapp.example.org"))
+    wrong = ask("user", "create-admin", "boss@example.org", "--url", "nonsense")
+    assert (2, True) == (wrong.exit_code, "[BST-E403]" in wrong.stderr)
+
+
 def test_the_first_admin(ask: Any, environ: dict[str, str | None]) -> None:
     """SE3: one link, once, for fifteen minutes; there is no account before it, and no password in it."""
     assert "" == ask("user", "list").stdout
@@ -247,24 +265,6 @@ def test_the_first_admin(ask: Any, environ: dict[str, str | None]) -> None:
         assert (1, True) == (refused.exit_code, "[conflict]" in refused.stderr)
 
 
-def test_keys_from_the_command_line(ask: Any, environ: dict[str, str | None]) -> None:
-    """TK9: printed once; and TK7: keys that sign are rotated and revoked, with a line in the log."""
-    key = ask("key", "create", "backup", "--read-only", "--days", "30").stdout.strip()
-    (listed,) = lines(ask("key", "list", "--json"))
-    assert (["read"], "backup", True) == (listed["scopes"], listed["name"], key.startswith(listed["hint"]))
-    assert key not in ask("key", "list").stdout
-    (of_app,) = lines(ask("key", "create", "press", "--role", "editor", "--json"))
-    assert "editor" == of_app["role"]
-    assert 200 == in_app(environ, lambda house: house.get("admin/users", headers={"apikey": key}).status)
-    assert 0 == ask("key", "revoke", listed["id"]).exit_code
-    assert 1 == ask("key", "revoke", listed["id"]).exit_code
-    assert 403 == in_app(environ, lambda house: house.get("admin/users", headers={"apikey": key}).status)
-
-    before = lines(ask("keys", "list", "--json"))
-    assert ["current", "standby"] == sorted(one["state"] for one in before)
-    kid = ask("keys", "rotate").stdout.strip()
-    after = {one["kid"]: one["state"] for one in lines(ask("keys", "list", "--json"))}
-    assert ("current", 3) == (after[kid], len(after))
 def test_a_slip_is_no_role_at_the_command(ask: Any, environ: dict[str, str | None]) -> None:
     """S4, S14: the commands know the roles of the app's last start; what is none is refused with the near one."""
     assert 0 == ask("user", "create", "ann@example.org").exit_code
@@ -314,6 +314,24 @@ def test_lists_have_heads_and_roles(ask: Any) -> None:
     assert ["KID", "STATE", "MADE", "CHANGED"] == ask("keys", "list").stderr.split()
 
 
+def test_keys_from_the_command_line(ask: Any, environ: dict[str, str | None]) -> None:
+    """TK9: printed once; and TK7: keys that sign are rotated and revoked, with a line in the log."""
+    key = ask("key", "create", "backup", "--read-only", "--days", "30").stdout.strip()
+    (listed,) = lines(ask("key", "list", "--json"))
+    assert (["read"], "backup", True) == (listed["scopes"], listed["name"], key.startswith(listed["hint"]))
+    assert key not in ask("key", "list").stdout
+    (of_app,) = lines(ask("key", "create", "press", "--role", "editor", "--json"))
+    assert "editor" == of_app["role"]
+    assert 200 == in_app(environ, lambda house: house.get("admin/users", headers={"apikey": key}).status)
+    assert 0 == ask("key", "revoke", listed["id"]).exit_code
+    assert 1 == ask("key", "revoke", listed["id"]).exit_code
+    assert 403 == in_app(environ, lambda house: house.get("admin/users", headers={"apikey": key}).status)
+
+    before = lines(ask("keys", "list", "--json"))
+    assert ["current", "standby"] == sorted(one["state"] for one in before)
+    kid = ask("keys", "rotate").stdout.strip()
+    after = {one["kid"]: one["state"] for one in lines(ask("keys", "list", "--json"))}
+    assert ("current", 3) == (after[kid], len(after))
     (old,) = [name for name, state in after.items() if state == "previous"]
     refused = ask("keys", "revoke", kid)
     assert (1, True) == (refused.exit_code, "Rotate" in refused.stderr)

@@ -13,6 +13,11 @@ _WHO = click.argument("who", metavar="WHO")
 _EMPTY = click.option(
     "--empty", is_flag=True, help="Drop first what signs in to an account whose address nobody has proved."
 )
+#: What the link of `create-admin` leads to where the app has no page for it.
+_WITHOUT_A_PAGE = (
+    "Without BACKSTAY_SITE_URL no page is behind the link. The how-to about administering accounts has the calls "
+    "instead, for curl: POST /auth/v1/verify, PUT /auth/v1/user, POST /auth/v1/factors, /challenge, /verify."
+)
 
 
 @click.group()
@@ -63,9 +68,10 @@ def create(email: str, password_stdin: bool, unconfirmed: bool, as_json: bool) -
 
 @user.command("create-admin")
 @click.argument("email")
+@click.option("--url", metavar="URL", help="Where the API is reached; BACKSTAY_PUBLIC_URL, or host and port, else.")
 @_EMPTY
 @_JSON
-def create_admin(email: str, empty: bool, as_json: bool) -> None:
+def create_admin(email: str, url: str | None, empty: bool, as_json: bool) -> None:
     """Print a link that makes EMAIL an administrator, good once and for 15 minutes.
 
     Whoever follows it sets a password and a second factor; before that the role administers nothing.  An account that
@@ -78,7 +84,17 @@ def create_admin(email: str, empty: bool, as_json: bool) -> None:
     from backstay.policy.principal import SERVICE, Principal
 
     asked = AuthRequest("", {}, _emptying(empty), {}, None, Principal(role=SERVICE), Device("", "backstay"))
-    tell(with_accounts(lambda accounts: appoint(asked, accounts, email)), as_json, lambda made: str(made["link"]))
+
+    async def make(accounts: Any) -> tuple[Any, str, str]:
+        return await appoint(asked, accounts, email), accounts.options.public_url, accounts.options.site_url
+
+    made, api, site = with_accounts(make, **({} if url is None else {"BACKSTAY_PUBLIC_URL": url}))
+    tell(made, as_json, lambda made: str(made["link"]))
+    if url is None:
+        said = f"BACKSTAY_PUBLIC_URL or BACKSTAY_PORT say that the API is at {api}; --url says otherwise."
+        click.echo(said, err=True)
+    if site == api:
+        click.echo(_WITHOUT_A_PAGE, err=True)
 
 
 @user.command()
