@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Never, Self
 
 from sqlalchemy import MetaData
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -24,11 +24,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from backstay.accounts import open_office
 from backstay.adapters.load import mail_transport, open_database, opened, sql_dialect
 from backstay.adapters.reflect import reflect
+from backstay.arguments import listed, refuse, refuse_unknown
 from backstay.audit import Anchors, UnreadableValues, audit_keys, note_policy
 from backstay.auth.credentials import Credentials
 from backstay.auth.moment import utc_now
-from backstay.auth.office import Office
 from backstay.auth.naming import roles_asked
+from backstay.auth.office import Office
 from backstay.auth.rights import permission_table
 from backstay.auth.rolebook import Rolebook, note_roles
 from backstay.auth.token import TokenVerifier
@@ -124,14 +125,18 @@ class Backstay:
         title: str = "Backstay",
         version: str = "1.0.0",
         permissions: Mapping[str, Iterable[str]] | None = None,
+        **unknown: Never,
     ) -> None:
+        known = ("models", "policies", "functions", "settings", "title", "version", "permissions")
+        refuse_unknown("Backstay()", unknown, *known)
+        _refuse_no_settings(settings)
         self.title = title
         self.version = version
         self.metadata: MetaData = metadata_of(models)
         self._catalog = build_catalog(models)
-        listed = tuple(policies)
-        self._rules = compile_rules(listed, self._catalog)
-        self._functions = _by_name(functions, self._catalog)
+        ruling = listed("Backstay()", "policies", policies)
+        self._rules = compile_rules(ruling, self._catalog)
+        self._functions = _by_name(listed("Backstay()", "functions", functions), self._catalog)
         self._permissions = permission_table(permissions or {})
         modules = [table.model.__module__ for table in self._catalog.tables.values() if table.model is not None]
         modules += [item.call.__module__ for item in self._functions.values()]
@@ -139,7 +144,7 @@ class Backstay:
             f"{place_of(item.call)}: the function {item.name}": item.to for item in self._functions.values() if item.to
         }
         _tell(self._catalog.findings)
-        _tell(findings_of(listed, self._rules, (self._catalog,), named, modules))
+        _tell(findings_of(ruling, self._rules, (self._catalog,), named, modules))
         self._reflection: _Reflection | None = None
         self._given = settings
         self._mounts: list[Mount] = []
@@ -175,6 +180,7 @@ class Backstay:
         max_rows: int | None = None,
         settings: Settings | None = None,
         title: str = "Backstay",
+        **unknown: Never,
     ) -> Self:
         """Serve an existing database without models: its tables, views, keys and comments as they are.
 
@@ -196,19 +202,42 @@ class Backstay:
             allow_aggregates: whether ``sum()`` and its like may be asked of every table.
             max_rows: most rows in one answer; unbounded by default.
         """
-        listed = tuple(functions)
-        own = [item for item in listed if not isinstance(item, str)]
+        known = (
+            "url",
+            "schema",
+            "policies",
+            "functions",
+            "open_to",
+            "allow_aggregates",
+            "max_rows",
+            "settings",
+            "title",
+        )
+        call = "Backstay.reflect()"
+        refuse_unknown(call, unknown, *known)
+        called = listed(call, "functions", functions)
+        ruling = listed(call, "policies", policies)
+        schemas = (schema,) if isinstance(schema, str) else listed(call, "schema", schema)
+        if not schemas:
+            refuse(call, "reads no schema: schema= is empty", "Name one, or leave schema= out.")
+        if open_to is not None and not isinstance(open_to, str):
+            refuse(call, "takes open_to= as the name of one role", 'For example open_to="anon".')
+        own = [item for item in called if not isinstance(item, str)]
         app = cls(models=MetaData(), functions=own, settings=settings, title=title)
-        names = tuple(item for item in listed if isinstance(item, str))
-        schemas = (schema,) if isinstance(schema, str) else tuple(schema)
-        app._reflection = _Reflection(url, schemas, tuple(policies), open_to, allow_aggregates, max_rows, names)
+        names = tuple(item for item in called if isinstance(item, str))
+        app._reflection = _Reflection(url, schemas, ruling, open_to, allow_aggregates, max_rows, names)
         return app
 
     def mount(self, path: str, app: ASGIApp) -> None:
         """Serve another ASGI app under *path*, beside the API: FastAPI, Django, Starlette, any.
 
         Its lifespan begins after the database is open, and ends before it closes.  Call it before the app starts.
+
+        Raises:
+            ConfigError: BST-E096, where *path* does not begin with ``/``.
         """
+        if not path.startswith("/"):
+            refuse("mount()", f"takes a path that begins with /, and got {path!r}", f"Write {f'/{path}'!r}.")
         self._mounts.append(Mount(path, app=app))
         self._lifespans.append(MountedLifespan(app))
 
@@ -435,6 +464,7 @@ class Backstay:
         database: Database,
         verifier: TokenVerifier,
         credentials: Credentials,
+        rules: Sequence[Rule],
         roles: frozenset[str],
     ) -> Office | None:
         """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
@@ -448,6 +478,8 @@ class Backstay:
         if settings.audit_anchor is not None:
             self._anchors = Anchors(Path(settings.audit_anchor), keys)
             self._anchoring = asyncio.create_task(self._anchors.run(store))
+        book = Rolebook(roles, roles_asked(rules, self._functions.values()), self._permissions)
+        await note_roles(store, book)
         return await open_office(
             store,
             settings,
@@ -463,7 +495,6 @@ class Backstay:
         """Values that do not open are recorded, where there is an audit log."""
         if self._unreadable is not None:
             self._unreadable.notice(faults)
-        rules: Sequence[Rule],
 
     async def _end_anchoring(self) -> None:
         anchoring, self._anchoring, self._anchors = self._anchoring, None, None
@@ -477,8 +508,6 @@ class Backstay:
         verifier = TokenVerifier(
             secret=settings.jwt_secret,
             jwks=settings.jwks["keys"] if settings.jwks else (),
-        book = Rolebook(roles, roles_asked(rules, self._functions.values()), self._permissions)
-        await note_roles(store, book)
             roles=roles,
             audience=settings.jwt_audience,
             issuer=settings.jwt_issuer,
@@ -598,6 +627,15 @@ def reflected_app() -> Backstay:
         max_rows=asked.get("max_rows"),
         functions=asked.get("functions") or (),
     )
+
+
+def _refuse_no_settings(settings: Any) -> None:
+    if settings is not None and not isinstance(settings, Settings):
+        refuse(
+            "Backstay()",
+            f"takes settings= as a Settings, and got a {type(settings).__name__}",
+            "Write settings=Settings(…), or leave it out for those of the environment.",
+        )
 
 
 def _tell(findings: Iterable[str]) -> None:

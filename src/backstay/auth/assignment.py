@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +20,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError, invalid
-from backstay.auth.rights import ADMIN
+from backstay.auth.rights import ADMIN, OF_ROLE_NAMES, ROLE_NAME
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import refresh_all
 from backstay.auth.tables import RoleAssignment, User
@@ -32,7 +31,6 @@ from backstay.sql.query import query
 
 #: As many as a token may name.
 MAX_ROLES: Final = 50
-_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,62}")
 
 
 def checked_role(name: str) -> str:
@@ -41,11 +39,8 @@ def checked_role(name: str) -> str:
     Raises:
         AuthError: validation_failed; the roles that every app has are nobody's to assign.
     """
-    if not _NAME.fullmatch(name) or name in (ANON, AUTHENTICATED, SERVICE):
-        raise invalid(
-            "This is not a role that can be assigned",
-            hint="Letters, digits and _ . : - after a letter, 63 at most; not anon, authenticated or service_role.",
-        )
+    if not ROLE_NAME.fullmatch(name) or name in (ANON, AUTHENTICATED, SERVICE):
+        raise invalid("This is not a role that can be assigned", hint=OF_ROLE_NAMES)
     return name
 
 

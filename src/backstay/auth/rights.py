@@ -16,8 +16,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from backstay.auth.accounts import Accounts
@@ -30,6 +31,12 @@ from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 
 #: The role that cannot die out (RB4).
 ADMIN: Final = "admin"
+
+#: What a role that can be given is called.
+ROLE_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.:-]{0,62}")
+OF_ROLE_NAMES: Final = (
+    "Letters, digits and _ . : - after a letter, 63 at most; not anon, authenticated or service_role."
+)
 
 #: Roles that nobody is given: whoever asks, or whoever signed in, has them.
 _EVERYBODYS: Final = frozenset({ANON, AUTHENTICATED})
@@ -56,8 +63,10 @@ def permission_table(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[
     ['users:read']
 
     Raises:
-        ConfigError: BST-E204, for a permission that is none, and for ``admin``, which is not the app's to say.
+        ConfigError: BST-E204, for a permission that is none, a role that nobody can be given, and for ``admin``,
+            which is not the app's to say.
     """
+    _check_table(given)
     table = {role: frozenset([names] if isinstance(names, str) else names) for role, names in given.items()}
     unknown = sorted({name for names in table.values() for name in names} - EVERY)
     if unknown:
@@ -69,6 +78,27 @@ def permission_table(given: Mapping[str, Iterable[str]]) -> dict[str, frozenset[
             "BST-E204", "The role admin has every permission already", hint="Give another role some of them."
         )
     return {ADMIN: EVERY, **table}
+
+
+def _check_table(given: Any) -> None:
+    """Refuse what is no mapping of roles to names, and roles that nobody could be given."""
+    if not isinstance(given, Mapping):
+        raise ConfigError(
+            "BST-E204",
+            f"permissions= says of each role what it may, and got a {type(given).__name__}",
+            hint='Write permissions={"support": ["users:read"]}.',
+        )
+    for role, names in given.items():
+        if not isinstance(role, str) or not ROLE_NAME.fullmatch(role) or role in (*_EVERYBODYS, SERVICE):
+            raise ConfigError(
+                "BST-E204", f"permissions= names {role!r}, which is no role that can be given", hint=OF_ROLE_NAMES
+            )
+        if not isinstance(names, Iterable) or not all(isinstance(name, str) for name in names):
+            raise ConfigError(
+                "BST-E204",
+                f"permissions= has {names!r} for {role}, and not a list of names",
+                hint=f"There are {', '.join(PERMISSIONS)}; a list may be empty.",
+            )
 
 
 async def check_reach(accounts: Accounts, asks: Asks, asked: AuthRequest, user_id: UUID) -> None:

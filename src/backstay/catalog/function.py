@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, Union, get_args, get_origin, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
+from backstay.arguments import refuse_unknown
 from backstay.catalog.annotation import fault_of_argument, fault_of_default, fault_of_result
 from backstay.errors import ConfigError
 from backstay.place import place_of
@@ -77,6 +78,7 @@ def function(
     name: str | None = None,
     read_only: bool = False,
     to: str | Iterable[str] | None = None,
+    **unknown: Any,
 ) -> Any:
     """Make a typed Python function callable as ``POST /rest/v1/rpc/{name}``.
 
@@ -96,8 +98,9 @@ def function(
         to: the role or roles that may call it.  Left out: everyone.
 
     Raises:
-        ConfigError: BST-E030, when the signature cannot be served.
+        ConfigError: BST-E030, when the signature cannot be served; BST-E095, for another keyword.
     """
+    refuse_unknown("function()", unknown, "name", "read_only", "to")
     if call is None:
         return lambda decorated: _read(decorated, name, read_only, to)
     return _read(call, name, read_only, to)
@@ -106,6 +109,8 @@ def function(
 def _read(call: Callable[..., Any], name: str | None, read_only: bool, to: str | Iterable[str] | None) -> Function:
     if not callable(call) or isinstance(call, type | Function):
         raise ConfigError("BST-E030", f"{call!r} is no function to be called", hint="Write @function above def.")
+    if name is not None and not isinstance(name, str):
+        raise ConfigError("BST-E030", f"{place_of(call)}: name={name!r} is no text", hint='For example name="follow".')
     own = name or call.__name__
     where = f"{place_of(call)}: {own}"
     if inspect.isgeneratorfunction(call) or inspect.isasyncgenfunction(call):
@@ -175,7 +180,7 @@ def _read(call: Callable[..., Any], name: str | None, read_only: bool, to: str |
 def _roles(to: str | Iterable[str] | None, where: str) -> frozenset[str] | None:
     if to is None:
         return None
-    named = (to,) if isinstance(to, str) else tuple(to)
+    named = (to,) if isinstance(to, str) else tuple(to) if isinstance(to, Iterable) else ()
     if not named or not all(isinstance(role, str) and role and role == role.strip() for role in named):
         raise ConfigError(
             "BST-E030", f"{where} has to={to!r}, which names no role", hint='For example to="authenticated".'

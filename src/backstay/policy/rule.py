@@ -6,11 +6,12 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import takewhile
-from typing import Any, Final, Literal, NoReturn, TypeAlias, cast, get_args
+from typing import Any, Final, Literal, Never, NoReturn, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from backstay.arguments import refuse_unknown
 from backstay.catalog import Catalog
 from backstay.errors import ConfigError
 from backstay.place import place_in
@@ -66,6 +67,7 @@ def allow(
     *what: Any,
     to: str | Iterable[str] | None = None,
     columns: Iterable[Any] | None = None,
+    **unknown: Never,
 ) -> Callable[[Predicate | Policy], Policy]:
     """Allow actions on the rows that the decorated function describes.
 
@@ -88,8 +90,10 @@ def allow(
     read, update or delete, and judges the new rows of a create or update.  Its name and docstring are its reason.
 
     Raises:
-        ConfigError: BST-E020, when *what* is not actions followed by models, or *to* or *columns* name nothing.
+        ConfigError: BST-E020, when *what* is not actions followed by models, or *to* or *columns* name nothing;
+            BST-E095, for another keyword.
     """
+    refuse_unknown("allow()", unknown, "to", "columns")
     place = place_in(sys._getframe(1))
     actions = tuple(takewhile(lambda item: isinstance(item, str) and item in ACTIONS, what))
     models = what[len(actions) :]
