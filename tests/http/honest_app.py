@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
 from functools import reduce
 from typing import Any, Final
 
@@ -49,6 +51,8 @@ class Kept:
     stars: Mapped[int]
     public: Mapped[bool]
     pinned: Mapped[bool | None]
+    price: Mapped[Decimal] = mapped_column(sa.Numeric(10, 2))
+    at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
 
     @hybrid_property
     def loved(self) -> Any:
@@ -301,14 +305,43 @@ def two_conditions_compared(m: Any, me: Any) -> Any:
     return sa.func.coalesce(m.pinned, sa.false()).is_distinct_from(m.public)
 
 
+@honest(lambda row, who, role, marks: row["price"] in (Decimal("2.50"), 9))
+def numbers_of_two_sorts(m: Any, me: Any) -> Any:
+    return m.price.in_([9, Decimal("2.5"), 100.0])
+
+
+@honest(lambda row, who, role, marks: row["stars"] in (1, 2))
+def whole_and_broken_numbers(m: Any, me: Any) -> Any:
+    return m.stars.in_([1, Decimal("2")]) | (m.stars == Decimal("0.5"))
+
+
+@honest(lambda row, who, role, marks: row["at"] == datetime(2024, 1, 1, tzinfo=UTC))
+def a_day_for_a_moment(m: Any, me: Any) -> Any:
+    return m.at == date(2024, 1, 1)
+
+
+@honest(lambda row, who, role, marks: row["at"] <= datetime(2024, 1, 1, tzinfo=UTC))
+def up_to_a_day(m: Any, me: Any) -> Any:
+    return (m.at <= date(2024, 1, 1)) & ~m.at.between(date(2030, 1, 1), datetime(2031, 1, 1, tzinfo=UTC))
+
+
 @honest(lambda row, who, role, marks: True)
 def everything(m: Any, me: Any) -> Any:
     return True
 
 
-ROWS: Final[list[dict[str, Any]]] = [
-    {"id": at, "author": author, "team": team, "stars": at % 5, "public": at % 3 == 0, "pinned": pinned}
-    for at, (author, team, pinned) in enumerate(
+PRICES: Final = (Decimal("2.50"), Decimal("9.00"), Decimal("10.00"))
+HOURS: Final = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, 5, tzinfo=UTC), datetime(2023, 5, 5, tzinfo=UTC))
+
+
+def _row(at: int, author: int | None, team: str | None, pinned: bool | None) -> dict[str, Any]:
+    made = {"id": at, "author": author, "team": team, "stars": at % 5, "public": at % 3 == 0, "pinned": pinned}
+    return made | {"price": PRICES[at % 3], "at": HOURS[at // 3 % 3]}
+
+
+ROWS: Final = [
+    _row(at, *each)
+    for at, each in enumerate(
         ((a, t, p) for a in (1, 2, None) for t in ("red", "blue", "grey", None) for p in (True, False, None)), 1
     )
 ]

@@ -474,7 +474,7 @@ MEANT = [
     ("return Note.team.op('~')('x')", "notes.team ~ :team_1"),
     ("return func.may_see(Note.id)", "may_see(notes.id)"),
     ("return Note.team + me.role == 'x'", None),
-    ("return func.now() > literal('2020-01-01')", None),
+    ("import datetime\nreturn func.now() > literal(datetime.datetime(2020, 1, 1))", None),
     ("return or_(*[Note.stars == n for n in range(3)])", None),
     ("cond = Note.public\nfor n in (1, 2):\n    cond |= Note.stars == n\nreturn cond", None),
     ("conditions = [Note.public]\nif conditions:\n    return or_(*conditions)", "notes.public"),

@@ -23,6 +23,7 @@ from sqlalchemy.sql.elements import (
 from backstay.catalog.truth import is_condition, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
+from backstay.policy.constant import mismatched
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.moment import call_at_no_moment
@@ -43,7 +44,8 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     value of ``me`` and every column that it was given.
 
     Raises:
-        ConfigError: BST-E023, when it is not; the message names the file and the line.
+        ConfigError: BST-E023, when it is not; BST-E081, when it compares values of two kinds.  The message names the
+            file and the line.
     """
     linecache.checkcache()
     place = place_of(function)
@@ -63,6 +65,10 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
             "It is called once, at the start: write func.now() and the like for what changes later.",
         )
     refuse_untrue(name, rows, place)
+    unlike = mismatched(rows)
+    if unlike is not None:
+        told, hint = unlike
+        raise ConfigError("BST-E081", f"{place}: the policy {name} compares {told}", hint=hint)
     strangers = [each for each in rows._from_objects if each is not table]
     if strangers:
         _refuse(

@@ -1,0 +1,156 @@
+"""A value that a policy compares is of the kind of its column, or the app does not start."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from backstay.catalog import build_catalog
+from backstay.errors import ConfigError
+from backstay.policy import Rule, allow, compile_rules
+
+
+class Kind(enum.Enum):
+    small = "s"
+    large = "l"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Doubled(sa.TypeDecorator[int]):
+    impl = sa.Integer
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Any) -> Any:
+        return None if value is None else int(value) * 2
+
+
+class Ware(Base):
+    __tablename__ = "wares"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    price: Mapped[Decimal] = mapped_column(sa.Numeric(10, 2))
+    weight: Mapped[float]
+    day: Mapped[date]
+    at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    hour: Mapped[time]
+    key: Mapped[UUID]
+    open: Mapped[bool]
+    kind: Mapped[Kind]
+    word: Mapped[str] = mapped_column(sa.Enum("x", "y", name="words"))
+    text: Mapped[str]
+    raw: Mapped[bytes]
+    meta: Mapped[dict[str, Any]] = mapped_column(sa.JSON)
+    twice: Mapped[int] = mapped_column(Doubled())
+
+
+CATALOG = build_catalog(Base)
+
+
+def rules_of(says: Callable[[Any], Any]) -> tuple[Rule, ...]:
+    def rule(me: Any) -> Any:
+        return says(me)
+
+    return compile_rules([allow("read", Ware)(rule)], CATALOG)
+
+
+OTHER: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda me: Ware.id == "x", "wares.id, which is integer, with 'x'"),
+    (lambda me: Ware.id == "1", "with '1'"),
+    (lambda me: Ware.id != "1", "with '1'"),
+    (lambda me: Ware.id.in_([1, "x"]), "with 'x'"),
+    (lambda me: Ware.id.not_in(["x"]), "with 'x'"),
+    (lambda me: Ware.id.between(1, "x"), "with 'x'"),
+    (lambda me: Ware.id.is_distinct_from("x"), "with 'x'"),
+    (lambda me: Ware.id == sa.literal(True), "with True"),
+    (lambda me: Ware.id.in_([True]), "with True"),
+    (lambda me: sa.literal("x") == Ware.id, "with 'x'"),
+    (lambda me: Ware.id + 1 == "x", "with 'x'"),
+    (lambda me: sa.exists().where(Ware.id == "x"), "with 'x'"),
+    (lambda me: Ware.id == Ware.text, "wares.id, which is integer, with wares.text, which is text"),
+    (lambda me: Ware.text < Ware.price, "which is numeric"),
+    (lambda me: Ware.open == Ware.id, "which is boolean"),
+    (lambda me: Ware.key == Ware.id, "which is uuid"),
+    (lambda me: Ware.price == "9", "with '9'"),
+    (lambda me: Ware.weight > "1", "with '1'"),
+    (lambda me: Ware.day == "2024-01-01", "which is date, with '2024-01-01'"),
+    (lambda me: Ware.day == datetime(2024, 1, 1), "with datetime.datetime"),
+    (lambda me: Ware.at == "2024-01-01", "which is timestamptz"),
+    (lambda me: Ware.hour == "01:02", "which is time"),
+    (lambda me: Ware.key == 7, "which is uuid, with 7"),
+    (lambda me: Ware.open == 1, "with 1"),
+    (lambda me: Ware.open.in_([True, 0]), "with 0"),
+    (lambda me: Ware.open == "true", "with 'true'"),
+    (lambda me: Ware.kind == "huge", "which is enum, with 'huge'"),
+    (lambda me: Ware.word != "z", "with 'z'"),
+    (lambda me: Ware.word.in_(["x", "z"]), "with 'z'"),
+    (lambda me: Ware.text == 1, "with 1"),
+    (lambda me: Ware.text.in_(["1", 1]), "with 1"),
+    (lambda me: Ware.text == Kind.small, "with <Kind.small"),
+    (lambda me: Ware.text == UUID(int=7), "with UUID"),
+    (lambda me: Ware.text == b"1", "with b'1'"),
+    (lambda me: Ware.raw == "1", "which is bytes"),
+    (lambda me: Ware.meta["a"].as_integer() == "1", "with '1'"),
+]
+
+
+@pytest.mark.parametrize(("says", "seen"), OTHER, ids=range(len(OTHER)))
+def test_another_kind_is_refused(says: Callable[[Any], Any], seen: str) -> None:
+    """P1: SQLite would say no in silence where PostgreSQL does not start; both name the place and the value."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(says)
+    fault = refused.value
+    assert ("BST-E081", True, True) == (
+        fault.code,
+        seen in fault.message,
+        bool(fault.hint),
+    )
+    assert "test_constant.py:" in fault.message
+
+
+SAME: list[Callable[[Any], Any]] = [
+    lambda me: Ware.id == 1,
+    lambda me: Ware.id < 1.5,
+    lambda me: Ware.id.in_([1, Decimal("2"), None]),
+    lambda me: Ware.price.in_([9, Decimal("100")]),
+    lambda me: Ware.price == Ware.id,
+    lambda me: Ware.weight == Ware.price,
+    lambda me: Ware.day == date(2024, 1, 1),
+    lambda me: Ware.at >= date(2024, 1, 1),
+    lambda me: Ware.at <= sa.func.now(),
+    lambda me: Ware.key == UUID(int=7),
+    lambda me: Ware.key == str(UUID(int=7)),
+    lambda me: Ware.open == True,  # noqa: E712
+    lambda me: Ware.kind == Kind.small,
+    lambda me: Ware.kind == "small",
+    lambda me: Ware.word.in_(["x", None]),
+    lambda me: Ware.text == "1",
+    lambda me: Ware.text == None,  # noqa: E711
+    lambda me: Ware.raw == b"1",
+    lambda me: Ware.twice == "7",
+    lambda me: sa.cast(Ware.id, sa.String) == "1",
+    lambda me: (Ware.id == me.claim("n")) | (Ware.text == me.role) | (Ware.price < me.claim("most")),
+    lambda me: sa.tuple_(Ware.id, Ware.text).in_([(1, "a")]),
+]
+
+
+@pytest.mark.parametrize("says", SAME, ids=range(len(SAME)))
+def test_values_of_its_kind_start(says: Callable[[Any], Any]) -> None:
+    """P1: numbers of any sort, null, values of an enum by name or member, a day for a moment, types of one's own."""
+    assert 1 == len(rules_of(says))
+
+
+def test_a_day_is_its_midnight() -> None:
+    """P1: as PostgreSQL takes it, and not as a text that is shorter."""
+    (rule,) = rules_of(lambda me: Ware.at >= date(2024, 1, 1))
+    (value,) = [each.value for each in sa.sql.visitors.iterate(rule.rows) if isinstance(each, sa.BindParameter)]
+    assert datetime(2024, 1, 1, tzinfo=UTC) == value
