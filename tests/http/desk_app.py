@@ -153,12 +153,24 @@ def add(a: int, b: int = 1) -> int:
     return a + b
 
 
+@function
+def words(number: int) -> list[dict[str, str | None]]:
+    """So many of them, without a session."""
+    return [{"word": "w", "none": None}] * number
+
+
+@function(read_only=True)
+async def all_notes(db: AsyncSession) -> list[Note]:
+    """Every note, of which callers see their own."""
+    return list(await db.scalars(sa.select(Note)))
+
+
 def desk(url: str, **options: Any) -> Backstay:
     """The desk on the database at *url*; *options* are settings."""
     return Backstay(
         models=Model,
         policies=[own_folders, own_notes, marks_of_own_notes, clean_marks, counters],
-        functions=[count_up, clash, add, total_of, sneak, copy_note, new_folder],
+        functions=[count_up, clash, add, total_of, sneak, copy_note, new_folder, words, all_notes],
         settings=Settings(database=url, jwt_secret=SECRET, **options),
     )
 

@@ -18,16 +18,15 @@ from backstay.db.session import bounded
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
-from backstay.pipeline.planner import may_plan
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.planner import aside
+from backstay.pipeline.plans import Known, Plans, known
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
-from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
+from backstay.pipeline.unit import Joined
 from backstay.plan.call import find_function, may_call, no_function, read_arguments
 from backstay.plan.feature import no_geometry
 from backstay.plan.fill import fill_rows
-from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
 from backstay.policy import Caller, Principal
@@ -40,9 +39,8 @@ from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.size import bytes_of, check_size
-from backstay.response.value import WrongResult, encode_result
+from backstay.response.value import WrongResult, check_result, encode_result
 from backstay.sql.dialect import Form
-from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.statement import Row, Statement
 from backstay.sql.write import key_columns, read_sql
 
@@ -58,6 +56,25 @@ class Answered(NamedTuple):
     offset: int = 0
 
 
+class _Asked(NamedTuple):
+    """A call as asked: *given* are its arguments, which are text where they come from a query string."""
+
+    function: Function
+    given: Mapping[str, Any]
+    query: Query
+    textual: bool
+
+
+class _Rows(NamedTuple):
+    """What reads the rows of *table* that a function returns."""
+
+    table: Table
+    known: Known
+    values: tuple[Any, ...]
+    form: Form
+    offset: int
+
+
 class Calls:
     """Answers calls."""
 
@@ -66,9 +83,8 @@ class Calls:
         self._database = database
         self._functions = functions
         self._names = frozenset().union(*(frozenset(f.parameters) for f in functions.values()))
-        self._reads: Remembered[Any, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
-        )
+        self._inside = isinstance(database, Joined)
+        self._plans: Plans[Known] = Plans(512, lambda found: found.room)
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -84,18 +100,23 @@ class Calls:
         preferences = self._surface.preferences(request)
         profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
         profile = self._surface.check_profile(request.header(profile_header))
-        function, arguments, query = self._arguments(request, name)
+        asked = self._asked(request, name)
+        function = asked.function
+        arguments = read_arguments(function, asked.given, textual=asked.textual)
         media = negotiate(request.header(b"accept"), self._surface.offered)
         if media.kind == "geojson" and function.model is None:
             raise no_geometry()
-        counted = preferences.count is not None
         demands = demands_of_call(preferences, gives_set=function.gives_set)
+        # Before the session: while a plan is made nobody should wait for it.
+        rows = await self._surface.planner.make(
+            request, lambda: self._planned(request, asked, media, preferences), inside=self._inside
+        )
 
         def render(answer: Answered) -> Reply:
             return _reply(function, answer, media, preferences, profile)
 
         try:
-            return await self._run(function, arguments, query, request, media, demands, render, counted=counted)
+            return await self._run(function, arguments, rows, request, media, demands, render)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -106,18 +127,27 @@ class Calls:
             raise no_function(name, (), self._surface.catalog.schema)
         return Reply(200, ((b"allow", b"OPTIONS,GET,HEAD,POST" if found.read_only else b"OPTIONS,POST"),))
 
-    def _arguments(self, request: DataRequest, name: str) -> tuple[Function, dict[str, Any], Query]:
+    def foresee(self, request: DataRequest, name: str) -> None:
+        """Make the plan of what the function *name* returns.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        media = negotiate(request.header(b"accept"), self._surface.offered)
+        self._planned(request, self._asked(request, name), media, self._surface.preferences(request))
+
+    def _asked(self, request: DataRequest, name: str) -> _Asked:
         text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
         schema = self._surface.catalog.schema
         limits = self._surface.limits
         if request.method == "POST":
             given = parse_arguments(request.body, request.header(b"content-type"))
             function = find_function(self._functions, name, who, tuple(given), schema)
-            return function, read_arguments(function, given, textual=False), parse_query(text, limits=limits).query
+            return _Asked(function, given, parse_query(text, limits=limits).query, textual=False)
         if request.method not in ("GET", "HEAD"):
             raise RequestError("PGRST101", f"Cannot use the {request.method} method on RPC", hint="Use POST, or GET.")
-        known = self._functions.get(name)
-        names = frozenset(known.parameters) if known is not None else self._names
+        there = self._functions.get(name)
+        names = frozenset(there.parameters) if there is not None else self._names
         parsed = parse_query(text, arguments=names, limits=limits)
         pairs = dict(parsed.arguments)
         function = find_function(self._functions, name, who, tuple(pairs), schema)
@@ -127,23 +157,45 @@ class Calls:
                 f"Cannot use the {request.method} method on the function {name}: it may write",
                 hint="Call it by POST, or declare it @function(read_only=True).",
             )
-        return function, read_arguments(function, pairs, textual=True), parsed.query
+        return _Asked(function, pairs, parsed.query, textual=True)
+
+    def _planned(self, request: DataRequest, asked: _Asked, media: Media, preferences: Preferences) -> _Rows | None:
+        """What reads the rows that the function returns; ``None`` where it returns none of a model."""
+        function, surface, query = asked.function, self._surface, asked.query
+        if function.model is None:
+            return None
+        table = self._table(function)
+        shape, values = shape_of(query)
+        form: Form = "features" if media.kind == "geojson" else "json"
+        slots, counted = len(values), preferences.count is not None
+
+        def make() -> Known:
+            scope, most = surface.scope(request.principal), surface.max_rows
+            node = plan_rows(table, scope.grant("read", table), shape, scope)
+
+            def statement(made: Form) -> Any:
+                return read_sql(node, surface.dialect, slots, max_rows=most, form=made, count=counted)
+
+            return known(surface, node, form, statement)
+
+        page = next((page for path, page in query.pages if not path), Page())
+        offset = page.offset if isinstance(page.offset, int) else 0
+        return _Rows(
+            table, self._plans.of(request, (table.name, shape, slots, counted, form), make), values, form, offset
+        )
 
     async def _run(
         self,
         function: Function,
         arguments: dict[str, Any],
-        query: Query,
+        rows: _Rows | None,
         request: DataRequest,
         media: Media,
         demands: Demands,
         render: Callable[[Answered], Reply],
-        *,
-        counted: bool,
     ) -> Reply:
         """Run *function* in its transaction; whatever refuses its answer undoes what it has done."""
         injected, principal = set(function.injected.values()), request.principal
-        form: Form = "features" if media.kind == "geojson" else "json"
         undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
             session: AsyncSession | None = None
@@ -157,11 +209,16 @@ class Calls:
             # A transaction has this bound by itself.
             async with bounded(what="function") if session is None else nullcontext():
                 result = await self._invoke(function, arguments, session, Caller(principal))
-            if function.model is not None and session is not None:
-                answer = await self._rows(function, result, session, query, request, form, counted=counted)
+            # Within the transaction: what is not as it is described undoes what it has written.
+            render_aside = self._surface.planner.render if session is None else aside
+            if rows is not None and session is not None:
+                answer = await self._rows(function, result, session, rows, principal)
             else:
-                # Within the transaction: what is not as it is described undoes what it has written.
-                body = encode_result(function.name, result, function.result_type)
+                encoded = encode_result(result)
+                await render_aside(
+                    len(encoded), lambda: check_result(function.name, result, encoded, function.result_type)
+                )
+                body = encoded.decode()
                 if isinstance(result, list | tuple):
                     answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
                 else:
@@ -170,7 +227,7 @@ class Calls:
             check_size(bytes_of(answer.body), self._surface.budget.answer_bytes)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
-            reply = render(answer)
+            reply = await render_aside(len(answer.body), lambda: render(answer))
             check_size(len(reply.body), self._surface.budget.answer_bytes)
         return reply
 
@@ -190,68 +247,33 @@ class Calls:
         )
 
     async def _rows(
-        self,
-        function: Function,
-        result: Any,
-        session: AsyncSession,
-        query: Query,
-        request: DataRequest,
-        form: Form,
-        *,
-        counted: bool,
+        self, function: Function, result: Any, session: AsyncSession, rows: _Rows, principal: Principal
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
-        principal = request.principal
         found = _models(function, result)
         await session.flush()
-        table = self._table(function)
         mapper: Any = sa.inspect(function.model)
-
         keys: list[Mapping[str, Any]] = []
         for row in found:
             identity = mapper.primary_key_from_instance(row)
             keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
-        shape, values = shape_of(query)
-        prepared, opens = await self._surface.planner.make(
-            request, lambda: self._prepared(table, shape, len(values), principal, form, counted=counted)
-        )
         connection = await session.connection()
 
         async def fetch(asked: Statement) -> Row:
             return tuple((await connection.exec_driver_sql(asked.sql, asked.args)).one())
 
-        if opens is not None:
-            values = opens.values(values)
-            await opens.look(values, principal, fetch, self._surface)
-        columns = key_columns(table)
-        packed = self._surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
-        statement = prepared.bind((*values, *packed), principal)
-        answer: Any = await fetch(statement)
-        body, rows = str(answer[0]) if opens is None else opens.body(answer[0]), int(answer[1])
-        if form == "features":
+        await rows.known.look(rows.values, principal, fetch, self._surface)
+        columns = key_columns(rows.table)
+        filled = fill_rows(keys, columns, frozenset(rows.table.columns))
+        packed = self._surface.dialect.pack(filled, len(columns))
+        answer: Any = await fetch(rows.known.bind(rows.values, principal, packed))
+        text, number = str(answer[0]), int(answer[1])
+        body = text if rows.known.opener is None else await aside(len(text), lambda: rows.known.body(text))
+        if rows.form == "features":
             body = feature_collection(body)
         elif function.result == "row":
-            return Answered(body[1:-1], rows) if rows else Answered("null", 0)
-        page = next((page for path, page in query.pages if not path), Page())
-        return Answered(body, rows, answer[2], page.offset if isinstance(page.offset, int) else 0)
-
-    def _prepared(
-        self, table: Table, shape: Query, slots: int, principal: Principal, form: Form, *, counted: bool
-    ) -> tuple[Prepared, Opener | None]:
-        key = (table.name, shape, slots, counted, form, principal.kind)
-        found = self._reads.get(key)
-        if found is not None:
-            return found
-        may_plan()
-        scope = self._surface.scope(principal)
-        node = plan_rows(table, scope.grant("read", table), shape, scope)
-        statement = read_sql(
-            node, self._surface.dialect, slots, max_rows=self._surface.max_rows, form=form, count=counted
-        )
-        opens = None
-        if self._surface.seals:
-            opens = opener(opening_of(node, features=form == "features"), self._surface)
-        return self._reads.put(key, (prepare(statement, self._surface.dialect.compiler), opens))
+            return Answered(body[1:-1], number) if number else Answered("null", 0)
+        return Answered(body, number, answer[2], rows.offset)
 
     def _table(self, function: Function) -> Table:
         for table in self._surface.catalog.tables.values():

@@ -8,21 +8,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Final, Literal
+from collections.abc import Mapping
+from typing import Any, Final, Literal
 
 import msgspec
 
 from backstay.catalog import Table
-from backstay.db.statement import Database, Steps
+from backstay.db.statement import Database
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
 from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.plans import Known, Plans, known
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
-from backstay.plan.opening import opening_of
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import plan_lock
@@ -30,7 +28,6 @@ from backstay.request import parse_query
 from backstay.request.name import quote
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
-from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import lock_sql
 
 _OBJECT: Final = b"application/vnd.pgrst.object+json"
@@ -47,9 +44,7 @@ class Conditional:
         self._surface = surface
         self._database = database
         self._data = data
-        self._locks: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
-        )
+        self._locks: Plans[Known] = Plans(512, lambda found: found.room)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Lock the row of *request*, judge its preconditions, and answer it.
@@ -60,13 +55,12 @@ class Conditional:
         """
         match, none_match = request.header(b"if-match"), request.header(b"if-none-match")
         table = find_table(self._surface.scope(request.principal), request.path)
-        if table.read_only or _WRITINGS[request.method] not in table.writes:
-            # Nothing of it can be changed, nor locked: the write itself says so.
+        if _is_fixed(table, request):
             return await self._data.answer(request)
-        creates = none_match is not None and request.method == "PUT" and parse_tags(none_match).any
+        creates = _creates(request)
         if not creates:
-            # What is only made new finds no row, and the right to make one is none to keep others from theirs.
-            await self._lock(request)
+            lock, values = self._lock(request)
+            await self._database.fetch_all(lock.bind(values, request.principal))
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):
             if tag is None and request.method != "PUT" and request.headers.get(b"accept", b"").startswith(_OBJECT):
@@ -77,14 +71,24 @@ class Conditional:
             tags = parse_tags(none_match)
             if tags.any or tag in tags.strong | tags.weak:
                 raise failed(tag)
-        headers = {
-            name: value for name, value in request.headers.items() if name not in (b"if-match", b"if-none-match")
-        }
-        if creates:
-            # Another writer may create the row just now: an insert fails then, where PUT would merge.
-            headers[b"if-none-match"] = b"*"
-            return await self.create(request._replace(headers=headers))
-        return await self._data.answer(request._replace(headers=headers))
+        write = _write(request)
+        return await (self.create(write) if creates else self._data.answer(write))
+
+    def foresee(self, request: DataRequest) -> None:
+        """Make the plans that answering *request* takes.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        table = find_table(self._surface.scope(request.principal), request.path)
+        if not _is_fixed(table, request):
+            if not _creates(request):
+                self._lock(request)
+            self._data.foresee(_read(request, request.query))
+            match, version = request.header(b"if-match"), table.column_for("version")
+            if match is not None and version is not None and parse_tags(match).versions:
+                self._data.foresee(_read(request, _selecting(version.name, request.query)))
+        self._data.foresee(_write(request))
 
     async def create(self, request: DataRequest) -> Reply:
         """``POST`` or ``PUT`` with ``If-None-Match: *``: a new row, or nothing.
@@ -103,25 +107,17 @@ class Conditional:
                 raise failed(None) from None
             raise
 
-    async def _lock(self, request: DataRequest) -> None:
-        surface = self._surface
+    def _lock(self, request: DataRequest) -> tuple[Known, tuple[Any, ...]]:
+        """What locks the row of *request*, and the values that it takes."""
+        surface, action = self._surface, _WRITINGS[request.method]
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         shape, values = shape_of(query)
-        key = (request.method, request.path, shape, request.principal.kind)
-        known = self._locks.get(key)
-        if known is None:
-            plan = plan_lock(request.path, shape, surface.scope(request.principal), _WRITINGS[request.method])
-            opens = opener(opening_of(None, plan.rows), surface) if surface.seals else None
-            known = self._locks.put(
-                key, (prepare(lock_sql(plan, surface.dialect, _LOCKED), surface.dialect.compiler), opens)
-            )
-        prepared, opens = known
-        statement = prepared.bind(values if opens is None else opens.values(values), request.principal)
 
-        def steps() -> Steps[None]:
-            yield statement
+        def make() -> Known:
+            plan = plan_lock(request.path, shape, surface.scope(request.principal), action)
+            return known(surface, None, "json", lambda _: lock_sql(plan, surface.dialect, _LOCKED), plan.rows)
 
-        await self._database.transact(steps)
+        return self._locks.of(request, (action, request.path, shape), make), values
 
     async def _tag(self, request: DataRequest, table: Table) -> str | None:
         """The entity tag that ``GET`` of the same URL has now; ``None`` where it has no single row."""
@@ -139,21 +135,49 @@ class Conditional:
             return True
         if version is None or not tags.versions:
             return False
-        select = b"select=" + quote(version.name).encode()
-        rest = b"&".join(part for part in request.query.split(b"&") if not part.startswith(b"select="))
-        reply = await self._read(request, select + b"&" + rest if rest else select)
+        reply = await self._read(request, _selecting(version.name, request.query))
         return reply is not None and msgspec.json.decode(reply.body).get(version.name) in tags.versions
 
     async def _read(self, request: DataRequest, query: bytes) -> Reply | None:
-        headers = {name: value for name, value in request.headers.items() if name not in _JUDGED}
-        if not headers.get(b"accept", b"").startswith(_OBJECT):
-            headers[b"accept"] = _OBJECT
-        if b"content-profile" in headers:
-            headers[b"accept-profile"] = headers[b"content-profile"]
-        # What is only for writes means nothing to a read.
         try:
-            return await self._data.answer(request._replace(method="GET", query=query, headers=headers, body=b""))
+            return await self._data.answer(_read(request, query))
         except PlanError as error:
             if error.code != "PGRST116":
                 raise
             return None
+
+
+def _is_fixed(table: Table, request: DataRequest) -> bool:
+    """Whether nothing of *table* can be changed so, nor locked: the write itself says so."""
+    return table.read_only or _WRITINGS[request.method] not in table.writes
+
+
+def _creates(request: DataRequest) -> bool:
+    """Whether *request* puts a new row or none.  It finds none to lock, and gives no right to keep others from one."""
+    tags = request.header(b"if-none-match")
+    return tags is not None and request.method == "PUT" and parse_tags(tags).any
+
+
+def _write(request: DataRequest) -> DataRequest:
+    """*request* when its preconditions hold."""
+    headers = {name: value for name, value in request.headers.items() if name not in (b"if-match", b"if-none-match")}
+    if _creates(request):
+        # Another writer may create the row just now: an insert fails then, where PUT would merge.
+        headers[b"if-none-match"] = b"*"
+    return request._replace(headers=headers)
+
+
+def _read(request: DataRequest, query: bytes) -> DataRequest:
+    """The ``GET`` of the same URL with *query*, without what is only for writes."""
+    headers = {name: value for name, value in request.headers.items() if name not in _JUDGED}
+    if not headers.get(b"accept", b"").startswith(_OBJECT):
+        headers[b"accept"] = _OBJECT
+    if b"content-profile" in headers:
+        headers[b"accept-profile"] = headers[b"content-profile"]
+    return request._replace(method="GET", query=query, headers=headers, body=b"")
+
+
+def _selecting(column: str, query: bytes) -> bytes:
+    """*query*, which selects nothing but *column*."""
+    rest = (part for part in query.split(b"&") if part and not part.startswith(b"select="))
+    return b"&".join((b"select=" + quote(column).encode(), *rest))

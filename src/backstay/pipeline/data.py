@@ -64,12 +64,15 @@ class Data:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
 
     def foresee(self, request: DataRequest) -> None:
-        """Make the plan of *request* ahead, where it is one of a table.
+        """Make the plan of *request* ahead.
 
         Raises:
             BackstayError: what would refuse it.
         """
-        if request.path and not request.path.startswith("rpc/") and "/" not in request.path:
+        name = request.path[4:] if request.path.startswith("rpc/") else None
+        if name is not None:
+            (self._routines if self._is_routine(name) else self._calls).foresee(request, name)
+        elif request.path and request.method != "OPTIONS":
             (self._reads if request.method in ("GET", "HEAD") else self._writes).foresee(request)
 
     def _is_routine(self, name: str) -> bool:

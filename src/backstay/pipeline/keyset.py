@@ -6,31 +6,30 @@ skip any, and the thousandth page costs what the first did.
 1. The order is the client's with the primary key behind it, so that no two rows are equal.
 2. A cursor holds the order's values of one row.  It becomes filters that the client could have written itself, judged
    by the same policies: it grants nothing, so it needs no secret.
-3. It carries a digest over its values, the table, the order and the filters: one that was changed, or belongs to
-   another query, is refused.
+3. It carries a digest over its values, the table, the order and the filters: one that belongs to another query, or
+   that was changed by mistake, is refused.  Whoever can compute the digest may write one, which gives no more than
+   filters would.
+4. Pages of all but the usual sizes share a plan, as those of other reads do.
 """
 
 from __future__ import annotations
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
 from backstay.catalog import Family, Table
-from backstay.db.statement import Database, Statement
+from backstay.db.statement import Database, Row
 from backstay.errors import PlanError, RequestError
-from backstay.pipeline.planner import may_plan
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.plans import Known, Plans, known
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
-from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
@@ -43,9 +42,8 @@ from backstay.request.order import OrderTerm
 from backstay.request.page import Page
 from backstay.request.read import Query
 from backstay.request.select import ColumnItem
-from backstay.response.reply import Headers, Reply
-from backstay.response.rows import frame_read
-from backstay.sql.prepared import Prepared, prepare
+from backstay.response.reply import Reply
+from backstay.response.rows import Frame, frame_read
 from backstay.sql.select import select_rows
 
 _LISTS: Final[frozenset[MediaKind]] = frozenset(("array", "csv"))
@@ -97,16 +95,34 @@ def split_cursor(query: bytes) -> tuple[bytes, str | None]:
     return b"&".join(part for part in parts if part is not ours[0]), ours[0][7:].decode("ascii", "replace")
 
 
+class Sought(NamedTuple):
+    """A statement, and the values that are asked for."""
+
+    known: Known
+    values: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A page as asked: *size* rows, one more of which *page* looks for; *terms* are how many its order has."""
+
+    terms: int
+    cursor: Cursor | None
+    size: int
+    bound: bytes
+    frame: Frame
+    page: Sought
+    total: Sought | None
+
+
 class Keysets:
     """Answers reads page by page."""
 
     def __init__(self, surface: Surface, database: Database) -> None:
         self._surface = surface
-        self._fetch = database.fetch
+        self._database = database
         self._inside = isinstance(database, Joined)
-        self._known: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
-        )
+        self._plans: Plans[Known] = Plans(512, lambda found: found.room)
 
     async def answer(self, request: DataRequest, token: str | None) -> Reply:
         """One page; *token* is ``None`` or empty for the first.
@@ -115,6 +131,29 @@ class Keysets:
             RequestError: PGRST100 (the cursor is not one for this query, or comes with an offset), PGRST107.
             PlanError: PGRST127 (no primary key, or an order that has no cursor), and those of every read.
         """
+        surface, inside = self._surface, self._inside
+        asked = await surface.planner.make(request, lambda: self.plan(request, token), inside=inside)
+        cursor, size, convert = asked.cursor, asked.size, asked.frame.convert
+        row = await self._fetch(request, asked.page)
+        body, warning = asked.page.known.page(row[0])
+        rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
+        more, rows = len(rows) > size, rows[: max(size, 0)]
+        if cursor is not None and cursor.way == "before":
+            rows.reverse()
+        total = None if asked.total is None else int((await self._fetch(request, asked.total))[2])
+        body, keys = _without_keys(rows, asked.terms)
+        if convert is not None:
+            plain = body
+            body = await surface.planner.render(len(body), lambda: convert(plain), inside=inside)
+        shown = f"0-{len(rows) - 1}" if rows and cursor is None else "*"
+        headers = [*asked.frame.headers, (b"content-range", f"{shown}/{'*' if total is None else total}".encode())]
+        if link := _links(request.query, keys, cursor, more, asked.bound):
+            headers.append((b"link", link))
+        headers += warning
+        return Reply(206 if total is not None and len(rows) < total else 200, tuple(headers), body.encode())
+
+    def plan(self, request: DataRequest, token: str | None) -> Asked:
+        """What is asked for, planned; it raises as `answer` does."""
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile"))
@@ -127,82 +166,50 @@ class Keysets:
         bound = _binding(table, query, terms)
         cursor = None if not token else _read(token, bound, terms)
         size = self._size(query)
-        rows, more, warning = await self._rows(request, query, terms, cursor, size)
-        total = await self._total(request, query) if preferences.count is not None else None
-        body, keys = _without_keys(rows, len(terms))
+        within = tuple(item for item in query.pages if item[0])
+        total = None
+        if preferences.count is not None:
+            # The rows of all pages together.
+            total = self._sought(request, replace(query, pages=(((), Page(0)), *within), orders=()), count=True)
+        walked = [term.turned() for term in terms] if cursor is not None and cursor.way == "before" else terms
+        where = () if cursor is None else (((), _behind(walked, cursor.values)),)
+        paged = replace(
+            query,
+            items=(*query.items, *(ColumnItem(Field(term.name), f"{_KEY}{i}") for i, term in enumerate(terms))),
+            conditions=(*query.conditions, *where),
+            orders=(((), tuple(map(_order, walked))), *(item for item in query.orders if item[0])),
+            pages=(((), Page(size + 1 if size > 0 else size)), *within),
+        )
         frame = frame_read(request.path, text, media, replace(preferences, page="keyset"), profile)
-        convert, finished = frame.convert, body
-        if convert is not None:
-            finished = await surface.planner.render(len(body), lambda: convert(body), inside=self._inside)
-        shown = f"0-{len(rows) - 1}" if rows and cursor is None else "*"
-        headers = [*frame.headers, (b"content-range", f"{shown}/{'*' if total is None else total}".encode())]
-        if link := _links(request.query, keys, cursor, more, bound):
-            headers.append((b"link", link))
-        headers += warning
-        return Reply(206 if total is not None and len(rows) < total else 200, tuple(headers), finished.encode())
+        return Asked(len(terms), cursor, size, bound, frame, self._sought(request, paged), total)
+
+    def _most(self) -> int:
+        return self._surface.max_rows if self._surface.max_rows is not None else 1000
 
     def _size(self, query: Query) -> int:
         page = next((page for path, page in query.pages if not path), Page())
         if page.offset:
             raise RequestError("PGRST100", "A cursor and an offset contradict each other", hint="Send limit alone.")
-        most = self._surface.max_rows if self._surface.max_rows is not None else 1000
-        return min(page.limit, most) if isinstance(page.limit, int) else most
+        return min(page.limit, self._most()) if isinstance(page.limit, int) else self._most()
 
-    async def _rows(
-        self, request: DataRequest, query: Query, terms: Sequence[Term], cursor: Cursor | None, size: int
-    ) -> tuple[list[dict[str, msgspec.Raw]], bool, Headers]:
-        """The rows of the page in the client's order, whether more follow in the cursor's way, and what warns of it."""
-        before = cursor is not None and cursor.way == "before"
-        walked = [term.turned() for term in terms] if before else list(terms)
-        where = () if cursor is None else (((), _behind(walked, cursor.values)),)
-        asked = replace(
-            query,
-            items=(*query.items, *(ColumnItem(Field(term.name), f"{_KEY}{i}") for i, term in enumerate(terms))),
-            conditions=(*query.conditions, *where),
-            orders=(((), tuple(map(_order, walked))), *(item for item in query.orders if item[0])),
-            pages=(((), Page(size + 1 if size > 0 else size)), *(item for item in query.pages if item[0])),
-        )
-        statement, opens = await self._planned(request, asked, size + 1)
-        row = await self._fetch(statement)
-        body, warning = (row[0], ()) if opens is None else opens.page(row[0])
-        rows = msgspec.json.decode(body, type=list[dict[str, msgspec.Raw]])
-        page = rows[: max(size, 0)]
-        return (page[::-1] if before else page), len(rows) > size, warning
-
-    async def _planned(
-        self, request: DataRequest, query: Query, most: int, *, count: bool = False
-    ) -> tuple[Statement, Opener | None]:
-        planner, inside = self._surface.planner, self._inside
-        bound = await planner.make(request, lambda: self._bound(request, query, most, count=count), inside=inside)
-        statement, opens, values = bound
-        if opens is not None:
-            await opens.look(values, request.principal, self._fetch, self._surface, inside=inside)
-        return statement, opens
-
-    def _bound(
-        self, request: DataRequest, query: Query, most: int, *, count: bool = False
-    ) -> tuple[Statement, Opener | None, tuple[Any, ...]]:
+    def _sought(self, request: DataRequest, query: Query, *, count: bool = False) -> Sought:
         surface = self._surface
         shape, values = shape_of(query)
-        key = (request.path, shape, most, count, request.principal.kind)
-        known = self._known.get(key)
-        if known is None:
-            may_plan()
+
+        def make() -> Known:
             plan = plan_read(request.path, shape, surface.scope(request.principal), count=count)
             if plan.node.aggregated:
                 raise _no_cursor("rows that an aggregate makes have no key")
-            statement = select_rows(plan, surface.dialect, max_rows=most)
-            opens = opener(opening_of(plan.node), surface) if surface.seals else None
-            known = self._known.put(key, (prepare(statement, surface.dialect.compiler), opens))
-        prepared, opens = known
-        values = values if opens is None else opens.values(values)
-        return prepared.bind(values, request.principal), opens, values
+            # One more than the largest page has, of whatever size this one is: that would be a plan for each size.
+            most = self._most() + 1
+            return known(surface, plan.node, "json", lambda form: select_rows(plan, surface.dialect, max_rows=most))
 
-    async def _total(self, request: DataRequest, query: Query) -> int:
-        """How many rows there are on all pages together."""
-        asked = replace(query, pages=(((), Page(0)), *(item for item in query.pages if item[0])), orders=())
-        row = await self._fetch((await self._planned(request, asked, 1, count=True))[0])
-        return int(row[2])
+        return Sought(self._plans.of(request, (request.path, shape, count), make), values)
+
+    async def _fetch(self, request: DataRequest, sought: Sought) -> Row:
+        found, principal, fetch = sought.known, request.principal, self._database.fetch
+        await found.look(sought.values, principal, fetch, self._surface, inside=self._inside)
+        return await fetch(found.bind(sought.values, principal))
 
 
 def _terms(query: Query, table: Table, visible: frozenset[str]) -> list[Term]:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,12 +20,12 @@ import msgspec
 from backstay.catalog import Relation, Table
 from backstay.db.statement import Database
 from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.data import Data
+from backstay.pipeline.plans import Known, Plans
+from backstay.pipeline.plans import known as known_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import fill_rows
-from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_relation, find_table, relation_names
 from backstay.plan.shape import shape_of
@@ -42,7 +42,6 @@ from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
 from backstay.sql.dialect import Form
-from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.write import key_columns, read_sql
 
 _LEVELS: Final = 5
@@ -86,15 +85,13 @@ class Tree:
 
 
 class Nested:
-    """Answers nested inserts.  `insert` must run inside a transaction; *answer* is the plane inside it."""
+    """Answers nested inserts.  `insert` must run inside a transaction; *data* is the plane inside it."""
 
-    def __init__(self, surface: Surface, database: Database, answer: Callable[[DataRequest], Awaitable[Reply]]) -> None:
+    def __init__(self, surface: Surface, database: Database, data: Data) -> None:
         self._surface = surface
         self._fetch = database.fetch
-        self._answer = answer
-        self._reads: Remembered[Hashable, tuple[Prepared, Opener | None]] = Remembered(
-            512, weigh=lambda known: room_of(known[0], *looked_with(known[1]))
-        )
+        self._data = data
+        self._plans: Plans[Known] = Plans(512, lambda found: found.room)
 
     def read(self, request: DataRequest) -> Tree | None:
         """The tree in the body of *request*; ``None`` where nothing is nested.
@@ -145,10 +142,24 @@ class Nested:
         form = self._surface.dialect.form(tree.media.form)
         body = None
         if preferences.returning == "representation":
-            body, form = await self._represented(tree, keys, form)
+            body, form = await self._represented(tree, keys)
         first = tuple((name, keys[0][name]) for name in table.primary_key) if keys else ()
         written = Written(len(keys), body, first, form=form)
         return render_written("insert", table.name, written, tree.media, preferences, tree.profile)
+
+    def foresee(self, tree: Tree) -> None:
+        """Make the plans that inserting *tree* takes.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        for level, wanted, given in _levels(tree.level, frozenset(tree.level.table.primary_key)):
+            # A row of each kind, with nothing yet in the columns that we set.
+            rows = {tuple(row): {**row, **dict.fromkeys(given)} for row in level.rows}
+            if rows:
+                self._data.foresee(_posted(tree, level.table, list(rows.values()), wanted))
+        if tree.preferences.returning == "representation":
+            self._representing(tree)
 
     async def _insert(self, tree: Tree, level: Level, wanted: frozenset[str]) -> list[Row]:
         """Insert *level* and all below it; the *wanted* columns of its own rows."""
@@ -174,51 +185,70 @@ class Nested:
     async def _post(self, tree: Tree, table: Table, rows: list[Row], wanted: frozenset[str]) -> list[Row]:
         if not rows:
             return []
-        select = quote(",".join(map(quote_name, sorted(wanted))), safe="")
-        missing = f", missing={tree.preferences.missing}" if tree.preferences.missing else ""
-        prefer = ("return=representation" if wanted else "return=minimal") + missing
-        headers = {b"content-type": b"application/json", b"prefer": prefer.encode()}
-        if tree.profile is not None:
-            headers[b"content-profile"] = tree.profile.encode()
-        request = tree.request._replace(
-            path=table.name,
-            query=f"select={select}".encode() if wanted else b"",
-            headers=headers,
-            body=_ENCODER.encode(rows),
-        )
-        reply = await self._answer(request)
+        reply = await self._data.answer(_posted(tree, table, rows, wanted))
         return read_exact(reply.body) if wanted else [{} for _ in rows]
 
-    async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]], form: Form) -> tuple[str, Form]:
-        """The rows of *keys*, and what they are made of: *form*, or JSON where something had to be opened."""
+    async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]]) -> tuple[str, Form]:
+        """The rows of *keys*, and what they are made of."""
         surface, principal, table = self._surface, tree.request.principal, tree.level.table
         if not keys:
-            return "[]", form
+            return "[]", self._surface.dialect.form(tree.media.form)
+        known, values = self._representing(tree)
+        await known.look(values, principal, self._fetch, surface, inside=True)
+        columns = key_columns(table)
+        packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
+        row = await self._fetch(known.bind(values, principal, packed))
+        if row[1] != len(keys):
+            raise Forbidden("42501", f'new row violates row-level security policy for table "{table.name}"')
+        return known.body(str(row[0])), known.form
+
+    def _representing(self, tree: Tree) -> tuple[Known, tuple[Any, ...]]:
+        """What reads the uppermost rows again, and the values that it takes."""
+        surface, table, form = self._surface, tree.level.table, self._surface.dialect.form(tree.media.form)
         embedded = replace(
             tree.query,
             conditions=tuple(item for item in tree.query.conditions if item[0]),
             pages=tuple(item for item in tree.query.pages if item[0]),
         )
         shape, values = shape_of(embedded)
-        key = (table.name, shape, len(values), form, principal.kind)
-        known = self._reads.get(key)
-        if known is None:
-            scope = surface.scope(principal)
+
+        def make() -> Known:
+            scope = surface.scope(tree.request.principal)
             node = plan_rows(table, scope.grant("read", table), shape, scope)
-            opens = opener(opening_of(node, features=form == "features"), surface) if surface.seals else None
-            made = form if opens is None else opens.form(form)
-            statement = read_sql(node, surface.dialect, len(values), form=made)
-            known = self._reads.put(key, (prepare(statement, surface.dialect.compiler), opens))
-        prepared, opens = known
-        if opens is not None:
-            values, form = opens.values(values), opens.form(form)
-            await opens.look(values, principal, self._fetch, surface, inside=True)
-        columns = key_columns(table)
-        packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
-        row = await self._fetch(prepared.bind((*values, *packed), principal))
-        if row[1] != len(keys):
-            raise Forbidden("42501", f'new row violates row-level security policy for table "{table.name}"')
-        return str(row[0]) if opens is None else opens.body(row[0]), form
+            return known_of(surface, node, form, lambda made: read_sql(node, surface.dialect, len(values), form=made))
+
+        return self._plans.of(tree.request, (table.name, shape, len(values), form), make), values
+
+
+def _levels(
+    level: Level, wanted: frozenset[str], given: tuple[str, ...] = ()
+) -> Iterator[tuple[Level, frozenset[str], tuple[str, ...]]]:
+    """*level* and all below it, with the columns that are *wanted* of its rows, and those that they are *given*."""
+    for branch in level.branches:
+        here, there = zip(*branch.relation.pairs, strict=True)
+        if branch.relation.holds_key:
+            given += here
+            yield from _levels(branch.level, frozenset(there))
+        else:
+            wanted |= frozenset(here)
+            yield from _levels(branch.level, frozenset(), there)
+    yield level, wanted, given
+
+
+def _posted(tree: Tree, table: Table, rows: Sequence[Row], wanted: frozenset[str]) -> DataRequest:
+    """The insert of *rows* by itself, which answers with the *wanted* columns."""
+    select = quote(",".join(map(quote_name, sorted(wanted))), safe="")
+    missing = f", missing={tree.preferences.missing}" if tree.preferences.missing else ""
+    prefer = ("return=representation" if wanted else "return=minimal") + missing
+    headers = {b"content-type": b"application/json", b"prefer": prefer.encode()}
+    if tree.profile is not None:
+        headers[b"content-profile"] = tree.profile.encode()
+    return tree.request._replace(
+        path=table.name,
+        query=f"select={select}".encode() if wanted else b"",
+        headers=headers,
+        body=_ENCODER.encode(rows),
+    )
 
 
 def _level(table: Table, rows: Sequence[Any], scope: Scope, depth: int, taken: frozenset[str] = frozenset()) -> Level:

@@ -8,8 +8,7 @@ through a second plane that works inside of it (``pipeline/unit.py``).
 from __future__ import annotations
 
 import contextlib
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -17,18 +16,18 @@ from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
 from backstay.errors import BackstayError, PlanError, RequestError, Unjudged
-from backstay.pipeline.batch import foreseeable, parse_batch, run_batch
+from backstay.pipeline.batch import Operation, foreseeable, parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, tagging_key, unless_known
-from backstay.pipeline.idempotency import Keys, Run, parse_key
+from backstay.pipeline.idempotency import Keys, parse_key
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
 from backstay.pipeline.keyset import Keysets, split_cursor
-from backstay.pipeline.nested import Nested
-from backstay.pipeline.request import DataRequest
+from backstay.pipeline.nested import Nested, Tree
+from backstay.pipeline.request import Ahead, DataRequest
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import InSession, Joined, run_mixed
+from backstay.pipeline.unit import InSession, Joined
 from backstay.pipeline.unjudged import is_unjudged
 from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
@@ -36,8 +35,6 @@ from backstay.response.reply import Reply
 _READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
-#: Processor time for the plans of one batch: some hundred ordinary ones take half a second.
-_PLANNING_SECONDS: Final = 2.0
 
 
 class Plane:
@@ -64,7 +61,8 @@ class Plane:
             if isinstance(database, Joined)
             else Plane(replace(surface, plans=False), Joined(database.name), functions, described, keeps_keys=False)
         )
-        self._nested = Nested(surface, database, self._data.answer)
+        self._inner = isinstance(database, Joined)
+        self._nested = Nested(surface, database, self._data)
         self._keysets = Keysets(surface, database)
         self._conditional = Conditional(surface, database, self._data)
 
@@ -75,9 +73,14 @@ class Plane:
             BackstayError: whatever refuses it, with its code.
         """
         try:
-            if b"idempotency-key" in request.headers and request.method in _UNSAFE and not self._only_reads(request):
-                return await self._once(request)
-            return await self._any(request)
+            operations = None
+            if self._is_batch(request):
+                operations = await self._surface.planner.make(request, lambda: parse_batch(request.body))
+            # A batch that writes nothing may be done again, and must not hold writers up.
+            once = b"idempotency-key" in request.headers and request.method in _UNSAFE
+            if once and (operations is None or not _only_reads(operations)):
+                return await self._once(request, operations)
+            return await self._any(request, operations)
         except BackstayError as error:
             if is_unjudged(error, self._surface.rules, request.principal):
                 raise Unjudged from error
@@ -93,12 +96,73 @@ class Plane:
             return "OPTIONS,GET,HEAD,POST,PUT,PATCH,DELETE"
         return dict(reply.headers)[b"allow"].decode()
 
-    async def _any(self, request: DataRequest) -> Reply:
-        if "/" in request.path and not request.path.startswith("rpc/") and not self._surface.stands_in:
+    async def _any(self, request: DataRequest, operations: Sequence[Operation] | None = None) -> Reply:
+        """Answer *request*, a batch of *operations* where there are some: no operation of a batch has any."""
+        if operations is not None:
+            return await self._batch(request, operations)
+        if self._names_batch(request):
+            return _no_batch(request)
+        if self._is_item(request):
             return await self._item(request)
         return await self._rows(request)
 
-    async def _once(self, request: DataRequest) -> Reply:
+    def foresee(self, request: DataRequest, operations: Sequence[Operation] | None = None) -> None:
+        """Make the plans that answering *request* takes; whatever refuses it does so in its turn."""
+        for one in (request,) if operations is None else foreseeable(request, operations):
+            with contextlib.suppress(BackstayError):
+                self._foresee(one)
+
+    def _foresee(self, request: DataRequest) -> None:
+        if self._is_item(request):
+            request = item_request(request, self._surface)
+            if is_empty_change(request):
+                request = _reading(request)
+        page = self._page(request)
+        if page is not None:
+            self._keysets.plan(*page)
+        elif _is_conditional(request):
+            self._conditional.foresee(request)
+        else:
+            try:
+                self._data.foresee(request)
+            except PlanError as error:
+                tree = self._tree(request, error)
+                if tree is not None:
+                    self._nested.foresee(tree)
+
+    async def _within(
+        self,
+        request: DataRequest,
+        work: Callable[[DataRequest], Coroutine[Any, Any, Reply]],
+        foresee: Callable[[DataRequest], None],
+        *,
+        calls: Sequence[Function] = (),
+        reads: bool = False,
+    ) -> Reply:
+        """*work* in one transaction, that around where there is one; what it asks of `Joined` is a part of it.
+
+        Its plans are made before: in there, nobody could be let by meanwhile.  *calls* are the functions that it calls,
+        which wait for more than the database.
+        """
+        if self._inner:
+            return await work(request)
+        ahead = Ahead()
+        ready = request._replace(ahead=ahead)
+        await self._surface.planner.make(ready, lambda: foresee(ready))
+        ahead.begun = True
+        undone = self._surface.undoes(request)
+        if calls:
+            threaded = any(not function.is_async for function in calls)
+            async with (
+                self._surface.workers.place() if threaded else contextlib.nullcontext(),
+                self._database.session(read_only=reads, rollback=undone) as session,
+            ):
+                return await InSession(self._database, session).answer(work(ready))
+        if reads:
+            return await self._database.snapshot(lambda: steps_of(lambda: work(ready)))
+        return await self._database.transact(lambda: steps_of(lambda: work(ready)), rollback=undone)
+
+    async def _once(self, request: DataRequest, operations: Sequence[Operation] | None) -> Reply:
         """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""
         keys = self._keys
         if keys is None:
@@ -107,48 +171,25 @@ class Plane:
                 "Feature not implemented",
                 details="This database is served as it is: there is no table for the keys of Idempotency-Key.",
             )
-        key, calls = parse_key(request.header(b"idempotency-key") or ""), bool(self._functions_of(request))
-        scope, inside = keys.scope(request, calls=calls), self._inside
+        key, calls = parse_key(request.header(b"idempotency-key") or ""), self._functions_of(request, operations)
+        scope, inside = keys.scope(request, calls=bool(calls)), self._inside
 
-        async def call() -> Reply:
-            return await self._in_session(
-                request,
-                lambda inside, run: keys.once(request, scope, key, lambda: _mixed(inside._any(request), run), run),
-            )
+        def work(ready: DataRequest) -> Coroutine[Any, Any, Reply]:
+            return keys.once(ready, scope, key, lambda: inside._any(ready, operations), run_inside)
 
-        async def answer() -> Reply:
-            return await self._database.transact(
-                lambda: steps_of(lambda: keys.once(request, scope, key, lambda: inside._any(request), run_inside)),
-                rollback=self._surface.undoes(request),
-            )
+        def foresee(ready: DataRequest) -> None:
+            inside.foresee(ready, operations)
 
-        return await keys.alone(scope, key, call if calls else answer)
+        return await keys.alone(scope, key, lambda: self._within(request, work, foresee, calls=calls))
 
-    def _functions_of(self, request: DataRequest) -> list[Function]:
+    def _functions_of(self, request: DataRequest, operations: Sequence[Operation] | None) -> list[Function]:
         """The Python functions that run inside the transaction of *request*, which waits for more than the database."""
-        paths = [request.path]
-        if self._is_batch(request):
-            paths = [operation.path for operation in parse_batch(request.body)]
+        paths = [request.path] if operations is None else [operation.path for operation in operations]
         named = [path[4:] for path in paths if path.startswith("rpc/")]
         return [self._functions[name] for name in named if name in self._functions]
 
-    def _only_reads(self, request: DataRequest) -> bool:
-        """Whether *request* is a batch that writes nothing: it may be done again, and must not hold writers up."""
-        return self._is_batch(request) and all(one.method in _READING for one in parse_batch(request.body))
-
-    async def _in_session(
-        self, request: DataRequest, work: Callable[[Plane, Run], Awaitable[Reply]], *, read_only: bool = False
-    ) -> Reply:
-        """*work* in the transaction of a session, with the same plane inside of it and what runs its statements."""
-        undone = self._surface.undoes(request)
-        threaded = any(not function.is_async for function in self._functions_of(request))
-        async with (
-            self._surface.workers.place() if threaded else contextlib.nullcontext(),
-            self._database.session(read_only=read_only, rollback=undone) as session,
-        ):
-            joined = InSession(self._database, session)
-            inside = Plane(replace(self._surface, plans=False), joined, self._functions, keeps_keys=False)
-            return await work(inside, joined.run)
+    def _is_item(self, request: DataRequest) -> bool:
+        return "/" in request.path and not request.path.startswith("rpc/") and not self._surface.stands_in
 
     async def _item(self, request: DataRequest) -> Reply:
         asked = item_request(request, self._surface)
@@ -165,38 +206,20 @@ class Plane:
 
     async def _unchanged(self, request: DataRequest) -> Reply:
         """A change of an item that sets nothing: the table's update would not even look whether there is a row."""
-        read = await self._rows(request._replace(method="GET", body=b""))
+        read = await self._rows(_reading(request))
         if "return=representation" in (request.header(b"prefer") or ""):
             return read
         return Reply(204)
 
-    async def _batch(self, request: DataRequest) -> Reply:
-        operations, inside = parse_batch(request.body), self._inside
-        most = self._surface.budget.answer_bytes
-
-        def run(answer: Callable[[DataRequest], Awaitable[Reply]]) -> Coroutine[Any, Any, Reply]:
-            return run_batch(request, operations, answer, answer_bytes=most)
-
-        reads = all(operation.method in _READING for operation in operations)
-        if not isinstance(self._database, Joined):
-            # Inside the transaction a plan would be made on the event loop, or while everybody waits for the writer.
-            foreseen = foreseeable(request, operations)
-            await self._surface.planner.make(request, lambda: _foresee(inside._data, foreseen))
-        if isinstance(self._database, Joined):
-            reply = await run(self._any)
-        elif self._functions_of(request):
-            reply = await self._in_session(
-                request,
-                lambda inside, below: _mixed(run(inside._any), below),
-                read_only=reads,
-            )
-        elif reads:
-            reply = await self._database.snapshot(lambda: steps_of(lambda: run(inside._any)))
-        else:
-            reply = await self._database.transact(
-                lambda: steps_of(lambda: run(inside._any)),
-                rollback=self._surface.undoes(request),
-            )
+    async def _batch(self, request: DataRequest, operations: Sequence[Operation]) -> Reply:
+        inside, most = self._inside, self._surface.budget.answer_bytes
+        reply = await self._within(
+            request,
+            lambda ready: run_batch(ready, operations, inside._any, answer_bytes=most),
+            lambda ready: inside.foresee(ready, operations),
+            calls=self._functions_of(request, operations),
+            reads=_only_reads(operations),
+        )
         told = applied(Preferences(tx=self._surface.preferences(request).tx))
         return (
             reply if told is None else reply._replace(headers=(*reply.headers, (b"preference-applied", told.encode())))
@@ -210,51 +233,58 @@ class Plane:
         return request.path == "batch" and not surface.stands_in and "batch" not in surface.catalog.tables
 
     async def _rows(self, request: DataRequest) -> Reply:
-        headers = request.headers
-        # In PostgREST's place, a path, a parameter or a body alone means what it means there.
-        own, paged = not self._surface.stands_in, b"page=keyset" in headers.get(b"prefer", b"")
-        if self._is_batch(request):
-            return await self._batch(request)
-        if self._names_batch(request):
-            return _no_batch(request)
         match request.method:
-            case "GET" | "HEAD" if paged or (own and b"cursor=" in request.query):
-                query, token = split_cursor(request.query)
-                if token is None and not paged:
-                    return self._with_tag(request, await self._data.answer(request))
-                return await self._keysets.answer(request._replace(query=query), token)
             case "GET" | "HEAD":
+                page = self._page(request)
+                if page is not None:
+                    return await self._keysets.answer(*page)
                 return self._with_tag(request, await self._data.answer(request))
-            case "PATCH" | "PUT" | "DELETE" if b"if-match" in headers or b"if-none-match" in headers:
+            case "PATCH" | "PUT" | "DELETE" if _is_conditional(request):
                 inside = self._inside._conditional
-                reply = await self._database.transact(
-                    lambda: steps_of(lambda: inside.answer(request)), rollback=self._surface.undoes(request)
-                )
-                return self._with_tag(request, reply)
-            case "POST" if headers.get(b"if-none-match", b"").strip() == b"*":
+                return self._with_tag(request, await self._within(request, inside.answer, self._inside.foresee))
+            case "POST" if request.headers.get(b"if-none-match", b"").strip() == b"*":
                 return await self._conditional.create(request)
-            case "POST" if own and not request.path.startswith("rpc/"):
+            # In PostgREST's place, a path, a parameter or a body alone means what it means there.
+            case "POST" if not self._surface.stands_in and not request.path.startswith("rpc/"):
                 return await self._insert(request)
             case "PATCH" | "PUT":
                 return self._with_tag(request, await self._data.answer(request))
             case _:
                 return await self._data.answer(request)
 
+    def _page(self, request: DataRequest) -> tuple[DataRequest, str | None] | None:
+        """The page by key that *request* asks for, and its cursor; ``None`` where it asks for none."""
+        paged = b"page=keyset" in request.headers.get(b"prefer", b"")
+        if not paged and (b"cursor=" not in request.query or self._surface.stands_in):
+            return None
+        if request.method not in ("GET", "HEAD"):
+            return None
+        query, token = split_cursor(request.query)
+        return (request._replace(query=query), token) if paged or token is not None else None
+
     async def _insert(self, request: DataRequest) -> Reply:
         try:
             return await self._data.answer(request)
-        except PlanError as error:
-            # A relation is no column: the plan refuses it before anything is written.
-            if error.code != "PGRST204":
-                raise
-            joined = isinstance(self._database, Joined)
-            tree = await self._surface.planner.make(request, lambda: self._nested.read(request), inside=joined)
+        except PlanError as refused:
+            error, inner = refused, self._inner
+            tree = await self._surface.planner.make(request, lambda: self._tree(request, error), inside=inner)
             if tree is None:
                 raise
         inside = self._inside._nested
-        return await self._database.transact(
-            lambda: steps_of(lambda: inside.insert(tree)), rollback=self._surface.undoes(request)
+        return await self._within(
+            request,
+            lambda ready: inside.insert(replace(tree, request=ready)),
+            lambda ready: inside.foresee(replace(tree, request=ready)),
         )
+
+    def _tree(self, request: DataRequest, error: PlanError) -> Tree | None:
+        """The nested insert that *request* is, if it was refused by *error* because a relation is no column.
+
+        The plan refuses that before anything is written.
+        """
+        if error.code != "PGRST204" or request.method != "POST" or self._surface.stands_in:
+            return None
+        return self._nested.read(request)
 
     def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
         """*reply* with an entity tag where it is one object of a table."""
@@ -279,23 +309,17 @@ def _no_batch(request: DataRequest) -> Reply:
     raise RequestError("PGRST117", f"Unsupported HTTP method: {request.method}", hint="Send a batch by POST.")
 
 
-async def _mixed(waiting: Coroutine[Any, Any, Reply], run: Run) -> Reply:
-    return await run_mixed(waiting, run)
+def _only_reads(operations: Sequence[Operation]) -> bool:
+    return all(operation.method in _READING for operation in operations)
 
 
-def _foresee(data: Data, requests: Sequence[DataRequest]) -> None:
-    """Make the plans of *requests*; what refuses one refuses it in its turn.
+def _is_conditional(request: DataRequest) -> bool:
+    """Whether *request* changes rows under a precondition, which is judged in its transaction."""
+    if b"if-match" not in request.headers and b"if-none-match" not in request.headers:
+        return False
+    return request.method in ("PATCH", "PUT", "DELETE")
 
-    Raises:
-        RequestError: BST413, when they have too little in common.
-    """
-    ends = time.thread_time() + _PLANNING_SECONDS
-    for request in requests:
-        if time.thread_time() > ends:
-            raise RequestError(
-                "BST413",
-                "Too many different requests in one batch",
-                hint="Send fewer, or ask alike: what only differs in its values is planned once.",
-            )
-        with contextlib.suppress(BackstayError):
-            data.foresee(request)
+
+def _reading(request: DataRequest) -> DataRequest:
+    """The read of what *request*, which sets nothing, addresses."""
+    return request._replace(method="GET", body=b"")

@@ -6,20 +6,24 @@ So it is with making a large answer into another form.
 
 1. What is short is tried on the loop first, for most of it is known.  `may_plan` ends that try where it is not.
 2. Callers are served in turn, and one of them has only a share of the queue (``db/turns.py``).
-3. Inside a transaction that somebody else runs nothing can be waited for: there plans are made on the spot.
+3. All plans of one request together have an end.
+4. Inside a transaction that somebody else runs nothing can be waited for: there plans are made on the spot.  So whoever
+   runs it has them made before (``plans.py``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from math import inf
 from typing import Final, TypeVar
 
 from backstay.db.failures import RETRY
 from backstay.db.turns import Turns
-from backstay.errors import DatabaseError
+from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
 
 T = TypeVar("T")
@@ -34,20 +38,25 @@ _THREADS: Final = 2
 _WAITING: Final = 500
 _SECONDS: Final = 10.0
 
+#: Processor time for the plans of one request: a hundred ordinary ones take half a second.
+_PLANNING_SECONDS: Final = 2.0
+
 _MAY_PLAN: Final = ContextVar("backstay_may_plan", default=True)
+#: When this thread has spent its time on the plans of one request.
+_ENDS: Final = ContextVar("backstay_planning_ends", default=inf)
 
 
 class Unplanned(Exception):
-    """There is no plan yet, and it may not be made here."""
+    """There is no plan yet, and it may not be made here, or not any more."""
 
 
 def may_plan() -> None:
     """Called before a plan is made.
 
     Raises:
-        Unplanned: the event loop would wait for it.
+        Unplanned: the event loop would wait for it, or the plans of this request have taken too long.
     """
-    if not _MAY_PLAN.get():
+    if not _MAY_PLAN.get() or time.thread_time() > _ENDS.get():
         raise Unplanned
 
 
@@ -68,6 +77,7 @@ class Planner:
 
         Raises:
             DatabaseError: BST503, when too many plans wait.
+            RequestError: BST413, when its plans have too little in common to be made in time.
         """
         if inside:
             return make()
@@ -94,7 +104,31 @@ class Planner:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="backstay-planner")
             # Not ``to_thread``, which would take along that nothing may be planned.
-            return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, _in_time, make)
+
+
+def _in_time(make: Callable[[], T]) -> T:
+    token = _ENDS.set(time.thread_time() + _PLANNING_SECONDS)
+    try:
+        return make()
+    except Unplanned:
+        raise too_different() from None
+    finally:
+        _ENDS.reset(token)
+
+
+def too_different() -> RequestError:
+    """BST413: what a request asks for has too little in common."""
+    return RequestError(
+        "BST413",
+        "Too many different things in one request",
+        hint="Send fewer, or ask alike: what only differs in its values is planned once.",
+    )
+
+
+async def aside(size: int, make: Callable[[], T]) -> T:
+    """As `Planner.render` for who holds a transaction open, of whom there are few: it waits for nobody's turn."""
+    return make() if size <= _SHORT_ANSWER else await asyncio.to_thread(make)
 
 
 def _too_many() -> DatabaseError:

@@ -16,7 +16,7 @@ from backstay.errors import RequestError
 from backstay.pipeline.count import Estimate, counting
 from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
-from backstay.pipeline.planner import may_plan
+from backstay.pipeline.plans import Plans
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, looked_with, opener
@@ -76,8 +76,8 @@ class Reads:
         self._texts: Remembered[Hashable, KnownRead] = Remembered(
             4096, weigh=lambda known: room_of(known.prepared, *looked_with(known.opener))
         )
-        self._shapes: Remembered[Hashable, tuple[Prepared, Opener | None, Form, Estimate | None]] = Remembered(
-            2048, weigh=lambda found: room_of(found[0], found[0] if found[3] else None, *looked_with(found[1]))
+        self._shapes: Plans[tuple[Prepared, Opener | None, Form, Estimate | None]] = Plans(
+            2048, lambda found: room_of(found[0], found[0] if found[3] else None, *looked_with(found[1]))
         )
 
     async def answer(self, request: DataRequest) -> Reply:
@@ -85,6 +85,8 @@ class Reads:
         principal = request.principal
         key = _text_of(request)
         known = self._texts.get(key)
+        if known is None and request.ahead is not None:
+            known = request.ahead.plans.get((self, key))
         if known is None:
             known = await self._surface.planner.make(request, lambda: self._read(request), inside=self._inside)
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
@@ -131,8 +133,13 @@ class Reads:
     def foresee(self, request: DataRequest) -> None:
         """Plan *request*, so that answering it has no plan to make."""
         key = _text_of(request)
-        if self._texts.get(key) is None:
-            self._texts.put(key, self._read(request))
+        known = self._texts.get(key)
+        if known is None:
+            known = self._read(request)
+            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+                self._texts.put(key, known)
+        if request.ahead is not None:
+            request.ahead.plans[self, key] = known
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface
@@ -172,11 +179,12 @@ class Reads:
         self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
     ) -> tuple[Prepared, Opener | None, Form, Estimate | None]:
         """The statement, what opens its encrypted values, the form that its body has, and what estimates its rows."""
-        key = (table, shape, preferences.count, form, request.principal.kind)
-        found = self._shapes.get(key)
-        if found is not None:
-            return found
-        may_plan()
+        key = (table, shape, preferences.count, form)
+        return self._shapes.of(request, key, lambda: self._plan(table, shape, preferences, request, form))
+
+    def _plan(
+        self, table: str, shape: Query, preferences: Preferences, request: DataRequest, form: Form | Literal["lines"]
+    ) -> tuple[Prepared, Opener | None, Form, Estimate | None]:
         surface = self._surface
         plan = plan_read(table, shape, surface.scope(request.principal))
         how = counting(preferences.count, plan.node, surface, request.principal)
@@ -194,7 +202,7 @@ class Reads:
         if how.asks and explain.expects is not None:
             counted = prepare(select_counted(plan, surface.dialect), surface.dialect.compiler)
             estimate = Estimate(counted, how.most, explain.ask, explain.expects)
-        return self._shapes.put(key, (prepared, found_opener, made, estimate))
+        return prepared, found_opener, made, estimate
 
 
 def _text_of(request: DataRequest) -> Hashable:

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Hashable, Mapping
+from typing import Any, NamedTuple, Protocol
 
 from backstay.policy.principal import Principal
 from backstay.response.reply import Reply
+
+
+class Ahead:
+    """Plans that were made ahead, for a transaction in which everybody would wait for them.
+
+    *begun* says that it has begun, and *late* how many plans were made in it nevertheless.
+    """
+
+    __slots__ = ("begun", "late", "plans")
+
+    def __init__(self) -> None:
+        self.plans: dict[Hashable, Any] = {}
+        self.begun = False
+        self.late = 0
 
 
 class DataRequest(NamedTuple):
@@ -28,6 +42,8 @@ class DataRequest(NamedTuple):
     raw_path: bytes = b""
     #: The address of the socket's other end; empty where there is none.
     peer: str = ""
+    #: The plans that were made for it before its transaction began (``plans.py``); ``None`` where it has none.
+    ahead: Ahead | None = None
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -14,10 +14,10 @@ from backstay.db.violation import ConstraintError, details_of
 from backstay.errors import RequestError
 from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
-from backstay.pipeline.planner import may_plan
+from backstay.pipeline.plans import Plans
 from backstay.pipeline.read import paged
 from backstay.pipeline.refusal import sees_all, speaks_of
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.remember import room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
@@ -50,7 +50,7 @@ class Routines:
         self._surface = surface
         self._database = database
         self._routines = surface.routines or {}
-        self._prepared: Remembered[Any, Prepared] = Remembered(512, weigh=room_of)
+        self._plans: Plans[Prepared] = Plans(512, room_of)
 
     async def answer(self, request: DataRequest, name: str) -> Reply:
         """Call the function *name*.
@@ -71,31 +71,13 @@ class Routines:
                 raise no_function(name, (), surface.catalog.schema)
             writes = all(routine.facts.may_write for routine in known)
             return Reply(200, ((b"allow", b"OPTIONS,POST" if writes else b"OPTIONS,GET,HEAD,POST"),))
-        sent, query = self._sent(request)
-        routine = choose(name, self._routines, sent, surface.catalog.schema)
+        asked = self._asked(request, name, preferences)
+        routine, media, form, query = asked.routine, asked.media, asked.form, asked.query
         demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
-        given = argument_texts(routine, sent)
-        arguments = [argument for argument, _ in given]
-        media = negotiate(request.header(b"accept"), surface.offers(request.principal))
-        query = paged(query, request, surface)
-        shape, values = shape_of(query)
-        form = surface.dialect.form(media.form) if routine.rows is not None else "json"
-        key = (routine, tuple(a.name for a in arguments), shape, form, counted(preferences), request.principal.kind)
-
-        def plan() -> Prepared:
-            known = self._prepared.get(key)
-            if known is not None:
-                return known
-            may_plan()
-            if media.kind == "geojson" and routine.rows is None:
-                raise no_geometry()
-            statement = self._statement(routine, arguments, shape, len(values), request, form, counted(preferences))
-            return self._prepared.put(key, prepare(statement, surface.dialect.compiler))
-
         inside = isinstance(self._database, Joined)
-        prepared = await surface.planner.make(request, plan, inside=inside)
+        prepared = await surface.planner.make(request, lambda: self._planned(request, asked), inside=inside)
         call = _Call(routine, preferences, demands, media, form, profile, query)
-        statement_bound = prepared.bind((*values, *(text for _, text in given)), request.principal)
+        statement_bound = prepared.bind((*asked.values, *(text for _, text in asked.given)), request.principal)
 
         def around(statement: Statement) -> Steps[Rows]:
             return in_context(request, statement, read_only=reads)
@@ -115,6 +97,38 @@ class Routines:
             return await self._database.transact(steps, rollback=surface.undoes(request), foreign=True)
         except ConstraintError as error:
             raise self._told(error, request) from error
+
+    def foresee(self, request: DataRequest, name: str) -> None:
+        """Make the plan of the call of *name*.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        self._planned(request, self._asked(request, name, self._surface.preferences(request)))
+
+    def _asked(self, request: DataRequest, name: str, preferences: Preferences) -> _Asked:
+        surface = self._surface
+        sent, query = self._sent(request)
+        routine = choose(name, self._routines, sent, surface.catalog.schema)
+        media = negotiate(request.header(b"accept"), surface.offers(request.principal))
+        query = paged(query, request, surface)
+        shape, values = shape_of(query)
+        form: Form = surface.dialect.form(media.form) if routine.rows is not None else "json"
+        given = tuple(argument_texts(routine, sent))
+        return _Asked(routine, given, query, shape, values, media, form, counted(preferences))
+
+    def _planned(self, request: DataRequest, asked: _Asked) -> Prepared:
+        routine, arguments = asked.routine, [argument for argument, _ in asked.given]
+
+        def make() -> Prepared:
+            if asked.media.kind == "geojson" and routine.rows is None:
+                raise no_geometry()
+            slots = len(asked.values)
+            statement = self._statement(routine, arguments, asked.shape, slots, request, asked.form, asked.counts)
+            return prepare(statement, self._surface.dialect.compiler)
+
+        key = (routine, tuple(argument.name for argument in arguments), asked.shape, asked.form, asked.counts)
+        return self._plans.of(request, key, make)
 
     def _told(self, error: ConstraintError, request: DataRequest) -> ConstraintError:
         """*error*, with the key that it is about where the caller sees all of its table."""
@@ -156,6 +170,19 @@ class Routines:
         node = plan_rows(routine.rows, grant, shape, scope)
         dialect, most = self._surface.dialect, self._surface.max_rows
         return call_rows(routine, arguments, node, dialect, slots, max_rows=most, form=form, count=count)
+
+
+class _Asked(NamedTuple):
+    """A call as asked: *given* are its arguments with their texts."""
+
+    routine: Routine
+    given: tuple[tuple[ArgumentFacts, Any], ...]
+    query: Query
+    shape: Query
+    values: tuple[Any, ...]
+    media: Media
+    form: Form
+    counts: bool
 
 
 @dataclass(frozen=True, slots=True)

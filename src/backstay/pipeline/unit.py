@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextvars import ContextVar
 from types import coroutine
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from sqlalchemy import MetaData
 from sqlalchemy.exc import DBAPIError
@@ -76,12 +77,15 @@ class Joined:
         raise PlanError("PGRST127", "Feature not implemented", details="An export cannot be a part of a batch.")
 
     def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
-        """There is none: a function waits for more than the database.
+        """The session whose transaction is the one around (`InSession`), if it is one.
 
         Raises:
-            PlanError: PGRST127.
+            PlanError: PGRST127, when it is none: a function waits for more than the database.
         """
-        raise PlanError("PGRST127", "Feature not implemented", details="A function cannot be called here.")
+        around = _AROUND.get()
+        if around is None:
+            raise PlanError("PGRST127", "Feature not implemented", details="A function cannot be called here.")
+        return around.session(read_only=read_only)
 
     def no_writes(self, session: AsyncSession) -> AbstractAsyncContextManager[None]:
         """Nobody asks: there is no session."""
@@ -98,17 +102,21 @@ class Joined:
     async def close(self) -> None: ...
 
 
-class InSession(Joined):
-    """`Database` for functions whose transaction has begun already: every session is that one.
-
-    What else is asked of it goes up as from `Joined`, to whoever runs it by `run` (see `run_mixed`).
-    """
+class InSession:
+    """The transaction of a session, for what is asked of `Joined`: statements, and sessions for functions."""
 
     def __init__(self, database: Database, session: AsyncSession) -> None:
-        super().__init__(database.name)
         self._database = database
         self._session = session
         self._failed = False
+
+    async def answer(self, waiting: Coroutine[Any, Any, T]) -> T:
+        """*waiting* to its end, in this transaction."""
+        token = _AROUND.set(self)
+        try:
+            return await run_mixed(waiting, self.run)
+        finally:
+            _AROUND.reset(token)
 
     async def run(self, statement: Statement) -> Rows:
         """Run *statement* in the session's transaction; after one has failed, no other succeeds: 25P02."""
@@ -123,8 +131,8 @@ class InSession(Joined):
             raise self._database.failure(error) from error
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
-        """The session around; it is not closed here.  The next function finds it empty, and what this one wrote done.
+    async def session(self, *, read_only: bool) -> AsyncIterator[AsyncSession]:
+        """The session itself; it is not closed here.  The next function finds it empty, and what this one wrote done.
 
         Raises:
             StaleDataError: a versioned row was changed meanwhile.
@@ -140,3 +148,6 @@ class InSession(Joined):
             self._session.expunge_all()
         except DBAPIError as error:
             raise self._database.failure(error) from error
+
+
+_AROUND: Final[ContextVar[InSession | None]] = ContextVar("backstay_session_around", default=None)

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from backstay.catalog import Table
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
-from backstay.pipeline.planner import may_plan
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.plans import Plans
 from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
 from backstay.pipeline.sealed import Opener, opener
 from backstay.pipeline.sealed import keys as sealing_keys
@@ -72,7 +71,30 @@ class Works:
 
     def __init__(self, surface: Surface) -> None:
         self._surface = surface
-        self._scripts: Remembered[Hashable, tuple[Any, Script]] = Remembered(2048, weigh=lambda found: found[1].room)
+        self._scripts: Plans[tuple[Any, Script]] = Plans(2048, lambda found: found[1].room)
+
+    def foresee(self, ask: Ask) -> None:
+        """Make what `insert` and its siblings need for *ask*; whatever is wrong with its values is told by them.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        match ask.request.method:
+            case "POST":
+                payload = self._payload(ask)
+                groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
+                for keys in groups if payload.rows else ():
+                    self._inserting(ask, keys, _merging(ask))
+            case "PATCH":
+                _, keys, cleared = self._setting(ask)
+                if keys or cleared:
+                    self._updating(ask, keys, cleared)
+            case "PUT":
+                payload = self._payload(ask)
+                keys = payload.keys if ask.shape.columns is None else ask.shape.columns
+                self._inserting(_unfiltered(ask), keys, _putting(ask))
+            case _:
+                self._deleting(ask)
 
     # -- insert ------------------------------------------------------------------------------------------------------
 
@@ -82,7 +104,8 @@ class Works:
         if not payload.rows:
             return None
         groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
-        batches = [self._insert_batch(ask, keys, rows) for keys, rows in groups.items()]
+        merge = _merging(ask)
+        batches = [self._insert_batch(ask, keys, rows, merge) for keys, rows in groups.items()]
         flat = [batch for part in batches for batch in part]
         order = None
         if len(groups) > 1:
@@ -102,14 +125,9 @@ class Works:
         ask: Ask,
         keys: tuple[str, ...],
         numbered: Sequence[tuple[int, Mapping[str, Any]]],
-        *,
-        merge: bool | None = None,
+        merge: bool | None,
     ) -> list[Batch]:
-        if ask.preferences.resolution is not None and merge is None:
-            merge = ask.preferences.resolution == "merge-duplicates"
-        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
-        key = ("insert", ask.table.name, keys, shape, merge, ask.request.principal.kind)
-        (plan, filler), script = self._remembered(key, lambda: self._insert_script(ask, keys, merge))
+        (plan, filler), script = self._inserting(ask, keys, merge)
         rows = [row for _, row in numbered]
         filled = filler.fill(rows, nulls_refused=not self._surface.tells_nulls)
         if plan.table.seals:
@@ -122,6 +140,13 @@ class Works:
             _refuse_twins(plan, filled)
         packed = self._surface.dialect.pack(filled, len(plan.packed))
         return [Batch(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
+
+    def _inserting(
+        self, ask: Ask, keys: tuple[str, ...], merge: bool | None
+    ) -> tuple[tuple[InsertPlan, Filler], Script]:
+        shape = (ask.shape, len(ask.values), ask.representation, ask.form)
+        key = ("insert", ask.table.name, keys, shape, merge)
+        return self._scripts.of(ask.request, key, lambda: self._insert_script(ask, keys, merge))
 
     def _insert_script(
         self, ask: Ask, keys: tuple[str, ...], merge: bool | None
@@ -145,23 +170,11 @@ class Works:
 
     def update(self, ask: Ask) -> Work | None:
         """``PATCH``; ``None`` where it sets nothing."""
-        _refuse_page(ask)
-        payload = self._payload(ask)
-        if len(payload.rows) > 1:
-            raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
-        row = payload.rows[0] if payload.rows else {}
-        keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
-        cleared: tuple[str, ...] = ()
-        if ask.preferences.missing == "default":
-            # Without the preference, what ``columns`` announces and the body leaves out becomes null.
-            row, cleared = _with_defaults(ask.table, row, keys)
-            keys = tuple(name for name in keys if name in row)
+        row, keys, cleared = self._setting(ask)
         if not keys and not cleared:
             # Nothing to set: nothing is updated, and nothing is looked at.
             return None
-        shape = (ask.shape, ask.representation, ask.form)
-        key = ("update", ask.table.name, keys, cleared, shape, ask.request.principal.kind)
-        (plan, filler), script = self._remembered(key, lambda: self._update_script(ask, keys, cleared))
+        (plan, filler), script = self._updating(ask, keys, cleared)
         brought = plan.brought if plan.table.seals else plan.packed
         (filled,) = filler.fill([row], nulls_refused=not self._surface.tells_nulls)
         if plan.table.seals and any(column.sealing is not None or column.primary for column in brought):
@@ -176,6 +189,26 @@ class Works:
             return write_steps([batch], None, values, ask.request.principal, ask.demands)
 
         return Work(steps, [row], frozenset(keys), False, _statement([batch], ask), script.opener, values)
+
+    def _setting(self, ask: Ask) -> tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]:
+        """The row that a ``PATCH`` brings, the columns that it sets, and those that it sets to their defaults."""
+        _refuse_page(ask)
+        payload = self._payload(ask)
+        if len(payload.rows) > 1:
+            raise PlanError("PGRST102", "All object keys must match", hint="A PATCH takes one object.")
+        row = payload.rows[0] if payload.rows else {}
+        keys = tuple(row) if ask.shape.columns is None or not row else ask.shape.columns
+        if ask.preferences.missing != "default":
+            return row, keys, ()
+        # Without the preference, what ``columns`` announces and the body leaves out becomes null.
+        row, cleared = _with_defaults(ask.table, row, keys)
+        return row, tuple(name for name in keys if name in row), cleared
+
+    def _updating(
+        self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
+    ) -> tuple[tuple[UpdatePlan, Filler], Script]:
+        key = ("update", ask.table.name, keys, cleared, (ask.shape, ask.representation, ask.form))
+        return self._scripts.of(ask.request, key, lambda: self._update_script(ask, keys, cleared))
 
     def _update_script(
         self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
@@ -192,8 +225,7 @@ class Works:
     def delete(self, ask: Ask) -> Work:
         """``DELETE``."""
         _refuse_page(ask)
-        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form, ask.request.principal.kind)
-        (_, lock), script = self._remembered(key, lambda: self._delete_script(ask))
+        (_, lock), script = self._deleting(ask)
         principal, values = ask.request.principal, script.values(ask.values)
 
         def steps() -> Steps[Written]:
@@ -204,6 +236,10 @@ class Works:
         one = lock is None or script.alone is not None
         statement = _statement([Batch(script, values)] if one else [], ask)
         return Work(steps, [], frozenset(), False, statement, script.opener, values)
+
+    def _deleting(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
+        key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form)
+        return self._scripts.of(ask.request, key, lambda: self._delete_script(ask))
 
     def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
         scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
@@ -221,11 +257,7 @@ class Works:
         payload = self._payload(ask)
         rows = put_rows(ask.table, ask.shape, ask.values, payload.rows)
         keys = payload.keys if ask.shape.columns is None else ask.shape.columns
-        # What is returned and written does not depend on the filters: the rows have been matched with them.
-        bare = replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
-        # If-None-Match: * asks for a new row or none (``pipeline/conditional.py``).
-        merge = None if ask.request.header(b"if-none-match") == "*" else True
-        batches = self._insert_batch(bare, keys, list(enumerate(rows)), merge=merge)
+        batches = self._insert_batch(_unfiltered(ask), keys, list(enumerate(rows)), _putting(ask))
 
         values = batches[0].script.values(ask.values)
 
@@ -239,13 +271,6 @@ class Works:
     def _payload(self, ask: Ask) -> Payload:
         given = ask.shape.columns is not None
         return parse_body(ask.request.body, ask.request.header(b"content-type"), columns_given=given)
-
-    def _remembered(self, key: Hashable, make: Callable[[], tuple[Any, Script]]) -> tuple[Any, Script]:
-        found = self._scripts.get(key)
-        if found is not None:
-            return found
-        may_plan()
-        return self._scripts.put(key, make())
 
     def _prepare(self, statement: Any) -> Prepared:
         return prepare(statement, self._surface.dialect.compiler)
@@ -295,6 +320,22 @@ class Works:
             ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
             opener=opens,
         )
+
+
+def _merging(ask: Ask) -> bool | None:
+    """Whether the rows of a ``POST`` that are there are merged, ignored, or refused (``None``)."""
+    resolution = ask.preferences.resolution
+    return None if resolution is None else resolution == "merge-duplicates"
+
+
+def _putting(ask: Ask) -> bool | None:
+    """``If-None-Match: *`` asks for a new row or none (``pipeline/conditional.py``)."""
+    return None if ask.request.header(b"if-none-match") == "*" else True
+
+
+def _unfiltered(ask: Ask) -> Ask:
+    """*ask* of a ``PUT`` without what names its row, which its body has been matched with."""
+    return replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
 
 
 def _statement(batches: Sequence[Batch], ask: Ask) -> Statement | None:

@@ -12,9 +12,10 @@ from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
+from backstay.pipeline.plans import Plans
 from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of
 from backstay.pipeline.refusal import explained as told_as
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
@@ -31,7 +32,7 @@ from backstay.response.reply import Reply
 from backstay.response.rows import converter, not_single
 from backstay.response.size import bytes_of, check_size
 from backstay.response.written import Written, render_written
-from backstay.sql.prepared import prepare
+from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 
@@ -55,6 +56,8 @@ class Writes:
         self._inside = isinstance(database, Joined)
         self._works = Works(surface)
         self._asked: Remembered[Hashable, Asked] = Remembered(2048)
+        #: What looks whether a row can be seen that a refusal is about.
+        self._sights: Plans[Prepared] = Plans(256, room_of)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
@@ -76,8 +79,12 @@ class Writes:
             return render_written(action, ask.table.name, written, ask.media, minimal, ask.profile, keyed=keyed)
 
     def foresee(self, request: DataRequest) -> None:
-        """Plan *request*, so that answering it has no plan to make."""
-        self._work(request)
+        """Plan *request*, so that answering it has no plan to make.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        self._works.foresee(self._ask(request))
 
     def _work(self, request: DataRequest) -> tuple[Ask, Action, Work | None]:
         """What *request* asks for, and what is to be done for it."""
@@ -199,11 +206,15 @@ class Writes:
         if self._inside:
             # Not even where a database would still answer: it does where we refused, and not where it did itself.
             return None
-        principal = ask.request.principal
+        request, surface = ask.request, self._surface
         shape, values = shape_of(query)
-        plan = plan_read(table, shape, self._surface.scope(principal))
-        statement = select_rows(plan, self._surface.dialect, max_rows=1)
-        row = await self._database.fetch(prepare(statement, self._surface.dialect.compiler).bind(values, principal))
+
+        def make() -> Prepared:
+            plan = plan_read(table, shape, surface.scope(request.principal))
+            return prepare(select_rows(plan, surface.dialect, max_rows=1), surface.dialect.compiler)
+
+        prepared = await surface.planner.make(request, lambda: self._sights.of(request, (table, shape), make))
+        row = await self._database.fetch(prepared.bind(values, request.principal))
         return bool(row[1])
 
 

@@ -10,10 +10,9 @@ from backstay.request.logic import Condition, Logic
 from backstay.request.page import Page
 from backstay.request.read import Query
 
-#: Limits that are part of a shape.  Few, so that they do not multiply the plans.
-USUAL_LIMITS: Final = frozenset(
-    (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 40, 50, 60, 80, 100, 200, 500, 1000)
-)
+_SIZES: Final = (0, 1, 2, 3, 4, 5, 6, 8, 10, 12, 15, 16, 20, 24, 25, 30, 40, 50, 60, 80, 100, 200, 500, 1000)
+#: Limits that are part of a shape.  Few, so that they do not multiply the plans.  A page by key looks for one row more.
+USUAL_LIMITS: Final = frozenset((*_SIZES, *(size + 1 for size in _SIZES)))
 
 
 def shape_of(query: Query) -> tuple[Query, tuple[Any, ...]]:

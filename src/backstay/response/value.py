@@ -9,31 +9,29 @@ import msgspec
 from backstay.catalog.annotation import mismatch
 
 
-def encode_value(value: Any) -> str:
-    """JSON text of a scalar, a struct (dataclass, ``TypedDict``, msgspec, pydantic), or a list of them.
+def encode_result(value: Any) -> bytes:
+    """JSON of a scalar, a struct (dataclass, ``TypedDict``, msgspec, pydantic), or a list of them.
 
     >>> from decimal import Decimal
-    >>> encode_value({"total": Decimal("12.50"), "tags": ("a", "b")})
-    '{"total":12.50,"tags":["a","b"]}'
+    >>> encode_result({"total": Decimal("12.50"), "tags": ("a", "b")})
+    b'{"total":12.50,"tags":["a","b"]}'
     """
-    return _ENCODER.encode(value).decode()
+    return _ENCODER.encode(value)
 
 
 class WrongResult(TypeError):
     """A function returned what it is not annotated with: a bug of the app's, and no answer."""
 
 
-def encode_result(name: str, value: Any, hint: Any) -> str:
-    """JSON text of what the function *name* returned, if it is what its annotation *hint* says.
+def check_result(name: str, value: Any, body: bytes, hint: Any) -> None:
+    """Refuse what the function *name* returned, which is *body* as JSON, if it is not what its annotation *hint* says.
 
     Raises:
         WrongResult: it is something else, which a client that believes the description would not read.
     """
-    body = _ENCODER.encode(value)
     wrong = mismatch(value, body, hint)
     if wrong is not None:
         raise WrongResult(f"the function {name} returned a {type(value).__name__} that is not {hint}: {wrong}")
-    return body.decode()
 
 
 def _other(value: Any) -> Any:

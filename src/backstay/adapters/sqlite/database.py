@@ -39,7 +39,8 @@ from backstay.errors import DatabaseError
 
 T = TypeVar("T")
 
-#: Reads that were stopped on the event loop, and go to a thread at once from then on.
+#: Statements that were stopped on the event loop, and go to a thread at once: when so many are known, all are forgotten
+#: and tried there once more.
 _MAX_HEAVY: Final = 1000
 
 #: What says that a read is more than the event loop may wait for: its time, its memory, or the size of what it makes.

@@ -1,0 +1,153 @@
+"""Whatever runs in a transaction has its plans before it begins: in there, others would wait for them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from backstay.errors import RequestError
+from backstay.pipeline import planner as planning
+from backstay.pipeline.plans import Plans
+from backstay.pipeline.request import Ahead, DataRequest
+from backstay.plan.shape import USUAL_LIMITS
+from backstay.policy import ANONYMOUS
+from tests.http.api import Api, Reply, opened, quick_folder
+from tests.http.desk_app import DESK, desk
+
+BACK = {"prefer": "return=representation"}
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def opened_own_desk(request: pytest.FixtureRequest) -> Iterator[Api]:
+    with quick_folder() as folder, opened(request.param, folder, desk, DESK, "foreseen") as api:
+        yield api
+
+
+@pytest.fixture
+def notes(opened_own_desk: Api) -> Api:
+    """A desk that has remembered nothing but what the tests of this file have asked for."""
+    return opened_own_desk.clean()
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """The plans that are made from now on: the thread, and whether their transaction has begun."""
+    found: list[tuple[str, bool]] = []
+    of = Plans.of
+
+    def watched(self: Any, request: DataRequest, key: Any, make: Callable[[], Any]) -> Any:
+        def making() -> Any:
+            plan = make()
+            begun = request.ahead is not None and request.ahead.begun
+            found.append((threading.current_thread().name.partition("_")[0], begun))
+            return plan
+
+        return of(self, request, key, making)
+
+    monkeypatch.setattr(Plans, "of", watched)
+    return found
+
+
+def send(api: Api, method: str, path: str, body: Any = None, **named: str) -> Reply:
+    data = b"" if body is None else json.dumps(body).encode()
+    return api.send(method, path, as_="ann", body=data, content_type="application/json", **named)
+
+
+def post(path: str, body: Any, **more: Any) -> dict[str, Any]:
+    return {"method": "POST", "path": path, "body": body, **more}
+
+
+def patch(path: str, body: Any, **headers: str) -> dict[str, Any]:
+    return {"method": "PATCH", "path": path, "body": body, "headers": headers}
+
+
+NEW = {"owner_id": 1, "title": "n"}
+#: Each begins with shapes that nobody has asked for: the columns of its select stand in an order of its own.
+WAYS: dict[str, Callable[[Api], Reply]] = {
+    "a precondition": lambda api: send(api, "PATCH", "notes/1?select=title,id", {"stars": 3}, if_match='"1"', prefer="return=representation"),
+    "a precondition on rows": lambda api: send(api, "DELETE", "notes?stars=eq.2&id=eq.1", if_match="*"),
+    "a put that makes a new row": lambda api: send(api, "PUT", "counters/new?select=total", {"name": "new", "total": 1}, if_none_match="*"),
+    "a key": lambda api: send(api, "POST", "notes?select=stars,title", NEW, idempotency_key="k1", prefer="return=representation"),
+    "a key with a precondition": lambda api: send(api, "PATCH", "notes/2?select=stars,id", {"stars": 1}, idempotency_key="k2", if_match="*"),
+    "a key and relatives": lambda api: send(api, "POST", "notes?select=stars,id", {**NEW, "marks": [{"number": 1, "word": "w"}]}, idempotency_key="k3", prefer="return=representation"),
+    "relatives below": lambda api: send(api, "POST", "folders?select=name,id", {"owner_id": 1, "name": "f", "notes": [{**NEW, "stars": 1, "marks": [{"word": "w", "number": 1}]}]}, prefer="return=representation"),
+    "relatives above": lambda api: send(api, "POST", "notes?select=id,stars", {"title": "x", "owner_id": 1, "folder": {"name": "above", "owner_id": 1}}, prefer="return=representation"),
+    "a function with a key": lambda api: send(api, "POST", "rpc/copy_note?select=title,id", {"id": 1, "title": "copy"}, idempotency_key="k4"),
+    "a function": lambda api: send(api, "POST", "rpc/copy_note?select=id,title", {"id": 1, "title": "copy"}),
+    "items of a batch": lambda api: send(api, "POST", "batch", [{"path": "notes/1?select=stars"}, patch("notes/2?select=owner_id", {"title": "t"}, prefer="return=representation"), {"method": "DELETE", "path": "notes/3"}]),
+    "pages of a batch": lambda api: send(api, "POST", "batch", [{"path": f"notes?select=title&order={order}&limit=1", "headers": {"prefer": "page=keyset, count=exact"}} for order in ("title", "stars", "id.desc")] + [patch("notes?id=eq.2", {"title": "q"})]),
+    "preconditions of a batch": lambda api: send(api, "POST", "batch", [patch("notes/2", {"title": "a", "stars": 4}, **{"if-match": '"1"'}), {"method": "DELETE", "path": "notes/4", "headers": {"if-match": "*"}}]),
+    "relatives and references of a batch": lambda api: send(api, "POST", "batch", [post("folders?select=id", {"name": "g", "owner_id": 1, "notes": [{"title": "m", "owner_id": 1}]}, headers=BACK), post("notes?select=id", {"folder_id": {"$ref": "0.id"}, "owner_id": 1, "title": "z"}, headers=BACK), post("marks", [{"word": "x", "note_id": {"$ref": "1.id"}, "number": 1}])]),
+    "functions of a batch": lambda api: send(api, "POST", "batch", [post("rpc/copy_note?select=stars", {"id": 1, "title": "c"}), {"path": "notes/1?select=folder_id"}, post("rpc/count_up", {"name": "hits"})]),
+    "a batch with a key": lambda api: send(api, "POST", "batch", [{"path": "notes/1?select=version"}, patch("notes/1?select=version", {"stars": 1})], idempotency_key="k5"),
+    "reads of a batch": lambda api: send(api, "POST", "batch", [{"path": "notes/1?select=owner_id,id"}, {"path": "folders?select=name,notes(id)"}]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_no_plan_is_made_in_a_transaction(notes: Api, made: list[tuple[str, bool]], way: str) -> None:
+    """S11: whatever needs one, and whatever is needed for it: in the planner's threads, before it begins."""
+    reply = WAYS[way](notes)
+    assert reply.status in (200, 201, 204), reply.body
+    assert {("backstay-planner", False)} == set(made)
+    # And once: what is asked for again has its plan.
+    made.clear()
+    notes.clean()
+    WAYS[way](notes)
+    assert [] == made
+
+
+def test_plans_are_not_forgotten_before_they_are_used(notes: Api, made: list[tuple[str, bool]]) -> None:
+    """S11: the plans of one large batch are more than is remembered of what nobody has asked for twice."""
+    forms = [f"notes/1?select=kept{number}:id" for number in range(20)]
+    plans = [one for one in vars(notes.app._kernel._data._inside._data._reads).values() if isinstance(one, Plans)]  # type: ignore[union-attr]
+    (remembered,) = (one._remembered for one in plans)
+    kept, remembered._most_bytes = remembered._most_bytes, (1, 1)
+    try:
+        reply = send(
+            notes,
+            "POST",
+            "batch",
+            [*({"path": one} for one in forms), patch("notes?id=eq.1", {"title": "y"})],
+        )
+    finally:
+        remembered._most_bytes = kept
+    assert 200 == reply.status, reply.body
+    assert not any(begun for _, begun in made)
+
+
+def test_all_plans_of_one_request_have_an_end(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S11: what has too little in common is refused, in a batch and with relatives, and nothing is done."""
+    operations = [patch("notes?id=eq.1", {"title": "no"}), *({"path": f"notes/1?select=late{i}:id"} for i in range(3))]
+    nested = {"owner_id": 1, "name": "no", "notes": [{**NEW, "title": "no", "version": None}]}
+    with monkeypatch.context() as short:
+        short.setattr(planning, "_PLANNING_SECONDS", 0.0)
+        for path, body in (("batch", operations), ("folders?select=no:id", nested)):
+            reply = send(notes, "POST", path, body)
+            assert (413, "BST413") == (reply.status, reply.code), reply.body
+    assert [] == notes.rows("notes?title=eq.no")
+
+
+def test_what_only_a_row_tells_is_planned_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S11: a plan that could not be foreseen is made in the transaction, but not as many as somebody likes."""
+    request = DataRequest("GET", "x", b"", {}, b"", ANONYMOUS, ahead=Ahead())
+    plans: Plans[int] = Plans(9, lambda _: 1)
+    assert request.ahead is not None
+    request.ahead.begun = True
+    assert [0, 1, 2, 3] == [plans.of(request, number, lambda number=number: number) for number in range(4)]
+    assert 3 == plans.of(request, 3, lambda: 0)
+    with pytest.raises(RequestError, match="Too many different things"):
+        plans.of(request, 4, lambda: 4)
+
+
+def test_pages_of_all_sizes_share_few_plans(notes: Api, made: list[tuple[str, bool]]) -> None:
+    """S11: a limit is a value: who asks for each of them does not fill what is remembered."""
+    odd = [limit for limit in range(300, 340) if limit + 1 not in USUAL_LIMITS]
+    for limit in (*odd, 3, 10, 999, 1000, 5000):
+        reply = notes.get(f"notes?select=id&order=stars.desc&limit={limit}", as_="ann", prefer="page=keyset")
+        assert (200, min(limit, 4)) == (reply.status, len(reply.json))
+    assert 1 + 4 >= len(made) > 0
