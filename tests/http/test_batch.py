@@ -260,3 +260,37 @@ def test_an_answer_is_read_once(notes: Api, monkeypatch: pytest.MonkeyPatch) -> 
     reply = batch(notes, post("notes", NOTE, headers=BACK), post("marks", marks))
     assert 200 == reply.status, reply.body
     assert (50, 1) == (len(rows), len({id(row) for row in rows}))
+
+
+@pytest.mark.parametrize(
+    "path", ["%62atch", "b%61tch?select=id", "/rest/v1/batc%68", "batch", "rpc%2Fadd", "rpc%2fcount_up"]
+)
+def test_what_a_path_means_is_judged_and_not_how_it_is_written(notes: Api, path: str) -> None:
+    """LM12: a batch holds no batch, and its paths have one spelling."""
+    reply = batch(notes, post("notes", NOTE), post(path, []))
+    assert (400, "PGRST102") == (reply.status, reply.code), reply.body
+
+
+@pytest.mark.parametrize("path", ["%2562atch", "./batch", "batch/", "//batch", "x/../batch", "batch%00", "Batch"])
+def test_what_means_nothing_is_not_found(notes: Api, path: str) -> None:
+    """LM12: decoded once, and no further: nothing that is near a batch is one."""
+    reply = batch(notes, post("notes", NOTE), post(path, [{"path": "notes"}]))
+    assert 400 <= reply.status < 500, reply.body
+    assert [] == notes.rows("notes?title=eq.new")
+
+
+def test_nested_rows_of_a_batch_are_counted(notes: Api) -> None:
+    """LM12: relatives are rows: with their owners there may be a thousand, whoever brings them."""
+
+    def with_marks(number: int) -> dict[str, Any]:
+        return post("notes", {**NOTE, "marks": [{"number": n, "word": "w"} for n in range(number)]})
+
+    assert 200 == batch(notes, with_marks(499), with_marks(499)).status
+    reply = batch(notes, with_marks(499), with_marks(500))
+    assert (413, "BST413", 1) == (reply.status, reply.code, reply.json["details"]["operation"])
+    assert 413 == batch(notes, *[with_marks(400)] * 3).status
+    assert (
+        413
+        == notes.post("notes", {**NOTE, "marks": [{"number": n, "word": "w"} for n in range(1000)]}, as_="ann").status
+    )
+    assert 2 == len(notes.rows("notes?title=eq.new&select=id"))

@@ -3,8 +3,11 @@
 1. Each operation is a request of the same caller, judged as if it came alone; later ones see what earlier ones did.
 2. The first that is refused refuses all; ``details`` of its error tells which it was.
 3. Limits hold inside too (LM12): each operation's own, at most 100 operations, and 1,000 rows in all, sent or returned.
+   Rows that are nested in others count when they are written; rows that are embedded in others are bounded by the size
+   of the answer.
 4. A column's value may be ``{"$ref": "0.id"}``: what operation 0 returned as ``id`` of its only, or first, row.
 5. Functions are called in the same transaction as everything else.
+6. A batch holds no batch: what answers its operations reads no list of them (``plane.py``).
 """
 
 from __future__ import annotations
@@ -105,7 +108,7 @@ async def run_batch(
             raise
         size += len(reply.body)
         check_size(size, answer_bytes)
-        rows += max(len(operation.body) if isinstance(operation.body, list) else 1, _rows(reply))
+        rows += max(len(operation.body) if isinstance(operation.body, list) else 1, _rows(reply), reply.rows)
         if rows > _ROWS:
             raise RequestError(
                 "BST413",
@@ -131,7 +134,9 @@ def _operation(number: int, value: Any) -> Operation:
     text = "&".join(part for part in (query, more) if part)
     if len(path) + len(text) > _URL_BYTES:
         raise RequestError("BST414", f"The URL of operation {number} is longer than {_URL_BYTES} bytes")
-    if not path or path == "batch":
+    named = unquote(path)
+    if not named or named == "batch" or (named.startswith("rpc/") and not path.startswith("rpc/")):
+        # As it will be understood, and not as it is written: %62atch would be a batch in a batch.
         _refuse(number, "path is a table, a row of one, or a function.")
     headers = _headers(number, value.get("headers"))
     if b"tx=" in headers.get(b"prefer", b""):
@@ -140,7 +145,7 @@ def _operation(number: int, value: Any) -> Operation:
         # So that the rows it deletes are counted.
         headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))
     raw = b"/rest/v1/" + path.encode("utf-8", "replace")
-    return Operation(method, unquote(path), raw if path.isascii() else b"", text.encode(), headers, value.get("body"))
+    return Operation(method, named, raw if path.isascii() else b"", text.encode(), headers, value.get("body"))
 
 
 def _query(number: int, value: Any) -> str:

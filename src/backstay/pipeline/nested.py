@@ -145,7 +145,8 @@ class Nested:
             body, form = await self._represented(tree, keys)
         first = tuple((name, keys[0][name]) for name in table.primary_key) if keys else ()
         written = Written(len(keys), body, first, form=form)
-        return render_written("insert", table.name, written, tree.media, preferences, tree.profile)
+        reply = render_written("insert", table.name, written, tree.media, preferences, tree.profile)
+        return reply._replace(rows=tree.level.count())
 
     def foresee(self, tree: Tree) -> None:
         """Make the plans that inserting *tree* takes.
