@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Mapping
 from typing import Final
@@ -61,16 +62,16 @@ class BodyReader:
                 raise self._too_large()
             if int(declared) == 0:
                 return b""
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._collect(receive, address)
-        except TimeoutError:
-            raise RequestError(
-                "BST408",
-                f"The body did not arrive within {self._limits.body_seconds:g} seconds",
-                hint="Send it again, in smaller parts or over a faster connection.",
-                headers=_CLOSE,
-            ) from None
+        # Not in a handler of that error, whose frames hold the wait for the body; see ``kernel.py``.
+        raise RequestError(
+            "BST408",
+            f"The body did not arrive within {self._limits.body_seconds:g} seconds",
+            hint="Send it again, in smaller parts or over a faster connection.",
+            headers=_CLOSE,
+        )
 
     async def _collect(self, receive: Receive, address: str) -> bytes:
         message = await receive()

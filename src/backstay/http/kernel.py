@@ -238,6 +238,9 @@ class Kernel:
             if told is error and reply.status >= 500 and reply.status != 503:
                 # The client cannot mend it, so the operator must see it.  503 is load: a line for each adds to it.
                 _LOG.warning("%s %.200r was answered %s", method, scope["path"], error.code, exc_info=error)
+            # Its frames hold the wait for a body: while they live, Granian reads on, and closes no connection behind
+            # the answer (LM2).
+            error.__traceback__ = None
         except ClientGone:
             return
         except Exception as error:
