@@ -208,7 +208,7 @@ HAPPENS: Final[dict[str, Callable[[Account], Any]]] = {
     "deletion": _admin("DELETE", "{id}", {}),
     "new password": _admin("PUT", "{id}", {"password": "another long passphrase"}),
     "new address": _admin("PUT", "{id}", {"email": "moved@example.org"}),
-    "role given": _admin("PUT", "{id}/roles/admin", None),
+    "role given": _admin("PUT", "{id}/roles/admin?empty=true", None),
     "role taken": _admin("DELETE", "{id}/roles/editor", None),
     "factor removed": _admin("DELETE", "{id}/factors/{factor}", None),
     "sign-out of all": lambda account: account.house.post("logout?scope=global", as_=account.there),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -18,6 +19,7 @@ from backstay.auth.apikey import ApiKey
 from backstay.auth.oauth.linking import identify
 from backstay.auth.oauth.person import Person
 from backstay.auth.oauth.provider import Provider
+from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import Device, start_session
 from backstay.auth.tables import Identity, User
@@ -290,7 +292,10 @@ def test_an_account_that_becomes_an_administrator_is_emptied_first(house: House)
 
     stranger = house.sign_up(VIC)
     asked = AuthRequest("GET", {}, {}, {}, None, ANONYMOUS, Device("", ""))
-    made = house.run(appoint(asked, house.office.accounts, VIC))
+    with pytest.raises(AuthError, match="account_not_proved"):
+        house.run(appoint(asked, house.office.accounts, VIC))
+    assert 200 == house.get("user", as_=stranger).status
+    made = house.run(appoint(replace(asked, query={"empty": "true"}), house.office.accounts, VIC))
     assert 403 == house.get("user", as_=stranger).status
     assert 400 == house.post("token?grant_type=password", {"email": VIC, "password": PASSWORD}).status
     told = follow(house, made["link"])
