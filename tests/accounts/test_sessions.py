@@ -14,6 +14,7 @@ from backstay.auth.admin.signingkeys import rotate as rotate_by_operator
 from backstay.auth.refusal import AuthError
 from backstay.auth.session import Device, rotate
 from backstay.auth.signing import current_kid, list_keys, revoke_key, rotate_keys
+from backstay.auth.token import TokenVerifier
 from tests.accounts.house import KEYRING, House
 from tests.accounts.staff import events
 from tests.accounts.test_mails import claims
@@ -144,6 +145,24 @@ def test_keys_rotate_without_losing_a_session(house: House) -> None:
     assert 401 == house.rest("GET", "secrets", as_=old).status
     assert 200 == house.rest("GET", "secrets", as_=new).status
     assert not house.run(house.store.transact(lambda tx: revoke_key(tx, current, now)))
+
+
+def test_a_sign_out_forgets_nobody_else(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TK5, LM10: what was verified of others' tokens stays known, and the one who left is out."""
+    gone, stays = house.sign_up("gone@example.org"), house.sign_up("stays@example.org")
+    assert [200, 200] == [house.rest("GET", "secrets", as_=one).status for one in (gone, stays)]
+    verified: list[bytes] = []
+    claims_of = TokenVerifier._claims
+
+    def counted(self: TokenVerifier, token: bytes) -> Any:
+        verified.append(token)
+        return claims_of(self, token)
+
+    monkeypatch.setattr(TokenVerifier, "_claims", counted)
+    house.post("logout", as_=gone)
+    house.office.trust.expire()
+    assert [401, 200] == [house.rest("GET", "secrets", as_=one).status for one in (gone, stays)]
+    assert [] == verified
 
 
 def test_an_operator_turns_the_keys(house: House) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from backstay.auth.epoch import LONGEST, bump_epoch, revoke_sessions
-from backstay.auth.signing import ensure_keys, rotate_keys
+from backstay.auth.signing import ensure_keys, revoke_key, rotate_keys
 from backstay.auth.trust import FRESH_SECONDS, LOOKS, Trust, session_of
 from backstay.crypt import Keyring
 from backstay.db.store import Store
@@ -176,6 +176,20 @@ async def test_keys_are_read_where_something_changed(world: World) -> None:
     await world.store.transact(lambda tx: rotate_keys(tx, KEYRING, AT))
     await world.look()
     assert (2, 2, True) == (len(world.keys), len(world.api_keys), before != world.trust.keys.kid)
+
+
+async def test_a_sign_out_changes_no_key(world: World) -> None:
+    """TK5, TK7: every token that is remembered is verified again where the keys are others, and only there."""
+    await world.look()
+    await world.says("end")
+    await world.look()
+    assert ("PGRST301", 1, 2) == (world.admit(), len(world.keys), len(world.api_keys))
+    await world.store.transact(lambda tx: rotate_keys(tx, KEYRING, AT))
+    await world.look()
+    old = next(row["kid"] for row in world.keys[0] if row["kid"] != world.trust.keys.kid)
+    assert await world.store.transact(lambda tx: revoke_key(tx, old, AT))
+    await world.look()
+    assert [2, 3, 2] == [len(public) for public in world.keys]
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ class Trust:
     """What has been revoked, and the keys as they stand.
 
     Args:
-        adopt: is given the public keys whenever they change: `TokenVerifier.adopt`.
+        adopt: is given the public keys when they are others than before: `TokenVerifier.adopt`, which then forgets
+            every token that it knew.  Most epochs are somebody's sign-out, and change none.
         adopt_api_keys: is given the API keys (rows) whenever they may have changed: `Credentials.adopt`.
         permissions: what each role may administer, which the makers of keys must still be able to.
         timer: a monotonic clock, in seconds.
@@ -128,8 +129,9 @@ class Trust:
             del self._changed[id]
         keys = await load_keys(self._store, self._keyring)
         if keys is not None:
-            self._keys = keys
-            self._adopt(keys.public)
+            known, self._keys = self._keys, keys
+            if known is None or known.public != keys.public:
+                self._adopt(keys.public)
         self._adopt_api_keys(await living_keys(self._store, self._permissions))
         self._epoch = epoch
 
