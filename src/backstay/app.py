@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -149,7 +149,13 @@ class Backstay:
         self._given = settings
         self._mounts: list[Mount] = []
         self._lifespans: list[MountedLifespan] = []
+        #: One opens or closes at a time.
         self._starting = asyncio.Lock()
+        #: Servers and blocks of code that use the open app; the last one closes it.
+        self._users = 0
+        self._unused = asyncio.Event()
+        #: How all that is open is closed; ``None`` before all is open, and from when it begins to close.
+        self._closing: AsyncExitStack | None = None
         self._kernel: Kernel | None = None
         self._database: Database | None = None
         #: What values are sealed with, where there is anything to seal.
@@ -288,10 +294,10 @@ class Backstay:
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator[Backstay]:
-        """Open the app for a block of code (a script, a test); a server does it by itself."""
-        if self._kernel is not None:
-            yield self
-            return
+        """Open the app for a block of code (a script, a test); a server does it by itself.
+
+        Blocks may overlap, each other and a server: the app is open until the last of them has ended.
+        """
         await self._start()
         try:
             yield self
@@ -325,42 +331,56 @@ class Backstay:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> None:
-        async with self._starting:
-            if self._kernel is not None:
-                return
-            settings = self._given or Settings.load(os.environ)
-            database, surfaces = await self._opened(settings)
-            try:
-                self._database = database
-                self._kernel = await self._wired(settings, surfaces, database)
-                for lifespan in self._lifespans:
-                    await lifespan.start()
-            except BaseException:
-                await self._close_office()
-                self._database = self._kernel = None
-                await self._end_anchoring()
-                await database.close()
-                raise
+        """Open the app for one user more, who must `_stop` it."""
+        self._users += 1
+        self._unused.clear()
+        if self._kernel is not None:
+            # Without the lock: a mounted app may use a session while it starts, and while it stops.
+            return
+        try:
+            async with self._starting:
+                if self._kernel is None:
+                    async with AsyncExitStack() as closing:
+                        await self._open(closing)
+                        self._closing = closing.pop_all()
+        except BaseException:
+            self._leave()
+            raise
 
-    async def _opened(self, settings: Settings) -> tuple[Database, list[Surface]]:
-        """The database, open, with every table and each rule tried on it."""
+    async def _open(self, closing: AsyncExitStack) -> None:
+        """Open everything, and put on *closing* how it is closed."""
+        settings = self._given or Settings.load(os.environ)
+        database, surfaces = await self._opened(settings, closing)
+        for close in (self._settle, self._end_anchoring, self._close_office):
+            closing.push_async_callback(close)
+        closing.callback(self._forget)
+        self._database = database
+        self._kernel = await self._wired(settings, surfaces, database)
+        for lifespan in self._lifespans:
+            await lifespan.start()
+            closing.push_async_callback(lifespan.stop)
+
+    def _forget(self) -> None:
+        self._database = self._kernel = None
+
+    async def _opened(self, settings: Settings, closing: AsyncExitStack) -> tuple[Database, list[Surface]]:
+        """The database, open, with every table and each rule tried on it; how it is closed is put on *closing*."""
         if self._reflection is None:
             database, surfaces = self._modelled(settings)
         else:
             database, surfaces = await _reflected(self._reflection, settings)
+        closing.push_async_callback(database.close)
         await opened(database, (self._reflection and self._reflection.url) or settings.database)
-        try:
-            if self._reflection is None:
-                await database.create_tables(self.metadata)
-                await database.create_tables(idempotency.TABLES)
-                if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
-                    self._keyring = settings.encryption_keys
-                    await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
-            for surface in surfaces:
-                await rehearse(database, surface)
-        except BaseException:
-            await database.close()
-            raise
+        for surface in surfaces:
+            closing.push_async_callback(surface.planner.close)
+        if self._reflection is None:
+            await database.create_tables(self.metadata)
+            await database.create_tables(idempotency.TABLES)
+            if settings.encryption_keys is not None and (self._catalog.seals or settings.accounts):
+                self._keyring = settings.encryption_keys
+                await note_keys(database, surfaces[0].dialect, settings.encryption_keys)
+        for surface in surfaces:
+            await rehearse(database, surface)
         return database, surfaces
 
     async def check_database(self) -> None:
@@ -369,8 +389,8 @@ class Backstay:
         Raises:
             ConfigError: what is wrong with the database, or between it and the models and policies.
         """
-        database, _ = await self._opened(self._given or Settings.load(os.environ))
-        await database.close()
+        async with AsyncExitStack() as closing:
+            await self._opened(self._given or Settings.load(os.environ), closing)
 
     def _modelled(self, settings: Settings) -> tuple[Database, list[Surface]]:
         if self._catalog.seals:
@@ -404,17 +424,28 @@ class Backstay:
         return database, [surface]
 
     async def _stop(self) -> None:
+        self._leave()
+        if self._users or self._closing is None:
+            return
         async with self._starting:
-            for lifespan in reversed(self._lifespans):
-                await lifespan.stop()
-            await self._close_office()
-            await self._end_anchoring()
-            unreadable, self._unreadable = self._unreadable, None
-            if unreadable is not None:
-                await unreadable.settle()
-            database, self._database, self._kernel = self._database, None, None
-            if database is not None:
-                await database.close()
+            if self._users or self._closing is None:
+                return
+            closing, self._closing = self._closing, None
+            async with closing:
+                for lifespan in reversed(self._lifespans):
+                    await lifespan.stop()
+                # Whoever came while those stopped, or one of them, may still need the database.
+                await self._unused.wait()
+
+    def _leave(self) -> None:
+        self._users -= 1
+        if not self._users:
+            self._unused.set()
+
+    async def _settle(self) -> None:
+        unreadable, self._unreadable = self._unreadable, None
+        if unreadable is not None:
+            await unreadable.settle()
 
     async def _close_office(self) -> None:
         deliverer, self._deliverer, self._catcher = self._deliverer, None, None

@@ -20,6 +20,7 @@ from backstay.auth.moment import utc_now
 from backstay.auth.oauth.parties import Parties
 from backstay.auth.options import AuthOptions
 from backstay.auth.plane import AuthPlane
+from backstay.auth.pwned import PwnedFile
 from backstay.auth.rolebook import Rolebook
 from backstay.auth.routes import ROUTES
 from backstay.auth.signing import ensure_keys
@@ -166,6 +167,8 @@ class Office:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.accounts.passwords.close()
+        if isinstance(self.accounts.pwned, PwnedFile):
+            self.accounts.pwned.close()
         try:
             await self.note_uses()
         except BackstayError as fault:

@@ -28,10 +28,13 @@ class MountedLifespan:
         self._task = asyncio.create_task(self._run())
         answer = await self._ask("lifespan.startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
+            # It was told nothing more, and need not end by itself.
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
             raise ConfigError("BST-E041", f"a mounted app did not start: {answer.get('message', '')}")
 
     async def stop(self) -> None:
-        """Return when the app has stopped."""
+        """Return when the app has stopped; nothing happens to one that has."""
         if self._task is not None and not self._task.done():
             await self._ask("lifespan.shutdown")
             await asyncio.gather(self._task, return_exceptions=True)

@@ -61,8 +61,9 @@ def may_plan() -> None:
 
 
 class Planner:
-    """Makes what needs a plan, for all data planes of an app.  Its thread starts with the first new shape.
+    """Makes what needs a plan, for all data planes of an app.
 
+    Its threads start with the first new shape, and end with `close`.
     *share* is the percentage of the queue that one caller may fill.
     """
 
@@ -98,6 +99,12 @@ class Planner:
             DatabaseError: BST503, when too many wait.
         """
         return make() if inside or size <= _SHORT_ANSWER else await self._in_thread(make)
+
+    async def close(self) -> None:
+        """Let what is being made end, and its threads.  Whoever asks again gets new ones."""
+        threads, self._threads = self._threads, None
+        if threads is not None:
+            await asyncio.to_thread(threads.shutdown)
 
     async def _in_thread(self, make: Callable[[], T]) -> T:
         async with self._turns.turn():

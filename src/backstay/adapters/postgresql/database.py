@@ -116,11 +116,15 @@ class PostgresDatabase:
         if self.pool is not None:
             return
         pool = Pool(self._connect, max_size=self._max_size, wait_seconds=self._wait_seconds, share=self._share)
-        held = await pool.acquire()
         try:
-            await self._look(held)
-        finally:
-            pool.release(held)
+            held = await pool.acquire()
+            try:
+                await self._look(held)
+            finally:
+                pool.release(held)
+        except BaseException:
+            await pool.close()
+            raise
         self.pool = pool
         self._engine = create_async_engine(
             "postgresql+asyncpg://",
