@@ -47,7 +47,7 @@ class Change(msgspec.Struct, frozen=True):
 
 
 @query
-def _set_metadata(id: UUID, user_metadata: dict[str, Any], now: datetime) -> sa.Executable:
+def change_metadata(id: UUID, user_metadata: dict[str, Any], now: datetime) -> sa.Executable:
     return sa.update(User).where(User.id == id).values(user_metadata=user_metadata, updated_at=now)
 
 
@@ -101,7 +101,7 @@ async def change_user(asked: AuthRequest, accounts: Accounts) -> Reply:
             current = held.user_metadata
             said = {key: value for key, value in body.data.items() if key not in _OURS}
             merged = {key: value for key, value in (current | said).items() if value is not None}
-            await tx.run(_set_metadata(user.id, checked_metadata(merged), now))
+            await tx.run(change_metadata(user.id, checked_metadata(merged), now))
             await accounts.audit(tx, Event("user_modified", now, asked.actor, str(user.id), {"fields": ("data",)}))
         if password_hash is not None:
             if attempt is not None:

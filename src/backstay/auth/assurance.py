@@ -23,16 +23,10 @@ from backstay.auth.recoverycode import forget_codes
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
 from backstay.auth.session import Opened, downgrade, is_recent, start_session
-from backstay.auth.tables import Session, User
+from backstay.auth.tables import Session
 from backstay.auth.ways import ways_in
 from backstay.db.store import Asks, Transaction
 from backstay.sql.query import query
-
-
-@query
-def hold_user(id: UUID, now: datetime) -> sa.Executable:
-    """Note a change, and have others that change the same account wait for it."""
-    return sa.update(User).where(User.id == id).values(updated_at=now)
 
 
 @query
@@ -105,11 +99,10 @@ async def lift(
 async def remove_factor(
     tx: Transaction, accounts: Accounts, actor: Actor, user: Any, factor_id: UUID, now: datetime
 ) -> bool:
-    """Remove a factor of the account *user* (row), with all that it has lifted; whether there was one.
+    """Remove a factor of *user*, an account that is held (row), with all that it has lifted; whether there was one.
 
     The owner is told by mail, and the log.  After the commit call ``trust.expire()`` and ``posted()``.
     """
-    await tx.run(hold_user(user.id, now))
     removed = await tx.one(delete_factor(factor_id, user.id))
     if removed is None:
         return False
@@ -125,8 +118,7 @@ async def remove_factor(
 async def remove_passkey(
     tx: Transaction, accounts: Accounts, actor: Actor, user: Any, passkey_id: UUID, now: datetime
 ) -> bool:
-    """Remove a passkey of the account *user* (row); as `remove_factor`."""
-    await tx.run(hold_user(user.id, now))
+    """Remove a passkey of *user*, an account that is held (row); as `remove_factor`."""
     removed = await tx.one(delete_passkey(passkey_id, user.id))
     if removed is None:
         return False

@@ -9,7 +9,7 @@ import msgspec
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import held_session, hold_user, remove_factor, require_assurance
+from backstay.auth.assurance import held_session, remove_factor, require_assurance
 from backstay.auth.factor import (
     ENROLMENT,
     MAX_FACTORS,
@@ -21,6 +21,7 @@ from backstay.auth.factor import (
     factors_by_user,
     sweep_factors,
 )
+from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.totp import enrolment_uri, new_secret, qr_svg
@@ -69,7 +70,7 @@ async def enrol(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def add(tx: Transaction) -> None:
         # Held, so that of many at once none counts too few.
-        await tx.run(hold_user(user.id, now))
+        accounts.admitted(await hold(tx, user.id))
         await require_assurance(tx, accounts, await held_session(tx, asked), now)
         await tx.run(sweep_factors(user.id, now - ENROLMENT))
         factors = await tx.all(factors_by_user(user.id))
@@ -105,11 +106,11 @@ async def unenrol(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def remove(tx: Transaction) -> bool:
         # Held, so that it does not become a finished one after the look at it.
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         row = await tx.one(factor_by_id(factor.id, user.id))
         if row is not None and row.status == "verified":
             await require_assurance(tx, accounts, await held_session(tx, asked), now)
-        return await remove_factor(tx, accounts, asked.actor, user, factor.id, now)
+        return await remove_factor(tx, accounts, asked.actor, held, factor.id, now)
 
     if not await accounts.store.transact(remove):
         raise _not_found()

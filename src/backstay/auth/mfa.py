@@ -17,7 +17,7 @@ import msgspec
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import has_second, held_session, hold_user, lift
+from backstay.auth.assurance import has_second, held_session, lift
 from backstay.auth.authenticator import (
     add_passkey,
     count_use,
@@ -37,6 +37,7 @@ from backstay.auth.ceremony import (
 from backstay.auth.challenge import begin_challenge, factor_challenge, new_challenge, take_factor_challenge
 from backstay.auth.enrolment import found_factor, secret_context
 from backstay.auth.factor import SECRETS, challenged_factor, finish_factor, use_step
+from backstay.auth.hold import hold
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -142,14 +143,14 @@ async def _code(asked: AuthRequest, accounts: Accounts, user: Any, factor: Any) 
     step = step_of(secret, body.code, now, after=factor.last_step)
 
     async def check(tx: Transaction) -> Opened | None:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         if step is None or await tx.one(use_step(factor.id, step, now)) is None:
             await accounts.audit(tx, _failure(asked, factor, "code", now))
             return None
         if await tx.one(take_factor_challenge(body.challenge_id, factor.id, session_id, "totp", now)) is None:
             raise _expired()
         await accounts.throttle.succeeded(tx, attempt, now=now)
-        return await _proved(tx, accounts, asked, user, factor, now)
+        return await _proved(tx, accounts, asked, held, factor, now)
 
     opened = await accounts.store.transact(check)
     if opened is None:
@@ -183,13 +184,13 @@ async def _signature(asked: AuthRequest, accounts: Accounts, user: Any, factor: 
         raise
 
     async def check(tx: Transaction) -> Opened | None:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         if isinstance(proof, Assertion):
             if not await used(tx, accounts, asked, user.id, credential, proof, now):
                 return None
         else:
             await tx.run(credential_row(user.id, proof, factor.friendly_name, now, factor_id=factor.id))
-        return await _proved(tx, accounts, asked, user, factor, now)
+        return await _proved(tx, accounts, asked, held, factor, now)
 
     try:
         opened = await accounts.store.transact(check)

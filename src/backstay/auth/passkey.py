@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import held_session, hold_user, remove_passkey, require_assurance
+from backstay.auth.assurance import held_session, remove_passkey, require_assurance
 from backstay.auth.authenticator import (
     MAX_PASSKEYS,
     Passkey,
@@ -37,6 +37,7 @@ from backstay.auth.ceremony import (
 )
 from backstay.auth.challenge import begin_challenge, new_challenge, take_authentication, take_registration
 from backstay.auth.enrolment import checked_name
+from backstay.auth.hold import hold
 from backstay.auth.mfa import credential_exists, credential_row, used
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError, invalid
@@ -111,10 +112,10 @@ async def register(asked: AuthRequest, accounts: Accounts) -> Reply:
     id = uuid4()
 
     async def add(tx: Transaction) -> Any:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         await _may_add(tx, accounts, await held_session(tx, asked), now)
         await tx.run(credential_row(user.id, made, None, now, id=id))
-        await notice(tx, accounts, user, "factor_enrolled", factor="passkey")
+        await notice(tx, accounts, held, "factor_enrolled", factor="passkey")
         await accounts.audit(tx, Event("passkey_added", now, asked.actor, str(user.id), {"passkey_id": str(id)}))
         return await tx.one(_passkey(id))
 
@@ -162,7 +163,7 @@ async def authenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
         raise AuthError("email_not_confirmed", "Email not confirmed")
 
     async def open_it(tx: Transaction) -> Opened | None:
-        await tx.run(hold_user(user.id, now))
+        accounts.admitted(await hold(tx, user.id))
         if not await used(tx, accounts, asked, user.id, passkey, proof, now):
             return None
         opened = await start_session(
@@ -222,11 +223,11 @@ async def remove(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await accounts.living(accounts.store, asked.user_id)
 
     async def drop(tx: Transaction) -> bool:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         await require_assurance(tx, accounts, await held_session(tx, asked), now)
         if any(row.id == id for row in await tx.all(passkeys_by_user(user.id))):
-            await keep_a_way(tx, accounts, await accounts.living(tx, user.id), but=id)
-        return await remove_passkey(tx, accounts, asked.actor, user, id, now)
+            await keep_a_way(tx, accounts, held, but=id)
+        return await remove_passkey(tx, accounts, asked.actor, held, id, now)
 
     if not await accounts.store.transact(drop):
         raise _not_found()

@@ -9,7 +9,8 @@ import msgspec
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import held_session, hold_user, lift
+from backstay.auth.assurance import held_session, lift
+from backstay.auth.hold import hold
 from backstay.auth.postage import notice
 from backstay.auth.recoverycode import COUNT, codes_by_user, forget_codes, new_codes, replace_codes, use_code
 from backstay.auth.refusal import AuthError, invalid
@@ -55,7 +56,7 @@ async def _replace(asked: AuthRequest, accounts: Accounts, *, renewing: bool) ->
     codes, key = new_codes(), accounts.keyring.derive(_PURPOSE)
 
     async def replace(tx: Transaction) -> UUID:
-        await tx.run(hold_user(user.id, now))
+        accounts.admitted(await hold(tx, user.id))
         session = await held_session(tx, asked)
         _require_aal2(session)
         exists = bool(await tx.all(codes_by_user(user.id)))
@@ -96,14 +97,14 @@ async def remove(asked: AuthRequest, accounts: Accounts) -> Reply:
     user = await accounts.living(accounts.store, asked.user_id)
 
     async def forget(tx: Transaction) -> UUID:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         _require_aal2(await held_session(tx, asked))
         codes = await tx.all(codes_by_user(user.id))
         if not codes:
             raise _not_found()
         await forget_codes(tx, user.id, now)
         id: UUID = codes[0].set_id
-        await notice(tx, accounts, user, "factor_removed", factor=_TYPE)
+        await notice(tx, accounts, held, "factor_removed", factor=_TYPE)
         details = {"factor_id": str(id), "factor_type": _TYPE}
         await accounts.audit(tx, Event("factor_deleted", now, asked.actor, str(user.id), details))
         return id
@@ -130,7 +131,7 @@ async def verify(asked: AuthRequest, accounts: Accounts) -> Reply:
     keys = accounts.keyring.derive_all(_PURPOSE)
 
     async def check(tx: Transaction) -> Opened | None:
-        await tx.run(hold_user(user.id, now))
+        held = accounts.admitted(await hold(tx, user.id))
         set_id = await use_code(tx, keys, user.id, body.code, now)
         if set_id is None:
             details = {"factor_type": _TYPE, "reason": "code"}
@@ -140,7 +141,7 @@ async def verify(asked: AuthRequest, accounts: Accounts) -> Reply:
         await accounts.throttle.succeeded(tx, attempt, now=now)
         opened = await lift(tx, accounts, asked, session, set_id, METHOD, now)
         left = sum(row.used_at is None for row in await tx.all(codes_by_user(user.id)))
-        await notice(tx, accounts, user, "recovery_code_used")
+        await notice(tx, accounts, held, "recovery_code_used")
         await accounts.audit(tx, Event("recovery_codes_used", now, asked.actor, str(user.id), {"left": left}))
         return opened
 

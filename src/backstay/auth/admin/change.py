@@ -9,7 +9,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from backstay.audit import Event
-from backstay.auth.account import replace_password
+from backstay.auth.account import change_metadata, replace_password
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.create import (
     Checked,
@@ -21,9 +21,9 @@ from backstay.auth.admin.create import (
 )
 from backstay.auth.admin.users import user_of
 from backstay.auth.assignment import keeps_an_admin, last_admin
-from backstay.auth.assurance import hold_user
 from backstay.auth.emailchange import put_address
 from backstay.auth.epoch import bump_epoch
+from backstay.auth.hold import hold
 from backstay.auth.mailbox import set_metadata
 from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
@@ -87,8 +87,7 @@ class _Changing:
     async def run(self, tx: Transaction) -> None:
         accounts, checked, now = self._accounts, self._checked, self._now
         # Held until the end: of two changes at once neither loses what the other has set.
-        await tx.run(hold_user(self._id, now))
-        user = await tx.one(user_by_id(self._id))
+        user = await hold(tx, self._id)
         if user is None:
             raise AuthError("user_not_found", "User not found")
         await self._check(tx, user)
@@ -99,7 +98,7 @@ class _Changing:
         fields = [name for name in ("user_metadata", "app_metadata", "role") if getattr(checked, name) is not None]
         if checked.user_metadata is not None:
             data = checked_metadata(merged(user.user_metadata, checked.user_metadata))
-            await tx.run(set_metadata(user.id, data))
+            await tx.run(change_metadata(user.id, data, now))
         if checked.app_metadata is not None or checked.role is not None:
             about = checked_app_metadata(merged(user.app_metadata, checked.app_metadata))
             await tx.run(set_facts(user.id, about, checked.role or user.role, user.banned_until, now))

@@ -9,9 +9,10 @@ from uuid import UUID
 from backstay.audit import Actor
 from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
-from backstay.auth.assurance import hold_user, remove_factor, remove_passkey
+from backstay.auth.assurance import remove_factor, remove_passkey
 from backstay.auth.authenticator import passkey_json, passkeys_by_user
 from backstay.auth.factor import factors_of
+from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError
 from backstay.auth.rights import check_enters
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
@@ -77,9 +78,11 @@ async def _remove(
     user, now = await user_of(asked, accounts), accounts.now()
 
     async def work(tx: Transaction) -> bool:
-        await tx.run(hold_user(user.id, now))
+        held = await hold(tx, user.id)
+        if held is None:
+            raise AuthError("user_not_found", "User not found")
         await check_enters(accounts, tx, asked, user.id)
-        return await remove(tx, accounts, asked.actor, user, id, now)
+        return await remove(tx, accounts, asked.actor, held, id, now)
 
     if not await accounts.store.transact(work):
         raise missing
