@@ -12,16 +12,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
+import sqlalchemy as sa
 
 from backstay import Backstay
 from backstay.auth.rights import permission_table
 from backstay.auth.routes import ROUTES
+from backstay.auth.session import end_sessions
+from backstay.auth.tables import RoleAssignment, Session
+from backstay.db.store import Store
 from backstay.errors import ConfigError
+from backstay.sql.query import query
 from tests.accounts.house import PASSWORD, Base, House
 from tests.accounts.staff import events, give, hire, service
+from tests.accounts.test_mails import claims
 
 OTHER = "another long passphrase"
 #: Role → permissions; ``editor`` has none, and policies that ask for it.
@@ -315,6 +321,54 @@ def test_a_role_that_comes_meanwhile_is_seen(staffed: House) -> None:
             assert ["role_granted", "user_updated_password"] == newest
         else:
             assert (403, "not_admin") == (entered.status, entered.json["code"])
+
+
+@query
+def _lowered(id: UUID) -> Any:
+    return sa.update(Session).where(Session.id == id).values(aal="aal1")
+
+
+@query
+def _roleless(user_id: UUID) -> Any:
+    return sa.delete(RoleAssignment).where(RoleAssignment.user_id == user_id)
+
+
+MEANWHILE: dict[str, tuple[Callable[[Any, UUID, UUID, Any], Any], str]] = {
+    "signed out": (lambda tx, session, user, now: end_sessions(tx, [session], now), "session_not_found"),
+    "without the second factor": (lambda tx, session, user, now: tx.run(_lowered(session)), "insufficient_aal"),
+    "without the role": (lambda tx, session, user, now: tx.run(_roleless(user)), "not_admin"),
+}
+
+
+@pytest.mark.settings(rate_limits="off")
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+def test_who_lost_it_after_they_were_let_in_does_nothing(
+    staffed: House, meanwhile: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """RB1, TK5: every write of an administrator looks again at who asks, in the transaction that writes."""
+    house, (change, code) = staffed, MEANWHILE[meanwhile]
+    transact, wrong = Store.transact, []
+    writes = [route for route in ADMIN if route.method != "GET"]
+    for route in writes:
+        case = CASES[f"{route.method} {route.path}"][0]
+        target = made(house, "plain")
+        actor = hire(house, f"{uuid4().hex}@example.org")
+        session, user = UUID(claims(actor)["session_id"]), UUID(actor["user"]["id"])
+        before = look(house, target["id"])
+
+        async def late(self: Store, flow: Any, session: UUID = session, user: UUID = user) -> Any:
+            await transact(self, lambda tx: change(tx, session, user, house.clock()))
+            return await transact(self, flow)
+
+        given = {"id": target["id"], "role": case.role}
+        path = re.sub(r"\{(\w+)\}", lambda m, given=given: given.get(m[1], str(uuid4())), route.path)
+        body = filled(case.body, email=target["email"], new=f"{uuid4().hex}@example.org")
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "transact", late)
+            reply = house.send(route.method, path, body, as_=actor)
+        if code != reply.json.get("code") or before != look(house, target["id"]):
+            wrong.append((route.method, route.path, reply.status, reply.body[:100]))
+    assert ([], True) == (wrong, len(writes) >= 12)
 
 
 def test_every_way_to_a_role_goes_through_the_gate() -> None:

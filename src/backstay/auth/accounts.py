@@ -61,12 +61,8 @@ class Accounts:
         """Every role that the app names; no other is given to anybody."""
         return self.roles | self.asked | self.permissions.keys()
 
-    async def may(self, user_id: UUID, permission: str) -> bool:
-        """Whether one of the account's roles, as assigned in the database, has *permission* (RB1)."""
-        return permission in await self.rights(user_id)
-
     async def rights(self, user_id: UUID) -> frozenset[str]:
-        """Every permission of the account."""
+        """Every permission of the account, by the roles that are assigned to it in the database (RB1)."""
         held = await roles_of(self.store, user_id)
         return frozenset().union(*(self.permissions.get(role, frozenset()) for role in held))
 

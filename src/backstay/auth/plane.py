@@ -16,6 +16,7 @@ import msgspec
 
 from backstay.auth.accounts import Accounts
 from backstay.auth.refusal import AuthError, invalid
+from backstay.auth.rights import check_may
 from backstay.auth.route import AuthRequest, Route
 from backstay.auth.session import Device, session_by_id
 from backstay.auth.trust import session_of
@@ -93,6 +94,7 @@ class AuthPlane:
             principal,
             Device(ip, (request.header(b"user-agent") or "").encode("ascii", "replace").decode(), bucket),
             session,
+            route.permission,
         )
         return await route.handle(asked, self._accounts)
 
@@ -137,10 +139,7 @@ class AuthPlane:
             raise AuthError("session_not_found", "Session from session_id claim in JWT does not exist")
         if route.who == "user":
             return principal, session
-        if not await self._accounts.may(session.user_id, route.permission):
-            raise AuthError("not_admin", "User not allowed")
-        if session.aal != "aal2":
-            raise AuthError("insufficient_aal", "AAL2 session is required to administer accounts")
+        await check_may(self._accounts, self._accounts.store, session, route.permission)
         return principal, session
 
 
@@ -175,9 +174,6 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
         value = parse_json(request.body or b"{}", _LIMITS)
     except RequestError as error:
         raise AuthError("bad_json", f"Could not parse request body as JSON: {error.details or error.message}") from None
-    if isinstance(value, dict):
-        # As GoTrue reads it, and supabase-py relies on it: a field that is null was left out.
-        value = {name: inner for name, inner in value.items() if inner is not None}
     try:
         return msgspec.convert(_given(_plain(value)), kind)
     except msgspec.ValidationError as error:
@@ -185,7 +181,7 @@ def _body(kind: type[msgspec.Struct], request: DataRequest) -> Any:
 
 
 def _given(value: Any) -> Any:
-    """Without fields that are ``null``: the published Python client sends those that it was not given so."""
+    """Without fields that are ``null``, which GoTrue takes for left out: supabase-py sends so what it was not given."""
     return {key: inner for key, inner in value.items() if inner is not None} if isinstance(value, dict) else value
 
 

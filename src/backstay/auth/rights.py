@@ -10,8 +10,9 @@
    enters must hold each of them, or be somebody who may give it.
 6. A role more is a threshold: what somebody with fewer rights may have left in the account ends with it
    (``threshold.py``).
-7. The gates are asked in the transaction of what they let through, after `hold`: a role that is assigned at the
-   same moment waits, or is seen.
+7. The gates are asked in the transaction of what they let through, after `hold`.  A role that *the account* gets at
+   the same moment waits, or is seen: it is given under the same hold.  *The caller* is looked at again too
+   (`check_stands`), but is not held: what they lose behind that look came after what they did.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from uuid import UUID
 from backstay.auth.accounts import Accounts
 from backstay.auth.refusal import AuthError
 from backstay.auth.route import AuthRequest
+from backstay.auth.session import session_by_id
 from backstay.auth.user import roles_of, user_by_id
 from backstay.db.store import Asks
 from backstay.errors import ConfigError
@@ -99,6 +101,34 @@ def _check_table(given: Any) -> None:
                 f"permissions= has {names!r} for {role}, and not a list of names",
                 hint=f"There are {', '.join(PERMISSIONS)}; a list may be empty.",
             )
+
+
+async def check_may(accounts: Accounts, asks: Asks, session: Any, permission: str) -> None:
+    """Let *session* (row) do what takes *permission*.
+
+    Raises:
+        AuthError: not_admin; insufficient_aal, without a second factor.
+    """
+    if permission not in await _rights(accounts, asks, session.user_id):
+        raise AuthError("not_admin", "User not allowed")
+    if session.aal != "aal2":
+        raise AuthError("insufficient_aal", "AAL2 session is required to administer accounts")
+
+
+async def check_stands(accounts: Accounts, asks: Asks, asked: AuthRequest) -> None:
+    """Let the caller go on: what let them in, which may be seconds ago, still holds.
+
+    Every administrator's write asks it in its transaction, when all that it waits for has come (RB1, TK5).
+
+    Raises:
+        AuthError: session_not_found, not_admin, insufficient_aal.
+    """
+    if asked.session is None:
+        return
+    session = await asks.one(session_by_id(asked.session.id))
+    if session is None:
+        raise AuthError("session_not_found", "Session from session_id claim in JWT does not exist")
+    await check_may(accounts, asks, session, asked.permission)
 
 
 async def check_reach(accounts: Accounts, asks: Asks, asked: AuthRequest, user_id: UUID) -> None:

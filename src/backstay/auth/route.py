@@ -43,6 +43,8 @@ class AuthRequest:
     device: Device
     #: The caller's session (row); ``None`` where the route is for anyone, and for the service role.
     session: Any = None
+    #: What the route takes of an administrator, see `Route.permission`.
+    permission: str = ""
 
     @property
     def user_id(self) -> UUID:

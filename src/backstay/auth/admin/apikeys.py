@@ -26,7 +26,7 @@ from backstay.auth.moment import told
 from backstay.auth.naming import check_named
 from backstay.auth.page import PARAMETERS, check_weight, listed, read_page
 from backstay.auth.refusal import AuthError, invalid
-from backstay.auth.rights import check_gives
+from backstay.auth.rights import check_gives, check_stands
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
 from backstay.policy.principal import AUTHENTICATED
@@ -74,6 +74,7 @@ async def create_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     id, key = uuid4(), new_key(body.role)
 
     async def make(tx: Transaction) -> None:
+        await check_stands(accounts, tx, asked)
         await check_gives(accounts, tx, asked, body.role)
         await add_key(
             tx,
@@ -116,6 +117,7 @@ async def revoke_key(asked: AuthRequest, accounts: Accounts) -> Reply:
     id, now = path_id(asked), accounts.now()
 
     async def revoke(tx: Transaction) -> None:
+        await check_stands(accounts, tx, asked)
         row = await revoke_api_key(tx, id, now)
         if row is None:
             raise AuthError("not_found", "There is no such key in use")

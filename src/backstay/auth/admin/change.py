@@ -29,7 +29,7 @@ from backstay.auth.newcomer import checked_metadata
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_enters, check_gives, check_reach, check_states, password_minimum
+from backstay.auth.rights import check_enters, check_gives, check_reach, check_stands, check_states, password_minimum
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all, refresh_all
 from backstay.auth.tables import User
@@ -90,6 +90,7 @@ class _Changing:
         user = await hold(tx, self._id)
         if user is None:
             raise AuthError("user_not_found", "User not found")
+        await check_stands(accounts, tx, self._asked)
         await self._check(tx, user)
         if await self._gains(tx, user):
             await cross(tx, accounts, self._asked, user.id, now)

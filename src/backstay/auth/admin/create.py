@@ -20,7 +20,7 @@ from backstay.auth.naming import check_named
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
 from backstay.auth.password import check_new_password
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_gives, check_states, may_everything
+from backstay.auth.rights import check_gives, check_stands, check_states, may_everything
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.tables import User
 from backstay.auth.threshold import note_entry
@@ -155,6 +155,7 @@ async def create_user(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def make(tx: Transaction) -> UUID:
         assert checked.email is not None  # noqa: S101 - see above
+        await check_stands(accounts, tx, asked)
         if checked.role is not None:
             await check_gives(accounts, tx, asked, checked.role)
         if checked.app_metadata:

@@ -14,7 +14,7 @@ from backstay.auth.authenticator import passkey_json, passkeys_by_user
 from backstay.auth.factor import factors_of
 from backstay.auth.hold import hold
 from backstay.auth.refusal import AuthError
-from backstay.auth.rights import check_enters
+from backstay.auth.rights import check_enters, check_stands
 from backstay.auth.route import EMPTY, AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
 from backstay.response.reply import Reply
@@ -81,6 +81,7 @@ async def _remove(
         held = await hold(tx, user.id)
         if held is None:
             raise AuthError("user_not_found", "User not found")
+        await check_stands(accounts, tx, asked)
         await check_enters(accounts, tx, asked, user.id)
         return await remove(tx, accounts, asked.actor, held, id, now)
 

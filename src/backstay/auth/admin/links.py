@@ -22,7 +22,7 @@ from backstay.auth.password import check_new_password, set_password
 from backstay.auth.postage import INVITE_LIFETIME, link, post
 from backstay.auth.redirect import allowed_redirect
 from backstay.auth.refusal import AuthError, email_exists, invalid
-from backstay.auth.rights import check_enters, check_reach, may_everything
+from backstay.auth.rights import check_enters, check_reach, check_stands, may_everything
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.superseded import supersede
 from backstay.auth.tables import User
@@ -81,6 +81,7 @@ async def invite(asked: AuthRequest, accounts: Accounts) -> Reply:
 
     async def send(tx: Transaction) -> UUID:
         user = await _newcomer(tx, asked, email, data, now)
+        await check_stands(accounts, tx, asked)
         await check_reach(accounts, tx, asked, user.id)
         await supersede(tx, user, "invite")
         await tx.run(_invited(user.id, now))
@@ -142,6 +143,7 @@ class _Making:
     async def run(self, tx: Transaction) -> tuple[UUID, Secret, str]:
         asked, accounts, now = self.asked, self.accounts, self.now
         user, kind = await _held(tx, self.email), self.type
+        await check_stands(accounts, tx, asked)
         if user is not None:
             await check_enters(accounts, tx, asked, user.id)
         if user is not None and user.banned_until is not None and user.banned_until > now:

@@ -19,7 +19,7 @@ from backstay.auth.gone import note_gone
 from backstay.auth.hold import hold
 from backstay.auth.otp import discard_all
 from backstay.auth.refusal import AuthError
-from backstay.auth.rights import check_reach
+from backstay.auth.rights import check_reach, check_stands
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.auth.session import end_all
 from backstay.auth.tables import Identity, User
@@ -65,6 +65,7 @@ async def remove_user(asked: AuthRequest, accounts: Accounts) -> Reply:
     async def remove(tx: Transaction) -> None:
         if await hold(tx, user.id) is None:
             raise AuthError("user_not_found", "User not found")
+        await check_stands(accounts, tx, asked)
         await check_reach(accounts, tx, asked, user.id)
         await discard_all(tx, user.id)
         await end_all(tx, user.id, now)

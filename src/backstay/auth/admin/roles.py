@@ -13,7 +13,7 @@ from backstay.auth.hold import hold
 from backstay.auth.moment import told
 from backstay.auth.naming import check_named
 from backstay.auth.refusal import AuthError
-from backstay.auth.rights import check_gives, check_reach
+from backstay.auth.rights import check_gives, check_reach, check_stands
 from backstay.auth.route import AuthRequest, Route, json_reply
 from backstay.db.store import Transaction
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
@@ -76,6 +76,7 @@ async def take_role(asked: AuthRequest, accounts: Accounts) -> Reply:
 
 async def _check(tx: Transaction, asked: AuthRequest, accounts: Accounts, user_id: UUID, role: str) -> None:
     await hold(tx, user_id)
+    await check_stands(accounts, tx, asked)
     await check_gives(accounts, tx, asked, role)
     await check_reach(accounts, tx, asked, user_id)
 

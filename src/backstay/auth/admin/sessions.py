@@ -11,7 +11,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.admin.users import note_read, path_id, user_of
 from backstay.auth.hold import hold
 from backstay.auth.page import PARAMETERS
-from backstay.auth.rights import check_reach
+from backstay.auth.rights import check_reach, check_stands
 from backstay.auth.route import EMPTY, AuthRequest, Route
 from backstay.auth.session import end_sessions, sessions_of
 from backstay.auth.sessionlist import is_session_of, no_such_session, sessions_page
@@ -59,6 +59,7 @@ async def _end(asked: AuthRequest, accounts: Accounts, user_id: UUID, id: UUID |
 
     async def end(tx: Transaction) -> Sequence[UUID]:
         await hold(tx, user_id)
+        await check_stands(accounts, tx, asked)
         await check_reach(accounts, tx, asked, user_id)
         if id is None:
             ended = [row.id for row in await tx.all(sessions_of(user_id))]
