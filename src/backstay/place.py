@@ -14,14 +14,18 @@ from typing import Any, Final
 _LIBRARIES: Final = tuple(
     str(Path(folder)) for name in ("stdlib", "platstdlib", "purelib", "platlib") if (folder := sysconfig.get_path(name))
 )
-_OWN: Final = frozenset({"backstay", "sqlalchemy"})
+#: Packages that ask of an expression what they need to build one.
+OWN: Final = frozenset({"backstay", "sqlalchemy"})
+
+
+def is_of(frame: FrameType, packages: frozenset[str] = OWN) -> bool:
+    """Whether *frame* runs code of one of *packages*; ``sqlalchemy_utils`` is none of ``sqlalchemy``."""
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in packages
 
 
 def is_authors(frame: FrameType) -> bool:
     """Whether *frame* runs code of the app's author, and not a library's."""
-    if str(frame.f_globals.get("__name__", "")).partition(".")[0] in _OWN:
-        return False
-    return is_authors_file(frame.f_code.co_filename)
+    return not is_of(frame) and is_authors_file(frame.f_code.co_filename)
 
 
 def is_authors_file(name: str) -> bool:

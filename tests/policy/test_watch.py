@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from sqlalchemy.orm.util import AliasedClass
 from sqlalchemy.sql import elements, operators, schema
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from backstay.catalog.noted import asked_places, forget_asked
 from backstay.errors import ConfigError
 from backstay.policy.identity import call_traced
 from backstay.policy.watch import unwatched, watched, watching
@@ -148,3 +150,25 @@ def test_a_tracer_goes_on() -> None:
             call_traced(watch, lambda: Note.public is None)
         found.append(sys.gettrace())
     assert [own, own] == found
+
+
+@pytest.mark.parametrize(
+    ("module", "theirs"),
+    [
+        ("sqlalchemy.sql.compiler", True),
+        ("backstay.sql.select", True),
+        ("backstay", True),
+        ("sqlalchemy_utils.types", False),
+        ("backstay_shop.models", False),
+        ("app.policies", False),
+    ],
+)
+def test_whose_question_it_is(module: str, theirs: bool) -> None:
+    """P1: SQLAlchemy and Backstay may ask; a package whose name only begins like theirs is seen, at any time."""
+    code = compile("bool(column)", f"/srv/{module}.py", "exec")
+    forget_asked()
+    exec(code, {"__name__": module, "column": Note.public})
+    assert theirs == (code not in {asked for asked, _, _ in asked_places()})
+    forget_asked()
+    with contextlib.nullcontext() if theirs else pytest.raises(ConfigError), watched("one"):
+        exec(code, {"__name__": module, "column": Note.public})

@@ -17,6 +17,8 @@ from sqlalchemy.ext.associationproxy import AssociationProxyInstance
 from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import elements
 
+from backstay.place import is_of
+
 #: Apps ask at few places; a loop over many generated ones must not fill the memory.
 _MOST: Final = 2000
 
@@ -37,7 +39,7 @@ def forget_asked() -> None:
 def _noting(before: Any) -> Any:
     def __bool__(self: Any) -> bool:
         frame = sys._getframe(1)
-        if not frame.f_globals.get("__name__", "").startswith(("sqlalchemy", "backstay.")) and len(_asked) < _MOST:
+        if not is_of(frame) and len(_asked) < _MOST:
             _asked.setdefault((frame.f_code, frame.f_lasti), frame.f_lineno)
         return True if before is None else before(self)
 

@@ -30,11 +30,11 @@ from sqlalchemy.sql import elements, operators, schema
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from backstay.errors import ConfigError
-from backstay.place import is_authors, place_in, users_frame
+from backstay.place import OWN, is_authors, is_of, place_in, users_frame
 from backstay.policy.words import Words, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
-_MAY_ASK: Final = frozenset({"sqlalchemy", "backstay", "logging"})
+_MAY_ASK: Final = OWN | {"logging"}
 
 
 @dataclass(slots=True, eq=False)
@@ -162,8 +162,7 @@ def _asking(what: str, asked: Callable[[FrameType, Any], bool] | None = None) ->
             watch = _WATCH.get()
             if watch is not None:
                 frame = sys._getframe(1)
-                may = str(frame.f_globals.get("__name__", "")).partition(".")[0] in _MAY_ASK
-                if not may and (asked is None or asked(frame, given)):
+                if not is_of(frame, _MAY_ASK) and (asked is None or asked(frame, given)):
                     raise watch.refuse(frame, what)
             return True if before is None else before(self, *given)
 
