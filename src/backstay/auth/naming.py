@@ -18,7 +18,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BindParameter
 from backstay.auth.refusal import invalid
 from backstay.catalog import Function
 from backstay.policy import MeParameter, Rule
-from backstay.policy.near import near_word
+from backstay.policy.slip import near_word
 
 #: Characters of a wrong name that are told: as many as a right one has at most.
 _SHOWN: Final = 63

@@ -58,7 +58,7 @@ class KnownRead:
     #: Rows go out one by one, as NDJSON.
     streamed: bool = False
     #: How the database answers is asked, not the answer.
-    explained: bool = False
+    asks_plan: bool = False
     profile: str | None = None
     #: Opens encrypted values, where there are any.
     opener: Opener | None = None
@@ -94,7 +94,7 @@ class Reads:
         statement = known.prepared.bind(known.values, principal)
         if known.opener is not None and known.opener.looks:
             await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
-        if known.explained:
+        if known.asks_plan:
             dialect, media = self._surface.dialect, known.frame.media
             return await explained(self._database, dialect, media, statement, known.profile, reads=True)
         if known.streamed:
@@ -170,7 +170,7 @@ class Reads:
             preferences.count in ("planned", "estimated"),
             estimate,
             preferences.timezone,
-            explained=media.kind == "plan",
+            asks_plan=media.kind == "plan",
             profile=profile,
             opener=opens,
         )

@@ -120,7 +120,7 @@ def _parent(relation: Relation, row: Mapping[str, Any], table: Table, scope: Sco
     return Parent(violation, relation.remote, Query(conditions=found), unnamed=len(found) < len(texts))
 
 
-def explained(
+def told_as(
     error: Exception,
     table: Table,
     scope: Scope,

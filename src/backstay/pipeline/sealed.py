@@ -164,7 +164,7 @@ def opener(opening: Opening | None, surface: Surface) -> Opener | None:
     if opening is None:
         return None
     looks = tuple(look for sought in opening.blind for look in _looks(sought, surface))
-    return Opener(opening, keys(surface.keyring), looks, surface.notice)
+    return Opener(opening, sealing_keys(surface.keyring), looks, surface.notice)
 
 
 def _looks(sought: Sought, surface: Surface) -> Iterator[Look]:
@@ -181,7 +181,7 @@ def _looks(sought: Sought, surface: Surface) -> Iterator[Look]:
         yield Look(found, Objects({field.name: sealing.place}), sealing.place)
 
 
-def keys(keyring: Keyring | None) -> Keyring:
+def sealing_keys(keyring: Keyring | None) -> Keyring:
     """The keys that an app with encrypted columns was started with."""
     if keyring is None:
         raise ConfigError("BST-E502", "There are encrypted columns, and no BACKSTAY_ENCRYPTION_KEYS")

@@ -11,8 +11,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.plans import Plans
 from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
-from backstay.pipeline.sealed import Opener, opener
-from backstay.pipeline.sealed import keys as sealing_keys
+from backstay.pipeline.sealed import Opener, opener, sealing_keys
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Filler, default_of
 from backstay.plan.opening import opening_of

@@ -13,8 +13,7 @@ from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.plans import Plans
-from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of
-from backstay.pipeline.refusal import explained as told_as
+from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of, told_as
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface

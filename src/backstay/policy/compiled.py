@@ -18,8 +18,8 @@ from backstay.place import place_of
 from backstay.policy.expression import expression_of, refuse_untrue
 from backstay.policy.fallible import called, may_fail
 from backstay.policy.me import MeParameter
-from backstay.policy.near import near_word
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
+from backstay.policy.slip import near_word
 
 
 def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule, ...]:

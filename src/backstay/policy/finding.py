@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from backstay.catalog import Catalog
 from backstay.place import place_of
-from backstay.policy.near import near_word
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 from backstay.policy.rule import Policy, Rule
+from backstay.policy.slip import near_word
 
 _USUAL: Final = (ANON, AUTHENTICATED, SERVICE)
 _CALLED: Final = {"anonymous": ANON, "service": SERVICE, "logged_in": AUTHENTICATED}

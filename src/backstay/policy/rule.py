@@ -16,8 +16,8 @@ from backstay.catalog import Catalog
 from backstay.errors import ConfigError
 from backstay.place import place_in
 from backstay.policy.me import Me
-from backstay.policy.near import near_word
 from backstay.policy.principal import ANON
+from backstay.policy.slip import near_word
 
 Action: TypeAlias = Literal["read", "create", "update", "delete"]
 ACTIONS: Final[tuple[Action, ...]] = get_args(Action)
