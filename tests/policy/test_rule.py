@@ -54,6 +54,20 @@ def test_allow_stands_above_a_function(over: Any) -> None:
         allow("read", Note)(over)
 
 
+def test_a_policy_is_called_as_its_function() -> None:
+    """P1: also one that is given the rows of its table, as `allow` says it may be."""
+
+    @allow("read", Note)
+    def one(me: Any) -> Any:
+        return me
+
+    @allow("read", Note)
+    def two(me: Any, rows: Any) -> Any:
+        return me, rows
+
+    assert ("me", ("me", "rows")) == (one("me"), two("me", "rows"))  # type: ignore[arg-type]
+
+
 def test_allow_is_added_to() -> None:
     """Several `allow` above one function, and names of tables beside each other."""
 

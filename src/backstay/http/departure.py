@@ -3,7 +3,9 @@
 Rules of this file:
 
 1. Nobody looks while an answer is quick: a timer costs a microsecond, a task twenty.
-2. What waits is dropped, a read that runs is interrupted, a write that has begun ends whole: all by cancelling.
+2. All that is done is to cancel.  What waits is dropped, a statement that runs is interrupted, and a transaction is
+   undone, with whatever it has written.  What nobody can stop any more stays: a commit on its way, and on SQLite the
+   steps of a write that its thread has begun.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ from backstay.policy.watch import Watch, watched
 from backstay.policy.words import told_by
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
-_ONCE: Final = "It is called once, at start-up, with a symbolic me."
+_ONCE: Final = "It is called when the app starts, with a symbolic me, and never for a request."
 
 
 def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause) -> ColumnElement[bool]:
@@ -62,7 +62,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     if _shape(rows) != _shape(second):
         _refuse(
             f"{place}: the policy {name} says something else each time it is called",
-            "It is called once, at the start: write func.now() and the like for what changes later.",
+            "It is called when the app starts, and never for a request: write func.now() for what changes later.",
         )
     refuse_untrue(name, rows, place)
     unlike = mismatched(rows)

@@ -55,8 +55,8 @@ class Policy:
     function: Predicate
     allowances: tuple[Allowance, ...]
 
-    def __call__(self, me: Me) -> Any:
-        return self.function(me)
+    def __call__(self, me: Me, *rows: Any) -> Any:
+        return self.function(me, *rows)
 
     @property
     def name(self) -> str:
@@ -85,7 +85,7 @@ def allow(
             has an account.
         columns: the columns it is about, as attributes or names.  Left out: all of them.
 
-    The function is called once for each table, with a symbolic `Me`, when the app starts; a second parameter, where it
+    The function is called when the app starts, twice for each table, with a symbolic `Me`; a second parameter, where it
     has one, is given the table's columns (``rows.author_id == me.id``).  Its expression selects the old rows of a
     read, update or delete, and judges the new rows of a create or update.  Its name and docstring are its reason.
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from backstay.place import is_authors, shown_file
 
 _IN_GENERAL: Final = (
-    "It is called once, at the start, for all callers and rows: write & for and, | for or, ~ for not (with brackets"
+    "It is called at the start, for all callers and rows: write & for and, | for or, ~ for not (with brackets"
     ' around each side), .in_() for in, and to="authenticated" for callers with an account.'
 )
 _CHOICE: Final = (
