@@ -27,6 +27,7 @@ from backstay.auth.authenticator import credentials_by_user
 from backstay.auth.begun import drop_begun
 from backstay.auth.epoch import bump_epoch
 from backstay.auth.factor import factors_by_user
+from backstay.auth.hold import NOBODY
 from backstay.auth.otp import discard_all
 from backstay.auth.postage import notice
 from backstay.auth.recoverycode import codes_by_user
@@ -148,12 +149,11 @@ async def empty(
 
     Its roles stay: they are the server's word.
     """
-    nobody = UUID(int=0)
     await discard_all(tx, user.id)
     await drop_begun(tx, user.id)
     dropped: dict[str, bool] = {
         "password": user.password_hash is not None and by not in _LEAVES_PASSWORD,
-        "identities": bool(await tx.all(_drop_identities(user.id, but or nobody))),
+        "identities": bool(await tx.all(_drop_identities(user.id, but or NOBODY))),
         "factors": bool(await tx.all(factors_by_user(user.id))),
         "passkeys": any(row.factor_id is None for row in await tx.all(credentials_by_user(user.id))),
         "recovery_codes": bool(await tx.all(codes_by_user(user.id))),

@@ -15,6 +15,7 @@ from backstay.auth.accounts import Accounts
 from backstay.auth.address import normal_email
 from backstay.auth.admin.ban import banned_until
 from backstay.auth.gone import gone_account
+from backstay.auth.hold import NOBODY
 from backstay.auth.imported import readable
 from backstay.auth.naming import check_named
 from backstay.auth.newcomer import MAX_METADATA_BYTES, checked_metadata, create_account
@@ -199,7 +200,7 @@ def _read_id(text: str | None) -> UUID | None:
         id = None if text is None else UUID(text)
     except ValueError:
         raise invalid("id must be an UUID") from None
-    if id == UUID(int=0):
+    if id == NOBODY:
         raise invalid("The nil UUID is nobody's id")
     return id
 

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from backstay.audit import Detail, Event
 from backstay.auth.accounts import Accounts
+from backstay.auth.hold import NOBODY
 from backstay.auth.page import MOST, PARAMETERS, USUAL, check_weight, listed, read_count, read_page
 from backstay.auth.refusal import AuthError, invalid
 from backstay.auth.route import AuthRequest, Route, json_reply
@@ -25,7 +26,6 @@ from backstay.response.reply import Reply
 from backstay.sql.query import query
 
 _PATH: Final = "/admin/users"
-_NOBODY: Final = UUID(int=0)
 _MAX_SEARCH_CHARS: Final = 254
 _AFTER_ALL: Final = datetime(9999, 1, 1, tzinfo=UTC)
 
@@ -188,7 +188,7 @@ def _wanted(text: str) -> tuple[bool, str, UUID]:
     try:
         id = UUID(text)
     except ValueError:
-        id = _NOBODY
+        id = NOBODY
     escaped = text.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return not text, escaped + "%", id
 
@@ -200,7 +200,7 @@ def _cursor(row: Any) -> str:
 
 def _read_cursor(text: str) -> tuple[datetime, UUID]:
     if not text:
-        return _AFTER_ALL, _NOBODY
+        return _AFTER_ALL, NOBODY
     try:
         raw = urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
         at, last = msgspec.json.decode(raw, type=tuple[datetime, UUID])
