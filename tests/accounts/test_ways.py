@@ -54,7 +54,7 @@ def test_the_last_way_stays(house: House, order: str) -> None:
     linked = f"user/identities/{identity(house, session)}"
     key, session = passkey(house, session)
     paths = [linked, f"passkeys/{key}"] if order == "identity first" else [f"passkeys/{key}", linked]
-    assert house.delete(paths[0], as_=session).status in (200, 204)
+    assert (200 if order == "identity first" else 204) == house.delete(paths[0], as_=session).status
     assert (422, "single_identity_not_deletable") == refusal(house.delete(paths[1], as_=session))
     # A second one may go.
     if order == "identity first":

@@ -132,8 +132,9 @@ def test_bulk_is_all_or_nothing(ada: httpx.Client) -> None:
     """Five hundred posts go in with one request, and none of five hundred when one is refused or broken."""
     mine = [{"author_id": str(ADA["id"]), "body": f"bulk {number}"} for number in range(500)]
     count = {"Prefer": "count=exact"}
-    for broken in ({"author_id": str(BEA["id"]), "body": "bulk"}, {"author_id": str(ADA["id"]), "body": "b" * 281}):
-        assert ada.post("/posts", json=[*mine[:-1], broken]).status_code in (400, 403)
+    hers, too_long = {"author_id": str(BEA["id"]), "body": "bulk"}, {"author_id": str(ADA["id"]), "body": "b" * 281}
+    for broken, status in ((hers, 403), (too_long, 400)):
+        assert status == ada.post("/posts", json=[*mine[:-1], broken]).status_code
         assert 0 == total(ada.head("/posts?body=like.bulk*", headers=count))
     assert 201 == ada.post("/posts", json=mine).status_code
     assert 500 == total(ada.head("/posts?body=like.bulk*", headers=count))

@@ -211,8 +211,10 @@ def test_filters_in_embeds_and_writes(clinic: Api) -> None:
 def test_what_the_database_cannot_do(clinic: Api, query: str) -> None:
     """EN3: any other filter, order, cast, group or aggregate is refused with the reason."""
     reply = clinic.get(f"people?{query}", as_="svc")
-    assert (400, True) == (reply.status, reply.code in ("PGRST127", "PGRST123")), reply.body
-    if reply.code == "PGRST127":
+    # Aggregates are off before anybody asks of what.
+    aggregate = "count()" in query or "max()" in query
+    assert (400, "PGRST123" if aggregate else "PGRST127") == (reply.status, reply.code), reply.body
+    if not aggregate:
         assert "encrypted" in reply.json["details"]
 
 
@@ -253,7 +255,7 @@ def test_changes(clinic: Api) -> None:
     assert 204 == clinic.patch(f"people/{ANN}", {"notes": None, "score": 8}, as_="dee").status
     assert {"notes": None, "score": 8} == clinic.get(f"people/{ANN}?select=notes,score").json
     row = {**PEOPLE[1], "ssn": "222-33-4444"}
-    assert clinic.put(f"people?id=eq.{BOB}", row, as_="dee").status in (200, 204)
+    assert 204 == clinic.put(f"people?id=eq.{BOB}", row, as_="dee").status
     assert [BOB] == clinic.get("people?select=id&ssn=eq.222-33-4444").ids
     merged = clinic.post(
         "people?select=ssn", [{**PEOPLE[0], "ssn": "333-44-5555"}], as_="dee",

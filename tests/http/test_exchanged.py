@@ -78,7 +78,8 @@ READS: list[tuple[str, dict[str, str]]] = [
 @pytest.mark.parametrize(("path", "named"), READS)
 def test_a_read_finds_nothing_by_them(clinic: Api, path: str, named: dict[str, str]) -> None:
     """A12: rows, counts, pages, embeds and functions: the answer is an error and no other row, by GET and by HEAD."""
-    assert clinic.get(path, **named).status in (200, 206, 404, 406)
+    status = 404 if path.startswith(f"people/{BOB}?") else 206 if "limit=0" in path else 200
+    assert status == clinic.get(path, **named).status
     exchange(clinic)
     reply = clinic.get(path, **named)
     assert (500, "BST500") == (reply.status, reply.code), reply.body
