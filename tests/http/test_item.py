@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -125,3 +126,30 @@ def test_options_and_post(api: Api) -> None:
     assert "OPTIONS,GET,HEAD,PUT,PATCH,DELETE" == api.options("products/1").one("allow")
     reply = api.post("products/1", {"id": 1}, as_="svc")
     assert (405, "PGRST117") == (reply.status, reply.code)
+
+
+@pytest.mark.parametrize("headers", [{}, {"if-match": "*"}, {"prefer": "return=representation"}])
+@pytest.mark.parametrize("batch", [False, True])
+def test_a_row_that_is_not_the_callers_to_change_is_told(notes: Api, headers: dict[str, str], batch: bool) -> None:
+    """AC6: only where the caller reads it, with every filter of the request; what is hidden looks missing, as ever."""
+    assert 201 == notes.post("marks", {"note_id": 1, "number": 3, "word": "damn"}, as_="svc").status
+    assert 201 == notes.post("marks", {"note_id": 5, "number": 1, "word": "damn"}, as_="svc").status
+
+    def ask(method: str, path: str) -> tuple[int, str | None, Any]:
+        body = {"word": "red"} if method == "PATCH" else None
+        if not batch:
+            given = {} if body is None else {"body": json.dumps(body).encode(), "content_type": "application/json"}
+            reply = notes.send(method, path, as_="ann", headers=headers, **given)
+            return reply.status, reply.code, reply.json["hint"]
+        operation = {"method": method, "path": path, "headers": headers, **({} if body is None else {"body": body})}
+        reply = notes.post("batch", [operation], as_="ann")
+        return reply.status, reply.code, reply.json["hint"]
+
+    for method, action in (("PATCH", "update"), ("DELETE", "delete")):
+        hint = f"The row is there: this caller may read it, and no policy lets this caller {action} it."
+        assert (403, "42501", hint) == ask(method, "marks/1,3")
+        assert (403, "42501", hint) == ask(method, "marks/1,3?word=eq.damn")
+        elsewhere = [ask(method, path) for path in ("marks/1,3?word=eq.red", "marks/5,1", "marks/5,2", "marks/9,9")]
+        assert [(404, "BST404")] * 4 == [each[:2] for each in elsewhere]
+        assert 1 == len({each[2] for each in elsewhere})
+    assert ["damn"] == [row["word"] for row in notes.rows("marks?note_id=eq.1&number=eq.3")]

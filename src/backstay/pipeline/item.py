@@ -5,7 +5,8 @@ that nothing about policies, plans or statements is decided here.
 
 1. The parts of a composite key stand in the order of the table's key, with commas between them; a comma or a slash
    inside a value is percent-encoded.
-2. A key that no row can have, a row that is not there and a row that the caller may not see look alike: BST404.
+2. A key that no row can have, a row that is not there and a row that the caller may not see look alike: BST404.  A
+   row that the caller sees and may not change is told as that, 42501: it tells nothing that a read would not.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from backstay.catalog import Table
-from backstay.errors import BackstayError, PlanError, RequestError
+from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.plan.coerce import coerce
@@ -88,6 +89,24 @@ def item_reply(request: DataRequest, reply: Reply) -> Reply:
         if name not in _PAGE_HEADERS
     )
     return reply._replace(headers=headers)
+
+
+def read_of(request: DataRequest) -> DataRequest:
+    """The read of the row that *request*, made by `item_request`, would have changed."""
+    headers = {name: request.headers[name] for name in (b"accept", b"content-profile") if name in request.headers}
+    if b"content-profile" in headers:
+        headers[b"accept-profile"] = headers.pop(b"content-profile")
+    return request._replace(method="GET", headers=headers, body=b"")
+
+
+def not_theirs(request: DataRequest) -> Forbidden:
+    """42501: the caller may read the row, and no policy lets it be changed or deleted by this caller."""
+    action = "delete" if request.method == "DELETE" else "update"
+    return Forbidden(
+        "42501",
+        f"permission denied for the row at /{request.path[:200]}",
+        hint=f"The row is there: this caller may read it, and no policy lets this caller {action} it.",
+    )
 
 
 def no_item(request: DataRequest) -> PlanError:

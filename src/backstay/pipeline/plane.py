@@ -22,7 +22,7 @@ from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, tagging_key, unless_known
 from backstay.pipeline.idempotency import Keys, parse_key
-from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item
+from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item, not_theirs, read_of
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested, Tree
 from backstay.pipeline.request import Ahead, DataRequest
@@ -33,6 +33,8 @@ from backstay.request.prefer import Preferences, applied
 from backstay.response.reply import Reply
 
 _READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
+#: What changes an item that is there: where none was changed, it is looked for.
+_CHANGING: Final = frozenset(("PATCH", "DELETE"))
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
 
@@ -117,6 +119,9 @@ class Plane:
             request = item_request(request, self._surface)
             if is_empty_change(request):
                 request = _reading(request)
+            elif request.method in _CHANGING:
+                with contextlib.suppress(BackstayError):
+                    self._data.foresee(read_of(request))
         page = self._page(request)
         if page is not None:
             self._keysets.plan(*page)
@@ -200,9 +205,17 @@ class Plane:
             reply = await self._unchanged(asked) if is_empty_change(asked) else await self._rows(asked)
         except PlanError as error:
             if error.code == "PGRST116":
-                raise no_item(request) from None
+                raise await self._no_item(request, asked) from None
             raise
         return item_reply(request, reply)
+
+    async def _no_item(self, request: DataRequest, asked: DataRequest) -> BackstayError:
+        """Why *asked* found nothing: a row that the caller may read is there, and not the caller's to change."""
+        if request.method in _CHANGING:
+            with contextlib.suppress(BackstayError):
+                await self._data.answer(read_of(asked))
+                return not_theirs(request)
+        return no_item(request)
 
     async def _unchanged(self, request: DataRequest) -> Reply:
         """A change of an item that sets nothing: the table's update would not even look whether there is a row."""
