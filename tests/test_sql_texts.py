@@ -23,6 +23,7 @@ ASSEMBLED = {
     "adapters/sqlite/diagnosis.py",  # names of the schema, quoted, of the foreign key that broke
     "adapters/sqlite/reflect.py",  # names of the schema, quoted, before anything is served
     "db/columns.py",  # names and types of our own tables, quoted, when an older database lacks a column
+    "adapters/sqlite/bounds.py",  # names of the models, quoted, in triggers of one connection
     "adapters/sqlite/search.py",  # names of the models, quoted, when tables are created
     "adapters/postgresql/search.py",  # names of the models, quoted, when tables are created
 }

@@ -326,6 +326,7 @@ class SqliteDatabase:
                     "begin": "BEGIN" if read_only else "BEGIN IMMEDIATE",
                     "budget_seconds": self._budget_seconds,
                     "timeout": self._busy_seconds,
+                    "bounds": None if read_only else self._metadata,
                 },
                 pool_size=4,
                 max_overflow=0,

@@ -16,7 +16,9 @@ from types import TracebackType
 from typing import Any, Final
 
 import apsw
+from sqlalchemy import MetaData
 
+from backstay.adapters.sqlite.bounds import bound
 from backstay.adapters.sqlite.connection import Budget, Location, Role
 from backstay.adapters.sqlite.connection import connect as open_connection
 from backstay.adapters.sqlite.heap import CHANGES, Room
@@ -106,10 +108,12 @@ def connect(
     location: Location | None = None,
     budget_seconds: float | None = None,
     timeout: float = 5.0,
+    bounds: MetaData | None = None,
 ) -> Connection:
     """Open *database* (a path), or *location*.
 
-    *begin* is the statement that opens a transaction; *timeout* is the wait for a lock in seconds.
+    *begin* is the statement that opens a transaction; *timeout* is the wait for a lock in seconds.  It keeps
+    the *bounds* of these tables' columns (``bounds.py``).
 
     Raises:
         Error: as the PEP says.
@@ -117,6 +121,8 @@ def connect(
     budget = Budget(budget_seconds) if budget_seconds is not None else None
     try:
         opened = open_connection(location or Location.at(database), role, budget=budget, busy_seconds=timeout)
+        if bounds is not None:
+            bound(opened, bounds)
     except Exception as error:
         raise translate(error) from error
     return Connection(opened, begin, budget)
