@@ -62,6 +62,9 @@ class SqlDialect:
     body: Callable[[Expression], Expression]
     #: A finished text, or an error where it is larger than an answer may be; ``None``: the database sees to it.
     whole: Callable[[Expression], Expression] | None
+    #: A page (a FROM, under its name) whose values of these types have together no more bytes than an answer may have,
+    #: or an error before anything is made of them; the rows together, or, in a stream, each.  ``None``: see `whole`.
+    bounded: Callable[[sa.FromClause, Sequence[Expression], bool], sa.FromClause] | None
     #: An object without its nulls, and CSV text of (key, value) pairs; ``None``: made from the JSON afterwards.
     stripped: Callable[[Expression], Expression] | None
     csv: Callable[[Sequence[tuple[str, Expression]]], Expression] | None

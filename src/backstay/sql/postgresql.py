@@ -59,6 +59,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         nested=lambda value: value,
         body=lambda value: sa.cast(value, sa.Text()),
         whole=lambda text: _whole(text, longest),
+        bounded=lambda page, values, streamed: _bounded(page, values, streamed, longest),
         stripped=lambda value: sa.func.json_strip_nulls(value, type_=sa.JSON()),
         csv=_csv,
         writes_inside=True,
@@ -102,6 +103,28 @@ def _whole(text: Expression, longest: Expression) -> Expression:
     """
     never = sa.func.repeat(text, sa.literal_column(str(2**31 - 1)), type_=sa.Text())
     return sa.case((sa.func.octet_length(text) <= longest, text), else_=never)
+
+
+def _bounded(page: sa.FromClause, values: Sequence[Expression], streamed: bool, longest: Expression) -> sa.FromClause:
+    """The rows of *page*, until *values* come to more than *longest* bytes: then an error, as in `_whole`.
+
+    The length of a large value stands beside it: nothing is fetched for this, and large values are still only pointers.
+    """
+    # One length is an integer, whose sum is cheap; those of many columns may be more than one holds.
+    total: Expression = sa.func.octet_length(values[0], type_=sa.Integer())
+    if len(values) > 1:
+        none: Expression = sa.literal_column("0")
+        total = sa.cast(none, sa.BigInteger())
+        for value in values:
+            total = total + sa.func.coalesce(sa.func.octet_length(value), none)
+    # Row by row, as they come.
+    so_far: Any = total if streamed else sa.func.sum(total).over(rows=(None, 0))
+    names = [str(column.name) for column in page.c]
+    measured = sa.select(*page.c, so_far.label("_z")).select_from(page).subquery(f"{page.name}z")  # type: ignore[attr-defined]
+    text = sa.cast(measured.c["_z"], sa.Text())
+    never = sa.func.repeat(text, sa.literal_column(str(2**31 - 1)), type_=sa.Text()).is_(None)
+    fits = sa.case((measured.c["_z"] <= longest, sa.true()), else_=never)
+    return sa.select(*(measured.c[name] for name in names)).where(fits).subquery(f"{page.name}b")  # type: ignore[attr-defined]
 
 
 def _json_object(pairs: Sequence[tuple[str, Expression]]) -> Expression:

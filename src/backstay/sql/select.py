@@ -11,15 +11,16 @@ embeds are joins of the page.  To-many embeds are pages of their own, correlated
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import ColumnElement, Grouping, True_
 
-from backstay.catalog import Column, Computed, Relation
+from backstay.catalog import Column, Computed, Relation, family_of
 from backstay.catalog.standing import moved
 from backstay.errors import PlanError
 from backstay.plan.feature import feature_geometry
@@ -43,6 +44,9 @@ from backstay.request.page import Page
 from backstay.sql.answer import answer
 from backstay.sql.barrier import behind, is_total, is_total_embed
 from backstay.sql.dialect import Expression, Form, SqlDialect, Typed
+
+#: Letters of a text, of which a thousand rows do not come near the bound of an answer.
+_LONG: Final = 1000
 
 Where: TypeAlias = list[ColumnElement[bool]]
 #: Given the page, the value as JSON.
@@ -77,7 +81,7 @@ def select_lines(plan: ReadPlan, dialect: SqlDialect, *, max_rows: int | None, m
     """
     build = Build(dialect, max_rows)
     layer = build.layer(plan.node)
-    layer.most = most
+    layer.most, layer.streamed = most, True
     page = layer.page()
     return answer(dialect, (dialect.body(layer.object(page)),), page, build.guards)
 
@@ -146,6 +150,12 @@ class Layer:
     grouped: dict[tuple[int, Operand], str] = field(default_factory=dict)
     #: Most rows of the page.
     most: int | None = field(init=False)
+    #: Whether its rows leave one by one.
+    streamed: bool = False
+    #: What is shown of columns, each as often as it is: (what it is of, its type, the value on the page).
+    sizes: list[tuple[Hashable, sa.types.TypeEngine[Any], Callable[[sa.FromClause], Expression]]] = field(
+        default_factory=list
+    )
 
     def __post_init__(self) -> None:
         self.most = self.build.max_rows
@@ -168,7 +178,17 @@ class Layer:
             statement = self.sorted_groups(sa.select(*groups.c), groups)
         else:
             statement = self.sorted(statement)
-        return self.limited(statement).subquery(name)
+        return self.bounded(self.limited(statement).subquery(name))
+
+    def bounded(self, page: sa.FromClause) -> sa.FromClause:
+        """*page*, if what is shown of it may be an answer at all: a text may be long, and be asked for many times."""
+        bound, often = self.build.dialect.bounded, Counter(key for key, _, _ in self.sizes)
+        wide = [
+            of(page) if family_of(type_) in ("text", "bytes") else sa.cast(of(page), sa.Text())
+            for key, type_, of in self.sizes
+            if _is_wide(type_, repeated=often[key] > 1)
+        ]
+        return page if bound is None or not wide else bound(page, wide, self.streamed)
 
     def select(self) -> sa.Select[Any]:
         columns = [expression.label(label) for label, expression in self.columns.items()] or [
@@ -454,6 +474,7 @@ class Layer:
         if typed is None:
             raise PlanError("PGRST100", "a select item without a column must be count()")
         carried = self.carry(typed.expression, typed.type, aggregate=output.aggregate is not None)
+        self.sizes.append(((id(source), operand, output.aggregate), typed.type, lambda page: page.c[carried]))
         if operand is not None and output.aggregate is None and output.cast is None:
             self.grouped[id(source), operand] = carried
         return lambda page: self.show(output, Typed(page.c[carried], self.types[carried]))
@@ -472,13 +493,15 @@ class Layer:
             typed, path = dialect.path(typed, path), ()
         carried = None if columns else self.carry(typed.expression, typed.type)
 
-        def render(page: sa.FromClause) -> Expression:
+        def plain(page: sa.FromClause) -> Expression:
             if carried is not None:
-                found = Typed(page.c[carried], typed.type)
-            else:
-                found = Typed(
-                    _replaced(typed.expression, {c: page.c[label] for c, label in columns.items()}), typed.type
-                )
+                return page.c[carried]
+            return _replaced(typed.expression, {c: page.c[label] for c, label in columns.items()})
+
+        self.sizes.append(((id(source), operand.column.name), typed.type, plain))
+
+        def render(page: sa.FromClause) -> Expression:
+            found = Typed(plain(page), typed.type)
             if path:
                 found = dialect.path(found, path)
             return self.show(output, found if output.cast is None else dialect.cast(found, output.cast))
@@ -496,6 +519,7 @@ class Layer:
         Where it has a blind index, that stands before the key, to be compared with the value.
         """
         dialect, label = self.build.dialect, self.carry(source.c[column.name])
+        self.sizes.append(((id(source), column.name), sa.LargeBinary(), lambda page: page.c[label]))
         blind = None if column.sealing is None else column.sealing.blind
         beside: list[Any] = [] if blind is None else [blind.sql]
         beside += column.sql.table.primary_key.columns
@@ -549,6 +573,22 @@ class Layer:
 def _replaced(expression: Expression, columns: Mapping[Any, Expression]) -> Expression:
     """*expression* over other *columns*."""
     return visitors.replacement_traverse(expression, {}, lambda element, **_: columns.get(element))
+
+
+def _is_wide(type_: sa.types.TypeEngine[Any], *, repeated: bool) -> bool:
+    """Whether a value of *type_* may be so long that a page of them is too long for an answer.
+
+    The length of JSON and of lists is found by writing them out, so it is asked for where they are *repeated*.
+    """
+    match family_of(type_):
+        case "text":
+            return repeated or (getattr(type_, "length", None) or _LONG) >= _LONG
+        case "bytes":
+            return True
+        case "json" | "array":
+            return repeated
+        case _:
+            return False
 
 
 def _visible(grant: Grant, mentioned: frozenset[str], table: sa.FromClause, source: sa.FromClause) -> Where:

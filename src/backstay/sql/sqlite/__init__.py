@@ -32,6 +32,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         nested=lambda value: sa.func.json(value),
         body=lambda value: value,
         whole=None,
+        bounded=None,
         stripped=None,
         csv=None,
         writes_inside=False,
