@@ -403,7 +403,7 @@ LATER: Final = Conflict(named("made"), True)
         (insert(ALL, "id", "owner", conflict=MERGE, read=MEMBER), (2, 1, 0)),
         # What is sent is refused before any constraint, but where it is not what would stand there.
         (insert(OWN, "id", "owner", conflict=MERGE), (2, 0, 2)),
-        (insert(OWN, "id", "owner", conflict=IGNORE), (2, 0, 1)),
+        (insert(OWN, "id", "owner", conflict=IGNORE), (2, 0, 2)),
         (insert(MADE, "id", "owner", conflict=MERGE), (2, 0, 0)),
         (insert(MEMBER, "id", "owner", conflict=MERGE), (2, 0, 0)),
         (insert(OWN, "owner", conflict=Conflict(named("owner"), True)), (6, 0, 2)),
