@@ -356,18 +356,19 @@ def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int
     target.parent.mkdir(exist_ok=True)
     measured = coverage.Coverage(data_file=None, source=[str(SOURCE)], concurrency=["thread", "greenlet"])
     contexts = _Contexts(measured)
+    texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in {m.file for m in every_mutant(list(ROOMS))}}
+    known = read_map(target) if more and target.exists() else {"lines": {}, "seconds": {}}
     measured.start()
     status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *places], plugins=[contexts])
     measured.stop()
-    known = read_map(target) if more and target.exists() else {"lines": {}, "seconds": {}}
-    for file in {mutant.file for mutant in every_mutant(list(ROOMS))}:
+    for file in texts:
         by_line = known["lines"].setdefault(file, {})
         for line, names in measured.get_data().contexts_by_lineno(str(ROOT / file)).items():
             # What ran while the tests were imported has the name "".
             by_line[str(line)] = sorted({*by_line.get(str(line), ()), *names})
     known["seconds"] |= contexts.seconds
     known["users"] = known.get("users", {}) | contexts.users
-    known["texts"] = {file: (ROOT / file).read_text(encoding="utf-8") for file in known["lines"]}
+    known["texts"] = texts
     target.write_text(json.dumps(known), encoding="utf-8")
     return int(status)
 

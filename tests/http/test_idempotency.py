@@ -123,6 +123,25 @@ def test_keys_are_forgotten_after_a_day(notes: Api, monkeypatch: pytest.MonkeyPa
     assert 2 == len(notes.rows("notes?title=eq.new"))
 
 
+def test_a_request_that_left_no_answer_is_not_answered(notes: Api) -> None:
+    """What a function of the app's own has committed before its end is still at work, as far as anybody can tell."""
+    create(notes, "k")
+    table = idempotency.TABLES.sorted_tables[0]
+
+    async def forget_the_answer() -> None:
+        async with notes.app.session() as session:
+            await session.execute(table.update().values(status=None, headers=None, body=None))
+
+    notes.loop.run_until_complete(forget_the_answer())
+    assert (409, "BST409") == (create(notes, "k").status, create(notes, "k").code)
+    assert "BST4221" == create(notes, "k", {**NOTE, "title": "other"}).code
+
+
+def test_every_key_has_a_lock(notes: Api) -> None:
+    """PostgreSQL numbers locks with 64 bits, half of them below zero."""
+    assert [201] * 12 == [create(notes, f"lock-{at}").status for at in range(12)]
+
+
 def race(notes: Api, path: str, body: Any, times: int = 20) -> list[Reply]:
     data = json.dumps(body).encode()
 

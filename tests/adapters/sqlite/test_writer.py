@@ -139,11 +139,14 @@ async def test_a_crashed_group_answers_everyone(database: SqliteDatabase) -> Non
 
 async def test_a_queue_that_is_full_refuses(database: SqliteDatabase) -> None:
     """LM10: what does not fit in the queue is told so at once, with Retry-After."""
+    assert 0 == database.writer.loans
     async with database.writer.lend():
+        assert 1 == database.writer.loans
         waiting = [asyncio.create_task(database.transact(write(number))) for number in range(300)]
         await asyncio.sleep(0)
         with pytest.raises(DatabaseError) as caught:
             await database.transact(write(1000))
+    assert 0 == database.writer.loans
     assert (caught.value.code, caught.value.headers) == ("BST503", (("Retry-After", "1"),))
     assert len(await asyncio.gather(*waiting)) == 300
 
