@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from types import UnionType
+from typing import Any, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -98,7 +99,7 @@ def _convert(value: Any, parameter: Parameter, textual: bool) -> Any:
 
 
 def _takes_text(hint: Any) -> bool:
-    return hint is str or (str in getattr(hint, "__args__", ()) and not hasattr(hint, "__origin__"))
+    return hint is str or (get_origin(hint) in (Union, UnionType) and str in get_args(hint))
 
 
 def _decode(hint: type[Any], value: Any) -> Any:

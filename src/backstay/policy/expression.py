@@ -169,7 +169,7 @@ def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
     except sa.exc.ArgumentError:
         _refuse(f"{place}: the policy {name} returned {_told(returned)}, which is not a SQL expression", _RETURN)
     texts = [each for each in visitors.iterate(rows) if isinstance(each, TextClause)]
-    if texts and not _in_subquery(rows, texts):
+    if not _in_subquery(rows, texts):
         _refuse(
             f"{place}: the policy {name} returned text({texts[0].text!r}), whose columns nobody can tell",
             "Write it as a SQLAlchemy expression.",
