@@ -85,6 +85,10 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
 _SAID: Final = {"42P10": "there is no unique or exclusion constraint matching the ON CONFLICT specification"}
 
 
+#: What to do, by the sentence.
+_HINTS: Final = {_SAID["42P10"]: "Name in on_conflict the columns of the primary key, or of one unique constraint."}
+
+
 def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> BackstayError:
     """The `BackstayError` that *error*, raised by apsw or by a value it cannot bind, stands for.
 
@@ -108,7 +112,7 @@ def from_sqlite(error: BaseException, metadata: MetaData | None = None) -> Backs
         return DatabaseError(code, message, hint=hint, headers=headers)
     for part, code in _SQLITE_TEXT:
         if part in text:
-            return DatabaseError(code, _SAID.get(code, text))
+            return DatabaseError(code, _SAID.get(code, text), hint=_HINTS.get(_SAID.get(code, text)))
     return DatabaseError("XX000", "the database could not run the statement")
 
 
@@ -278,7 +282,7 @@ def _postgresql_names(state: str, message: str, error: BaseException) -> Databas
     if state == "42883":
         # Values travel as text of a type; what the client wrote had none.
         message = re.sub(r"(operator does not exist: .* )character varying$", r"\1unknown", message)
-    return DatabaseError(state, message, details=detail, hint=hint)
+    return DatabaseError(state, message, details=detail, hint=hint or _HINTS.get(message))
 
 
 def is_unusable(error: BaseException) -> bool:

@@ -22,14 +22,26 @@ def find_function(functions: Functions, name: str, who: Kind, given: Sequence[st
 
     Raises:
         PlanError: PGRST202, when there is none, it is not for this caller, or the arguments' names do not fit: all
-            alike.
+            alike; the hint speaks only of functions that the caller may call.
     """
     found = functions.get(name)
-    if found is not None and may_call(found, who):
-        required = {p.name for p in found.parameters.values() if p.required}
-        if required <= set(given) <= set(found.parameters):
-            return found
-    raise no_function(name, given, schema)
+    if found is None or not may_call(found, who):
+        raise no_function(name, given, schema)
+    required = {p.name for p in found.parameters.values() if p.required}
+    if required <= set(given) <= set(found.parameters):
+        return found
+    raise no_function(name, given, schema, _misfit(found, given))
+
+
+def _misfit(function: Function, given: Sequence[str]) -> str:
+    """What of the arguments *given* is missing or unknown, and what *function* takes."""
+    missing = [p.name for p in function.parameters.values() if p.required and p.name not in given]
+    strange = sorted(set(given) - set(function.parameters))
+    faults = [f"{', '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"] if missing else []
+    if strange:
+        faults.append(f"{', '.join(strange)[:200]} {'is' if len(strange) == 1 else 'are'} unknown")
+    takes = ", ".join(p.name if p.required else f"{p.name}?" for p in function.parameters.values())
+    return f"The function takes ({takes}), where ? may be left out: {', and '.join(faults)}."
 
 
 def may_call(function: Function, who: Kind) -> bool:
@@ -38,7 +50,7 @@ def may_call(function: Function, who: Kind) -> bool:
     return function.to is None or role == SERVICE or bool(({role} | more) & function.to)
 
 
-def no_function(name: str, given: Sequence[str], schema: str) -> PlanError:
+def no_function(name: str, given: Sequence[str], schema: str, hint: str | None = None) -> PlanError:
     """PGRST202: no function of that name takes arguments of these names."""
     called = f"{schema}.{name}({', '.join(sorted(given))})" if given else f"{schema}.{name}"
     noun = "parameter" if len(given) == 1 else "parameters"
@@ -52,6 +64,7 @@ def no_function(name: str, given: Sequence[str], schema: str) -> PlanError:
         details=(
             f"Searched for the function {schema}.{name} {searched}, but no matches were found in the schema cache."
         ),
+        hint=hint,
     )
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Final, Literal
 
 from sqlalchemy.sql.elements import ColumnElement, True_
 
@@ -21,6 +21,9 @@ from backstay.plan.scope import Scope, find_table
 from backstay.policy import SERVICE, Action, Grant
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item
+
+#: Most faults of one body that are listed.
+_MAX_FAULTS: Final = 100
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -240,26 +243,40 @@ def _writable(
 ) -> tuple[Column, ...]:
     visible = grant.columns | scope.grant("read", table).columns
     found: list[Column] = []
+    faults: list[tuple[str, PlanError]] = []
     for key in keys:
         column = table.columns.get(key)
         if column is None or key not in visible:
-            raise PlanError("PGRST204", f"Could not find the '{key}' column of '{table.name}' in the schema cache")
-        if column.duty is not None and scope.who[0] != SERVICE:
-            raise PlanError(
-                "PGRST204",
-                f"The '{key}' column of '{table.name}' cannot be written",
-                hint=f"Leave '{key}' out: the server keeps it.",
-            )
-        if key not in grant.columns:
-            raise PlanError(
-                "PGRST204",
-                f"The '{key}' column of '{table.name}' cannot be written",
-                hint=f"Leave '{key}' out: no policy lets this caller write it.",
-            )
-        if column.generated and not to_default:
-            raise _computed(column, action)
-        found.append(column)
+            faults.append((key, _unknown(table, key)))
+        elif column.duty is not None and scope.who[0] != SERVICE:
+            faults.append((key, _unwritable(table, key, "the server keeps it")))
+        elif key not in grant.columns:
+            faults.append((key, _unwritable(table, key, "no policy lets this caller write it")))
+        elif column.generated and not to_default:
+            faults.append((key, _computed(column, action)))
+        else:
+            found.append(column)
+    if faults:
+        _, first = faults[0]
+        if len(faults) > 1:
+            told = [{"column": key, "code": fault.code, "message": fault.message} for key, fault in faults]
+            first.details = told[:_MAX_FAULTS]
+        raise first
     return tuple(found)
+
+
+def _unknown(table: Table, key: str) -> PlanError:
+    """PGRST204: there is no such column, or none that the caller may know of."""
+    return PlanError(
+        "PGRST204",
+        f"Could not find the '{key}' column of '{table.name}' in the schema cache",
+    )
+
+
+def _unwritable(table: Table, key: str, why: str) -> PlanError:
+    return PlanError(
+        "PGRST204", f"The '{key}' column of '{table.name}' cannot be written", hint=f"Leave '{key}' out: {why}."
+    )
 
 
 def _computed(column: Column, action: Literal["create", "update"]) -> PlanError:

@@ -14,7 +14,8 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias, cast
 
-from backstay.observe.redact import HIDDEN, is_secret_key
+from backstay.errors import RequestError
+from backstay.observe.redact import HIDDEN, is_secret_key, redact
 from backstay.request.array import parse_list, render_list
 from backstay.request.field import Field
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
@@ -76,6 +77,21 @@ _EXPECTED_OPERATION = f'"not" or {_EXPECTED_OPERATOR}'
 _HINT_OPERATOR = "A filter is column=operator.value, e.g. age=gte.18, name=not.is.null, id=in.(1,2)."
 
 
+def _no_operator(field: Field, text: str) -> RequestError:
+    """What is said of ``column=value``, with the column, and how it is written.
+
+    ``?password=…`` is a mistake about the API, and its value has no place in an answer that others may log (LG3).  What
+    could be no secret, such as ``code=S-1``, is shown.
+    """
+    hint = f"A filter is column=operator.value: write {field.name[:60]}=eq.VALUE, or not.is.null, in.(1,2), gte.18."
+    pair = f"{field.name}={text}"
+    if not is_secret_key(field.name) or redact(pair) == pair:
+        return malformed("filter", text, 0, _EXPECTED_OPERATION, hint=hint)
+    error = malformed("filter", HIDDEN, 0, _EXPECTED_OPERATION, hint=hint)
+    error.details = f"unexpected value of '{field.name[:60]}', which is not shown, expecting {_EXPECTED_OPERATION}"
+    return error
+
+
 def is_operation(text: str) -> bool:
     """Whether *text* begins as an operator expression does: what tells a filter from a function's argument.
 
@@ -97,10 +113,8 @@ def parse_filter(field: Field, text: str, limits: QueryLimits = DEFAULT_QUERY_LI
             behind ``(any)`` or ``(all)``.
     """
     head = _HEAD.match(text)
-    if head is None:
-        # ``?password=…`` is a mistake about the API, and its value has no place in an answer that others may log (LG3).
-        shown = HIDDEN if is_secret_key(field.name) else text
-        raise malformed("filter", shown, 0, _EXPECTED_OPERATION, hint=_HINT_OPERATOR)
+    if head is None or (head[2] not in OPERATORS and is_secret_key(field.name)):
+        raise _no_operator(field, text)
     negation, op, option = head.groups()
     at = head.end()
     if option is None and op in SIMPLE:
