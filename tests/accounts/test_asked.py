@@ -9,7 +9,7 @@ import pytest
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.staff import events, service
 from tests.accounts.test_factors import challenge, code, enrol, refusal
-from tests.accounts.test_mails import CONFIRMED, follow
+from tests.accounts.test_mails import CHALLENGE, CONFIRMED, VERIFIER, follow, query_of
 
 OPEN = pytest.mark.settings(rate_limits="off")
 ANN, BOB = "ann@example.org", "bob@example.org"
@@ -278,3 +278,91 @@ def test_an_enrolment_that_is_dropped_is_told_to_nobody(house: House) -> None:
     assert [] == house.letters()
     (row,) = events(house, "factor_deleted")
     assert {"factor_id": factor["id"], "factor_type": "totp"} == row.details
+
+
+#: What sends a link: path, body, and what it is told as; ``True`` where whoever asks has signed in.
+LINKS: dict[str, tuple[str, str, dict[str, Any], bool]] = {
+    "recover": ("POST", "recover", {"email": ANN}, False),
+    "otp": ("POST", "otp", {"email": ANN}, False),
+    "magiclink": ("POST", "magiclink", {"email": ANN}, False),
+    "new by otp": ("POST", "otp", {"email": BOB}, False),
+    "sign-up": ("POST", "signup", {"email": BOB, "password": PASSWORD}, False),
+    "resend": ("POST", "resend", {"type": "signup", "email": "una@example.org"}, False),
+    "another address": ("PUT", "user", {"email": "new@example.org"}, True),
+    "another address again": ("POST", "resend", {"type": "email_change", "email": ANN}, False),
+}
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off")
+@pytest.mark.parametrize("asked", LINKS)
+def test_every_link_keeps_its_challenge(house: House, asked: str) -> None:
+    """OA2: what comes back through the browser is a code, worth nothing without the verifier, and leads where it said."""
+    house.post("signup", {"email": "una@example.org", "password": PASSWORD})
+    house.post("signup", {"email": ANN, "password": PASSWORD})
+    session = follow(house, house.letters("confirmation")[-1].data["link"])
+    if asked == "another address again":
+        assert 200 == house.put("user", {"email": "new@example.org"}, as_=session).status
+        house.letters()
+    method, path, body, signed_in = LINKS[asked]
+    proof = {"code_challenge": CHALLENGE, "code_challenge_method": "s256"}
+    there = "https://api.example.org/there"
+    reply = house.send(method, f"{path}?redirect_to={there}", body | proof, as_=session if signed_in else None)
+    assert 200 == reply.status, reply.body
+    told: dict[str, str] = {}
+    for letter in house.letters():
+        about = query_of(letter.data["link"])
+        assert (True, there) == (about["token"].startswith("pkce_"), about["redirect_to"])
+        told = follow(house, letter.data["link"])
+    assert ["code"] == list(told)
+    opened = house.post("token?grant_type=pkce", {"auth_code": told["code"], "code_verifier": VERIFIER})
+    address = letter.to if letter.kind == "email_change" else body["email"]
+    assert (200, address) == (opened.status, opened.json["user"]["email"])
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off", site_url="https://app.example.org")
+def test_what_a_session_had_sent_ends_with_it(house: House) -> None:
+    """A5: neither side of the wish of a session that is over can be agreed to, also not when it was sent again."""
+    house.post("signup", {"email": ANN, "password": PASSWORD})
+    session = follow(house, house.letter("confirmation").data["link"])
+    assert 200 == house.put("user", {"email": "new@example.org"}, as_=session).status
+    links = [letter.data["link"] for letter in house.letters("email_change")]
+    assert 200 == house.post("resend", {"type": "email_change", "email": ANN}).status
+    links += [letter.data["link"] for letter in house.letters("email_change")]
+    assert 4 == len(links)
+    assert 204 == house.post("logout?scope=local", as_=session).status
+    assert ["otp_expired"] * 4 == [follow(house, link)["error_code"] for link in links]
+    assert ANN == house.sign_in()["user"]["email"]
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off", site_url="https://app.example.org")
+def test_who_has_an_account_already_is_told_where_to_sign_in(house: House) -> None:
+    """TH5: by a link to the app, and by no link that does anything; after a sign-up, and after another's wish."""
+    for email in (ANN, BOB):
+        house.post("signup", {"email": email, "password": PASSWORD})
+        session = follow(house, house.letter("confirmation").data["link"])
+    house.post("signup", {"email": ANN, "password": PASSWORD})
+    house.put("user", {"email": ANN}, as_=session)
+    found = [letter for letter in house.letters() if letter.kind == "account_exists"]
+    assert [(ANN, "https://app.example.org")] * 2 == [(letter.to, letter.data["link"]) for letter in found]
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits="off")
+def test_a_new_wish_is_agreed_to_anew(house: House) -> None:
+    """A3: who has agreed to one address has agreed to no other; both sides count, each once."""
+    house.post("signup", {"email": ANN, "password": PASSWORD})
+    session = follow(house, house.letter("confirmation").data["link"])
+    for wish in ("one@example.org", "two@example.org"):
+        house.clock.turn(seconds=1)
+        assert 200 == house.put("user", {"email": wish}, as_=session).status
+        old, new = house.letters("email_change")
+        assert [ANN, wish] == [old.to, new.to]
+        assert "message" in follow(house, old.data["link"])
+    assert ANN == house.get("user", as_=session).json["email"]
+    done = follow(house, new.data["link"])
+    user = house.get("user", as_=done).json
+    assert ("two@example.org", "new_email" in user) == (user["email"], False)
+    assert ("two@example.org", "two@example.org", True) == (
+        user["user_metadata"]["email"], user["identities"][0]["identity_data"]["email"],
+        user["identities"][0]["identity_data"]["email_verified"],
+    )  # fmt: skip
+    assert user["updated_at"] == user["identities"][0]["updated_at"] == "2026-11-21T12:00:02Z"

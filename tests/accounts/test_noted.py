@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -11,11 +12,12 @@ import pytest
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.house import PASSWORD, House
 from tests.accounts.staff import events, service
-from tests.accounts.test_factors import claims, lifted
+from tests.accounts.test_factors import challenge, claims, enrol, lifted
 from tests.accounts.test_passkeys import begin, register, sign_in
 
 QUIET = {"rate_limits": "off", "site_url": "https://app.example.org"}
-CREDENTIAL = {"challenge_id": str(UUID(int=1)), "credential": {}}
+UNKNOWN = str(UUID(int=1))
+CREDENTIAL = {"challenge_id": UNKNOWN, "credential": {}}
 
 #: Limit, method, path, body, and whether somebody must have signed in.
 COUNTED: list[tuple[str, str, str, Any, bool]] = [
@@ -32,21 +34,40 @@ COUNTED: list[tuple[str, str, str, Any, bool]] = [
     ("challenge", "POST", "passkeys/authentication/options", {}, False),
     ("challenge", "POST", "passkeys/authentication/verify", CREDENTIAL, False),
     ("factor", "POST", "factors/recovery-codes/verify", {"code": "x"}, True),
+    ("factor", "POST", "factors/{totp}/verify", {"challenge_id": "{challenge}", "code": "000000"}, True),
+    ("challenge", "POST", "factors/{totp}/challenge", {}, True),
+    ("challenge", "POST", "factors/{key}/verify", {"challenge_id": UNKNOWN, "webauthn": {"type": "create"}}, True),
+    ("signin", "POST", "token?grant_type=password", {"email": "a@example.org", "password": "x"}, False),
+    ("signin", "PUT", "user", {"password": "another passphrase", "current_password": "x"}, True),
+    ("verify", "PUT", "user", {"password": "another passphrase", "nonce": "x"}, True),
+    ("otp", "POST", "otp", {"email": "a@example.org", "create_user": False}, False),
+    ("otp", "POST", "magiclink", {"email": "a@example.org", "create_user": False}, False),
+    ("otp", "POST", "recover", {"email": "a@example.org"}, False),
+    ("otp", "POST", "resend", {"type": "signup", "email": "a@example.org"}, False),
 ]
 
 
 @pytest.fixture(params=COUNTED, ids=lambda case: f"{case[0]} {case[2]}")
 def counted(request: pytest.FixtureRequest) -> Any:
     """A request, in an app that lets one through."""
-    rates = {"rate_limits": json.dumps({request.param[0]: "1/3600"}), "site_url": "https://app.example.org"}
+    limits = {"mail_address": "off", request.param[0]: "1/3600"}
+    rates = {"rate_limits": json.dumps(limits), "site_url": "https://app.example.org"}
     request.node.add_marker(pytest.mark.settings(anonymous_sign_ins=True, **rates))
     return request.param
 
 
 def test_what_is_counted(counted: Any, house: House) -> None:
     """TH1: the second one is refused whatever it is about, and another place is not."""
-    _, method, path, body, needed = counted
+    limit, method, path, body, needed = counted
     as_ = house.sign_up() if needed else None
+    if "{" in path:
+        named = {
+            "totp": enrol(house, as_)["id"],
+            "key": house.post("factors", {"factor_type": "webauthn"}, as_=as_).json["id"],
+        }
+        # Where it is what is counted, this would be the one that is let through.
+        named["challenge"] = UNKNOWN if limit == "challenge" else challenge(house, as_, named["totp"])
+        path, body = path.format(**named), json.loads(json.dumps(body).replace("{challenge}", named["challenge"]))
     asked = [house.send(method, path, body, as_=as_) for _ in range(2)]
     elsewhere = house.send(method, path, body, as_=as_, client=("198.51.100.9", 1))
     if method == "GET":
@@ -55,6 +76,46 @@ def test_what_is_counted(counted: Any, house: House) -> None:
     else:
         assert [False, True, False] == [reply.status == 429 for reply in (*asked, elsewhere)]
         assert "over_request_rate_limit" == asked[1].json["code"]
+
+
+#: What sends a mail: of a caller, with a number that names an address.
+MAILS: dict[str, Callable[[House, int], Any]] = {
+    "recover": lambda house, n: house.post("recover", {"email": f"p{n}@example.org"}),
+    "otp": lambda house, n: house.post("otp", {"email": f"p{n}@example.org"}),
+    "resend": lambda house, n: house.post("resend", {"type": "signup", "email": f"p{n}@example.org"}),
+    "sign-up": lambda house, n: house.post("signup", {"email": f"p{n}@example.org", "password": PASSWORD}),
+    "a code": lambda house, n: house.get("reauthenticate", as_=_person(house, n)),
+    "another address": lambda house, n: house.put("user", {"email": f"p{n}@example.org"}, as_=_person(house, 9)),
+}
+
+
+def _person(house: House, number: int) -> dict[str, Any]:
+    """A session of the account with that number, which an administrator has made."""
+    body = {"email": f"p{number}@example.org", "password": PASSWORD, "email_confirm": True}
+    house.post("admin/users", body, as_=service(house))
+    return house.sign_in(f"p{number}@example.org")
+
+
+@pytest.mark.settings(email_confirmation=True, site_url="https://app.example.org")
+@pytest.mark.parametrize("mail", MAILS)
+def test_mails_are_counted_by_their_address(house: House, mail: str) -> None:
+    """TH4: the second mail to an address waits, one to another address does not, and a minute later it is sent."""
+    send = MAILS[mail]
+    codes = [(reply.status, reply.json.get("code")) for reply in (send(house, 1), send(house, 1), send(house, 2))]
+    refused = (429, "over_email_send_rate_limit")
+    assert ([200, 200], refused) == ([codes[0][0], codes[2][0]], codes[1])
+    house.clock.turn(seconds=60)
+    assert 200 == send(house, 1).status
+
+
+@pytest.mark.settings(email_confirmation=True, rate_limits='{"mail_address": "off", "mail_address_hour": "2/3600"}')
+def test_what_is_written_to_as_well_is_counted(house: House) -> None:
+    """TH4: a wish for another address writes to the old one, whatever new one is asked for."""
+    session = _person(house, 1)
+    asked = [house.put("user", {"email": f"new{n}@example.org"}, as_=session) for n in range(3)]
+    assert [200, 200, 429] == [reply.status for reply in asked]
+    assert 429 == house.post("recover", {"email": "p1@example.org"}).status
+    assert 200 == house.post("recover", {"email": "p2@example.org"}).status
 
 
 @pytest.mark.settings(anonymous_sign_ins=True, **QUIET)
