@@ -103,20 +103,23 @@ def test_no_plan_is_made_in_a_transaction(notes: Api, made: list[tuple[str, bool
 
 def test_plans_are_not_forgotten_before_they_are_used(notes: Api, made: list[tuple[str, bool]]) -> None:
     """S11: the plans of one large batch are more than is remembered of what nobody has asked for twice."""
-    forms = [f"notes/1?select=kept{number}:id" for number in range(20)]
-    plans = [one for one in vars(notes.app._kernel._data._inside._data._reads).values() if isinstance(one, Plans)]  # type: ignore[union-attr]
-    (remembered,) = (one._remembered for one in plans)
-    kept, remembered._most_bytes = remembered._most_bytes, (1, 1)
+    data = notes.app._kernel._data._inside._data  # type: ignore[union-attr]
+    reads, writes = data._reads, data._writes
+    forgetful = (reads._texts, reads._shapes._remembered, writes._works._scripts._remembered)
+    kept = [remembered._most_bytes for remembered in forgetful]
+    operations = [
+        *({"path": f"notes/1?select=kept{number}:id"} for number in range(9)),
+        *(patch(f"notes?id=eq.1&select=kept{n}:id", {"title": f"y{n}"}, prefer=BACK["prefer"]) for n in range(9)),
+    ]
+    for remembered in forgetful:
+        remembered._most_bytes = (1, 1)
     try:
-        reply = send(
-            notes,
-            "POST",
-            "batch",
-            [*({"path": one} for one in forms), patch("notes?id=eq.1", {"title": "y"})],
-        )
+        reply = send(notes, "POST", "batch", operations)
     finally:
-        remembered._most_bytes = kept
+        for remembered, most in zip(forgetful, kept, strict=True):
+            remembered._most_bytes = most
     assert 200 == reply.status, reply.body
+    assert 18 <= len(made)
     assert not any(begun for _, begun in made)
 
 

@@ -33,7 +33,7 @@ def threads(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 @pytest.mark.parametrize("accept", ["application/json", "text/csv", "application/vnd.pgrst.array+json;nulls=stripped"])
 def test_a_large_answer_of_a_function_is_made_in_a_thread(notes: Api, threads: list[str], accept: str) -> None:
-    """A list, and rows of a model in a session; in a batch too, whose functions wait for more than the database."""
+    """S11: a list, and rows of a model in a session; in a batch too, whose functions wait for more than the database."""
     here = threading.current_thread().name
     assert 200 == notes.post("rpc/words", {"number": SMALL}, as_="ann", accept=accept).status
     assert {here} == set(threads)
