@@ -225,9 +225,9 @@ MISREAD = [
         "func.now()",
     ),
     # failing
-    ("return Note.autor_id == me.id", "autor_id", "once"),
-    ("return 1 / 0", "division by zero", "once"),
-    ("raise LookupError", "LookupError", "once"),
+    ("return Note.autor_id == me.id", "autor_id", "app starts"),
+    ("return 1 / 0", "division by zero", "app starts"),
+    ("raise LookupError", "LookupError", "app starts"),
 ]
 
 
