@@ -400,7 +400,10 @@ def joined(maps: list[Path], there: set[str]) -> dict[str, Any]:
         for file, by_line in known["lines"].items():
             for line, contexts in by_line.items():
                 lines[file][line] += [context for context in contexts if context in there or context in users]
-    return {"lines": lines, "seconds": seconds, "users": users}
+    unmapped: defaultdict[str, list[str]] = defaultdict(list)
+    for test in sorted(there - set(seconds)):
+        unmapped[test.split("[")[0]].append(test)
+    return {"lines": lines, "seconds": seconds, "users": users, "unmapped": unmapped}
 
 
 # -- trying ------------------------------------------------------------------------------------------------------------
@@ -437,8 +440,10 @@ def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
     if mutant.file.startswith(POLICY):
         # A policy is called under a trace of its own, which hides from coverage what runs there.
         ran |= {test for test in known["seconds"] if test.startswith("tests/policy/")}
+    # Cases of these that are newer than the map.
+    ran |= {case for test in ran for case in known["unmapped"].get(test.split("[")[0], ())}
     by_function: defaultdict[str, list[str]] = defaultdict(list)
-    for test in sorted(ran, key=lambda test: known["seconds"].get(test, 0)):
+    for test in sorted(ran, key=lambda test: known["seconds"].get(test, 1)):
         by_function[test.split("[")[0]].append(test)
     chosen: list[str] = []
     for turn in range(max(map(len, by_function.values()), default=0)):

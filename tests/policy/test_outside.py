@@ -87,6 +87,7 @@ MEANT = [
     ("class K:\n    A = Note.stars < 3\nassert Note.team or Note.meta", "return K.A & Note.public"),
     ("A = Note.public", "return A"),
     ("if Note.stars:\n    pass", "return (Note.stars < 3) & Note.public"),
+    ("A = Note.stars < 3\ndef later(x=Note.public and 1):\n    return Note.stars", "return A"),
     ("x = [c for c in (Note.stars, Note.public) if c]", "return Note.public & Note.loved"),
     (
         "def later(c):\n    if c: return Note.stars < 3\nother = aliased(Note)",
