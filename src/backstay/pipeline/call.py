@@ -210,7 +210,8 @@ class Calls:
             async with bounded(what="function") if session is None else nullcontext():
                 result = await self._invoke(function, arguments, session, Caller(principal))
             # Within the transaction: what is not as it is described undoes what it has written.
-            render_aside = self._surface.planner.render if session is None else aside
+            # What it has done outside of a transaction nobody undoes: it is not refused for want of a thread.
+            render_aside = self._surface.planner.render if session is None and function.read_only else aside
             if rows is not None and session is not None:
                 answer = await self._rows(function, result, session, rows, principal)
             else:

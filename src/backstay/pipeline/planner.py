@@ -37,6 +37,8 @@ _SHORT_ANSWER: Final = 16 << 10
 _THREADS: Final = 2
 _WAITING: Final = 500
 _SECONDS: Final = 10.0
+#: Letters of the answers that wait for a thread, or are in one: each is there some three times.
+_LETTERS: Final = 16 << 20
 
 #: Processor time for the plans of one request: a hundred ordinary ones take half a second.
 _PLANNING_SECONDS: Final = 2.0
@@ -69,6 +71,7 @@ class Planner:
 
     def __init__(self, share: int = 50) -> None:
         self._threads: ThreadPoolExecutor | None = None
+        self._letters = 0
         self._turns = Turns(_THREADS, waiting=_WAITING, seconds=_SECONDS, refusal=_too_many, percent=share)
 
     async def make(self, request: DataRequest, make: Callable[[], T], *, inside: bool = False) -> T:
@@ -95,10 +98,20 @@ class Planner:
     async def render(self, size: int, make: Callable[[], T], *, inside: bool = False) -> T:
         """What *make* gives, which goes through *size* letters of an answer in Python: a large one in a thread, too.
 
+        One of any size may always wait alone.
+
         Raises:
-            DatabaseError: BST503, when too many wait.
+            DatabaseError: BST503, when too many wait, or they are too large together.
         """
-        return make() if inside or size <= _SHORT_ANSWER else await self._in_thread(make)
+        if inside or size <= _SHORT_ANSWER:
+            return make()
+        if self._letters and self._letters + size > _LETTERS:
+            raise _too_many()
+        self._letters += size
+        try:
+            return await self._in_thread(make)
+        finally:
+            self._letters -= size
 
     async def close(self) -> None:
         """Let what is being made end, and its threads.  Whoever asks again gets new ones."""

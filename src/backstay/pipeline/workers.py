@@ -83,22 +83,24 @@ class Workers:
         place = _PLACE.get()
         assert place is not None  # noqa: S101 - the caller has taken it
         loop = asyncio.get_running_loop()
-        ended: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+        ended: asyncio.Future[None] = loop.create_future()
         bridge, context = Bridge(loop), copy_context()
+        # Beside the future, which the place keeps: a cancelled timer holds the context that knows the place until it
+        # is due, and would hold the value too.
+        given: list[tuple[Any, BaseException | None]] = []
 
         def serve() -> None:
-            outcome: tuple[Any, BaseException | None]
             try:
-                outcome = context.run(bridge.run, work), None
+                given.append((context.run(bridge.run, work), None))
             except BaseException as error:
-                outcome = None, error
+                given.append((None, error))
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits
-                loop.call_soon_threadsafe(ended.set_result, outcome)
+                loop.call_soon_threadsafe(ended.set_result, None)
 
         threading.Thread(target=serve, name="backstay-function", daemon=True).start()
         place.ended = ended
         try:
-            value, error = await asyncio.shield(ended)
+            await asyncio.shield(ended)
         except asyncio.CancelledError:
             bridge.close()
             if session is not None:
@@ -108,6 +110,7 @@ class Workers:
                     # The thread may still look at it: its connection serves nobody again.
                     await session.invalidate()
             raise
+        value, error = given.pop()
         if error is not None:
             raise error
         result: T = value
