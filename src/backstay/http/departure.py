@@ -20,6 +20,8 @@ from backstay.http.body import ClientGone
 
 #: Seconds after which somebody looks whether the client is still there.
 _PATIENCE: Final = 0.05
+#: Messages that a server may have before it tells that the client has left: what it gives of a body that nobody reads.
+_MESSAGES: Final = 8
 
 
 class Departure:
@@ -50,8 +52,11 @@ class Departure:
 
     async def _look(self) -> None:
         try:
-            while (await self._receive())["type"] != "http.disconnect":
-                pass
+            for _ in range(_MESSAGES):
+                if (await self._receive())["type"] == "http.disconnect":
+                    break
+            else:
+                return  # nor does one that has something to say without end, and never waits
         except Exception:
             return  # a server that cannot say does not matter
         if self._task is not None:
