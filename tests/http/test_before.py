@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from functools import cache
+from itertools import product
 from random import Random
 from typing import Any, Final
 
@@ -31,6 +33,30 @@ class Refused(Exception):
     pass
 
 
+class _Asked(dict[str, Any]):
+    """A row that knows whether its rank was looked at."""
+
+    rank = False
+
+    def __getitem__(self, name: str) -> Any:
+        self.rank |= name == "rank"
+        return super().__getitem__(name)
+
+
+@cache
+def _asks_rank(form: Form) -> bool:
+    """Whether the rule looks at the rank of the row it judges."""
+    rows = [
+        {"id": number, "club": club, "who": who, "rank": rank}
+        for number, (club, who, rank) in enumerate(product([1, 2, 3, 7], [1, BOB], [1, 2, 3, 4]), 1)
+    ]
+    judged = [_Asked(row) for row in rows]
+    for one in judged:
+        form.judge(one, rows, CLUBS)
+        form.judge(one, [], CLUBS)
+    return any(one.rank for one in judged)
+
+
 class Model:
     """What a table and the clubs hold, and what each write makes of them."""
 
@@ -43,6 +69,9 @@ class Model:
         for row in sent:
             old = now.get(row["id"])
             if old is not None and resolution == "ignore":
+                # Judged as well, where all that the rule asks is sent (F7).
+                if ("rank" in row or not _asks_rank(self.form)) and not self._may(row, before):
+                    raise Refused
                 continue
             if old is not None and (resolution is None or not self._may(old, before)):
                 raise Refused

@@ -24,7 +24,7 @@ def said(reply: Reply, headers: str | None, status: str | None) -> Reply:
     """*reply* with the headers and the status that were set; theirs replace those of the same name.
 
     >>> said(Reply(200), '[{"X-Leaf": "green"}]', "203")
-    Reply(status=203, headers=((b'x-leaf', b'green'),), body=b'', stream=None)
+    Reply(status=203, headers=((b'x-leaf', b'green'),), body=b'', stream=None, rows=0)
 
     Raises:
         DatabaseError: PGRST111 or PGRST112, for what cannot be one.
