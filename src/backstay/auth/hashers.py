@@ -50,7 +50,7 @@ class HashPool:
         share: the percentage of both that one caller may have; 0: no limit.
     """
 
-    def __init__(self, cost: HashCost | None = None, *, workers: int = 2, waiting: int = 64, share: int = 0) -> None:
+    def __init__(self, cost: HashCost | None = None, *, workers: int = 2, waiting: int = 32, share: int = 0) -> None:
         self._cost = cost or HashCost()
         self._turns = Turns(workers, waiting=waiting, seconds=_WAIT_SECONDS, refusal=_busy, percent=share)
         self._executor = ThreadPoolExecutor(workers, thread_name_prefix="backstay-hash")
