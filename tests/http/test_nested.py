@@ -175,3 +175,14 @@ def test_unknown_keys_are_looked_up_once(notes: Api, monkeypatch: pytest.MonkeyP
     assert (400, "PGRST204") == ((r := notes.post("notes", rows, as_="ann")).status, r.code)
     assert {"marks": 1} == {key: resolved.count(key) for key in resolved if key == "marks"}
     assert len(resolved) <= 2
+
+
+def test_names_are_bounded_at_each_level(notes: Api) -> None:
+    """S7: those of relatives as those of rows, and whatever is called with them; nothing is repeated without end."""
+    many = {f"unknown_{n}": 1 for n in range(2001)}
+    for path, body in (("notes", note(**many)), ("notes", note(marks=[{**MARKS[0], **many}])), ("rpc/total", many)):
+        assert (413, "BST413") == ((r := notes.post(path, body, as_="ann")).status, r.code), path
+    few = {f"unknown_{n}": 1 for n in range(1900)}
+    assert (400, "PGRST204") == ((r := notes.post("notes", note(**few), as_="ann")).status, r.code)
+    assert 20_000 > len(r.body)
+    assert (0, 0, 0) == new(notes)

@@ -161,3 +161,10 @@ def test_what_a_function_returns_without_its_nulls(api: Api) -> None:
     """``nulls=stripped`` holds for functions too."""
     asked = "application/vnd.pgrst.object+json;nulls=stripped"
     assert {"text": "x", "flag": False} == api.get("rpc/echo?text=x", accept=asked).json
+
+
+def test_unknown_arguments_are_not_all_repeated(api: Api) -> None:
+    """S7: an error is smaller than the request that it is about."""
+    reply = api.post("rpc/echo", {f"unknown_{n}": 1 for n in range(1900)})
+    assert (404, "PGRST202") == (reply.status, reply.code)
+    assert 10_000 > len(reply.body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from typing import Any
 
@@ -191,3 +192,22 @@ def test_any_body_is_read_or_refused(body: bytes, content_type: str | None, colu
     else:
         assert all(set(row) <= set(found.keys) for row in found.rows)
     assert refused in (None, "PGRST102", "BST415")
+
+
+@pytest.mark.parametrize("reader", [parse_body, parse_arguments])
+def test_names_are_bounded(reader: Any) -> None:
+    """S7: so many names as any table has columns, and no more, of one object or of all."""
+    body = json.dumps({f"c{n}": 1 for n in range(2000)})
+    assert reader(body.encode(), None)
+    with pytest.raises(RequestError) as caught:
+        reader(body.replace("{", '{"more": 1, ').encode(), None)
+    assert ("BST413", 413) == (caught.value.code, caught.value.status)
+
+
+def test_names_of_all_rows_are_bounded() -> None:
+    """S7: rows of which each has others have no more together."""
+    rows = [{f"c{row}_{n}": 1 for n in range(50)} for row in range(41)]
+    assert parse_body(json.dumps(rows[:40]).encode(), None, columns_given=True)
+    with pytest.raises(RequestError) as caught:
+        parse_body(json.dumps(rows).encode(), None, columns_given=True)
+    assert ("BST413", 413) == (caught.value.code, caught.value.status)

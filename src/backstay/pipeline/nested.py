@@ -30,7 +30,7 @@ from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_relation, find_table, relation_names
 from backstay.plan.shape import shape_of
 from backstay.request import negotiate, parse_query
-from backstay.request.body import parse_body
+from backstay.request.body import check_names, parse_body
 from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.media import Media
 from backstay.request.name import quote as quote_name
@@ -280,6 +280,7 @@ def _level(table: Table, rows: Sequence[Any], scope: Scope, depth: int, taken: f
             else:
                 own[key] = value
         level.rows.append(own)
+    check_names(len(set().union(*level.rows)))
     for name, (relation, related, owners) in branches.items():
         remote = scope.catalog.tables[relation.remote]
         ours = frozenset(pair[0 if relation.holds_key else 1] for pair in relation.pairs)

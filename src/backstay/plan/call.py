@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any, Final, Union, get_args, get_origin
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,9 @@ from backstay.policy import SERVICE, Kind
 from backstay.request.array import parse_array
 
 Functions = Mapping[str, Function]
+
+#: Names of arguments that an error repeats.
+_TOLD: Final = 100
 
 
 def find_function(functions: Functions, name: str, who: Kind, given: Sequence[str], schema: str) -> Function:
@@ -52,9 +55,11 @@ def may_call(function: Function, who: Kind) -> bool:
 
 def no_function(name: str, given: Sequence[str], schema: str, hint: str | None = None) -> PlanError:
     """PGRST202: no function of that name takes arguments of these names."""
-    called = f"{schema}.{name}({', '.join(sorted(given))})" if given else f"{schema}.{name}"
+    # A caller may name thousands: what it has sent is not told back to it whole.
+    names = ", ".join(sorted(given)[:_TOLD]) + (", …" if len(given) > _TOLD else "")
+    called = f"{schema}.{name}({names})" if given else f"{schema}.{name}"
     noun = "parameter" if len(given) == 1 else "parameters"
-    searched = f"with {noun} {', '.join(sorted(given))}" if given else "without parameters"
+    searched = f"with {noun} {names}" if given else "without parameters"
     if not given:
         called = f"{called} without parameters"
         searched = "without parameters"

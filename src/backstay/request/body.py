@@ -60,11 +60,14 @@ def parse_body(
         return Payload((row,), False, tuple(row))
     value = parse_json(body, limits)
     if isinstance(value, dict):
+        check_names(len(value), limits)
         return Payload((value,), False, tuple(value))
     if not isinstance(value, list):
         raise invalid_json("Rows are an object or an array of objects.")
     check_rows(len(value), limits)
-    return Payload(tuple(value), True, _keys(value, columns_given))
+    keys = _keys(value, columns_given)
+    check_names(len(keys), limits)
+    return Payload(tuple(value), True, keys)
 
 
 def parse_arguments(
@@ -85,6 +88,7 @@ def parse_arguments(
     value = parse_json(body, limits)
     if not isinstance(value, dict):
         raise invalid_json("Arguments are an object: one key for each.")
+    check_names(len(value), limits)
     return value
 
 
@@ -190,6 +194,14 @@ def check_rows(count: int, limits: BodyLimits) -> None:
         raise RequestError(
             "BST413", "Too many rows in one request", hint=f"Send at most {limits.rows} rows at once."
         )  # fmt: skip
+
+
+def check_names(count: int, limits: BodyLimits = DEFAULT_BODY_LIMITS) -> None:
+    """Raises BST413 for more names than any table has columns: each would be looked up, and told (S7)."""
+    if count > limits.names:
+        raise RequestError(
+            "BST413", "Too many names in one request", hint=f"Rows have at most {limits.names} different columns."
+        )
 
 
 def check_fields(count: int, limits: BodyLimits) -> None:

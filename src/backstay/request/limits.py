@@ -41,6 +41,8 @@ class BodyLimits:
     depth: int = 32
     #: Values in one JSON document, counted by its commas.
     values: int = 100_000
+    #: Different names of the columns of all rows, at each level, or of arguments: a table has at most 1,600 columns.
+    names: int = 2000
     #: Rows of one bulk write.
     rows: int = 1000
     #: Different sets of keys among the rows of one bulk write with ``missing=default``.
