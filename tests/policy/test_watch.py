@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import cProfile
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from sqlalchemy.sql.base import ReadOnlyColumnCollection
 from backstay.catalog.noted import asked_places, forget_asked
 from backstay.errors import ConfigError
 from backstay.policy.identity import call_traced
+from backstay.policy.moment import call_at_no_moment
 from backstay.policy.watch import unwatched, watched, watching
 from tests.policy.written import Note
 
@@ -150,6 +152,24 @@ def test_a_tracer_goes_on() -> None:
             call_traced(watch, lambda: Note.public is None)
         found.append(sys.gettrace())
     assert [own, own] == found
+
+
+def test_a_profiler_goes_on() -> None:
+    """P1: an app starts under ``cProfile`` too, whose profiler is no function, and is measured to the end."""
+    profiler = cProfile.Profile()
+    before = sys.getprofile()
+    profiler.enable()
+    try:
+        with watched("one") as watch:
+            call_at_no_moment(watch, lambda: True)
+        found = [sys.getprofile()]
+        with pytest.raises(ConfigError), watched("two") as watch:
+            call_at_no_moment(watch, lambda: Note.public is None or bool(Note.public))
+        found.append(sys.getprofile())
+    finally:
+        profiler.disable()
+        sys.setprofile(before)
+    assert [profiler, profiler] == found
 
 
 @pytest.mark.parametrize(

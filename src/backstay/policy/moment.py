@@ -51,7 +51,15 @@ def call_at_no_moment(watch: Watch, function: Callable[[], Any]) -> Any:
     try:
         return function()
     finally:
-        sys.setprofile(before)
+        _go_on(before)
+
+
+def _go_on(profiler: Any) -> None:
+    """Let the *profiler* that was there go on.  That of ``cProfile`` is no function, and has a way of its own."""
+    if profiler is None or callable(profiler):
+        sys.setprofile(profiler)
+    else:
+        profiler.enable()
 
 
 def _is_chance(frame: FrameType) -> bool:
