@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from functools import partial
 from random import Random
-from typing import Any
+from typing import Any, Final
 from unittest import mock
 
 import hypothesis
@@ -260,6 +260,18 @@ def worlds(request: pytest.FixtureRequest) -> Iterator[Worlds]:
         found.close()
 
 
+_DOCS: Final = Model.metadata.tables["docs"]
+#: Gives a document its parent.
+_ADOPT: Final = sa.update(_DOCS).where(_DOCS.c.id == sa.bindparam("_id")).values(parent_id=sa.bindparam("_parent"))
+#: By table: gives a row another owner.
+_MOVE: Final = {
+    name: sa.update(table)
+    .where(*(table.c[key] == sa.bindparam(f"_{key}") for key in SHAPES[name].key))
+    .values(owner_id=sa.bindparam("_owner"))
+    for name, table in Model.metadata.tables.items()
+}
+
+
 class Worlds:
     """One database, and an app over it for each variant of the policies."""
 
@@ -299,14 +311,18 @@ class Worlds:
                 parents = {row["id"]: row.get("parent_id") for row in rows if table.name == "docs"}
                 orphans = [{**row, "parent_id": None} for row in rows] if parents else rows
                 await session.execute(sa.insert(table), orphans)
-                for key in r.sample(list(parents), len(parents)):
-                    moved = sa.update(table).where(table.c["id"] == key).values(parent_id=parents[key])
-                    await session.execute(moved)
-                for row in r.sample(rows, len(rows) // 2):
+                if parents:
+                    adopted = [{"_id": key, "_parent": parents[key]} for key in r.sample(list(parents), len(parents))]
+                    await session.execute(_ADOPT, adopted)
+                if len(rows) > 1:
                     # PostgreSQL writes a changed row to another place; SQLite moves it in the indexes it is in.
-                    same = and_(*(table.c[key] == row[key] for key in SHAPES[table.name].key))
-                    for owner in (98, row["owner_id"]):
-                        await session.execute(sa.update(table).where(same).values(owner_id=owner))
+                    keys = SHAPES[table.name].key
+                    moved = [
+                        {"_owner": owner, **{f"_{key}": row[key] for key in keys}}
+                        for row in r.sample(rows, len(rows) // 2)
+                        for owner in (98, row["owner_id"])
+                    ]
+                    await session.execute(_MOVE[table.name], moved)
 
 
 def _row(r: Random, table: str, key: int, owners: list[int], docs: list[int], authors: list[int]) -> dict[str, Any]:
