@@ -47,7 +47,7 @@ def test_allow_refuses(what: tuple[Any, ...], more: dict[str, Any], seen: str, a
     assert ("BST-E020", True, True) == (fault.code, seen in fault.message, advice in (fault.hint or "")), fault
 
 
-@pytest.mark.parametrize("over", [None, "text", 1])
+@pytest.mark.parametrize("over", [None, "text", 1, int])
 def test_allow_stands_above_a_function(over: Any) -> None:
     """P2: BST-E020, when it stands above something else."""
     with pytest.raises(ConfigError, match="which is no function"):

@@ -30,10 +30,11 @@ from backstay.policy.moment import call_at_no_moment
 from backstay.policy.outside import refuse_decided
 from backstay.policy.reading import unsaid
 from backstay.policy.symbol import Question, Symbol
-from backstay.policy.watch import Watch, watched
+from backstay.policy.watch import BEGIN_IT, JOINS_NOTHING, Watch, is_empty, watched
 from backstay.policy.words import told_by
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
+_TAKES: Final = "Write def policy(me), or def policy(me, rows) for the columns of the table that it is about."
 _ONCE: Final = "It is called when the app starts, with a symbolic me, and never for a request."
 
 
@@ -50,7 +51,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     linecache.checkcache()
     place = place_of(function)
     _refuse_deferred(name, function, place)
-    takes = _takes_rows(function)
+    takes = _takes_rows(name, function, place)
 
     def call() -> Any:
         return function(Symbol(), table.c) if takes else function(Symbol())
@@ -78,9 +79,27 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     return rows
 
 
-def _takes_rows(function: Callable[..., Any]) -> bool:
-    parameters = inspect.signature(function).parameters.values()
-    return sum(parameter.default is inspect.Parameter.empty for parameter in parameters) > 1
+def _takes_rows(name: str, function: Callable[..., Any], place: str) -> bool:
+    """Whether *function* takes the table's columns behind ``me``; what takes anything else is refused."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:
+        _refuse(f"{place}: the policy {name} does not tell what it takes", _TAKES)
+    given = [each for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    if given and given[0].name in ("self", "cls"):
+        _refuse(
+            f"{place}: the policy {name} is a method, whose {given[0].name} nobody gives",
+            "Move it out of the class, or give the method of an object: allow(…)(RULES.mine).",
+        )
+    more = any(each.kind is each.VAR_POSITIONAL for each in parameters)
+    needed = [each.name for each in given if each.default is each.empty]
+    needed_by_name = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY and each.default is each.empty]
+    if needed_by_name or len(needed) > 2 or not (given or more):
+        told = ", ".join([*needed, *(f"{each}=" for each in needed_by_name)]) or "nothing"
+        _refuse(
+            f"{place}: the policy {name} takes {told}, and is given me alone, or me and the table's columns", _TAKES
+        )
+    return len(needed) > 1 or (more and len(given) < 2)
 
 
 def _refuse_deferred(name: str, function: Callable[..., Any], place: str) -> None:
@@ -114,6 +133,8 @@ def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElem
     rows = _coerced(name, returned, place)
     _type_facts(rows)
     _refuse_shapes(name, rows)
+    if any(map(is_empty, visitors.iterate(rows))):
+        _refuse(f"{place}: the policy {name} {JOINS_NOTHING}", BEGIN_IT)
     held = {each.me_handed for each in _facts(rows)}
     lost = next((handed for handed in watch.handed if handed not in held), None)
     if lost is not None:

@@ -102,8 +102,9 @@ def allow(
     added = tuple(Allowance(frozenset(cast("tuple[Action, ...]", actions)), m, to_roles, named) for m in models)
 
     def decorate(function: Predicate | Policy) -> Policy:
-        if not callable(function):
-            _wrong(place, f"stands above {function!r}, which is no function", "Write it above def.")
+        if not callable(function) or isinstance(function, type):
+            above = f"the class {function.__name__}" if isinstance(function, type) else repr(function)
+            _wrong(place, f"stands above {above}, which is no function", "Write it above def.")
         if isinstance(function, Policy):
             return Policy(function.function, function.allowances + added)
         return Policy(function, added)

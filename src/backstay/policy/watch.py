@@ -221,9 +221,17 @@ def _of_table(before: Any) -> Any:
     return read
 
 
+def is_empty(element: Any) -> bool:
+    """Whether *element* is ``or_()`` or ``and_()`` of no conditions, which no SQL stands for."""
+    return isinstance(element, elements.BooleanClauseList) and not element.clauses
+
+
 def _swallowing(before: Any) -> Any:
     def _process_clauses_for_boolean(cls: Any, operator: Any, continue_on: Any, skip_on: Any, clauses: Any) -> Any:
         watch, given = _WATCH.get(), list(clauses)
+        if watch is not None and any(map(is_empty, given)):
+            own = users_frame(sys._getframe(1)) or sys._getframe(1)
+            raise watch.refuse(own, JOINS_NOTHING, Words(words_at(own).text, BEGIN_IT))
         if watch is not None and any(each is skip_on for each in given):
             watch.swallowed.extend(given)
         return before(operator, continue_on, skip_on, given)
@@ -231,6 +239,9 @@ def _swallowing(before: Any) -> Any:
     return classmethod(_process_clauses_for_boolean)
 
 
+#: ``or_(*[])`` is not false: SQLAlchemy leaves it out, and every row is there.
+JOINS_NOTHING: Final = "joins a list of no conditions, which is neither true nor false and would be left out"
+BEGIN_IT: Final = "Begin the list: or_(false(), *conditions) or and_(true(), *conditions)."
 _MISSING: Final = object()
 _TRUTH: Final = "asks Python whether an expression is true, which only the database knows, for each caller and row"
 _AS_TEXT: Final = "makes a Python text of an expression, whose value only the database knows"
