@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import linecache
+import os
 import sysconfig
 from itertools import islice
 from pathlib import Path
@@ -55,8 +56,8 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
 def shown_file(name: str) -> str:
     """*name* as people call it: from the current folder, where it lies in it."""
     try:
-        return str(Path(name).relative_to(Path.cwd()))
-    except (ValueError, OSError):
+        return name.removeprefix(os.path.join(os.getcwd(), ""))
+    except OSError:  # the folder is gone
         return name
 
 

@@ -22,7 +22,7 @@ from backstay.catalog.noted import asked_places, forget_asked
 from backstay.errors import ConfigError
 from backstay.policy.identity import call_traced
 from backstay.policy.moment import call_at_no_moment
-from backstay.policy.watch import unwatched, watched, watching
+from backstay.policy.watch import operations_replaced, unwatched, watched, watching
 from tests.policy.written import Note
 
 OWNERS = (
@@ -71,6 +71,19 @@ def test_nothing_is_left_behind() -> None:
     with pytest.raises(LookupError), watched("four"):
         raise LookupError
     assert (before, said, None) == (_methods(), _usual(), watching())
+
+
+def test_many_policies_are_watched_by_one_replacement() -> None:
+    """P1: who compiles many policies replaces the operations once, and they watch nothing in between."""
+    before, said = _methods(), _usual()
+    with operations_replaced():
+        replaced = _methods()
+        assert (said, None) == (_usual(), watching())
+        with pytest.raises(ConfigError), watched("one"):
+            assert replaced == _methods()
+            bool(Note.public)
+        assert (replaced, said) == (_methods(), _usual())
+    assert before == _methods() != replaced
 
 
 def test_another_thread_is_not_watched() -> None:

@@ -20,6 +20,7 @@ from backstay.policy.fallible import called, may_fail
 from backstay.policy.me import MeParameter
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
 from backstay.policy.slip import near_word
+from backstay.policy.watch import operations_replaced
 
 
 def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule, ...]:
@@ -31,42 +32,46 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
             it looks at, BST-E080 when it names a table by a word that the app does not serve.
     """
+    with operations_replaced():
+        return tuple(rule for policy in policies for rule in _rules_of(policy, catalogs))
+
+
+def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
     rules: list[Rule] = []
-    for policy in policies:
-        if not isinstance(policy, Policy):
-            raise ConfigError(
-                "BST-E020",
-                f"policies must be functions decorated with @allow; got {policy!r}",
-                hint='Write @allow("read", Post) above the function.',
-            )
-        for allowance in policy.allowances:
-            table = _table(allowance.model, catalogs, policy)
-            written = expression_of(policy.name, policy.function, table.sql)
-            rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
-            _refuse_unreadable(rows, policy)
-            # Once more: the joins of models are conditions only now.
-            refuse_untrue(policy.name, rows, place_of(policy.function))
-            _refuse_strangers(rows, policy, catalogs)
-            _refuse_sealed(rows, policy, catalogs)
-            columns = _columns(allowance, table, policy)
-            for action in sorted(allowance.actions):
-                rules.append(
-                    Rule(
-                        name=policy.name,
-                        reason=inspect.getdoc(policy.function) or policy.name,
-                        action=action,
-                        table=table.name,
-                        source=table.sql,
-                        rows=rows,
-                        columns=columns,
-                        to=allowance.to,
-                        needs_id=_mentions_id(rows),
-                        has_subquery=_has_subquery(rows),
-                        may_fail=may_fail(rows),
-                        calls=called(rows),
-                    )
+    if not isinstance(policy, Policy):
+        raise ConfigError(
+            "BST-E020",
+            f"policies must be functions decorated with @allow; got {policy!r}",
+            hint='Write @allow("read", Post) above the function.',
+        )
+    for allowance in policy.allowances:
+        table = _table(allowance.model, catalogs, policy)
+        written = expression_of(policy.name, policy.function, table.sql)
+        rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
+        _refuse_unreadable(rows, policy)
+        # Once more: the joins of models are conditions only now.
+        refuse_untrue(policy.name, rows, place_of(policy.function))
+        _refuse_strangers(rows, policy, catalogs)
+        _refuse_sealed(rows, policy, catalogs)
+        columns = _columns(allowance, table, policy)
+        for action in sorted(allowance.actions):
+            rules.append(
+                Rule(
+                    name=policy.name,
+                    reason=inspect.getdoc(policy.function) or policy.name,
+                    action=action,
+                    table=table.name,
+                    source=table.sql,
+                    rows=rows,
+                    columns=columns,
+                    to=allowance.to,
+                    needs_id=_mentions_id(rows),
+                    has_subquery=_has_subquery(rows),
+                    may_fail=may_fail(rows),
+                    calls=called(rows),
                 )
-    return tuple(rules)
+            )
+    return rules
 
 
 def _refuse_unreadable(rows: ColumnElement[bool], policy: Policy) -> None:

@@ -6,7 +6,8 @@ SQLAlchemy lets ``a == b`` and mapped attributes be asked, since it asks them it
 who asks: SQLAlchemy may, everybody else may not.
 
 1. It is in force for the code that a policy runs, in its thread (a `ContextVar`), and nowhere else.
-2. The operations are replaced while any policy is compiled, and put back after the last.
+2. The operations are replaced while any policy is compiled, and put back after the last.  Who compiles many keeps them
+   replaced in between (`operations_replaced`): Python looks through all of SQLAlchemy's classes at each change of one.
 3. What was refused stays refused, where the policy caught the exception too.
 4. What the policy reads of the models and of ``me`` is noted, so that what it returns can be asked for it.
 """
@@ -119,15 +120,24 @@ def watched(name: str) -> Iterator[Watch]:
         ConfigError: BST-E023, at its end, where the block swallowed one.
     """
     watch = Watch(name)
-    _put_on()
-    token = _WATCH.set(watch)
-    try:
-        yield watch
-    finally:
-        _WATCH.reset(token)
-        _take_off()
+    with operations_replaced():
+        token = _WATCH.set(watch)
+        try:
+            yield watch
+        finally:
+            _WATCH.reset(token)
     if watch.refused is not None:
         raise watch.refused
+
+
+@contextmanager
+def operations_replaced() -> Iterator[None]:
+    """A block in which all operations are replaced already; outside of `watched` they do what they always do."""
+    _put_on()
+    try:
+        yield
+    finally:
+        _take_off()
 
 
 def _put_on() -> None:
