@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 from uuid import UUID, uuid4
 
 import pytest
@@ -18,17 +19,20 @@ from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, Me, Settings, allow
+from backstay.adapters.load import open_database
 from backstay.auth.tables import User
 from backstay.crypt import Keyring
+from backstay.db.own import Own
 from backstay.db.statement import Statement
 from backstay.db.store import Store
 from backstay.mail import Letter
 from backstay.mail.outbox import Outgoing, read_letter
+from backstay.pipeline import idempotency
 from backstay.sql.query import query
 from tests.accounts.transactions import Watch
 from tests.http.api import Reply, database, quick_folder
 from tests.http.client import Client
-from tests.stores import TRUNCATE
+from tests.stores import EMPTY
 
 SECRET = "a-secret-of-the-tests-that-has-32-bytes-and-more"
 KEYRING = Keyring.parse("2026-11:" + "0123456789abcdef" * 4)
@@ -234,10 +238,25 @@ def accounts_url(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, asy
     """Which database, its URL, and the loop of its tests."""
     loop = asyncio.new_event_loop()
     try:
-        with quick_folder() as folder, database(request.param, Path(folder), loop, "accounts") as url:
+        with quick_folder() as folder, database(request.param, folder, loop, "accounts") as url:
+            loop.run_until_complete(_make_tables(url))
             yield request.param, url, loop
     finally:
         loop.close()
+
+
+async def _make_tables(url: str) -> None:
+    tables = open_database(url)
+    await tables.open()
+    for metadata in (Base.metadata, idempotency.TABLES, Own.metadata):
+        await tables.create_tables(metadata)
+    await tables.close()
+
+
+def _empty_copy(url: str) -> str:
+    """The URL of a new copy of the SQLite file at *url*, which has all tables and no rows."""
+    made = Path(urlsplit(url).path.removeprefix("/"))
+    return f"sqlite:///{copyfile(made, made.with_name(f'{uuid4().hex}.db'))}"
 
 
 @pytest.fixture
@@ -246,7 +265,7 @@ def house(accounts_url: tuple[str, str, asyncio.AbstractEventLoop], request: pyt
     kind, url, loop = accounts_url
     marker = request.node.get_closest_marker("settings")
     app = make_app(
-        url if kind == "postgresql" else url.replace("accounts.db", f"{uuid4().hex}.db"),
+        url if kind == "postgresql" else _empty_copy(url),
         **({} if marker is None else marker.kwargs),
     )
     clock = Clock()
@@ -258,6 +277,6 @@ def house(accounts_url: tuple[str, str, asyncio.AbstractEventLoop], request: pyt
     try:
         yield House(app, loop, clock, kind)
         if kind == "postgresql":
-            loop.run_until_complete(app.database.fetch(Statement(TRUNCATE)))
+            loop.run_until_complete(app.database.fetch(Statement(EMPTY)))
     finally:
         loop.run_until_complete(app._stop())
