@@ -8,6 +8,8 @@ PORT = 8000
 ARGS =
 UV = uv
 BIN = .venv/bin
+# Tests start hundreds of processes, and each would compile all modules anew where Python may not keep them.
+TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
 INSTALL = @PYTHON='$(PYTHON)' sh tools/install.sh
 
 help:
@@ -19,11 +21,11 @@ demo: ## serve the example app chirp on embedded SQLite (PORT=8000)
 
 test: ## run every test, the code blocks of the documentation included (ARGS="-k name")
 	$(INSTALL) run test
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(TESTS) -n 2 $(ARGS)
 
 proof: ## what takes longer than make test: the search for requests that take the loop
 	$(INSTALL) run test
-	@BACKSTAY_PROOF=1 $(BIN)/python -m pytest tests/watchdog $(ARGS)
+	@BACKSTAY_PROOF=1 $(TESTS) tests/watchdog $(ARGS)
 
 check: ## lint, format, types, import rules and changelog fragments
 	$(INSTALL) run test lint
