@@ -59,9 +59,10 @@ def test_each_sqlstate_has_its_row() -> None:
 
 
 def test_each_fault_of_a_start_has_its_row() -> None:
-    """Every BST-E code in the source is on the page, and no other."""
+    """Every BST-E and BST-W code in the source is on the page, and no other."""
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
     assert set(re.findall(r'"(BST-E\d{3})"', source)) == set(rows("Of a start"))
+    assert set(re.findall(r"\[(BST-W\d{3})\]", source)) == set(rows("Told by a start"))
 
 
 def test_rows_say_what_to_do() -> None:

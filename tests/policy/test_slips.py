@@ -103,3 +103,36 @@ def test_a_list_that_begins_is_a_condition(tmp_path: Path, says: str, sql: str |
     """P1: what the advice says is what it means."""
     found = sql_of(rules_of(tmp_path, f"return {says}"))
     assert sql is None or sql == found
+
+
+COLLECTIONS = [
+    ("Note.stars == any_(select(Word.note_id).scalar_subquery())", "any_()"),
+    ("Note.stars != all_(select(Word.note_id).scalar_subquery())", "all_()"),
+    ("Note.stars > all_(select(Word.note_id).scalar_subquery())", "all_()"),
+    ("Note.stars == any_([1, 2])", "any_()"),
+    ("any_(literal([1, 2])) == Note.stars", "any_()"),
+]
+
+
+@pytest.mark.parametrize(("says", "seen"), COLLECTIONS)
+def test_any_and_all_are_written_as_lists(tmp_path: Path, says: str, seen: str) -> None:
+    """P1: SQLite has neither; of arrays, which PostgreSQL alone has, they are fine."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, f"return {says}")
+    assert (
+        f"{tmp_path / 'policies.py'}:10: the policy policy asks {seen} of what is no array",
+        "Write .in_(…) for == any_(), .not_in(…) for != all_(), else compare with func.min() or func.max().",
+    ) == (refused.value.message, refused.value.hint)
+
+
+ARRAYS = [
+    ("me.role == any_(cast(Note.meta, ARRAY(String)))", ":me_role_1 = ANY (CAST(notes.meta AS ARRAY))"),
+    ("3 == any_(cast(Note.meta, ARRAY(Integer)))", ":param_1 = ANY (CAST(notes.meta AS ARRAY))"),
+    ("Note.stars <= all_(cast(Note.meta, ARRAY(Integer)))", "notes.stars <= ALL (CAST(notes.meta AS ARRAY))"),
+]
+
+
+@pytest.mark.parametrize(("says", "sql"), ARRAYS)
+def test_any_and_all_of_arrays(tmp_path: Path, says: str, sql: str) -> None:
+    """P1: what is in the array is compared, and has the array's type."""
+    assert sql == sql_of(rules_of(tmp_path, f"return {says}"))

@@ -17,6 +17,7 @@ from sqlalchemy.sql.elements import (
     BinaryExpression,
     BindParameter,
     BooleanClauseList,
+    CollectionAggregate,
     False_,
     Grouping,
     True_,
@@ -80,7 +81,7 @@ def _asked(element: Any) -> Iterator[Any]:
 
 def _mixes(one: Any, other: Any, judge: Callable[[Any], bool]) -> bool:
     """Whether *one* is a condition by what it says, and not by its type alone, and *other* is none."""
-    if not isinstance(one, AsBoolean | BinaryExpression | sa.UnaryExpression):
+    if not isinstance(one, AsBoolean | BinaryExpression | sa.UnaryExpression) or isinstance(one, CollectionAggregate):
         return False
     if getattr(one, "type", None) is None or one.type._type_affinity is not sa.Boolean:
         return False

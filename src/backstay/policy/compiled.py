@@ -17,6 +17,7 @@ from backstay.errors import ConfigError
 from backstay.place import place_of
 from backstay.policy.expression import expression_of, refuse_untrue
 from backstay.policy.fallible import called, may_fail
+from backstay.policy.link import refuse_unjoined
 from backstay.policy.me import MeParameter
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
 from backstay.policy.slip import near_word
@@ -30,7 +31,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
             BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what
             nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
-            it looks at, BST-E080 when it names a table by a word that the app does not serve.
+            it looks at, BST-E053 and BST-E054 when a comparison means nothing, BST-E080 when it names a table by a word
+            that the app does not serve.
     """
     with operations_replaced():
         return tuple(rule for policy in policies for rule in _rules_of(policy, catalogs))
@@ -49,6 +51,7 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
         written = expression_of(policy.name, policy.function, table.sql)
         rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
         _refuse_unreadable(rows, policy)
+        refuse_unjoined(rows, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
         # Once more: the joins of models are conditions only now.
         refuse_untrue(policy.name, rows, place_of(policy.function))
         _refuse_strangers(rows, policy, catalogs)
@@ -69,6 +72,7 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
                     has_subquery=_has_subquery(rows),
                     may_fail=may_fail(rows),
                     calls=called(rows),
+                    place=place_of(policy.function),
                 )
             )
     return rules

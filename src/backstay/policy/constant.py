@@ -15,7 +15,14 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
-from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseList, ExpressionClauseList, Grouping
+from sqlalchemy.sql.elements import (
+    BinaryExpression,
+    BindParameter,
+    ClauseList,
+    CollectionAggregate,
+    ExpressionClauseList,
+    Grouping,
+)
 
 from backstay.catalog import Family, family_of
 
@@ -80,7 +87,8 @@ def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
 
 
 def _bare(element: Any) -> Any:
-    while isinstance(element, Grouping):
+    # What any_() and all_() are of is what is compared.
+    while isinstance(element, Grouping | CollectionAggregate):
         element = element.element
     return element
 

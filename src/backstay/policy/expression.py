@@ -14,6 +14,7 @@ from sqlalchemy.sql.elements import (
     BooleanClauseList,
     ClauseElement,
     ClauseList,
+    CollectionAggregate,
     ColumnElement,
     ExpressionClauseList,
     Grouping,
@@ -132,7 +133,7 @@ def _first_line(fault: Exception) -> str:
 def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElement[bool]:
     rows = _coerced(name, returned, place)
     _type_facts(rows)
-    _refuse_shapes(name, rows)
+    _refuse_shapes(name, rows, place)
     if any(map(is_empty, visitors.iterate(rows))):
         _refuse(f"{place}: the policy {name} {JOINS_NOTHING}", BEGIN_IT)
     held = {each.me_handed for each in _facts(rows)}
@@ -152,8 +153,18 @@ def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElem
     return rows
 
 
-def _refuse_shapes(name: str, rows: ColumnElement[bool]) -> None:
-    """A value of ``me`` is one plain value: it is no list to look in, and no JSON to be compared with."""
+def _refuse_shapes(name: str, rows: ColumnElement[bool], place: str) -> None:
+    """A value of ``me`` is one plain value: it is no list to look in, and no JSON to be compared with.
+
+    SQLite has neither ANY nor ALL, and of what is no array ``in_()`` says the same.
+    """
+    for each in visitors.iterate(rows):
+        if isinstance(each, CollectionAggregate) and not isinstance(each.element.type, sa.ARRAY):
+            of = getattr(each.operator, "__name__", "any_op").removesuffix("_op")
+            _refuse(
+                f"{place}: the policy {name} asks {of}_() of what is no array",
+                "Write .in_(…) for == any_(), .not_in(…) for != all_(), else compare with func.min() or func.max().",
+            )
     for fact in _facts(rows):
         handed = fact.me_handed
         if fact.expanding:

@@ -1,7 +1,7 @@
 """What an app's policies say that nobody can have meant: a sentence each, told at the start.
 
-None of it opens anything.  A rule for a role that nobody has, or one that was left out of ``policies=``, shuts rows
-that somebody waits for.
+A rule for a role that nobody has, or one that was left out of ``policies=``, shuts rows that somebody waits for; one
+whose subquery says nothing of the row (`link`) may open more than it should.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from backstay.catalog import Catalog
 from backstay.place import place_of
+from backstay.policy.link import told_of
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE
 from backstay.policy.rule import Policy, Rule
 from backstay.policy.slip import near_word
@@ -34,7 +35,7 @@ def findings_of(
         roles: what else names roles, by how it is told: functions.
         modules: names of the modules that the app is made of, besides those of its policies.
     """
-    listed, served = tuple(policies), tuple(catalogs)
+    listed, rules, served = tuple(policies), tuple(rules), tuple(catalogs)
     # What was made by ``exec`` may have no module, and then there is none to look into.
     found = (getattr(policy.function, "__module__", None) for policy in listed)
     own = {module for module in (*found, *modules) if module is not None}
@@ -42,7 +43,8 @@ def findings_of(
         *_twice(listed),
         *_misnamed(listed, roles),
         *_left_out(listed, served, own),
-        *_without_rules(tuple(rules), served),
+        *told_of(rules, served),
+        *_without_rules(rules, served),
     )
 
 

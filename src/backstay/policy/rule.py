@@ -160,7 +160,8 @@ class Rule:
 
     *rows* stands on the table itself (`standing`); ``sql/`` moves it onto an alias.  *has_subquery* says that judging a
     row looks at other rows: at those that were there before the statement.  *may_fail* says that the database may fail
-    at it, and *calls* which functions are called that may be somebody's own (`fallible`).
+    at it, and *calls* which functions are called that may be somebody's own (`fallible`).  *place* is where
+    its function is defined.
     """
 
     name: str
@@ -176,6 +177,7 @@ class Rule:
     has_subquery: bool
     may_fail: bool = False
     calls: frozenset[str] = frozenset()
+    place: str = "somewhere"
 
     def applies_to(self, role: str, more: frozenset[str], has_id: bool) -> bool:
         """Whether the rule is for a principal of this kind (see `Principal.kind`)."""
