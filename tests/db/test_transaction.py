@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any
+from collections.abc import Callable, Generator
+from typing import Any, TypeVar
 
 import pytest
 
 from backstay.db.statement import Rows, Statement
 from backstay.db.transaction import drive, drive_async
 from backstay.errors import DatabaseError
+
+T = TypeVar("T")
 
 
 class Log:
@@ -73,3 +75,25 @@ async def test_drive(asynchronous: bool, fails: str | None, catch: str, outcome:
     log, closed = Log(fails), []  # type: ignore[var-annotated]
     assert await _outcome(asynchronous, log, closed, catch) == outcome
     assert (log.ran[-1], closed) == (fails or "two", ["closed"])
+
+
+async def test_what_takes_long_between_statements_is_done_aside() -> None:
+    """S6, S7: all of it where it is said to be long, and else what comes after large rows."""
+
+    def sized(*sizes: int) -> Generator[Statement, Rows, int]:
+        for size in sizes:
+            yield Statement("x" * size)
+        return len(sizes)
+
+    async def run(statement: Statement) -> Rows:
+        return [(len(statement.sql), statement.sql)]
+
+    for long, steps_aside in ((False, 2), (True, 5)):
+        aside: list[Any] = []
+
+        async def apart(work: Callable[[], T], aside: list[Any] = aside) -> T:
+            aside.append(work)
+            return work()
+
+        assert 4 == await drive_async(sized(1, 2, 20_000, 3), run, apart, long=long)
+        assert steps_aside == len(aside)

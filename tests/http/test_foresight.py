@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -154,3 +155,88 @@ def test_pages_of_all_sizes_share_few_plans(notes: Api, made: list[tuple[str, bo
         reply = notes.get(f"notes?select=id&order=stars.desc&limit={limit}", as_="ann", prefer="page=keyset")
         assert (200, min(limit, 4)) == (reply.status, len(reply.json))
     assert 1 + 4 >= len(made) > 0
+
+
+#: So long that nothing about it is tried on the event loop.
+MANY = ",".join(("1", *(str(1_000_000 + number) for number in range(950))))
+#: What reads, binds and encodes a request, once for each.
+STEPS = {
+    "backstay.pipeline.read.Reads": "_bound",
+    "backstay.pipeline.write.Writes": "_work",
+    "backstay.pipeline.call.Calls": "_call",
+    "backstay.pipeline.keyset.Keysets": "_asked",
+    "backstay.pipeline.conditional.Conditional": "_locking",
+}
+
+
+@pytest.fixture
+def readied(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """What is made of requests from now on: the thread, and what it is."""
+    found: list[tuple[str, str]] = []
+    for place, name in STEPS.items():
+        module, _, owner = place.rpartition(".")
+        kind = getattr(importlib.import_module(module), owner)
+
+        monkeypatch.setattr(kind, name, watched(getattr(kind, name), name, found))
+    return found
+
+
+def watched(make: Callable[..., Any], name: str, found: list[tuple[str, str]]) -> Callable[..., Any]:
+    def making(*given: Any) -> Any:
+        found.append((threading.current_thread().name.partition("_")[0], name))
+        return make(*given)
+
+    return making
+
+
+def test_nothing_of_a_batch_is_made_twice(notes: Api, readied: list[tuple[str, str]]) -> None:
+    """S7: what was read, bound and encoded for it before its transaction travels into it, and so does what refuses it."""
+    operations = [
+        {"path": f"notes?id=in.({MANY})"},
+        {"path": f"notes?id=in.({MANY})", "headers": {"prefer": "page=keyset"}},
+        patch(f"notes?id=in.({MANY})&title=eq.nothing", {"title": "a"}),
+        {"method": "DELETE", "path": f"notes?id=in.({MANY})&title=eq.nothing"},
+        patch(f"notes?id=in.({MANY})&id=eq.1", {"title": "b"}, **{"if-match": "*"}),
+        post("rpc/count_up", {"name": "hits"}),
+        post("notes", {**NEW, "title": "c" * 20}),
+    ]
+    reply = send(notes, "POST", "batch", operations)
+    assert 200 == reply.status, reply.body
+    made = ["_bound", "_asked", "_work", "_work", "_locking", "_bound", "_work", "_call", "_work"]
+    assert [("backstay-planner", name) for name in made] == readied
+    readied.clear()
+    refused = send(notes, "POST", "batch", [*operations[:5], patch(f"notes?id=in.({MANY})", {"stars": "many"})])
+    assert (400, 5) == (refused.status, refused.json["details"]["operation"]), refused.body
+    assert [("backstay-planner", name) for name in (*made[:7], "_work")] == readied
+
+
+def test_functions_that_are_alike_share_no_arguments(notes: Api) -> None:
+    """S7: what was made ahead is one operation's alone: a function may change what it was given."""
+    operations = [post("rpc/count_up", {"name": "hits"}), post("rpc/count_up", {"name": "hits"})]
+    first, second = (one["body"] for one in send(notes, "POST", "batch", operations).json)
+    assert first + 1 == second
+
+
+@pytest.mark.parametrize("title", ["m", {"$ref": "0.title"}])
+def test_a_batch_has_as_many_nested_inserts_as_others(notes: Api, title: Any) -> None:
+    """S11: that each looks at first like an insert with an unknown column is no plan made too late."""
+    first = post("notes?select=title", {"title": "o", "owner_id": 1}, headers=BACK)
+    tree = {"owner_id": 1, "notes": [{"owner_id": 1, "title": "n", "marks": [{"number": 1, "word": "w"}]}]}
+    more = [post("folders", {**tree, "name": f"{number}"}) for number in range(8)]
+    more += [post("notes", {"title": title, "owner_id": 1, "marks": [{"number": 1, "word": "w"}]}) for _ in range(8)]
+    reply = send(notes, "POST", "batch", [first, *more])
+    assert [201] * 17 == [one["status"] for one in reply.json], reply.body
+
+
+def test_query_strings_of_a_batch_have_a_bound(notes: Api) -> None:
+    """LM12, S7: a hundred of the longest are not one request."""
+    long = "x" * (8192 - len("notesid=eq."))
+    operations = [{"path": f"notes?id=eq.{long}"}] * 33
+    refused = send(notes, "POST", "batch", operations)
+    assert (413, "BST413", "The query strings of one batch are too long") == (
+        refused.status,
+        refused.code,
+        refused.json["message"],
+    )
+    allowed = send(notes, "POST", "batch", operations[:32])
+    assert (400, "22P02") == (allowed.status, allowed.code)

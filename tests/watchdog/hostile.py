@@ -153,6 +153,14 @@ WRITES: Final[Mapping[str, Part]] = {
     "form": _text(lambda n: "&".join(f"k{at}=1" for at in range(n)), "application/x-www-form-urlencoded"),
 }
 
+#: As many values as a URL can list, none of which is there; and as many such lists as a batch may have.
+_LISTS: Final = 30
+
+
+def _absent(number: int, seed: int) -> str:
+    return ",".join(str(2_000_000 + seed * 1000 + number * 7 + at) for at in range(999))
+
+
 #: What stands for a whole body of ``POST batch``.
 BATCHES: Final[Mapping[str, Callable[[int, int], list[Any]]]] = {
     "shapes": lambda n, s: [
@@ -175,6 +183,24 @@ BATCHES: Final[Mapping[str, Callable[[int, int], list[Any]]]] = {
     "patches": lambda n, s: [
         {"method": "PATCH", "path": f"pages?id=eq.{at}", "body": {_COLUMNS[at % 2]: "x"}}
         for at in range(6, min(n, 100))
+    ],
+    "lists": lambda n, s: [{"path": f"pages?select=id&id=in.({_absent(k, s)})"} for k in range(min(n, _LISTS))],
+    "listed": lambda n, s: [
+        {"method": "PATCH", "path": f"pages?id=in.({_absent(k, s)})", "body": {"title": "x"}}
+        for k in range(min(n, _LISTS))
+    ],
+    "preconditions": lambda n, s: [{**one, "headers": {"if-match": "*"}} for one in BATCHES["listed"](n, s)],
+    "pages": lambda n, s: [
+        {"path": f"pages?select=id&id=in.({_absent(k, s)})", "headers": {"prefer": "page=keyset"}}
+        for k in range(min(n, _LISTS))
+    ],
+    "families": lambda n, s: [
+        {
+            "method": "POST",
+            "path": "pages",
+            "body": _row(s, 20 * k, children=[_row(s, 20 * k + at) for at in range(1, 9)]),
+        }
+        for k in range(min(n, 100))
     ],
 }
 

@@ -43,7 +43,13 @@ class Database(Protocol):
         ...
 
     async def transact(
-        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        rollback: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
+        long: bool = False,
     ) -> T:
         """Run *steps* in one transaction and return their outcome after the commit is durable.
 
@@ -56,15 +62,18 @@ class Database(Protocol):
         *foreign* says that code of the database's own is called, which may leave anything on its connection: that is
         taken away before another caller gets it.
 
+        *long* says that *steps* may take the processor long between their statements, which the event loop must not
+        wait for.
+
         With *rollback* the transaction is rolled back at its end, and the outcome is returned all the same.  What its
         commit would have refused (a deferred constraint) is refused.
         """
         ...
 
-    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+    async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
         """Run *steps*, which only read, on one state of the data, and never where others wait to write.
 
-        All of their statements share one statement budget.
+        All of their statements share one statement budget.  *long* is as for `transact`.
         """
         ...
 

@@ -13,8 +13,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, NoReturn
 from urllib.parse import unquote, urlencode
 
@@ -22,6 +23,7 @@ import msgspec
 
 from backstay.errors import BackstayError, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.unit import apart
 from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.strictjson import parse_json
 from backstay.response.exact import read_exact
@@ -31,6 +33,8 @@ from backstay.response.size import check_size
 _OPERATIONS: Final = 100
 _ROWS: Final = 1000
 _URL_BYTES: Final = 8192
+#: All query strings together: each of their values is looked at, and sent to the database.
+_QUERY_BYTES: Final = 256 << 10
 _METHODS: Final = frozenset(("GET", "POST", "PATCH", "PUT", "DELETE"))
 _KEYS: Final = frozenset(("method", "path", "query", "headers", "body"))
 _HEADERS: Final = frozenset(
@@ -44,7 +48,7 @@ _JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One request of a batch; *body* is JSON, ``None`` for none, and may refer to earlier operations."""
+    """One request of a batch; *body* is JSON, ``None`` for none."""
 
     method: str
     path: str
@@ -52,25 +56,36 @@ class Operation:
     query: bytes
     headers: Mapping[bytes, bytes]
     body: Any
+    #: *body* as it was sent, with what it refers to still unread.
+    sent: bytes
+    #: What was made of it ahead; ``None`` where it refers to earlier operations, and is not yet known.
+    made: dict[Hashable, Any] | None
 
 
 def parse_batch(body: bytes) -> list[Operation]:
     """Read the body of a batch.
 
     Raises:
-        RequestError: PGRST102 (not a list of operations), BST413 (more than 100).
+        RequestError: PGRST102 (not a list of operations), BST413 (more than 100, or their query strings are too long).
     """
     value = parse_json(body, DEFAULT_BODY_LIMITS)
     if not isinstance(value, list):
         raise RequestError("PGRST102", "A batch is a list", hint='[{"method": "POST", "path": "posts", "body": {}}]')
     if len(value) > _OPERATIONS:
         raise RequestError("BST413", "Too many operations in one batch", hint=f"Send at most {_OPERATIONS} at once.")
-    return [_operation(number, each) for number, each in enumerate(value)]
+    operations = [_operation(number, each) for number, each in enumerate(value)]
+    if sum(len(operation.query) for operation in operations) > _QUERY_BYTES:
+        raise RequestError(
+            "BST413",
+            "The query strings of one batch are too long",
+            hint=f"All together have at most {_QUERY_BYTES >> 10} KiB; send long lists of values by themselves.",
+        )
+    return operations
 
 
 def foreseeable(request: DataRequest, operations: Sequence[Operation]) -> list[DataRequest]:
     """*operations* as requests of their own, with what they refer to still unread."""
-    return [_asked(request, operation, _ENCODER.encode(operation.body)) for operation in operations]
+    return [_asked(request, operation, operation.sent) for operation in operations]
 
 
 def _asked(request: DataRequest, operation: Operation, body: bytes) -> DataRequest:
@@ -81,6 +96,7 @@ def _asked(request: DataRequest, operation: Operation, body: bytes) -> DataReque
         query=operation.query,
         headers=operation.headers,
         body=body,
+        made=operation.made,
     )
 
 
@@ -101,7 +117,9 @@ async def run_batch(
     rows = size = 0
     for number, operation in enumerate(operations):
         try:
-            sent = _body(operation.body, named)
+            sent = operation.sent
+            if operation.made is None:
+                sent = await apart(partial(_resolved_body, operation.body, named), long=True)
             reply = await answer(_asked(request, operation, sent))
         except BackstayError as error:
             error.details = {"operation": number, "details": error.details}
@@ -145,7 +163,15 @@ def _operation(number: int, value: Any) -> Operation:
         # So that the rows it deletes are counted.
         headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))
     raw = b"/rest/v1/" + path.encode("utf-8", "replace")
-    return Operation(method, named, raw if path.isascii() else b"", text.encode(), headers, value.get("body"))
+    body = value.get("body")
+    sent = b"" if body is None else _ENCODER.encode(body)
+    made = None if _refers(body) else dict[Hashable, Any]()
+    return Operation(method, named, raw if path.isascii() else b"", text.encode(), headers, body, sent, made)
+
+
+def _refers(body: Any) -> bool:
+    rows = body if isinstance(body, list) else [body]
+    return any(_reference(value) is not None for row in rows if isinstance(row, dict) for value in row.values())
 
 
 def _query(number: int, value: Any) -> str:
@@ -191,9 +217,7 @@ class Named:
         return self._rows.get(number)
 
 
-def _body(value: Any, named: Named) -> bytes:
-    if value is None:
-        return b""
+def _resolved_body(value: Any, named: Named) -> bytes:
     rows = [_resolved(row, named) for row in value] if isinstance(value, list) else _resolved(value, named)
     return _ENCODER.encode(rows)
 
@@ -202,11 +226,16 @@ def _resolved(row: Any, named: Named) -> Any:
     return {key: _value(item, named) for key, item in row.items()} if isinstance(row, dict) else row
 
 
-def _value(value: Any, named: Named) -> Any:
-    """*value*, or what it refers to.  Other objects with a ``$ref``, as in a JSON schema, stay what they are."""
+def _reference(value: Any) -> re.Match[str] | None:
+    """What *value* refers to.  Other objects with a ``$ref``, as in a JSON schema, are what they are."""
     if not isinstance(value, dict) or value.keys() != {"$ref"} or not isinstance(value["$ref"], str):
-        return value
-    found = _REFERENCE.fullmatch(value["$ref"])
+        return None
+    return _REFERENCE.fullmatch(value["$ref"])
+
+
+def _value(value: Any, named: Named) -> Any:
+    """*value*, or what it refers to."""
+    found = _reference(value)
     if found is None:
         return value
     number, name = int(found[1]), found[2]

@@ -18,18 +18,18 @@ from backstay.db.session import bounded
 from backstay.db.statement import Database
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
-from backstay.pipeline.planner import aside
-from backstay.pipeline.plans import Known, Plans, known
+from backstay.pipeline.planner import is_long
+from backstay.pipeline.plans import Known, Plans, known, once
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import Joined
+from backstay.pipeline.unit import Joined, apart
 from backstay.plan.call import find_function, may_call, no_function, read_arguments
 from backstay.plan.feature import no_geometry
 from backstay.plan.fill import fill_rows
 from backstay.plan.read import plan_rows
 from backstay.plan.shape import shape_of
-from backstay.policy import Caller, Principal
+from backstay.policy import Caller
 from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.media import Media, media_type
 from backstay.request.page import Page
@@ -75,6 +75,18 @@ class _Rows(NamedTuple):
     offset: int
 
 
+class _Call(NamedTuple):
+    """A call that is ready: *rows* reads the rows of a model that it returns."""
+
+    function: Function
+    arguments: dict[str, Any]
+    rows: _Rows | None
+    media: Media
+    demands: Demands
+    preferences: Preferences
+    profile: str | None
+
+
 class Calls:
     """Answers calls."""
 
@@ -97,26 +109,16 @@ class Calls:
             raise RequestError("PGRST125", "Invalid path specified in request URL")
         if request.method == "OPTIONS":
             return self._options(request, name)
-        preferences = self._surface.preferences(request)
-        profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
-        profile = self._surface.check_profile(request.header(profile_header))
-        asked = self._asked(request, name)
-        function = asked.function
-        arguments = read_arguments(function, asked.given, textual=asked.textual)
-        media = negotiate(request.header(b"accept"), self._surface.offered)
-        if media.kind == "geojson" and function.model is None:
-            raise no_geometry()
-        demands = demands_of_call(preferences, gives_set=function.gives_set)
         # Before the session: while a plan is made nobody should wait for it.
-        rows = await self._surface.planner.make(
-            request, lambda: self._planned(request, asked, media, preferences), inside=self._inside
+        call = await self._surface.planner.make(
+            request, lambda: once(request, self, lambda: self._call(request, name)), inside=self._inside
         )
 
         def render(answer: Answered) -> Reply:
-            return _reply(function, answer, media, preferences, profile)
+            return _reply(call.function, answer, call.media, call.preferences, call.profile)
 
         try:
-            return await self._run(function, arguments, rows, request, media, demands, render)
+            return await self._run(call, request, render)
         except StaleDataError as error:
             # A `Versioned` row was changed between the function's reading and its writing.
             raise failed(None) from error
@@ -128,13 +130,30 @@ class Calls:
         return Reply(200, ((b"allow", b"OPTIONS,GET,HEAD,POST" if found.read_only else b"OPTIONS,POST"),))
 
     def foresee(self, request: DataRequest, name: str) -> None:
-        """Make the plan of what the function *name* returns.
+        """Make ahead what calling the function *name* takes; only its plan, where its arguments are still to be found.
 
         Raises:
             BackstayError: what would refuse it.
         """
+        if request.made is not None:
+            once(request, self, lambda: self._call(request, name))
+            return
         media = negotiate(request.header(b"accept"), self._surface.offered)
         self._planned(request, self._asked(request, name), media, self._surface.preferences(request))
+
+    def _call(self, request: DataRequest, name: str) -> _Call:
+        preferences = self._surface.preferences(request)
+        profile_header = b"accept-profile" if request.method in ("GET", "HEAD") else b"content-profile"
+        profile = self._surface.check_profile(request.header(profile_header))
+        asked = self._asked(request, name)
+        function = asked.function
+        arguments = read_arguments(function, asked.given, textual=asked.textual)
+        media = negotiate(request.header(b"accept"), self._surface.offered)
+        if media.kind == "geojson" and function.model is None:
+            raise no_geometry()
+        demands = demands_of_call(preferences, gives_set=function.gives_set)
+        rows = self._planned(request, asked, media, preferences)
+        return _Call(function, arguments, rows, media, demands, preferences, profile)
 
     def _asked(self, request: DataRequest, name: str) -> _Asked:
         text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
@@ -184,17 +203,9 @@ class Calls:
             table, self._plans.of(request, (table.name, shape, slots, counted, form), make), values, form, offset
         )
 
-    async def _run(
-        self,
-        function: Function,
-        arguments: dict[str, Any],
-        rows: _Rows | None,
-        request: DataRequest,
-        media: Media,
-        demands: Demands,
-        render: Callable[[Answered], Reply],
-    ) -> Reply:
-        """Run *function* in its transaction; whatever refuses its answer undoes what it has done."""
+    async def _run(self, call: _Call, request: DataRequest, render: Callable[[Answered], Reply]) -> Reply:
+        """Make *call* in its transaction; whatever refuses its answer undoes what it has done."""
+        function, rows, media = call.function, call.rows, call.media
         injected, principal = set(function.injected.values()), request.principal
         undone = self._surface.undoes(request)
         async with AsyncExitStack() as stack:
@@ -208,12 +219,13 @@ class Calls:
                 )
             # A transaction has this bound by itself.
             async with bounded(what="function") if session is None else nullcontext():
-                result = await self._invoke(function, arguments, session, Caller(principal))
+                result = await self._invoke(function, call.arguments, session, Caller(principal))
             # Within the transaction: what is not as it is described undoes what it has written.
             # What it has done outside of a transaction nobody undoes: it is not refused for want of a thread.
-            render_aside = self._surface.planner.render if session is None and function.read_only else aside
+            planner = self._surface.planner
+            render_aside = planner.render if session is None and function.read_only else planner.render_beside
             if rows is not None and session is not None:
-                answer = await self._rows(function, result, session, rows, principal)
+                answer = await self._rows(function, result, session, rows, request)
             else:
                 encoded = encode_result(result)
                 await render_aside(
@@ -224,7 +236,7 @@ class Calls:
                     answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
                 else:
                     answer = Answered(body, 1)
-            check_number(answer.rows, demands)
+            check_number(answer.rows, call.demands)
             check_size(bytes_of(answer.body), self._surface.budget.answer_bytes)
             if media.kind == "object" and answer.rows != 1:
                 raise not_single(answer.rows)
@@ -248,10 +260,10 @@ class Calls:
         )
 
     async def _rows(
-        self, function: Function, result: Any, session: AsyncSession, rows: _Rows, principal: Principal
+        self, function: Function, result: Any, session: AsyncSession, rows: _Rows, request: DataRequest
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
-        found = _models(function, result)
+        found, principal = _models(function, result), request.principal
         await session.flush()
         mapper: Any = sa.inspect(function.model)
         keys: list[Mapping[str, Any]] = []
@@ -267,9 +279,12 @@ class Calls:
         columns = key_columns(rows.table)
         filled = fill_rows(keys, columns, frozenset(rows.table.columns))
         packed = self._surface.dialect.pack(filled, len(columns))
-        answer: Any = await fetch(rows.known.bind(rows.values, principal, packed))
+        bound = await apart(lambda: rows.known.bind(rows.values, principal, packed), long=is_long(request))
+        answer: Any = await fetch(bound)
         text, number = str(answer[0]), int(answer[1])
-        body = text if rows.known.opener is None else await aside(len(text), lambda: rows.known.body(text))
+        body = text
+        if rows.known.opener is not None:
+            body = await self._surface.planner.render_beside(len(text), lambda: rows.known.body(text))
         if rows.form == "features":
             body = feature_collection(body)
         elif function.result == "row":

@@ -9,16 +9,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from backstay.catalog import Table
-from backstay.db.statement import Database
+from backstay.db.statement import Database, Statement
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.data import Data
 from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
-from backstay.pipeline.plans import Known, Plans, known
+from backstay.pipeline.plans import Known, Plans, known, once
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.plan.scope import find_table
@@ -59,8 +59,7 @@ class Conditional:
             return await self._data.answer(request)
         creates = _creates(request)
         if not creates:
-            lock, values = self._lock(request)
-            await self._database.fetch_all(lock.bind(values, request.principal))
+            await self._database.fetch_all(self._lock(request))
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):
             if tag is None and request.method != "PUT" and request.headers.get(b"accept", b"").startswith(_OBJECT):
@@ -107,8 +106,11 @@ class Conditional:
                 raise failed(None) from None
             raise
 
-    def _lock(self, request: DataRequest) -> tuple[Known, tuple[Any, ...]]:
-        """What locks the row of *request*, and the values that it takes."""
+    def _lock(self, request: DataRequest) -> Statement:
+        """What locks the row of *request*."""
+        return once(request, self, lambda: self._locking(request))
+
+    def _locking(self, request: DataRequest) -> Statement:
         surface, action = self._surface, _WRITINGS[request.method]
         query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
         shape, values = shape_of(query)
@@ -117,7 +119,7 @@ class Conditional:
             plan = plan_lock(request.path, shape, surface.scope(request.principal), action)
             return known(surface, None, "json", lambda _: lock_sql(plan, surface.dialect, _LOCKED), plan.rows)
 
-        return self._locks.of(request, (action, request.path, shape), make), values
+        return self._locks.of(request, (action, request.path, shape), make).bind(values, request.principal)
 
     async def _tag(self, request: DataRequest, table: Table) -> str | None:
         """The entity tag that ``GET`` of the same URL has now; ``None`` where it has no single row."""

@@ -24,9 +24,9 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias
 import msgspec
 
 from backstay.catalog import Family, Table
-from backstay.db.statement import Database, Row
+from backstay.db.statement import Database, Row, Statement
 from backstay.errors import PlanError, RequestError
-from backstay.pipeline.plans import Known, Plans, known
+from backstay.pipeline.plans import Known, Plans, known, once
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
@@ -96,10 +96,11 @@ def split_cursor(query: bytes) -> tuple[bytes, str | None]:
 
 
 class Sought(NamedTuple):
-    """A statement, and the values that are asked for."""
+    """A statement, bound with the values that are asked for."""
 
     known: Known
     values: tuple[Any, ...]
+    statement: Statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,10 @@ class Keysets:
         return Reply(206 if total is not None and len(rows) < total else 200, tuple(headers), body.encode())
 
     def plan(self, request: DataRequest, token: str | None) -> Asked:
-        """What is asked for, planned; it raises as `answer` does."""
+        """What is asked for, planned and bound; it raises as `answer` does."""
+        return once(request, (self, token), lambda: self._asked(request, token))
+
+    def _asked(self, request: DataRequest, token: str | None) -> Asked:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile"))
@@ -204,12 +208,13 @@ class Keysets:
             most = self._most() + 1
             return known(surface, plan.node, "json", lambda form: select_rows(plan, surface.dialect, max_rows=most))
 
-        return Sought(self._plans.of(request, (request.path, shape, count), make), values)
+        found = self._plans.of(request, (request.path, shape, count), make)
+        return Sought(found, values, found.bind(values, request.principal))
 
     async def _fetch(self, request: DataRequest, sought: Sought) -> Row:
         found, principal, fetch = sought.known, request.principal, self._database.fetch
         await found.look(sought.values, principal, fetch, self._surface, inside=self._inside)
-        return await fetch(found.bind(sought.values, principal))
+        return await fetch(sought.statement)
 
 
 def _terms(query: Query, table: Table, visible: frozenset[str]) -> list[Term]:

@@ -249,6 +249,8 @@ def _posted(tree: Tree, table: Table, rows: Sequence[Row], wanted: frozenset[str
         query=f"select={select}".encode() if wanted else b"",
         headers=headers,
         body=_ENCODER.encode(rows),
+        # Its keys are those that the database gives.
+        made=None,
     )
 
 

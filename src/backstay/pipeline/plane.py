@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from backstay.catalog import Function
@@ -25,6 +25,8 @@ from backstay.pipeline.idempotency import Keys, parse_key
 from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item, not_theirs, read_of
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested, Tree
+from backstay.pipeline.planner import is_long
+from backstay.pipeline.plans import once
 from backstay.pipeline.request import Ahead, DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined
@@ -37,6 +39,13 @@ _READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
 _CHANGING: Final = frozenset(("PATCH", "DELETE"))
 _UNSAFE: Final = frozenset(("POST", "PATCH", "PUT", "DELETE"))
 _OBJECT: Final = b"application/vnd.pgrst.object"
+
+
+@dataclass(frozen=True, slots=True)
+class _Nesting:
+    """The nested insert that a request is; ``None`` where it is none."""
+
+    tree: Tree | None
 
 
 class Plane:
@@ -152,7 +161,7 @@ class Plane:
         if self._inner:
             return await work(request)
         ahead = Ahead()
-        ready = request._replace(ahead=ahead)
+        ready, long = request._replace(ahead=ahead, made={}), is_long(request)
         await self._surface.planner.make(ready, lambda: foresee(ready))
         ahead.begun = True
         undone = self._surface.undoes(request)
@@ -162,10 +171,11 @@ class Plane:
                 self._surface.workers.place() if threaded else contextlib.nullcontext(),
                 self._database.session(read_only=reads, rollback=undone) as session,
             ):
-                return await InSession(self._database, session).answer(work(ready))
+                around = InSession(self._database, session, self._surface.planner.beside)
+                return await around.answer(work(ready))
         if reads:
-            return await self._database.snapshot(lambda: steps_of(lambda: work(ready)))
-        return await self._database.transact(lambda: steps_of(lambda: work(ready)), rollback=undone)
+            return await self._database.snapshot(lambda: steps_of(lambda: work(ready)), long=long)
+        return await self._database.transact(lambda: steps_of(lambda: work(ready)), rollback=undone, long=long)
 
     async def _once(self, request: DataRequest, operations: Sequence[Operation] | None) -> Reply:
         """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""
@@ -297,7 +307,7 @@ class Plane:
         """
         if error.code != "PGRST204" or request.method != "POST" or self._surface.stands_in:
             return None
-        return self._nested.read(request)
+        return once(request, self, lambda: _Nesting(self._nested.read(request))).tree
 
     def _with_tag(self, request: DataRequest, reply: Reply) -> Reply:
         """*reply* with an entity tag where it is one object of a table."""

@@ -22,9 +22,11 @@ from math import inf
 from typing import Final, TypeVar
 
 from backstay.db.failures import RETRY
+from backstay.db.threads import Threads
 from backstay.db.turns import Turns
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.unit import apart
 
 T = TypeVar("T")
 
@@ -37,6 +39,8 @@ _SHORT_ANSWER: Final = 16 << 10
 _THREADS: Final = 2
 _WAITING: Final = 500
 _SECONDS: Final = 10.0
+#: Threads for those who hold a session open.
+_BESIDE: Final = 4
 #: Letters of the answers that wait for a thread, or are in one: each is there some three times.
 _LETTERS: Final = 16 << 20
 
@@ -62,6 +66,11 @@ def may_plan() -> None:
         raise Unplanned
 
 
+def is_long(request: DataRequest) -> bool:
+    """Whether reading *request* takes more than some tenths of a millisecond."""
+    return len(request.query) > _SHORT_QUERY or len(request.body) > _SHORT_BODY
+
+
 class Planner:
     """Makes what needs a plan, for all data planes of an app.
 
@@ -72,6 +81,7 @@ class Planner:
     def __init__(self, share: int = 50) -> None:
         self._threads: ThreadPoolExecutor | None = None
         self._letters = 0
+        self._beside = Threads(_BESIDE, "backstay-beside")
         self._turns = Turns(_THREADS, waiting=_WAITING, seconds=_SECONDS, refusal=_too_many, percent=share)
 
     async def make(self, request: DataRequest, make: Callable[[], T], *, inside: bool = False) -> T:
@@ -84,8 +94,8 @@ class Planner:
             RequestError: BST413, when its plans have too little in common to be made in time.
         """
         if inside:
-            return make()
-        if len(request.query) <= _SHORT_QUERY and len(request.body) <= _SHORT_BODY:
+            return await apart(make, long=is_long(request))
+        if not is_long(request):
             token = _MAY_PLAN.set(False)
             try:
                 return make()
@@ -103,7 +113,9 @@ class Planner:
         Raises:
             DatabaseError: BST503, when too many wait, or they are too large together.
         """
-        if inside or size <= _SHORT_ANSWER:
+        if inside:
+            return await apart(make, long=size > _SHORT_ANSWER)
+        if size <= _SHORT_ANSWER:
             return make()
         if self._letters and self._letters + size > _LETTERS:
             raise _too_many()
@@ -118,6 +130,15 @@ class Planner:
         threads, self._threads = self._threads, None
         if threads is not None:
             await asyncio.to_thread(threads.shutdown)
+        await self._beside.close()
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """What *work* gives, in a thread, for who holds a session open, of whom there are few: in nobody's turn."""
+        return await self._beside.run(work)
+
+    async def render_beside(self, size: int, make: Callable[[], T]) -> T:
+        """As `render`, for who holds a session open."""
+        return make() if size <= _SHORT_ANSWER else await self.beside(make)
 
     async def _in_thread(self, make: Callable[[], T]) -> T:
         async with self._turns.turn():
@@ -144,11 +165,6 @@ def too_different() -> RequestError:
         "Too many different things in one request",
         hint="Send fewer, or ask alike: what only differs in its values is planned once.",
     )
-
-
-async def aside(size: int, make: Callable[[], T]) -> T:
-    """As `Planner.render` for who holds a transaction open, of whom there are few: it waits for nobody's turn."""
-    return make() if size <= _SHORT_ANSWER else await asyncio.to_thread(make)
 
 
 def _too_many() -> DatabaseError:

@@ -3,6 +3,8 @@
 1. A plan is made by its first request, where `may_plan` lets it be: in a thread, and before a transaction.
 2. A request that will run inside a transaction brings its plans along (`DataRequest.ahead`): what is remembered may be
    forgotten in between, by the very plans of a large batch.
+3. It also brings along all that was made with them (`once`): what was read, bound and encoded, or refused, is not so a
+   second time.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from backstay.errors import BackstayError
 from backstay.pipeline.planner import may_plan, too_different
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
@@ -49,14 +52,36 @@ class Plans(Generic[V]):
             found = ahead.plans.get((self, key))
         if found is None:
             may_plan()
+            if ahead is not None and ahead.begun and ahead.late >= _LATE:
+                raise too_different()
+            found = self._remembered.put(key, make())
             if ahead is not None and ahead.begun:
                 ahead.late += 1
-                if ahead.late > _LATE:
-                    raise too_different()
-            found = self._remembered.put(key, make())
         if ahead is not None:
             ahead.plans[self, key] = found
         return found
+
+
+def once(request: DataRequest, who: Hashable, make: Callable[[], V]) -> V:
+    """What *make* gives *who* for *request*; where that was made before its transaction began, the same.
+
+    Raises:
+        BackstayError: what *make* raises, or has raised.
+    """
+    if request.made is None:
+        return make()
+    key = (who, request.text)
+    found = request.made.get(key)
+    if found is None:
+        try:
+            found = make()
+        except BackstayError as error:
+            found = error
+        request.made[key] = found
+    if isinstance(found, BackstayError):
+        raise found
+    value: V = found
+    return value
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from backstay.errors import RequestError
 from backstay.pipeline.count import Estimate, counting
 from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
-from backstay.pipeline.plans import Plans
+from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, looked_with, opener
@@ -36,6 +36,7 @@ from backstay.response.rows import Frame, frame_read, render_read
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
 from backstay.sql.select import select_counted, select_lines, select_rows
+from backstay.sql.statement import Statement
 
 _STREAMED: Final[frozenset[MediaKind]] = frozenset(("ndjson",))
 
@@ -83,15 +84,13 @@ class Reads:
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one read.  What it waits for is the database, and a plan where there is none yet."""
         principal = request.principal
-        key = _text_of(request)
-        known = self._texts.get(key)
-        if known is None and request.ahead is not None:
-            known = request.ahead.plans.get((self, key))
-        if known is None:
-            known = await self._surface.planner.make(request, lambda: self._read(request), inside=self._inside)
-            if len(request.query) <= _MAX_REMEMBERED_TEXT:
-                self._texts.put(key, known)
-        statement = known.prepared.bind(known.values, principal)
+        if request.made is not None:
+            known, statement = once(request, self, lambda: self._bound(request))
+        else:
+            found = self._texts.get(_text_of(request))
+            if found is None:
+                found = await self._surface.planner.make(request, lambda: self._known(request), inside=self._inside)
+            known, statement = found, found.prepared.bind(found.values, principal)
         if known.opener is not None and known.opener.looks:
             await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
         if known.asks_plan:
@@ -131,15 +130,25 @@ class Reads:
         return await self._surface.planner.render(len(body), render, inside=self._inside)
 
     def foresee(self, request: DataRequest) -> None:
-        """Plan *request*, so that answering it has no plan to make."""
+        """Make ahead what answering *request* takes besides the rows.
+
+        Raises:
+            BackstayError: what would refuse it.
+        """
+        once(request, self, lambda: self._bound(request))
+
+    def _bound(self, request: DataRequest) -> tuple[KnownRead, Statement]:
+        known = self._known(request)
+        return known, known.prepared.bind(known.values, request.principal)
+
+    def _known(self, request: DataRequest) -> KnownRead:
         key = _text_of(request)
         known = self._texts.get(key)
         if known is None:
             known = self._read(request)
             if len(request.query) <= _MAX_REMEMBERED_TEXT:
                 self._texts.put(key, known)
-        if request.ahead is not None:
-            request.ahead.plans[self, key] = known
+        return known
 
     def _read(self, request: DataRequest) -> KnownRead:
         surface = self._surface

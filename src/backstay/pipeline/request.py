@@ -44,6 +44,13 @@ class DataRequest(NamedTuple):
     peer: str = ""
     #: The plans that were made for it before its transaction began (``plans.py``); ``None`` where it has none.
     ahead: Ahead | None = None
+    #: What else was made of it before, or refused it; ``None`` where it is not yet known what it will be.
+    made: dict[Hashable, Any] | None = None
+
+    @property
+    def text(self) -> Hashable:
+        """All that the client has sent."""
+        return self.method, self.path, self.query, frozenset(self.headers.items()), self.body
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""

@@ -14,7 +14,7 @@ from backstay.db.violation import ConstraintError, details_of
 from backstay.errors import RequestError
 from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
-from backstay.pipeline.plans import Plans
+from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.read import paged
 from backstay.pipeline.refusal import sees_all, speaks_of
 from backstay.pipeline.remember import room_of
@@ -71,13 +71,11 @@ class Routines:
                 raise no_function(name, (), surface.catalog.schema)
             writes = all(routine.facts.may_write for routine in known)
             return Reply(200, ((b"allow", b"OPTIONS,POST" if writes else b"OPTIONS,GET,HEAD,POST"),))
-        asked = self._asked(request, name, preferences)
+        inside = isinstance(self._database, Joined)
+        asked, statement_bound = await surface.planner.make(request, lambda: self._bound(request, name), inside=inside)
         routine, media, form, query = asked.routine, asked.media, asked.form, asked.query
         demands = demands_of_call(preferences, gives_set=routine.facts.is_set)
-        inside = isinstance(self._database, Joined)
-        prepared = await surface.planner.make(request, lambda: self._planned(request, asked), inside=inside)
         call = _Call(routine, preferences, demands, media, form, profile, query)
-        statement_bound = prepared.bind((*asked.values, *(text for _, text in asked.given)), request.principal)
 
         def around(statement: Statement) -> Steps[Rows]:
             return in_context(request, statement, read_only=reads)
@@ -99,12 +97,22 @@ class Routines:
             raise self._told(error, request) from error
 
     def foresee(self, request: DataRequest, name: str) -> None:
-        """Make the plan of the call of *name*.
+        """Make ahead the call of *name*.
 
         Raises:
             BackstayError: what would refuse it.
         """
-        self._planned(request, self._asked(request, name, self._surface.preferences(request)))
+        self._bound(request, name)
+
+    def _bound(self, request: DataRequest, name: str) -> tuple[_Asked, Statement]:
+        """What is called, and the statement that calls it."""
+
+        def make() -> tuple[_Asked, Statement]:
+            asked = self._asked(request, name, self._surface.preferences(request))
+            prepared = self._planned(request, asked)
+            return asked, prepared.bind((*asked.values, *(text for _, text in asked.given)), request.principal)
+
+        return once(request, self, make)
 
     def _asked(self, request: DataRequest, name: str, preferences: Preferences) -> _Asked:
         surface = self._surface

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from backstay.db.statement import Database, Row, Rows, Statement, Steps
-from backstay.db.transaction import drive_async, run_inside
+from backstay.db.transaction import Aside, drive_async, run_inside
 from backstay.errors import DatabaseError, PlanError
 
 T = TypeVar("T")
@@ -60,13 +60,20 @@ class Joined:
         return await run_inside(statement)
 
     async def transact(
-        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        rollback: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
+        long: bool = False,
     ) -> T:
         """*steps* as a part of the transaction around: they stand or fall with all of it."""
-        return await drive_async(steps(), run_inside)
+        around = _AROUND.get()
+        return await drive_async(steps(), run_inside, None if around is None else around.aside, long=long)
 
-    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
-        return await drive_async(steps(), run_inside)
+    async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
+        return await self.transact(steps, long=long)
 
     def stream(self, statement: Statement) -> AsyncGenerator[Rows, None]:
         """There is none: the transaction around waits for no client.
@@ -103,9 +110,13 @@ class Joined:
 
 
 class InSession:
-    """The transaction of a session, for what is asked of `Joined`: statements, and sessions for functions."""
+    """The transaction of a session, for what is asked of `Joined`: statements, and sessions for functions.
 
-    def __init__(self, database: Database, session: AsyncSession) -> None:
+    What takes the processor long is done *aside*: it is the event loop that goes on from one to the next.
+    """
+
+    def __init__(self, database: Database, session: AsyncSession, aside: Aside) -> None:
+        self.aside = aside
         self._database = database
         self._session = session
         self._failed = False
@@ -148,6 +159,15 @@ class InSession:
             self._session.expunge_all()
         except DBAPIError as error:
             raise self._database.failure(error) from error
+
+
+async def apart(work: Callable[[], T], *, long: bool) -> T:
+    """What *work* gives, within a transaction: aside where it is *long* and the transaction is that of a session.
+
+    Any other runs in a thread, or goes on in one where it is long.
+    """
+    around = _AROUND.get()
+    return work() if around is None or not long else await around.aside(work)
 
 
 _AROUND: Final[ContextVar[InSession | None]] = ContextVar("backstay_session_around", default=None)

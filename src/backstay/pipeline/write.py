@@ -12,7 +12,8 @@ from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
-from backstay.pipeline.plans import Plans
+from backstay.pipeline.planner import is_long
+from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of, told_as
 from backstay.pipeline.remember import Remembered, room_of
 from backstay.pipeline.request import DataRequest
@@ -61,7 +62,9 @@ class Writes:
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
         planner = self._surface.planner
-        ask, action, work = await planner.make(request, lambda: self._work(request), inside=self._inside)
+        ask, action, work = await planner.make(
+            request, lambda: once(request, self, lambda: self._work(request)), inside=self._inside
+        )
         if ask.media.kind == "plan":
             return await self._explained(ask, work)
         written = _nothing(ask) if work is None else await self._run(ask, work)
@@ -78,12 +81,15 @@ class Writes:
             return render_written(action, ask.table.name, written, ask.media, minimal, ask.profile, keyed=keyed)
 
     def foresee(self, request: DataRequest) -> None:
-        """Plan *request*, so that answering it has no plan to make.
+        """Make ahead what answering *request* takes; only its plans, where its values are still to be found.
 
         Raises:
             BackstayError: what would refuse it.
         """
-        self._works.foresee(self._ask(request))
+        if request.made is None:
+            self._works.foresee(self._ask(request))
+        else:
+            once(request, self, lambda: self._work(request))
 
     def _work(self, request: DataRequest) -> tuple[Ask, Action, Work | None]:
         """What *request* asks for, and what is to be done for it."""
@@ -156,10 +162,15 @@ class Writes:
             await work.opener.look(
                 work.values, ask.request.principal, fetch, self._surface, inside=self._inside, writes=True
             )
+
+        def steps() -> Steps[Written]:
+            bounded = self._bounded(ask, work)
+            return bounded if zone is None else in_zone(zone, bounded)
+
         try:
-            if zone is not None:
-                return await self._database.transact(lambda: in_zone(zone, self._bounded(ask, work)), rollback=undone)
-            return await self._database.transact(lambda: self._bounded(ask, work), rollback=undone, alone=alone)
+            return await self._database.transact(
+                steps, rollback=undone, alone=alone and zone is None, long=is_long(ask.request)
+            )
         except (PlanError, RequestError):
             raise
         except Exception as error:

@@ -24,6 +24,7 @@ from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.db.threads import Threads
 from backstay.db.transaction import drive_async
 from backstay.errors import DatabaseError
 
@@ -101,6 +102,8 @@ class PostgresDatabase:
             self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
         self._exports = Exports(wait_seconds, share)
         self._sessions = turns(max_size, wait_seconds, share)
+        #: For what transactions do between their statements, of which each connection has one.
+        self._threads = Threads(max_size, "backstay-postgresql")
         #: Taken for the worst until somebody has looked.
         self._code = Code()
         self._look_at = _AT_ONCE
@@ -175,6 +178,7 @@ class PostgresDatabase:
             await pool.close()
         if engine is not None:
             await engine.dispose()
+        await self._threads.close()
 
     def _open_pool(self) -> Pool:
         if self.pool is None:
@@ -311,30 +315,36 @@ class PostgresDatabase:
         pool.release(held)
 
     async def transact(
-        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        rollback: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
+        long: bool = False,
     ) -> T:
         """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
         # Each of BEGIN and COMMIT is a round trip: a one-row insert spends two thirds of its time on them.
         end = None if alone and not rollback else "ROLLBACK" if rollback else "COMMIT"
-        return await self._in_transaction(steps, "BEGIN", end, foreign=foreign)
+        return await self._in_transaction(steps, "BEGIN", end, foreign=foreign, long=long)
 
-    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
+    async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
         """See `Database.snapshot`."""
-        return await self._in_transaction(steps, _SNAPSHOT, "COMMIT")
+        return await self._in_transaction(steps, _SNAPSHOT, "COMMIT", foreign=False, long=long)
 
     async def _in_transaction(
-        self, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, foreign: bool = False
+        self, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, foreign: bool, long: bool
     ) -> T:
         pool = self._open_pool()
         held = pool.pop() or await pool.acquire()
         try:
             async with asyncio.timeout(self._budget_seconds + _GRACE):
                 try:
-                    outcome = await self._transact(held, steps, begin, end)
+                    outcome = await self._transact(held, steps, begin, end, long=long)
                 except asyncpg.InvalidCachedStatementError:
                     held.prepared.clear()
                     await held.connection.reload_schema_state()
-                    outcome = await self._transact(held, steps, begin, end)
+                    outcome = await self._transact(held, steps, begin, end, long=long)
         except TimeoutError as error:
             pool.abandon(held)
             raise from_postgresql(error) from error
@@ -350,7 +360,9 @@ class PostgresDatabase:
         self._give_back(pool, held, ran_code=foreign or self._code.leaves)
         return outcome
 
-    async def _transact(self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None) -> T:
+    async def _transact(
+        self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, long: bool
+    ) -> T:
         """Run *steps* in a transaction that *end* ends; without one, each statement by itself."""
         stale: list[BaseException] = []
 
@@ -369,7 +381,7 @@ class PostgresDatabase:
         if end is not None:
             await connection.execute(begin)
         try:
-            outcome = await drive_async(steps(), run)
+            outcome = await drive_async(steps(), run, self._threads.run, long=long)
             if end == "ROLLBACK":
                 await connection.execute(_ALL_CHECKED)
             if end is not None:

@@ -8,6 +8,8 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
+from contextvars import copy_context
+from functools import partial
 from threading import Event
 from typing import Any, Final, Literal, TypeVar
 
@@ -33,7 +35,7 @@ from backstay.db.export import MAX_STREAMS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
-from backstay.db.transaction import drive_async
+from backstay.db.transaction import drive
 from backstay.db.turns import Turns
 from backstay.errors import DatabaseError
 
@@ -213,8 +215,8 @@ class SqliteDatabase:
                 running.exception()  # nobody asks for it any more
             raise
 
-    async def snapshot(self, steps: Callable[[], Steps[T]]) -> T:
-        """See `Database.snapshot`: a reading connection in a transaction, whose statements run in threads."""
+    async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
+        """See `Database.snapshot`: a reading connection in a transaction, all of which runs in one thread."""
         if self._location.memory:
             # Without a log an open read shuts writers out anyway.
             return await self.writer.write(steps)
@@ -222,20 +224,24 @@ class SqliteDatabase:
             left, spent = Event(), 0.0
             reader = self._idle.pop() if self._idle else await self._in_thread(self._open_reader, left)
 
-            async def run(statement: Statement) -> Rows:
+            def run(statement: Statement) -> Rows:
                 nonlocal spent
                 began = time.monotonic()
-                remaining = self._budget_seconds - spent
                 try:
-                    return await self._in_thread(lambda: reader.all(statement, max(remaining, 0.0), left), left)
+                    return reader.all(statement, max(self._budget_seconds - spent, 0.0), left)
                 finally:
                     spent += time.monotonic() - began
 
-            try:
+            def work() -> T:
                 reader.begin()
-                return await drive_async(steps(), run)
+                try:
+                    return drive(steps(), run)
+                finally:
+                    reader.end()
+
+            try:
+                return await self._in_thread(partial(copy_context().run, work), left)
             finally:
-                reader.end()
                 self._idle.append(reader)
 
     def _open_reader(self) -> Reader:
@@ -285,7 +291,13 @@ class SqliteDatabase:
                 await self.writer.tidy()
 
     async def transact(
-        self, steps: Callable[[], Steps[T]], *, rollback: bool = False, alone: bool = False, foreign: bool = False
+        self,
+        steps: Callable[[], Steps[T]],
+        *,
+        rollback: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
+        long: bool = False,
     ) -> T:
         """See `Database.transact`.  *steps* may be called more than once: when a neighbour spoils the transaction."""
         return await self.writer.write(steps, rollback=rollback)
