@@ -51,7 +51,7 @@ def listed(call: str, name: str, value: Iterable[T]) -> tuple[T, ...]:
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         one = getattr(value, "__name__", None) or getattr(value, "name", None)
         example = one if isinstance(one, str) and one.isidentifier() else "…"
-        refuse(call, f"takes {name}= as a list, and got {_told(value)}", f"Write {name}=[{example}].")
+        refuse(call, f"takes {name}= as a list, and got {told(value)}", f"Write {name}=[{example}].")
     return tuple(value)
 
 
@@ -64,9 +64,35 @@ def refuse(call: str, what: str, hint: str) -> NoReturn:
     raise ConfigError("BST-E096", f"{_place()}: {call} {what}", hint=hint)
 
 
-def _told(value: Any) -> str:
-    """What *value* is, without addresses in memory: ``None``, a text as it is, else its type."""
-    return repr(value)[:60] if value is None or isinstance(value, str | bytes | int) else f"a {type(value).__name__}"
+def told(value: Any) -> str:
+    """What *value* is, by its name and without addresses in memory.
+
+    >>> told([1, "a", dict]), told(told)
+    ("[1, 'a', dict] (list)", 'told (function)')
+    """
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    text = shown(value)
+    return f"{text} ({type(value).__name__})" if text else f"a {type(value).__name__}"
+
+
+def shown(value: Any) -> str:
+    """*value* by its name, or as it is written; empty where nobody can read that."""
+    if isinstance(value, list | tuple | set | frozenset):
+        inside = ", ".join(shown(each) or "…" for each in value)
+        text = (
+            f"[{inside}]" if isinstance(value, list) else f"({inside})" if isinstance(value, tuple) else f"{{{inside}}}"
+        )
+    elif isinstance(owner := getattr(value, "class_", None), type) and hasattr(value, "key"):
+        text = f"{owner.__name__}.{value.key}"
+    elif isinstance(name := getattr(value, "__name__", None), str):
+        text = name
+    else:
+        text = repr(value) if value is None or isinstance(value, str | int | float | dict) else str(value)
+    text = " ".join(text.split())
+    if " at 0x" in text:
+        return ""
+    return text if len(text) <= 80 else text[:79] + "…"
 
 
 def _place() -> str:

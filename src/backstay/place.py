@@ -36,8 +36,10 @@ def is_authors_file(name: str) -> bool:
 
 def place_of(function: Any) -> str:
     """``app/policies.py:12``, where *function* is defined."""
-    function = inspect.unwrap(getattr(function, "func", function))
-    code = getattr(function, "__code__", None) or getattr(type(function).__call__, "__code__", None)
+    function = getattr(function, "func", function)
+    # What it wraps may be written in C.
+    codes = (getattr(each, "__code__", None) for each in (inspect.unwrap(function), function, type(function).__call__))
+    code = next((code for code in codes if code is not None), None)
     return "somewhere" if code is None else f"{shown_file(code.co_filename)}:{_line_of_def(code)}"
 
 

@@ -30,10 +30,10 @@ class Sheet(Base):
 CANNOT: list[tuple[str, Callable[[Any], Any]]] = [
     ("sqlite", lambda me: sa.func.no_such_function(Sheet.n)),
     ("postgresql", lambda me: sa.func.no_such_function(Sheet.n)),
-    ("sqlite", lambda me: Sheet.key == "me.id"),
-    ("postgresql", lambda me: Sheet.key == "me.id"),
-    ("sqlite", lambda me: Sheet.id.in_(sa.select(Sheet.__table__.alias()))),
-    ("postgresql", lambda me: Sheet.id.in_(sa.select(Sheet.__table__.alias()))),
+    ("sqlite", lambda me: sa.func.lower(Sheet.kind, Sheet.kind) == "a"),
+    ("postgresql", lambda me: sa.func.lower(Sheet.kind, Sheet.kind) == "a"),
+    ("sqlite", lambda me: Sheet.id == sa.select(Sheet.__table__.alias()).scalar_subquery()),
+    ("postgresql", lambda me: Sheet.id == sa.select(Sheet.__table__.alias()).scalar_subquery()),
     ("postgresql", lambda me: sa.func.upper(Sheet.n) == "X"),
     ("postgresql", lambda me: sa.func.coalesce(Sheet.n, Sheet.kind) == 1),
 ]
@@ -57,7 +57,27 @@ def test_a_rule_that_cannot_run_ends_the_start(database: str, says: Callable[[An
         opened(database, folder, sheets, {}, "rehearsed"),
     ):
         pass
-    assert "BST-E028" == refused.value.code
+    assert ("BST-E028", True) == (refused.value.code, "test_policy_rehearsal.py:" in refused.value.message)
+
+
+@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
+def test_a_function_that_is_not_there_has_a_near_one(database: str) -> None:
+    """P1, M: its name is known, and that of the one that was perhaps meant."""
+
+    @allow("read", Sheet)
+    def rule(me: Any) -> Any:
+        return sa.func.lenght(Sheet.kind) > 3
+
+    def sheets(url: str) -> Backstay:
+        return Backstay(models=Base, policies=[rule], settings=Settings(database=url, jwt_secret=SECRET))
+
+    with (
+        quick_folder() as folder,
+        pytest.raises(ConfigError, match="lenght") as refused,
+        opened(database, folder, sheets, {}, "rehearsed"),
+    ):
+        pass
+    assert "Did you mean func.length()?" == refused.value.hint
 
 
 CAN: list[Callable[[Any], Any]] = [

@@ -136,3 +136,314 @@ ARRAYS = [
 def test_any_and_all_of_arrays(tmp_path: Path, says: str, sql: str) -> None:
     """P1: what is in the array is compared, and has the array's type."""
     assert sql == sql_of(rules_of(tmp_path, f"return {says}"))
+
+
+GENERAL = "Correct that line: it runs when the app starts, with a symbolic me, and never for a request."
+RETURN = "Return a comparison such as Post.author_id == me.id, or True."
+JOIN = "Join them: and_(*conditions) where all must hold, or_(*conditions) where one is enough."
+NOTES = "It has id, author_id, team, stars, public, meta, words, texts, loved."
+#: The body of a policy, what it is told, and what to do.
+RAISED = [
+    ("return Note.autor_id == me.id", "Note has no autor_id", "Did you mean Note.author_id?"),
+    ("return Note.query.filter()", "Note has no query", None),
+    (
+        "return Note.words.txt == 'x'",
+        "Note.words is a relationship, and has no txt",
+        "Write Note.words.any(Word.text == …).",
+    ),
+    ("return Word.note.public", "Word has no note", "Did you mean Word.note_id?"),
+    (
+        "return Note.words.zzz",
+        "Note.words is a relationship, and has no zzz",
+        "Write Note.words.any(…): Word has id, note_id, text.",
+    ),
+    (
+        "return Note.team.startwith('x')",
+        "Note.team is a column, and has no startwith",
+        "Did you mean .startswith?",
+    ),
+    ("return Note.team.lower() == 'x'", "Note.team is a column, and has no lower", "Write func.lower(…)."),
+    ("return Note.team.strip() == 'x'", "Note.team is a column, and has no strip", "Write func.trim(…)."),
+    ("return Note.team.zzz", "Note.team is a column, and has no zzz", "Compare it, or give it to a func.…()."),
+    (
+        "return me.id.hex == 'x'",
+        "it is a value of the database, and has no hex",
+        "Compare it, or give it to a func.…().",
+    ),
+    ("return me.id() == Note.author_id", "me.id is called, and is no function", "Leave out the brackets: me.id."),
+    ("return Note.public(True)", "Note.public is called, and is no function", "Leave out the brackets: Note.public."),
+    ("return Noet.public", "name 'Noet' is not defined", "Did you mean Note?"),
+    ("return exist().where()", "name 'exist' is not defined", "Did you mean exists?"),
+    ("return qwertz", "name 'qwertz' is not defined", "Import it, or correct its name."),
+    ("import math\nreturn math.flor(1)", "the module math has no flor", "Did you mean floor?"),
+    ("return 'x'.uper() == Note.team", "a str has no uper", "Did you mean upper?"),
+    ("raise ValueError('first\\nsecond')", "ValueError: first", GENERAL),
+    ("raise LookupError", "LookupError", GENERAL),
+    ("return {}['a']", "KeyError: 'a'", "Python would look for it once, at the start: choose by case()."),
+    ("return Note.team.is_not()", "ColumnOperators.is_not() missing 1 required positional argument: 'other'", GENERAL),
+    (
+        "return Note.id.in_(Word)",
+        "IN expression list, SELECT construct, or bound parameter object expected",
+        "Write .in_([…]) of values, or .in_(select(Member.team_id).where(…)) of rows.",
+    ),
+    (
+        "return Note.id.in_(Word.note_id)",
+        "IN expression list, SELECT construct, or bound parameter object expected",
+        "Write .in_([…]) of values, or .in_(select(Member.team_id).where(…)) of rows.",
+    ),
+    (
+        "return or_([Note.public, Note.loved])",
+        "SQL expression for WHERE/HAVING role expected",
+        "Write or_(*conditions) or and_(*conditions).",
+    ),
+    (
+        "return and_(Note.public, 'stars')",
+        "Textual SQL expression 'stars'",
+        "Write a comparison of columns: a text is no condition.",
+    ),
+    ("return Note.words.has()", "'has()' not implemented for collections. Use any().", "Write .any(…)."),
+    (
+        "return and_(Note.public, 7)",
+        "SQL expression for WHERE/HAVING role expected",
+        "Give it a comparison such as Post.author_id == me.id.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("body", "seen", "advice"), RAISED, ids=[body for body, *_ in RAISED])
+def test_what_a_policy_raises(tmp_path: Path, body: str, seen: str, advice: str | None) -> None:
+    """M: the line of the author's, what is wrong there, and the word that was meant."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, body)
+    fault, line = refused.value, 11 + body.count("\n")
+    assert ("BST-E023", f"{tmp_path / 'policies.py'}:{line}: the policy policy cannot be compiled: {seen}") == (
+        fault.code,
+        fault.message,
+    )
+    assert advice is None or advice == fault.hint
+
+
+def test_a_policy_that_calls_itself(tmp_path: Path) -> None:
+    """M: without a traceback of a thousand lines."""
+    with pytest.raises(ConfigError, match="cannot be compiled: maximum recursion depth exceeded") as refused:
+        rules_of(tmp_path, "return policy(me)")
+    assert "It calls itself: leave that out." == refused.value.hint
+
+
+def test_what_a_model_has_is_told(tmp_path: Path) -> None:
+    """M: where no name is near; of the table's columns too."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, "return Note.query.filter()")
+    told = (refused.value.hint or "").removeprefix("It has ").removesuffix(".").split(", ")
+    assert ["author_id", "id", "loved", "meta", "public", "stars", "team", "texts", "words"] == sorted(told)
+    for name, advice in (
+        ("publik", "Did you mean public?"),
+        ("zz", "It has id, author_id, team, stars, public, meta."),
+    ):
+        with pytest.raises(ConfigError) as refused:
+            rules_in(tmp_path, f'@allow("read", Note)\ndef policy(me, rows):\n    return rows.{name}\n')
+        assert (
+            f"{tmp_path / 'policies.py'}:10: the policy policy cannot be compiled: its table has no column {name}",
+            advice,
+        ) == (refused.value.message, refused.value.hint)
+
+
+#: What a policy returns, how that is told, and what to do.
+RETURNED = [
+    ("None", "returned None: a return is missing", RETURN),
+    (
+        "[Note.public, Note.stars > 3]",
+        "returned [Note.public, notes.stars > :stars_1] (list), which is not a SQL expression",
+        JOIN,
+    ),
+    ("Note.public,", "returned (Note.public) (tuple), which is not a SQL expression", JOIN),
+    ("(c for c in ())", "returned <genexpr> (generator), which is not a SQL expression", JOIN),
+    (
+        "'public'",
+        "returned 'public' (str), which is not a SQL expression",
+        "Return the column, and not its name: rows.public of def policy(me, rows), or that of the model.",
+    ),
+    ("'x'", "returned 'x' (str), which is not a SQL expression", RETURN),
+    ("1", "returned 1 (int), which is not a SQL expression", RETURN),
+    ("Note", "returned the class Note, which is not a SQL expression", RETURN),
+    ("object()", "returned a object, which is not a SQL expression", RETURN),
+    (
+        "print",
+        "returned print (builtin_function_or_method), which is not a SQL expression",
+        "Call it, and return what it gives.",
+    ),
+    ("func.now", "returned a _FunctionGenerator, which is not a SQL expression", "Call it, and return what it gives."),
+    (
+        "select(Note.id).where",
+        "returned where (method), which is not a SQL expression",
+        "Call it, and return what it gives.",
+    ),
+    (
+        "select(Note.id).where(Note.public)",
+        "returned SELECT notes.id FROM notes WHERE notes.public (Select), which is no condition",
+        "Return what stands in its where(…), without the select: that is asked of each row.",
+    ),
+    (
+        "select(Word.id)",
+        "returned SELECT words.id FROM words (Select), which is no condition",
+        f"{RETURN}  Rows of other tables are asked for by exists().where(…).",
+    ),
+    (
+        "Note.public & Note.stars",
+        "takes notes.stars for a condition, and it is of the type Integer",
+        "Compare what is no condition, and put brackets around each side, since &, | and ~ bind before == and <:"
+        " (a > 0) & (b == c).",
+    ),
+    (
+        "Note.id.in_(select(Word))",
+        "looks in a subquery of 3 columns for one value",
+        "Select the column that is compared, as in .in_(select(Member.team_id)).",
+    ),
+    (
+        "Word.text == 'x'",
+        "is about notes, and looks at words beside it",
+        "Look at other tables by exists().where(…), a subquery, or relationship.any(…).",
+    ),
+]
+
+
+@pytest.mark.parametrize(("says", "seen", "advice"), RETURNED, ids=[says for says, *_ in RETURNED])
+def test_what_a_policy_returns(tmp_path: Path, says: str, seen: str, advice: str) -> None:
+    """M: what is no condition is told by its name, and not by where it lies in memory."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, f"return {says}")
+    assert ("BST-E023", f"{tmp_path / 'policies.py'}:10: the policy policy {seen}", advice) == (
+        refused.value.code,
+        refused.value.message,
+        refused.value.hint,
+    )
+
+
+EXAMPLE = 'For example @allow("read", Post); the actions are read, create, update and delete.'
+#: What stands above ``def policy(me)``, the code, what is told behind the place, and what to do.
+ALLOWED = [
+    (
+        "@allow",
+        "BST-E020",
+        "allow() stands above policy (function) without its brackets, and says nothing of what is allowed",
+        EXAMPLE,
+    ),
+    ("@allow()", "BST-E020", "allow() takes actions, then models; got ()", EXAMPLE),
+    ("@allow('read')", "BST-E020", "allow() takes actions, then models; got ('read')", EXAMPLE),
+    ("@allow(Note)", "BST-E020", "allow() takes actions, then models; got (Note)", EXAMPLE),
+    ("@allow(Note, 'read')", "BST-E020", "allow() takes actions, then models; got (Note, 'read')", EXAMPLE),
+    (
+        "@allow('read', [Note, Word])",
+        "BST-E020",
+        "allow() takes one model after the other; got [Note, Word] (list)",
+        "Leave out the brackets around them.",
+    ),
+    (
+        "@allow('read', Note.id)",
+        "BST-E022",
+        "the policy policy is about Note.id (InstrumentedAttribute)",
+        "Name the model, Note, and the column in columns=[…].",
+    ),
+    (
+        "@allow('read', Note())",
+        "BST-E022",
+        "the policy policy is about a Note, which is no model and no table",
+        "Name a model that the app serves.",
+    ),
+    (
+        "@allow('read', UUID)",
+        "BST-E022",
+        "the policy policy is about the class UUID, which is no model and no table",
+        "Name a model that the app serves.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("above", "code", "seen", "advice"), ALLOWED, ids=[above for above, *_ in ALLOWED])
+def test_what_stands_in_allow(tmp_path: Path, above: str, code: str, seen: str, advice: str) -> None:
+    """M: the line, and what stands there by its name."""
+    with pytest.raises(ConfigError) as refused:
+        rules_in(tmp_path, f"{above}\ndef policy(me):\n    return Note.public\n")
+    line = 9 if code == "BST-E022" else 8
+    assert (code, f"{tmp_path / 'policies.py'}:{line}: {seen}", advice) == (
+        refused.value.code,
+        refused.value.message,
+        refused.value.hint,
+    )
+
+
+def test_a_policy_that_was_not_decorated(tmp_path: Path) -> None:
+    """M: where it stands."""
+    with pytest.raises(ConfigError) as refused:
+        rules_in(tmp_path, "def policy(me):\n    return Note.public\n")
+    assert (
+        "BST-E020",
+        f"{tmp_path / 'policies.py'}:8: policies= takes functions that are decorated with @allow, and got policy (function)",
+    ) == (refused.value.code, refused.value.message)
+
+
+VALUES = [
+    (
+        "Note.author_id == 'me.id'",
+        "notes.author_id, which is uuid, with 'me.id' (str)",
+        "Write me.id without quotation marks.",
+    ),
+    ("Note.author_id == 'x'", "notes.author_id, which is uuid, with 'x' (str)", "Compare it with a UUID."),
+    ("Note.public.is_(true)", "notes.public, which is boolean, with true (function)", "Compare it with True or False."),
+    ("Note.stars == 'x'", "notes.stars, which is integer, with 'x' (str)", "Compare it with a number."),
+]
+
+
+@pytest.mark.parametrize(("says", "seen", "advice"), VALUES)
+def test_a_value_of_another_kind(tmp_path: Path, says: str, seen: str, advice: str) -> None:
+    """M: what it is compared with, and what was wanted."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, f"return {says}")
+    assert ("BST-E081", f"{tmp_path / 'policies.py'}:10: the policy policy compares {seen}", advice) == (
+        refused.value.code,
+        refused.value.message,
+        refused.value.hint,
+    )
+
+
+#: Policies that a loop makes; ``policy`` is the list of them.
+LOOPS = [
+    "for level in (1, 2):\n    @allow('read', Note)\n    def one(me):\n        return Note.stars <= level\n    policy.append(one)\n",
+    "def made():\n    for level in (1, 2):\n        yield allow('read', Note)(lambda me: Note.stars <= level)\npolicy = list(made())\n",
+    "policy = [allow('read', Note)(lambda me: Note.stars <= level) for level in (1, 2)]\n",
+    "policy = [allow('read', Note)(lambda me: or_(*(Note.stars <= level for _ in '1'))) for level in (1, 2)]\n",
+]
+
+
+@pytest.mark.parametrize("text", LOOPS)
+def test_policies_of_a_loop_that_share_its_last_value(tmp_path: Path, text: str) -> None:
+    """P1: each of them would say what the last one says."""
+    with pytest.raises(ConfigError) as refused:
+        rules_in(tmp_path, f"policy = []\n{text}")
+    assert (
+        True,
+        "Keep the value of each turn of the loop by a default: (me, level=level).",
+    ) == (
+        " names level, which was 1 (int) when it was decorated and is 2 (int) when it is called"
+        in refused.value.message,
+        refused.value.hint,
+    )
+
+
+TURNS = [
+    "for level in (1, 2):\n    @allow('read', Note)\n    def one(me, level=level):\n        return Note.stars <= level\n    policy.append(one)\n",
+    "policy = [allow('read', Note)(lambda me, level=level: Note.stars <= level) for level in (1, 2)]\n",
+    "def made(level):\n    return allow('read', Note)(lambda me: Note.stars <= level)\npolicy = [made(1), made(2)]\nlevel = 7\n",
+    "def made(level):\n    return allow('read', Note)(lambda me: Note.stars <= later(level))\npolicy = [made(1), made(2)]\ndef later(n): return n\n",
+    "from functools import partial\ndef one(level, me):\n    return Note.stars <= level\n"
+    "policy = [allow('read', Note)(partial(one, level)) for level in (1, 2)]\n",
+    "class One:\n    def __init__(self, level): self.level = level\n    def rule(self, me): return Note.stars <= self.level\n"
+    "policy = [allow('read', Note)(One(level).rule) for level in (1, 2)]\n",
+]
+
+
+@pytest.mark.parametrize("text", TURNS)
+def test_policies_of_a_loop_that_keep_their_values(tmp_path: Path, text: str) -> None:
+    """P1: defaults, closures of a function's own, `partial` and objects."""
+    rules = rules_in(tmp_path, f"policy = []\n{text}")
+    assert [1, 2] == [rule.rows.right.value for rule in rules]  # type: ignore[attr-defined]

@@ -62,12 +62,13 @@ def rules_of(folder: Path, body: str, *, before: str = "") -> tuple[Rule, ...]:
 
 
 def rules_in(folder: Path, text: str) -> tuple[Rule, ...]:
-    """The rules of the policy called ``policy`` in a file with this *text*."""
+    """The rules of the policy called ``policy``, or of those in that list, in a file with this *text*."""
     file = folder / "policies.py"
     file.write_text(HEAD + text, encoding="utf-8")
     space: dict[str, Any] = {"__name__": __name__}
     exec(compile(file.read_text(encoding="utf-8"), str(file), "exec"), space)
-    return compile_rules([space["policy"]], CATALOG)
+    made = space["policy"]
+    return compile_rules(made if isinstance(made, list) else [made], CATALOG)
 
 
 def sql_of(rules: tuple[Rule, ...]) -> str:

@@ -5,6 +5,8 @@ Clients would be told of it as of a fault of their own, at each request, with th
 
 from __future__ import annotations
 
+from typing import Final
+
 import sqlalchemy as sa
 
 from backstay.db.statement import Database
@@ -12,9 +14,26 @@ from backstay.errors import BackstayError, ConfigError
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import rows_of
 from backstay.policy import Principal, Rule
+from backstay.policy.slip import near_word
 from backstay.sql.prepared import prepare
 from backstay.sql.statement import Rows, Steps
 
+#: Functions that both databases have, for the near name of one that is not there.
+_FUNCTIONS: Final = (
+    *(
+        "abs",
+        "avg",
+        "char_length",
+        "coalesce",
+        "concat",
+        "count",
+        "current_date",
+        "current_timestamp",
+        "date",
+        "length",
+    ),
+    *("lower", "ltrim", "max", "min", "now", "nullif", "replace", "round", "rtrim", "substr", "sum", "trim", "upper"),
+)
 #: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.
 _OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001")
 
@@ -51,8 +70,12 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
 
 
 def _cannot_run(rule: Rule, why: str) -> ConfigError:
+    known = _FUNCTIONS
+    near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, known))), None)
     return ConfigError(
         "BST-E028",
-        f"the policy {rule.name} cannot run on {rule.table}: {why}",
-        hint="Compare values of one type, and ask only for functions that this database has.",
+        f"{rule.place}: the policy {rule.name} cannot run on {rule.table}: {why}",
+        hint="Compare values of one type, and ask only for functions that this database has."
+        if near is None
+        else f"Did you mean func.{near}()?",
     )

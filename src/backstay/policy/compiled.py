@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
+from backstay.arguments import told
 from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.catalog.readable import unreadable
@@ -18,6 +20,7 @@ from backstay.place import place_of
 from backstay.policy.expression import expression_of, refuse_untrue
 from backstay.policy.fallible import called, may_fail
 from backstay.policy.link import refuse_unjoined
+from backstay.policy.loop import changed, code_of
 from backstay.policy.me import MeParameter
 from backstay.policy.rule import ACTIONS, Allowance, Policy, Rule
 from backstay.policy.slip import near_word
@@ -34,16 +37,35 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
             it looks at, BST-E053 and BST-E054 when a comparison means nothing, BST-E080 when it names a table by a word
             that the app does not serve.
     """
+    listed = tuple(policies)
+    often = Counter(code_of(policy.function) for policy in listed if isinstance(policy, Policy))
     with operations_replaced():
-        return tuple(rule for policy in policies for rule in _rules_of(policy, catalogs))
+        for policy in listed:
+            if isinstance(policy, Policy) and often[code_of(policy.function)] > 1:
+                _refuse_changed(policy)
+        return tuple(rule for policy in listed for rule in _rules_of(policy, catalogs))
+
+
+def _refuse_changed(policy: Policy) -> None:
+    """Several policies of one text are made by a loop, and what they name is what the loop left."""
+    found = changed(policy.function, policy.meant)
+    if found is not None:
+        name, then, now = found
+        raise ConfigError(
+            "BST-E023",
+            f"{place_of(policy.function)}: the policy {policy.name} names {name}, which was {told(then)} when it was"
+            f" decorated and is {told(now)} when it is called",
+            hint=f"Keep the value of each turn of the loop by a default: (me, {name}={name}).",
+        )
 
 
 def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
     rules: list[Rule] = []
     if not isinstance(policy, Policy):
+        place = f"{place_of(policy)}: " if callable(policy) else ""
         raise ConfigError(
             "BST-E020",
-            f"policies must be functions decorated with @allow; got {policy!r}",
+            f"{place}policies= takes functions that are decorated with @allow, and got {told(policy)}",
             hint='Write @allow("read", Post) above the function.',
         )
     for allowance in policy.allowances:
@@ -135,12 +157,20 @@ def _refuse_sealed(rows: ColumnElement[bool], policy: Policy, catalogs: tuple[Ca
 def _table(model: Any, catalogs: tuple[Catalog, ...], policy: Policy) -> Table:
     if isinstance(model, str):
         return _table_named(model, catalogs, policy)
-    wanted = model if isinstance(model, sa.Table) else getattr(model, "__table__", None)
+    # What an object of a model says of its table is not meant: a policy is about all rows.
+    wanted = (
+        model if isinstance(model, sa.Table) else getattr(model, "__table__", None) if isinstance(model, type) else None
+    )
     for catalog in catalogs:
         for candidate in catalog.tables.values():
             if candidate.sql is wanted:
                 return candidate
-    named = model.__name__ if isinstance(model, type) else repr(model)
+    owner = getattr(model, "class_", None)
+    if isinstance(owner, type):
+        raise _unknown(policy, f"{told(model)}", f"Name the model, {owner.__name__}, and the column in columns=[…].")
+    if wanted is None:
+        raise _unknown(policy, f"{told(model)}, which is no model and no table", "Name a model that the app serves.")
+    named = model.__name__ if isinstance(model, type) else told(model)
     raise _unknown(policy, f"{named}, which the app does not serve", "Add it to models=.")
 
 

@@ -24,12 +24,20 @@ from sqlalchemy.sql.elements import (
     Grouping,
 )
 
+from backstay.arguments import told
 from backstay.catalog import Family, family_of
 
 _COMPARE: Final = frozenset(
     {
         *(operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge),
-        *(operators.is_distinct_from, operators.is_not_distinct_from, operators.in_op, operators.not_in_op),
+        *(
+            operators.is_,
+            operators.is_not,
+            operators.is_distinct_from,
+            operators.is_not_distinct_from,
+            operators.in_op,
+            operators.not_in_op,
+        ),
         *(operators.between_op, operators.not_between_op),
     }
 )
@@ -111,10 +119,17 @@ def _mismatched(one: Any, other: Any) -> tuple[str, str] | None:
     values = other.value if other.expanding and isinstance(other.value, list | tuple) else [other.value]
     for value in values:
         if not _fits(value, family, type_):
-            wanted = _KINDS[family][1] if family in _KINDS else "one of its values"
-            return f"{_told(one)}, which is {family}, with {value!r}", f"Compare it with {wanted}."
+            return f"{_told(one)}, which is {family}, with {told(value)}", _advice(value, family, type_)
     _settle(other, family, type_)
     return None
+
+
+def _advice(value: Any, family: Family, type_: Any) -> str:
+    if isinstance(value, str) and value.startswith("me."):
+        return f"Write {value} without quotation marks."
+    if family == "enum":
+        return f"Compare it with one of {', '.join(map(str, type_.enums))}."
+    return f"Compare it with {_KINDS[family][1]}."
 
 
 _CAST: Final = "Compare values of one kind, or cast() one of them."
@@ -136,9 +151,19 @@ def _fits(value: Any, family: Family, type_: Any) -> bool:
         return True
     if isinstance(value, bool):
         return family == "boolean"
+    if family == "uuid" and isinstance(value, str):
+        return _is_uuid(value)
     if family == "date" and isinstance(value, datetime):
         return False
     return isinstance(value, _KINDS[family][0])
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        UUID(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _settle(parameter: Any, family: Family, type_: Any) -> None:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 import linecache
 from collections.abc import Callable, Iterable
+from enum import Enum
+from types import GeneratorType
 from typing import Any, Final, NoReturn
 
 import sqlalchemy as sa
 from sqlalchemy.sql import coercions, operators, roles, visitors
 from sqlalchemy.sql.elements import (
+    BinaryExpression,
     BindParameter,
     BooleanClauseList,
     ClauseElement,
@@ -21,10 +24,12 @@ from sqlalchemy.sql.elements import (
     TextClause,
 )
 
+from backstay.arguments import told
 from backstay.catalog.truth import is_condition, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
 from backstay.policy.constant import mismatched
+from backstay.policy.fault import told_fault
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.moment import call_at_no_moment
@@ -32,11 +37,10 @@ from backstay.policy.outside import refuse_decided
 from backstay.policy.reading import unsaid
 from backstay.policy.symbol import Question, Symbol
 from backstay.policy.watch import BEGIN_IT, JOINS_NOTHING, Watch, is_empty, watched
-from backstay.policy.words import told_by
+from backstay.policy.words import raised_at
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
 _TAKES: Final = "Write def policy(me), or def policy(me, rows) for the columns of the table that it is about."
-_ONCE: Final = "It is called when the app starts, with a symbolic me, and never for a request."
 
 
 def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause) -> ColumnElement[bool]:
@@ -58,8 +62,8 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
         return function(Symbol(), table.c) if takes else function(Symbol())
 
     first = _called(name, call, place, traced=True)
-    rows = _condition(name, *first, place)
-    second = _condition(name, *_called(name, call, place, traced=False), place)
+    rows = _condition(name, *first, place, table)
+    second = _condition(name, *_called(name, call, place, traced=False), place, table)
     refuse_decided(name, rows, second, first[1].mentioned)
     if _shape(rows) != _shape(second):
         _refuse(
@@ -69,8 +73,8 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     refuse_untrue(name, rows, place)
     unlike = mismatched(rows)
     if unlike is not None:
-        told, hint = unlike
-        raise ConfigError("BST-E081", f"{place}: the policy {name} compares {told}", hint=hint)
+        compared, hint = unlike
+        raise ConfigError("BST-E081", f"{place}: the policy {name} compares {compared}", hint=hint)
     strangers = [each for each in rows._from_objects if each is not table]
     if strangers:
         _refuse(
@@ -118,20 +122,17 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
     except BackstayError:
         raise
     except Exception as fault:
-        where, words = told_by(fault)
+        at = raised_at(fault)
+        said = told_fault(fault, at)
         raise ConfigError(
             "BST-E023",
-            f"{where or place}: the policy {name} cannot be compiled: {_first_line(fault)}",
-            hint=_ONCE if words is None else words.advice,
+            f"{place if at is None else at.place}: the policy {name} cannot be compiled: {said.seen}",
+            hint=said.advice,
         ) from fault
 
 
-def _first_line(fault: Exception) -> str:
-    return next(iter(str(fault).splitlines()), "") or type(fault).__name__
-
-
-def _condition(name: str, returned: Any, watch: Watch, place: str) -> ColumnElement[bool]:
-    rows = _coerced(name, returned, place)
+def _condition(name: str, returned: Any, watch: Watch, place: str, table: sa.FromClause) -> ColumnElement[bool]:
+    rows = _coerced(name, returned, place, table)
     _type_facts(rows)
     _refuse_shapes(name, rows, place)
     if any(map(is_empty, visitors.iterate(rows))):
@@ -159,6 +160,14 @@ def _refuse_shapes(name: str, rows: ColumnElement[bool], place: str) -> None:
     SQLite has neither ANY nor ALL, and of what is no array ``in_()`` says the same.
     """
     for each in visitors.iterate(rows):
+        if isinstance(each, BinaryExpression) and each.operator in (operators.in_op, operators.not_in_op):
+            among = getattr(each.right, "element", each.right)
+            given = among.selected_columns if isinstance(among, sa.SelectBase) else ()
+            if len(given) > 1 and not isinstance(each.left, sa.Tuple):
+                _refuse(
+                    f"{place}: the policy {name} looks in a subquery of {len(given)} columns for one value",
+                    "Select the column that is compared, as in .in_(select(Member.team_id)).",
+                )
         if isinstance(each, CollectionAggregate) and not isinstance(each.element.type, sa.ARRAY):
             of = getattr(each.operator, "__name__", "any_op").removesuffix("_op")
             _refuse(
@@ -179,7 +188,7 @@ def _refuse_shapes(name: str, rows: ColumnElement[bool], place: str) -> None:
             )
 
 
-def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
+def _coerced(name: str, returned: Any, place: str, table: sa.FromClause) -> ColumnElement[bool]:
     if isinstance(returned, bool):
         return sa.true() if returned else sa.false()
     if returned is None:
@@ -189,17 +198,23 @@ def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
     element = returned.__clause_element__() if hasattr(returned, "__clause_element__") else returned
     if isinstance(element, sa.FromClause | sa.SelectBase) and not isinstance(element, ColumnElement):
         _refuse(
-            f"{place}: the policy {name} returned {_told(returned)}, which is no condition",
-            f"{_RETURN}  A query becomes one by .exists().",
+            f"{place}: the policy {name} returned {told(returned)}, which is no condition",
+            _advice_on(returned, table),
         )
     if not isinstance(element, ColumnElement):
         if inspect.iscoroutine(returned):
             returned.close()
-        _refuse(f"{place}: the policy {name} returned {_told(returned)}, which is not a SQL expression", _RETURN)
+        _refuse(
+            f"{place}: the policy {name} returned {told(returned)}, which is not a SQL expression",
+            _advice_on(returned, table),
+        )
     try:
         rows: ColumnElement[bool] = coercions.expect(roles.WhereHavingRole, returned)
     except sa.exc.ArgumentError:
-        _refuse(f"{place}: the policy {name} returned {_told(returned)}, which is not a SQL expression", _RETURN)
+        _refuse(
+            f"{place}: the policy {name} returned {told(returned)}, which is not a SQL expression",
+            _advice_on(returned, table),
+        )
     texts = [each for each in visitors.iterate(rows) if isinstance(each, TextClause)]
     if not _in_subquery(rows, texts):
         _refuse(
@@ -208,10 +223,26 @@ def _coerced(name: str, returned: Any, place: str) -> ColumnElement[bool]:
         )
     if not _may_be_true(rows):
         _refuse(
-            f"{place}: the policy {name} returned {_told(returned)}, which is {kind_of(rows)} and no condition",
+            f"{place}: the policy {name} returned {told(returned)}, which is {kind_of(rows)} and no condition",
             "Compare it: == for a value, .is_not(None) for one that is there.",
         )
     return rows
+
+
+def _advice_on(returned: Any, table: sa.FromClause) -> str:
+    """What to return in the place of what was *returned*."""
+    if isinstance(returned, str) and returned in table.c:
+        return f"Return the column, and not its name: rows.{returned} of def policy(me, rows), or that of the model."
+    if isinstance(returned, list | tuple | set | GeneratorType):
+        return "Join them: and_(*conditions) where all must hold, or_(*conditions) where one is enough."
+    if isinstance(returned, sa.SelectBase | sa.FromClause):
+        # Models annotate their tables: these are equal, and not the same.
+        if any(each == table for each in getattr(returned, "columns_clause_froms", ())):
+            return "Return what stands in its where(…), without the select: that is asked of each row."
+        return f"{_RETURN}  Rows of other tables are asked for by exists().where(…)."
+    if callable(returned) and not isinstance(returned, type):
+        return "Call it, and return what it gives."
+    return _RETURN
 
 
 def _in_subquery(rows: ColumnElement[bool], texts: list[TextClause]) -> bool:
@@ -235,7 +266,8 @@ def refuse_untrue(name: str, rows: ColumnElement[bool], place: str) -> None:
     if wrong is not None:
         _refuse(
             f"{place}: the policy {name} {wrong}",
-            "Put brackets around each side, since &, | and ~ bind before == and <: (a) & (b).",
+            "Compare what is no condition, and put brackets around each side, since &, | and ~ bind before == and <:"
+            " (a > 0) & (b == c).",
         )
 
 
@@ -275,13 +307,17 @@ def _type_inside(element: ClauseElement, around: sa.types.TypeEngine[Any] | None
         beside = _type_beside(element, child, children) or around
         if isinstance(child, MeParameter):
             _give_type(child, beside or sa.String())
+        elif isinstance(child, BindParameter):
+            # Of a member of an enum SQLAlchemy does not know the type, but where it stands beside a column.
+            if beside is not None and isinstance(child.value, Enum):
+                _give_type(child, beside)
         else:
-            # What stands beside a list, brackets, or BETWEEN's two ends, stands beside each of their members.
-            passes = isinstance(child, ClauseList | Grouping | ExpressionClauseList)
+            # What stands beside a list, brackets, CASE, or BETWEEN's two ends, stands beside each of their members.
+            passes = isinstance(child, ClauseList | Grouping | ExpressionClauseList | sa.Case)
             _type_inside(child, beside if passes else None)
 
 
-def _give_type(parameter: MeParameter, type_: sa.types.TypeEngine[Any]) -> None:
+def _give_type(parameter: BindParameter[Any], type_: sa.types.TypeEngine[Any]) -> None:
     if isinstance(parameter.type, sa.types.NullType):
         parameter.type = type_
     if isinstance(parameter.type, sa.Numeric) and not isinstance(parameter.type, sa.Float):
@@ -316,14 +352,6 @@ def _type_of(element: Any) -> sa.types.TypeEngine[Any] | None:
 
 def _named(source: Any) -> str:
     return str(getattr(getattr(source, "element", source), "name", source))
-
-
-def _told(value: Any) -> str:
-    if isinstance(value, type):
-        return f"the class {value.__name__}"
-    text = repr(value) if isinstance(value, str | int | float | tuple | list | set | dict) else str(value)
-    text = " ".join(text.split())
-    return f"{text if len(text) <= 80 else text[:79] + '…'} ({type(value).__name__})"
 
 
 def _refuse(message: str, hint: str) -> NoReturn:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final, Literal, Never, NoReturn, TypeAlias, cast, get_args
 
 import sqlalchemy as sa
 from sqlalchemy.sql.elements import ColumnElement
 
-from backstay.arguments import refuse_unknown
+from backstay.arguments import refuse_unknown, shown, told
 from backstay.catalog import Catalog
 from backstay.errors import ConfigError
 from backstay.place import place_in
+from backstay.policy.loop import meanings
 from backstay.policy.me import Me
 from backstay.policy.principal import ANON
 from backstay.policy.slip import near_word
@@ -54,6 +55,8 @@ class Policy:
 
     function: Predicate
     allowances: tuple[Allowance, ...]
+    #: What the names in it meant when it was decorated, by name.
+    meant: Mapping[str, Any] = field(default_factory=dict)
 
     def __call__(self, me: Me, *rows: Any) -> Any:
         return self.function(me, *rows)
@@ -103,11 +106,10 @@ def allow(
 
     def decorate(function: Predicate | Policy) -> Policy:
         if not callable(function) or isinstance(function, type):
-            above = f"the class {function.__name__}" if isinstance(function, type) else repr(function)
-            _wrong(place, f"stands above {above}, which is no function", "Write it above def.")
+            _wrong(place, f"stands above {told(function)}, which is no function", "Write it above def.")
         if isinstance(function, Policy):
-            return Policy(function.function, function.allowances + added)
-        return Policy(function, added)
+            return replace(function, allowances=function.allowances + added)
+        return Policy(function, added, meanings(function))
 
     return decorate
 
@@ -119,12 +121,16 @@ def _check_what(what: tuple[Any, ...], actions: tuple[Any, ...], models: tuple[A
         near = near_word(words[0], _MEANT)
         meant = f"Did you mean {_MEANT[near]!r}?  " if near is not None else ""
         _wrong(place, f"takes no action {words[0]!r}", f"{meant}The actions are read, create, update and delete.")
-    if not actions or not models or not all(models if words else [True]):
+    example = 'For example @allow("read", Post); the actions are read, create, update and delete.'
+    if len(what) == 1 and callable(what[0]) and not isinstance(what[0], type):
         _wrong(
-            place,
-            f"takes actions, then models; got {what!r}",
-            'For example @allow("read", Post); the actions are read, create, update and delete.',
+            place, f"stands above {told(what[0])} without its brackets, and says nothing of what is allowed", example
         )
+    if not actions or not models or not all(models if words else [True]):
+        _wrong(place, f"takes actions, then models; got ({', '.join(map(shown, what))})", example)
+    for model in models:
+        if isinstance(model, list | tuple | set | frozenset):
+            _wrong(place, f"takes one model after the other; got {told(model)}", "Leave out the brackets around them.")
 
 
 def _roles(to: str | Iterable[str] | None, place: str) -> frozenset[str] | None:

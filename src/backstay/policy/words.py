@@ -33,8 +33,18 @@ class Words(NamedTuple):
     advice: str
 
 
-def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
-    """The last line of the author's own code that *fault* went through, and what stands there."""
+class Raised(NamedTuple):
+    """Where the author's code raised: the *place*, and what stands there."""
+
+    place: str
+    frame: FrameType
+    #: The smallest piece of source around it.
+    node: ast.AST | None
+    advice: str | None
+
+
+def raised_at(fault: BaseException) -> Raised | None:
+    """The last line of the author's own code that *fault* went through."""
     found: TracebackType | None = None
     trace: TracebackType | None = fault.__traceback__
     while trace is not None:
@@ -42,9 +52,15 @@ def told_by(fault: BaseException) -> tuple[str | None, Words | None]:
             found = trace
         trace = trace.tb_next
     if found is None:
-        return None, None
+        return None
     code = found.tb_frame.f_code
-    return f"{shown_file(code.co_filename)}:{found.tb_lineno}", words_of(code, found.tb_lasti)
+    words, around = words_of(code, found.tb_lasti), enclosing(code, found.tb_lasti)
+    return Raised(
+        f"{shown_file(code.co_filename)}:{found.tb_lineno}",
+        found.tb_frame,
+        around[-1] if around else None,
+        None if words is None else words.advice,
+    )
 
 
 def words_at(frame: FrameType) -> Words:
@@ -154,7 +170,7 @@ def _advice(node: ast.AST) -> str | None:
         case ast.UnaryOp(op=ast.Not()):
             return "Write ~(…), or not_(…)."
         case ast.Compare(ops=[ast.In() | ast.NotIn()]):
-            return "Write column.in_([…]) or ~column.in_([…]), and me.has_role(…) for a role."
+            return "Write column.in_(…) or ~column.in_(…) of a list or a select(), and me.has_role(…) for a role."
         case ast.Compare(ops=[_, _, *_]):
             return "Write (a < b) & (b < c), or b.between(a, c)."
         case ast.Compare(ops=[ast.Is() | ast.IsNot()]):
