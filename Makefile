@@ -2,7 +2,7 @@
 # PYTHON=... chooses the interpreter, ARGS=... goes to pytest, PORT=... to the demo.
 .POSIX:
 .SUFFIXES:
-.PHONY: help demo test proof check docs bench lock
+.PHONY: help demo smoke test proof check docs bench lock
 
 PORT = 8000
 ARGS =
@@ -10,6 +10,12 @@ UV = uv
 BIN = .venv/bin
 # Tests start hundreds of processes, and each would compile all modules anew where Python may not keep them.
 TESTS = PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest
+# Of each stage of a request its values, one whole request after the other on SQLite, accounts, the command, a client
+# beside a real server, a page in HTML, and what the first pages of the documentation promise.
+SMOKE = tests/request/test_filters.py tests/request/test_select.py tests/plan/test_read.py tests/policy/test_decide.py \
+	tests/policy/test_compiled.py tests/sql/test_select.py tests/http/test_policy_rows.py tests/http/test_parity.py \
+	tests/accounts/test_sessions.py tests/cli/test_main.py tests/clients/test_clients.py tests/http/test_mail.py \
+	README.md docs/tutorial
 INSTALL = @PYTHON='$(PYTHON)' sh tools/install.sh
 
 help:
@@ -21,7 +27,11 @@ demo: ## serve the example app chirp on embedded SQLite (PORT=8000)
 
 test: ## run every test, the code blocks of the documentation included (ARGS="-k name")
 	$(INSTALL) run test
-	@$(TESTS) -n 2 $(ARGS)
+	@$(TESTS) -n 2 --dist worksteal $(ARGS)
+
+smoke: ## a cut through everything in less than a minute, on SQLite: values, requests, accounts, a client, a page
+	$(INSTALL) run test
+	@$(TESTS) -n 2 --dist loadfile -k "not postgresql and not javascript" $(SMOKE) $(ARGS)
 
 proof: ## what takes longer than make test: the search for requests that take the loop
 	$(INSTALL) run test

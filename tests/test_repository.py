@@ -140,7 +140,16 @@ def test_make_alone_lists_the_targets() -> None:
     """Each target has one line of help, and nothing is done."""
     done = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, env=clean())
     found = re.findall(r"^  make (\w+)\t\S.*$", done.stdout, re.MULTILINE)
-    assert ["demo", "test", "proof", "check", "docs", "bench", "lock"] == found
+    assert ["demo", "test", "smoke", "proof", "check", "docs", "bench", "lock"] == found
+
+
+def test_smoke_names_what_is_there() -> None:
+    """A file that was renamed would be left out of `make smoke`."""
+    variable = re.search(r"^SMOKE = ((?:.*\\\n)*.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert variable is not None
+    named = variable[1].replace("\\\n", " ").split()
+    assert "tests/http/test_parity.py" in named
+    assert [] == [path for path in named if not (ROOT / path).exists()]
 
 
 def clean(**values: str) -> dict[str, str]:
