@@ -14,6 +14,9 @@ class QueryLimits:
     filters: int = 50
     #: Values in one ``in.(…)``, ``(any).{…}`` or ``(all).{…}``.
     list_items: int = 1000
+    #: Characters of all patterns of ``like`` and ``ilike``: a database goes through a value once for each of them, and
+    #: PostgreSQL does not stop before it has looked at one row.
+    pattern_chars: int = 1000
     #: Nested ``and``/``or``, the outermost included.
     logic_depth: int = 5
     #: Embedded relations in all of ``select``.

@@ -19,9 +19,9 @@ from urllib.parse import unquote_to_bytes
 
 from backstay.errors import RequestError
 from backstay.request.field import Field, scan_field
-from backstay.request.filters import is_operation, parse_filter
+from backstay.request.filters import Slot, is_operation, parse_filter
 from backstay.request.limits import DEFAULT_QUERY_LIMITS, QueryLimits
-from backstay.request.logic import Condition, Kind, parse_logic
+from backstay.request.logic import Condition, Kind, Logic, parse_logic
 from backstay.request.name import parse_names, scan_name
 from backstay.request.order import OrderTerm, parse_order
 from backstay.request.page import Page, parse_limit, parse_offset
@@ -119,6 +119,8 @@ def parse_query(
             filters += 1
             if filters > limits.filters:
                 raise over_limit("filters", limits.filters, "filters")
+    if sum(map(_pattern_chars, (condition for _, condition in conditions))) > limits.pattern_chars:
+        raise over_limit("characters in patterns", limits.pattern_chars, "pattern_chars")
     query = Query(items, tuple(conditions), tuple(orders.items()), tuple(pages.items()), columns, on_conflict)
     return ParsedQuery(query, tuple(given))
 
@@ -159,6 +161,15 @@ def _decode(text: str) -> str:
         raise RequestError(
             "PGRST100", "The query string is not valid UTF-8", hint="Percent-encode the bytes of UTF-8 text."
         ) from None
+
+
+def _pattern_chars(condition: Condition) -> int:
+    if isinstance(condition, Logic):
+        return sum(map(_pattern_chars, condition.terms))
+    value = condition.value
+    if condition.op not in ("like", "ilike") or isinstance(value, Slot):
+        return 0
+    return len(value) if isinstance(value, str) else sum(map(len, value))
 
 
 def _once(seen: set[tuple[str, Path]], word: str, path: Path, key: str) -> None:
