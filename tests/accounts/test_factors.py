@@ -250,8 +250,18 @@ def test_what_adds_a_factor(house: House) -> None:
     # The challenge went with the session that had asked.
     body = {"challenge_id": id, "code": code(house, begun["totp"]["secret"])}
     assert (422, "mfa_challenge_expired") == refusal(house.post(f"factors/{begun['id']}/verify", body, as_=thief))
-    # What is unfinished lifts nobody, and may be dropped by anybody with a session.
-    assert 200 == house.delete(f"factors/{begun['id']}", as_=thief).status
+    # What is unfinished lifts nobody, but may be what the owner is just adding.
+    assert (403, "insufficient_aal") == refusal(house.delete(f"factors/{begun['id']}", as_=thief))
+    assert 200 == house.delete(f"factors/{begun['id']}", as_=owner).status
+
+
+def test_what_is_unfinished_goes_where_nothing_is_finished(house: House) -> None:
+    """MF7: it is no way in yet, and keeps nobody from beginning again, however old the sign-in is."""
+    session = house.sign_up()
+    begun = enrol(house, session)
+    house.clock.turn(minutes=30)
+    assert 200 == house.delete(f"factors/{begun['id']}", as_=session).status
+    assert [] == house.get("factors", as_=session).json
 
 
 def test_names_and_numbers_of_factors(house: House) -> None:

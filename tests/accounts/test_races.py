@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from tests.accounts.house import PASSWORD, House
+from tests.accounts.staff import service
+from tests.accounts.test_factors import challenge, code, lifted
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow, query_of
 
 TWENTY = 20
@@ -131,3 +133,67 @@ def test_five_of_twenty_wrong_codes_are_looked_at(house: House) -> None:
 
     assert {403} == {reply.status for reply in house.run(wrong())}
     assert 403 == house.post("verify", {"type": "magiclink", "email": "ann@example.org", "token": code}).status
+
+
+@pytest.mark.settings(rate_limits="off")
+@pytest.mark.parametrize("kind", ["recovery code", "code"])
+def test_what_lifts_a_session_lifts_one_of_twenty(house: House, kind: str) -> None:
+    """T-RACE, MF1, MF2: a recovery code, and a code of an app, is good once, in whichever of twenty sessions."""
+    factor, session = lifted(house, house.sign_up())
+    codes = house.post("factors/recovery-codes", as_=session).json["codes"]
+    house.letters()
+    lost = [house.sign_in() for _ in range(TWENTY)]
+    if kind == "code":
+        path = f"factors/{factor['id']}/verify"
+        shown = code(house, factor["totp"]["secret"])
+        bodies = [{"challenge_id": challenge(house, one, factor["id"]), "code": shown} for one in lost]
+    else:
+        path, bodies = "factors/recovery-codes/verify", [{"code": codes[0]}] * TWENTY
+
+    async def at_once() -> list[Any]:
+        return await asyncio.gather(
+            *(house.sending("POST", path, body, as_=one) for body, one in zip(bodies, lost, strict=True))
+        )
+
+    replies = house.run(at_once())
+    assert [200] + [422] * (TWENTY - 1) == sorted(reply.status for reply in replies)
+    remaining = house.get("factors/recovery-codes", as_=session).json["remaining"]
+    expected = (10, 0) if kind == "code" else (9, 1)
+    assert expected == (remaining, len(house.letters("recovery_code_used")))
+
+
+@pytest.mark.parametrize("kind", ["recovery code", "code"])
+def test_wrong_codes_at_once_are_counted_each(house: House, kind: str) -> None:
+    """T-RACE, TH6: of twenty that come before any is answered no more are looked at than of twenty in a row."""
+    factor, session = lifted(house, house.sign_up())
+    right = house.post("factors/recovery-codes", as_=session).json["codes"][0]
+    lost = house.sign_in()
+    asked = challenge(house, lost, factor["id"])
+
+    def body(text: str) -> tuple[str, dict[str, str]]:
+        if kind == "code":
+            return f"factors/{factor['id']}/verify", {"challenge_id": asked, "code": text}
+        return "factors/recovery-codes/verify", {"code": text}
+
+    async def at_once() -> list[Any]:
+        sent = (body(f"{number:06d}" if kind == "code" else f"0000-0000-{number:04d}") for number in range(TWENTY))
+        return await asyncio.gather(*(house.sending("POST", path, one, as_=lost) for path, one in sent))
+
+    looked_at = [reply for reply in house.run(at_once()) if reply.status == 422]
+    assert 0 < len(looked_at) <= 5
+    path, last = body(code(house, factor["totp"]["secret"]) if kind == "code" else right)
+    assert 429 == house.post(path, last, as_=lost).status
+
+
+@pytest.mark.settings(rate_limits="off", caller_share=100)
+def test_an_invitation_is_redeemed_by_one_of_twenty(house: House) -> None:
+    """T-RACE, ID4: nineteen come too late."""
+    house.post("invite", {"email": "bob@example.org"}, as_=service(house))
+    token = query_of(house.letter("invite").data["link"])["token"]
+
+    async def at_once() -> list[Any]:
+        body = {"type": "invite", "token_hash": token}
+        return await asyncio.gather(*(house.sending("POST", "verify", body) for _ in range(TWENTY)))
+
+    assert [200] + [403] * (TWENTY - 1) == sorted(reply.status for reply in house.run(at_once()))
+    assert 1 == _sessions(house)

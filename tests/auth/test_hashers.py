@@ -143,6 +143,20 @@ async def test_two_hash_and_32_wait_and_no_more(pool: HashPool, gate: Gate) -> N
     assert (0, 0, 2) == (pool.busy, pool.waiting, gate.most)
 
 
+async def test_passkeys_are_checked_in_the_same_places(pool: HashPool, gate: Gate) -> None:
+    """PW7: two of both at once, and 32 wait; an error of the work is its caller's."""
+    hashing = [asyncio.create_task(pool.hash(f"password {number}")) for number in range(34)]
+    await gate.entry()
+    await gate.entry()
+    with pytest.raises(BackstayError, match="BST503"):
+        await pool.run(threading.get_ident)
+    gate.open.set()
+    await asyncio.gather(*hashing)
+    assert await pool.run(lambda: threading.current_thread().name.startswith("backstay-hash"))
+    with pytest.raises(ZeroDivisionError):
+        await pool.run(lambda: 1 // 0)
+
+
 async def test_one_address_has_a_share_of_the_workers(gate: Gate) -> None:
     """S6: a flood from one address keeps a worker, and half of the queue, free for the others, and takes turns."""
     pool = HashPool(COST, share=50)

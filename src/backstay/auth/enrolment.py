@@ -9,7 +9,7 @@ import msgspec
 
 from backstay.audit import Event
 from backstay.auth.accounts import Accounts
-from backstay.auth.assurance import held_session, remove_factor, require_assurance
+from backstay.auth.assurance import has_second, held_session, remove_factor, require_assurance
 from backstay.auth.factor import (
     ENROLMENT,
     MAX_FACTORS,
@@ -108,8 +108,10 @@ async def unenrol(asked: AuthRequest, accounts: Accounts) -> Reply:
         # Held, so that it does not become a finished one after the look at it.
         held = accounts.admitted(await hold(tx, user.id))
         row = await tx.one(factor_by_id(factor.id, user.id))
-        if row is not None and row.status == "verified":
-            await require_assurance(tx, accounts, await held_session(tx, asked), now)
+        session = await held_session(tx, asked)
+        # Also one that is not finished, where there is a second factor: who has one has begun it with that (MF7).
+        if row is not None and (row.status == "verified" or await has_second(tx, user.id)):
+            await require_assurance(tx, accounts, session, now)
         return await remove_factor(tx, accounts, asked.actor, held, factor.id, now)
 
     if not await accounts.store.transact(remove):

@@ -69,7 +69,7 @@ class HashPool:
             BackstayError: BST422, see `password_bytes`; BST503 with ``Retry-After`` when too many wait.
         """
         raw = password_bytes(password)
-        return await self._run(lambda: hash_password(raw, self._cost))
+        return await self.run(lambda: hash_password(raw, self._cost))
 
     async def verify(self, encoded: str | None, password: str) -> Verified:
         """Check *password* against the stored hash; ``None``, an account without one, takes as long and never fits.
@@ -78,11 +78,11 @@ class HashPool:
             BackstayError: as `hash`; for the same passwords whether or not there is an account.
         """
         raw = password_bytes(password)
-        return await self._run(lambda: self._verify(encoded, raw))
+        return await self.run(lambda: self._verify(encoded, raw))
 
     async def prepare(self) -> None:
         """Make the dummy hash now, so that the first unknown account does not take longer than the next."""
-        await self._run(lambda: dummy_hash(self._cost))
+        await self.run(lambda: dummy_hash(self._cost))
 
     def close(self) -> None:
         """Let running hashes end; callers that still wait for a worker are refused."""
@@ -96,7 +96,12 @@ class HashPool:
             return Verified(False)
         return Verified(True, hash_password(raw, self._cost) if needs_rehash(encoded, self._cost) else None)
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    async def run(self, work: Callable[[], T]) -> T:
+        """What *work* gives, in the place of a hash: a passkey's signature is checked as seldom, and by as few at once.
+
+        Raises:
+            BackstayError: BST503, when too many wait.
+        """
         caller = CALLER.get()
         await self._turns.take(caller)
         try:
@@ -125,7 +130,7 @@ class HashPool:
 def _busy() -> BackstayError:
     return BackstayError(
         "BST503",
-        "Too many passwords are being checked",
+        "Too many passwords or passkeys are being checked",
         hint="Try again in a second.",
         headers=(("Retry-After", str(RETRY_SECONDS)),),
     )

@@ -8,8 +8,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -88,17 +88,19 @@ async def challenge(asked: AuthRequest, accounts: Accounts) -> Reply:
         known = await accounts.store.all(credentials_by_user(user.id))
         if factor.status == "verified":
             kind, allowed = "request", [row.credential_id for row in known if row.factor_id == factor.id]
-            options = await asyncio.to_thread(request_options, party, value, allowed=allowed)
+            options = await accounts.passwords.run(partial(request_options, party, value, allowed=allowed))
         else:
             kind, name = "create", user.email or str(user.id)
-            options = await asyncio.to_thread(
-                creation_options,
-                party,
-                value,
-                user_id=user.id,
-                name=name,
-                known=[row.credential_id for row in known],
-                passkey=False,
+            options = await accounts.passwords.run(
+                partial(
+                    creation_options,
+                    party,
+                    value,
+                    user_id=user.id,
+                    name=name,
+                    known=[row.credential_id for row in known],
+                    passkey=False,
+                )
             )
 
     async def begin(tx: Transaction) -> tuple[UUID, int]:
@@ -175,10 +177,14 @@ async def _signature(asked: AuthRequest, accounts: Accounts, user: Any, factor: 
     proof: NewCredential | Assertion
     try:
         if kind == "create":
-            proof = await asyncio.to_thread(check_registration, party, response, taken.value, verified_owner=False)
+            proof = await accounts.passwords.run(
+                partial(check_registration, party, response, taken.value, verified_owner=False)
+            )
         else:
             credential = await accounts.store.one(credential_of_factor(factor.id))
-            proof = await asyncio.to_thread(check_assertion, party, response, taken.value, credential, passkey=False)
+            proof = await accounts.passwords.run(
+                partial(check_assertion, party, response, taken.value, credential, passkey=False)
+            )
     except AuthError:
         await accounts.store.transact(lambda tx: accounts.audit(tx, _failure(asked, factor, "signature", now)))
         raise

@@ -6,8 +6,8 @@ and something one knows or is (NIST SP 800-63B §5.1.9).  So the session that it
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 from uuid import UUID, uuid4
 
@@ -82,8 +82,8 @@ async def registration_options(asked: AuthRequest, accounts: Accounts) -> Reply:
     known = [row.credential_id for row in await accounts.store.all(credentials_by_user(user.id))]
     party, name = relying_party(accounts.options), user.email or str(user.id)
     # Also in a thread: the first one loads the library.
-    options = await asyncio.to_thread(
-        creation_options, party, value, user_id=user.id, name=name, known=known, passkey=True
+    options = await accounts.passwords.run(
+        partial(creation_options, party, value, user_id=user.id, name=name, known=known, passkey=True)
     )
     id, expires_at = await accounts.store.transact(
         lambda tx: begin_challenge(tx, "registration", now, session=asked.session, value=value)
@@ -108,7 +108,9 @@ async def register(asked: AuthRequest, accounts: Accounts) -> Reply:
     if taken is None:
         raise _expired()
     party = relying_party(accounts.options)
-    made = await asyncio.to_thread(check_registration, party, body.credential, taken.value, verified_owner=True)
+    made = await accounts.passwords.run(
+        partial(check_registration, party, body.credential, taken.value, verified_owner=True)
+    )
     id = uuid4()
 
     async def add(tx: Transaction) -> Any:
@@ -135,7 +137,7 @@ async def authentication_options(asked: AuthRequest, accounts: Accounts) -> Repl
     """
     await accounts.spend(asked, "challenge")
     now, value = accounts.now(), new_challenge()
-    options = await asyncio.to_thread(request_options, relying_party(accounts.options), value, allowed=())
+    options = await accounts.passwords.run(partial(request_options, relying_party(accounts.options), value, allowed=()))
     id, expires_at = await accounts.store.transact(lambda tx: begin_challenge(tx, "authentication", now, value=value))
     return json_reply({"challenge_id": str(id), "options": options, "expires_at": expires_at})
 
@@ -157,7 +159,9 @@ async def authenticate(asked: AuthRequest, accounts: Accounts) -> Reply:
     if passkey is None:
         raise _failed()
     party = relying_party(accounts.options)
-    proof = await asyncio.to_thread(check_assertion, party, body.credential, taken.value, passkey, passkey=True)
+    proof = await accounts.passwords.run(
+        partial(check_assertion, party, body.credential, taken.value, passkey, passkey=True)
+    )
     user = await accounts.living(accounts.store, passkey.user_id)
     if user.email is not None and user.email_confirmed_at is None:
         raise AuthError("email_not_confirmed", "Email not confirmed")
@@ -193,13 +197,15 @@ async def rename(asked: AuthRequest, accounts: Accounts) -> Reply:
     """Give a passkey a name.
 
     Raises:
-        AuthError: passkey_not_found, validation_failed.
+        AuthError: passkey_not_found, validation_failed, session_not_found, user_banned.
     """
     name, id, now = checked_name(asked.body.friendly_name), _id(asked), accounts.now()
     if name is None:
         raise invalid("friendly_name is required")
 
     async def change(tx: Transaction) -> Any:
+        accounts.admitted(await hold(tx, asked.user_id))
+        await held_session(tx, asked)
         renamed = await tx.one(rename_passkey(id, asked.user_id, name))
         if renamed is not None:
             details = {"passkey_id": str(id)}
