@@ -7,14 +7,24 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from functools import reduce
+from functools import partial, reduce
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, InstrumentedAttribute, Mapped, aliased, mapped_column
+from sqlalchemy.orm import (
+    InstrumentedAttribute,
+    Mapped,
+    aliased,
+    declared_attr,
+    foreign,
+    mapped_column,
+    relationship,
+)
 
 from backstay import Backstay, Caller, Settings, allow
+from tests.http import honest_words
+from tests.http.honest_words import TEAM, Base, Kind, Mark, Shelf
 from tests.http.shop_app import SECRET
 
 Row = Mapping[str, Any]
@@ -31,17 +41,6 @@ FLAGS: Final = ["public", "pinned"]
 LEVELS: Final = {"anon": 1, "authenticated": 3}
 
 
-class Base(DeclarativeBase):
-    pass
-
-
-class Mark(Base):
-    __tablename__ = "marks"
-    id: Mapped[int] = mapped_column(primary_key=True)
-    row: Mapped[int]
-    who: Mapped[int]
-
-
 class Kept:
     """The columns of every table here."""
 
@@ -53,6 +52,18 @@ class Kept:
     pinned: Mapped[bool | None]
     price: Mapped[Decimal] = mapped_column(sa.Numeric(10, 2))
     at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
+    kind: Mapped[Kind]
+    shelf_id: Mapped[int] = mapped_column(sa.ForeignKey("shelves.id"))
+
+    @declared_attr
+    @classmethod
+    def shelf(cls) -> Mapped[Shelf]:
+        return relationship()
+
+    @declared_attr
+    @classmethod
+    def marks(cls) -> Mapped[list[Mark]]:
+        return relationship(primaryjoin=lambda: foreign(Mark.row) == cls.id, viewonly=True)
 
     @hybrid_property
     def loved(self) -> Any:
@@ -325,6 +336,61 @@ def up_to_a_day(m: Any, me: Any) -> Any:
     return (m.at <= date(2024, 1, 1)) & ~m.at.between(date(2030, 1, 1), datetime(2031, 1, 1, tzinfo=UTC))
 
 
+@honest(lambda row, who, role, marks: SHELVES[row["shelf_id"] - 1]["open"])
+def a_relationship_with_a_flag(m: Any, me: Any) -> Any:
+    return m.shelf.has(open=True)
+
+
+@honest(lambda row, who, role, marks: who is not None and SHELVES[row["shelf_id"] - 1]["owner"] == who)
+def a_relationship_of_mine(m: Any, me: Any) -> Any:
+    return m.shelf.has(Shelf.owner == me.id)
+
+
+@honest(lambda row, who, role, marks: row["id"] in marks)
+def a_list_with_mine(m: Any, me: Any) -> Any:
+    return m.marks.any(Mark.who == me.id)
+
+
+@honest(lambda row, who, role, marks: row["id"] in {mark["row"] for mark in MARKS if mark["who"] == 2})
+def a_condition_of_another_module(m: Any, me: Any) -> Any:
+    return sa.exists().where(Mark.row == m.id, honest_words.OF_BOB)
+
+
+@honest(lambda row, who, role, marks: row["team"] == "red")
+def a_constant_of_another_module(m: Any, me: Any) -> Any:
+    return (m.team == TEAM) & (m.team == honest_words.TEAM)
+
+
+@honest(lambda row, who, role, marks: row["kind"] == "small")
+def a_member_of_an_enum(m: Any, me: Any) -> Any:
+    return (m.kind == Kind.small) & m.kind.in_(list(Kind))
+
+
+@honest(lambda row, who, role, marks: row["kind"] == "small" or row["public"])
+def a_choice_by_an_enum(m: Any, me: Any) -> Any:
+    return sa.case({Kind.small: True, Kind.large: m.public}, value=m.kind, else_=False)
+
+
+@honest(lambda row, who, role, marks: row["kind"] == ("small" if row["public"] else "large"))
+def a_choice_of_an_enum(m: Any, me: Any) -> Any:
+    return m.kind == sa.case((m.public, Kind.small), else_=Kind.large)
+
+
+@honest(lambda row, who, role, marks: row["kind"] == "large")
+def a_function_of_an_enum(m: Any, me: Any) -> Any:
+    return sa.func.coalesce(m.kind, Kind.small) != Kind.small
+
+
+@honest(lambda row, who, role, marks: row["public"])
+def a_list_that_may_be_empty(m: Any, me: Any) -> Any:
+    return sa.or_(sa.false(), *(m.team == team for team in TEAMS if OPEN)) | sa.and_(sa.true(), m.public)
+
+
+@honest(lambda row, who, role, marks: who is not None and who in {1, 2} and row["stars"] > 1)
+def somebody_anywhere(m: Any, me: Any) -> Any:
+    return (m.stars > 1) & sa.exists().where(Mark.who == me.id).correlate(None)
+
+
 @honest(lambda row, who, role, marks: True)
 def everything(m: Any, me: Any) -> Any:
     return True
@@ -335,7 +401,8 @@ HOURS: Final = (datetime(2024, 1, 1, tzinfo=UTC), datetime(2024, 1, 1, 5, tzinfo
 
 
 def _row(at: int, author: int | None, team: str | None, pinned: bool | None) -> dict[str, Any]:
-    made = {"id": at, "author": author, "team": team, "stars": at % 5, "public": at % 3 == 0, "pinned": pinned}
+    kept = {"kind": ("small", "large")[at % 2], "shelf_id": at % 3 + 1}
+    made = kept | {"id": at, "author": author, "team": team, "stars": at % 5, "public": at % 3 == 0, "pinned": pinned}
     return made | {"price": PRICES[at % 3], "at": HOURS[at // 3 % 3]}
 
 
@@ -345,18 +412,33 @@ ROWS: Final = [
         ((a, t, p) for a in (1, 2, None) for t in ("red", "blue", "grey", None) for p in (True, False, None)), 1
     )
 ]
+SHELVES: Final = [{"id": at, "open": at % 2 == 1, "owner": at % 2 + 1} for at in (1, 2, 3)]
 MARKS: Final = [{"id": at, "row": row, "who": who} for at, (row, who) in enumerate([(1, 1), (5, 1), (5, 2), (9, 2)], 1)]
 MODELS: Final = [type(f"Kept{at}", (Kept, Base), {"__tablename__": each.name}) for at, each in enumerate(HONEST)]
 
 
-def _policy(each: Honest, model: Any) -> Any:
+@dataclass(frozen=True)
+class Bound:
+    """A policy that is a method, of an object that knows its table."""
+
+    each: Honest
+    model: Any
+
+    def rule(self, me: Any) -> Any:
+        return self.each.sql(self.model, me)
+
+
+def _policy(at: int, each: Honest, model: Any) -> Any:
+    """A function, a lambda, a partial function or a method, in turn."""
+
     def policy(me: Any) -> Any:
         return each.sql(model, me)
 
     policy.__name__ = f"rule_of_{each.name}"
-    return allow("read", model)(policy)
+    forms = (policy, lambda me: each.sql(model, me), partial(each.sql, model), Bound(each, model).rule)
+    return allow("read", model)(forms[at % len(forms)])
 
 
 def app(url: str) -> Backstay:
-    policies = [_policy(each, model) for each, model in zip(HONEST, MODELS, strict=True)]
+    policies = [_policy(at, each, model) for at, (each, model) in enumerate(zip(HONEST, MODELS, strict=True))]
     return Backstay(models=Base, policies=policies, settings=Settings(jwt_secret=SECRET, database=url))

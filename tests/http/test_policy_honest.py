@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.http.api import Api, opened, quick_folder
-from tests.http.honest_app import HONEST, MARKS, ROWS, Honest, app
+from tests.http.honest_app import HONEST, MARKS, ROWS, SHELVES, Honest, app
 
 CALLERS = [(None, None, "anon"), ("ann", 1, "authenticated"), ("bob", 2, "authenticated")]
 
@@ -15,7 +15,7 @@ CALLERS = [(None, None, "anon"), ("ann", 1, "authenticated"), ("bob", 2, "authen
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def api(request: pytest.FixtureRequest) -> Iterator[Api]:
     with quick_folder() as folder:
-        rows = {"marks": MARKS} | {each.name: ROWS for each in HONEST}
+        rows = {"shelves": SHELVES, "marks": MARKS} | {each.name: ROWS for each in HONEST}
         with opened(request.param, folder, app, rows, "honest") as found:
             yield found
 

@@ -211,6 +211,16 @@ LINKED: list[Says] = [
     lambda me: Note.public & exists().where(Member.team_id == 7, Member.account_id == me.id),
     lambda me: Note.team.has(Team.members.any(Member.account_id == me.id)),
     lambda me: Note.team.has(id=3),
+    lambda me: exists(select(sa.literal(1)).where(me.role == "staff")),
+    lambda me: exists(
+        select((e := func.json_each(Note.stars).table_valued("value")).c.value).where(e.c.value == me.role)
+    ),
+    lambda me: exists(
+        select(Member.id, (e := func.json_each(Member.admin).table_valued("value")).c.value).where(
+            Member.team_id == Note.team_id, e.c.value == me.role
+        )
+    ),
+    lambda me: exists().where(aliased(Member, select(Member).where(MINE).subquery()).team_id == Note.team_id),
     lambda me: Note.children.any(Note.author_id == me.id),
     lambda me: Note.badges.any(Badge.number == 7),
     lambda me: exists().where(Badge.key == Note.author_id),
@@ -323,6 +333,12 @@ PRODUCTS: list[tuple[Says, str]] = [
     (lambda me: exists(select(Member.id, Staff.account_id)), "members and staff"),
     (lambda me: Note.team_id.in_(select(Team.id).where(Member.account_id == me.id)), "teams and members"),
     (lambda me: Note.public | ~exists().where(Member.admin, OTHER.id == Note.id), "members and notes"),
+    (
+        lambda me: exists(
+            select(Member.id, func.json_each("[]").table_valued("value").c.value).where(Member.team_id == Note.team_id)
+        ),
+        "members and json_each",
+    ),
     (
         lambda me: exists(
             select(Member.id).where(

@@ -432,6 +432,7 @@ def test_policies_of_a_loop_that_share_its_last_value(tmp_path: Path, text: str)
 
 TURNS = [
     "for level in (1, 2):\n    @allow('read', Note)\n    def one(me, level=level):\n        return Note.stars <= level\n    policy.append(one)\n",
+    "for stars in (1, 2):\n    @allow('read', Note)\n    def one(me, level=stars):\n        return Note.stars <= level\n    policy.append(one)\n",
     "policy = [allow('read', Note)(lambda me, level=level: Note.stars <= level) for level in (1, 2)]\n",
     "def made(level):\n    return allow('read', Note)(lambda me: Note.stars <= level)\npolicy = [made(1), made(2)]\nlevel = 7\n",
     "def made(level):\n    return allow('read', Note)(lambda me: Note.stars <= later(level))\npolicy = [made(1), made(2)]\ndef later(n): return n\n",

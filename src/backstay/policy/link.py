@@ -57,6 +57,9 @@ def _refuse_product(select: sa.Select[Any], brought: list[Any], what: str) -> No
     for element in elements(select):
         if isinstance(element, e.BinaryExpression) and element.operator in _COMPARE:
             groups.join(_about(element))
+    for from_ in brought:
+        # Functions and lateral subqueries are of the rows that they are given.
+        groups.join([from_, *_about(from_)])
     for other in brought[1:]:
         if not groups.together(brought[0], other):
             raise ConfigError(
@@ -128,12 +131,14 @@ def _unlinked(rule: Rule, keys: Keys) -> Iterator[str]:
         if _is_meant(select):
             continue
         brought = [each for part, froms in _selects(select, frozenset((table,))) if part is select for each in froms]
+        if not brought:
+            continue  # It asks of no rows, but of the caller.
         others = [each for each in brought if table_of(each) is not table]
         links = (
             f"compare {_name(here)} with {_name(there)}" for here, there in keys.links(select, _froms(select), table)
         )
         judged, meant = _name(table), "Write .correlate(None) behind it"
-        if brought and not others:
+        if not others:
             seen, advice = f"asks for any row of {judged}, and not for the one", "leave the subquery out"
         else:
             seen = f"says nothing of the row of {judged}"

@@ -6,6 +6,7 @@ In ``for level in (1, 2): @allow(…) def policy(me): return Note.stars <= level
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dis import get_instructions
 from inspect import unwrap
 from types import CodeType
 from typing import Any
@@ -30,8 +31,10 @@ def meanings(function: Any) -> Mapping[str, Any]:
 
 
 def _names(code: CodeType) -> set[str]:
+    """The names of the module that *code* looks up; an attribute may be called alike."""
     inner = (each for each in code.co_consts if isinstance(each, CodeType))
-    return set(code.co_names).union(*map(_names, inner))
+    own = {each.argval for each in get_instructions(code) if each.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    return own.union(*map(_names, inner))
 
 
 def _closure(code: CodeType, function: Any) -> dict[str, Any]:

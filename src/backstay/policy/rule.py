@@ -56,14 +56,15 @@ class Policy:
     function: Predicate
     allowances: tuple[Allowance, ...]
     #: What the names in it meant when it was decorated, by name.
-    meant: Mapping[str, Any] = field(default_factory=dict)
+    meant: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
     def __call__(self, me: Me, *rows: Any) -> Any:
         return self.function(me, *rows)
 
     @property
     def name(self) -> str:
-        return getattr(self.function, "__name__", repr(self.function))
+        plain = getattr(self.function, "func", self.function)
+        return getattr(plain, "__name__", type(plain).__name__)
 
 
 def allow(
