@@ -327,6 +327,16 @@ def test_a_column_and_itself(says: Says, seen: str, near: str) -> None:
     ) == (fault.code, fault.hint)
 
 
+@pytest.mark.parametrize(
+    "says", [lambda me: me.id == me.id, lambda me: ~(me.claim("a") != me.claim("a")) & Note.public]
+)
+def test_a_value_of_me_and_itself(says: Says) -> None:
+    """P1: BST-E053; it would be true for everybody who has one."""
+    with pytest.raises(ConfigError, match=r"compares me\.\S+ with itself, which says nothing") as refused:
+        _told(says)
+    assert ("BST-E053", "Compare it with a column of notes.") == (refused.value.code, refused.value.hint)
+
+
 PRODUCTS: list[tuple[Says, str]] = [
     (lambda me: exists().where(Member.account_id == me.id, Team.id == Note.team_id), "members and teams"),
     (lambda me: exists(select(Member.id).join(Team, true()).where(Team.id == Note.team_id)), "members and teams"),

@@ -201,6 +201,30 @@ RAISED = [
         "Textual SQL expression 'stars'",
         "Write a comparison of columns: a text is no condition.",
     ),
+    ("return Note['public']", "Note is no list and no dict to look in", "Write Note.public."),
+    ("return Note.public == Kind.larg", "Kind has no larg", "Did you mean Kind.large?"),
+    ("return Note.public == Kind.zz", "Kind has no zz", "It has large, small."),
+    (
+        "return case([(Note.public, True)])",
+        'The "whens" argument to case(), when referring to a sequence of items, is now passed as a series of positional'
+        " elements, rather than as a list.",
+        "Write case((condition, value), …, else_=…).",
+    ),
+    (
+        "return Note.team[0] == 'x'",
+        "Operator 'getitem' is not supported on this expression",
+        "Write case((condition, value), …, else_=…).  func.substr() takes a part of a text.",
+    ),
+    (
+        "return exists(Word, Word.note_id == Note.id)",
+        "exists() takes from 0 to 1 positional arguments but 2 were given",
+        "Write exists().where(…).",
+    ),
+    (
+        "return me.has_role('a', 'b')",
+        "Me.has_role() takes 2 positional arguments but 3 were given",
+        'Write me.has_role("a") | me.has_role("b").',
+    ),
     ("return Note.words.has()", "'has()' not implemented for collections. Use any().", "Write .any(…)."),
     (
         "return and_(Note.public, 7)",
@@ -214,7 +238,7 @@ RAISED = [
 def test_what_a_policy_raises(tmp_path: Path, body: str, seen: str, advice: str | None) -> None:
     """M: the line of the author's, what is wrong there, and the word that was meant."""
     with pytest.raises(ConfigError) as refused:
-        rules_of(tmp_path, body)
+        rules_of(tmp_path, body, before="import enum; Kind = enum.Enum('Kind', 'large small')")
     fault, line = refused.value, 11 + body.count("\n")
     assert ("BST-E023", f"{tmp_path / 'policies.py'}:{line}: the policy policy cannot be compiled: {seen}") == (
         fault.code,
@@ -448,3 +472,29 @@ def test_policies_of_a_loop_that_keep_their_values(tmp_path: Path, text: str) ->
     """P1: defaults, closures of a function's own, `partial` and objects."""
     rules = rules_in(tmp_path, f"policy = []\n{text}")
     assert [1, 2] == [rule.rows.right.value for rule in rules]  # type: ignore[attr-defined]
+
+
+OF_ME = [
+    ("me.claim('level', 3) > 1", "BST-E023", "me.claim() takes the names that lead to a claim, as texts"),
+    ("me.has_role(['a'])", "BST-E023", "me.has_role() takes the name of one role, as a text"),
+    (
+        "me.claim('user_metadata', 'a') == 'b'",
+        "BST-E021",
+        "a policy cannot rely on the claim 'user_metadata.a': its owner may edit it",
+    ),
+]
+
+
+@pytest.mark.parametrize(("says", "code", "seen"), OF_ME)
+def test_what_is_asked_of_me(tmp_path: Path, says: str, code: str, seen: str) -> None:
+    """M: with the line where it is asked."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(tmp_path, f"return {says}")
+    assert (code, f"{tmp_path / 'policies.py'}:11: {seen}") == (refused.value.code, refused.value.message)
+
+
+def test_what_is_printed(tmp_path: Path) -> None:
+    """M: a line that is left from looking for a fault."""
+    with pytest.raises(ConfigError, match=r"print\(Note\.public\)") as refused:
+        rules_of(tmp_path, "print(Note.public)\nreturn Note.public")
+    assert "Leave it out: while the app starts there is no value to print." == refused.value.hint

@@ -149,7 +149,7 @@ def _refuse_sealed(rows: ColumnElement[bool], policy: Policy, catalogs: tuple[Ca
             ):
                 raise ConfigError(
                     "BST-E505",
-                    f"the policy {policy.name} looks at {column.name}, which is encrypted",
+                    f"{place_of(policy.function)}: the policy {policy.name} looks at {column.name}, which is encrypted",
                     hint="Decide by another column: a policy runs in the database, which has no keys.",
                 )
 

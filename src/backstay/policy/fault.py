@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+from enum import EnumType
 from types import ModuleType
 from typing import Any, Final, NamedTuple
 
@@ -24,12 +25,17 @@ _TEXTS: Final = {"lower": "lower", "upper": "upper", "replace": "replace"} | {
 }
 _OPERATORS: Final = [name for name in dir(operators.ColumnOperators) if not name.startswith("_")]
 _GENERAL: Final = "Correct that line: it runs when the app starts, with a symbolic me, and never for a request."
+_CASE: Final = "Write case((condition, value), …, else_=…)."
 #: How SQLAlchemy begins a message, and what to write.
 _SAID: Final = {
     "IN expression list": "Write .in_([…]) of values, or .in_(select(Member.team_id).where(…)) of rows.",
     "SQL expression for WHERE/HAVING role expected, got [": "Write or_(*conditions) or and_(*conditions).",
     "Textual SQL expression": "Write a comparison of columns: a text is no condition.",
     "SQL expression for WHERE/HAVING role expected": "Give it a comparison such as Post.author_id == me.id.",
+    'The "whens" argument': _CASE,
+    "Operator 'getitem' is not supported": f"{_CASE}  func.substr() takes a part of a text.",
+    "exists() takes": "Write exists().where(…).",
+    "Me.has_role() takes": 'Write me.has_role("a") | me.has_role("b").',
     "Mapped instance expected": "Compare its key column, or write .has(…) or .any(…).",
     "'any()' not implemented": "Write .has(…).",
     "'has()' not implemented": "Write .any(…).",
@@ -56,18 +62,28 @@ def told_fault(fault: Exception, at: Raised | None) -> Told:
     if isinstance(fault, TypeError) and call is not None and said.endswith("object is not callable"):
         called = ast.unparse(call.func)
         return Told(f"{called} is called, and is no function", f"Leave out the brackets: {called}.")
-    advice = next((advice for begin, advice in _SAID.items() if said.startswith(begin)), None)
-    if advice is None and at is not None:
-        advice = at.advice
+    looked = at.node if at is not None and isinstance(at.node, ast.Subscript) else None
+    if looked is not None and said.endswith(("is not subscriptable", "is not a generic class")):
+        owner, word = ast.unparse(looked.value), getattr(looked.slice, "value", None)
+        advice = f"Write {owner}.{word}." if isinstance(word, str) else _GENERAL
+        return Told(f"{owner} is no list and no dict to look in", advice)
+    meant = next((meant for begin, meant in _SAID.items() if said.startswith(begin)), None)
+    if meant is None and at is not None:
+        meant = at.advice
     name = type(fault).__name__
     if not said or not isinstance(fault, sa.exc.SQLAlchemyError | NotImplementedError | RecursionError | TypeError):
         said = f"{name}: {said}" if said else name
-    return Told(_short(said), advice or _GENERAL)
+    return Told(_short(said), meant or _GENERAL)
 
 
 def _short(text: str) -> str:
     # Addresses in memory tell nobody anything.
-    text = text.partition(" object resolved from ")[0].partition(", got ")[0].partition(" should be explicitly ")[0]
+    text = (
+        text.partition(" object resolved from ")[0]
+        .partition(", got ")[0]
+        .partition(" should be explicitly ")[0]
+        .strip()
+    )
     return text if len(text) <= 160 else text[:159] + "…"
 
 
@@ -87,6 +103,10 @@ def _missing(owner: Any, name: str) -> Told:
         advice = f"Write func.{_TEXTS[name]}(…)." if name in _TEXTS else _did_you_mean(name, _OPERATORS, ".")
         value = "column" if isinstance(owner, QueryableAttribute) else "value of the database"
         return Told(f"{told} is a {value}, and has no {name}", advice or "Compare it, or give it to a func.…().")
+    if isinstance(owner, EnumType):
+        return Told(
+            f"{owner.__name__} has no {name}", _one_of(name, list(owner.__members__), f"{owner.__name__}.", "It has")
+        )
     shown = f"the module {owner.__name__}" if isinstance(owner, ModuleType) else f"a {type(owner).__name__}"
     return Told(f"{shown} has no {name}", _did_you_mean(name, dir(owner)) or _GENERAL)
 

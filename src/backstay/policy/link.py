@@ -39,6 +39,14 @@ def refuse_unjoined(rows: Any, table: sa.FromClause, what: str) -> None:
         ConfigError: BST-E053, BST-E054.
     """
     for element in elements(rows):
+        if isinstance(element, e.BinaryExpression) and element.operator in _COMPARE:
+            left, right = _bare(element.left), _bare(element.right)
+            if isinstance(left, MeParameter) and isinstance(right, MeParameter) and left.me_source == right.me_source:
+                raise ConfigError(
+                    "BST-E053",
+                    f"{what} compares {left.me_handed.asked} with itself, which says nothing",
+                    hint=f"Compare it with a column of {_name(table)}.",
+                )
         for one, other in _compared(element, _COMPARE):
             if one is other or (one.table is other.table is not None and one.key == other.key):
                 near = table.c.get(one.key) if table_of(one.table) is not table else None

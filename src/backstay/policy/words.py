@@ -155,6 +155,7 @@ _CALLS: Final[dict[str, str]] = {
     "str": _TEXT,
     "format": _TEXT,
     "repr": _TEXT,
+    "print": "Leave it out: while the app starts there is no value to print.",
     "len": "Write func.length() of a text, and count rows by a subquery.",
     "int": "Write cast(value, Integer).",
     "float": "Write cast(value, Float).",
