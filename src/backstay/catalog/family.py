@@ -56,8 +56,11 @@ def family_of(type_: sqltypes.TypeEngine[object]) -> Family:
 
     >>> family_of(sqltypes.DateTime(timezone=True)), family_of(sqltypes.String(30)), family_of(sqltypes.Numeric(10, 2))
     ('timestamptz', 'text', 'numeric')
+    >>> family_of(sqltypes.Interval())
+    'interval'
     """
-    while isinstance(type_, sqltypes.TypeDecorator):
+    # `Interval` decorates the datetime by which it is kept where a database has no intervals.
+    while isinstance(type_, sqltypes.TypeDecorator) and not isinstance(type_, sqltypes.Interval):
         type_ = type_.impl_instance
     if isinstance(type_, sqltypes.DateTime):
         return "timestamptz" if type_.timezone else "timestamp"

@@ -39,10 +39,11 @@ _OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001
 
 
 async def rehearse(database: Database, surface: Surface) -> None:
-    """Ask for the plan of each rule, which runs nothing.
+    """Ask for the plan of each rule, which runs nothing, and whether it means here what it means on PostgreSQL.
 
     Raises:
-        ConfigError: BST-E028, with the rule and what the database says of it.
+        ConfigError: BST-E028, with the rule and what the database says of it; BST-E082, for a rule that would run and
+            say something else.
     """
     seen = set[int]()
     for rule in surface.rules:
@@ -53,6 +54,7 @@ async def rehearse(database: Database, surface: Surface) -> None:
 
 async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
     dialect = surface.dialect
+    unlike = dialect.unlike(rule.rows)
     asking: sa.Select[tuple[int]] = sa.select(sa.literal_column("1")).select_from(rule.source).where(rule.rows)
     try:
         statement = prepare(asking, dialect.compiler).bind((), Principal())
@@ -64,18 +66,25 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
         await database.snapshot(steps)
     except BackstayError as fault:
         if not fault.code.startswith(_OTHER):
-            raise _cannot_run(rule, f"{fault.code}: {fault.message}") from fault
+            raise _cannot_run(rule, f"{fault.code}: {fault.message}", unlike) from fault
     except Exception as fault:
-        raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__)) from fault
+        raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__), unlike) from fault
+    if unlike is not None:
+        seen, hint = unlike
+        raise ConfigError(
+            "BST-E082",
+            f"{rule.place}: the policy {rule.name} holds what {dialect.name} and PostgreSQL answer differently: {seen}",
+            hint=hint,
+        )
 
 
-def _cannot_run(rule: Rule, why: str) -> ConfigError:
+def _cannot_run(rule: Rule, why: str, unlike: tuple[str, str] | None) -> ConfigError:
     known = _FUNCTIONS
     near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, known))), None)
+    usual = "Compare values of one type, and ask only for functions that this database has."
+    hint = usual if unlike is None else unlike[1]
     return ConfigError(
         "BST-E028",
         f"{rule.place}: the policy {rule.name} cannot run on {rule.table}: {why}",
-        hint="Compare values of one type, and ask only for functions that this database has."
-        if near is None
-        else f"Did you mean func.{near}()?",
+        hint=hint if near is None else f"Did you mean func.{near}()?",
     )

@@ -58,8 +58,9 @@ _KINDS: Final[dict[Family, tuple[tuple[type, ...], str]]] = {
     "bytes": ((bytes, bytearray, memoryview), "bytes"),
 }
 _NUMERIC: Final[frozenset[Family]] = frozenset({"integer", "float", "numeric"})
-#: Of these SQLite compares what it has stored, and PostgreSQL nothing that is no number.
-_NO_NUMBERS: Final = frozenset(_KINDS) - _NUMERIC
+_MOMENTS: Final[frozenset[Family]] = frozenset({"date", "timestamp", "timestamptz"})
+#: Of these PostgreSQL compares nothing that is of another family, and SQLite what it has stored.
+_COMPARED: Final = frozenset(_KINDS) | {"enum", "json"}
 
 
 def mismatched(rows: Any) -> tuple[str, str] | None:
@@ -71,12 +72,23 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     ("n, which is integer, with 'x'", 'Compare it with a number.')
     """
     for element in visitors.iterate(rows):
+        if isinstance(element, BindParameter):
+            _unsize(element)
         if isinstance(element, BinaryExpression) and element.operator in _COMPARE:
             for one, other in _pairs(element.left, element.right):
                 found = _mismatched(one, other)
                 if found is not None:
                     return found
     return None
+
+
+def _unsize(parameter: Any) -> None:
+    """``price == Decimal("0.305")`` is not true of 0.31: PostgreSQL would round the value to the column's size."""
+    type_ = parameter.type
+    if isinstance(type_, sa.Numeric) and type_.scale is not None and isinstance(parameter.value, Decimal):
+        places = parameter.value.as_tuple().exponent
+        if isinstance(places, int) and -places > type_.scale:
+            parameter.type = sa.Numeric()
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
@@ -110,8 +122,7 @@ def _mismatched(one: Any, other: Any) -> tuple[str, str] | None:
         beside = getattr(other, "type", None)
         if not isinstance(beside, sa.types.TypeEngine) or _is_somebodys(beside) or hasattr(other, "me_source"):
             return None
-        families = {family, family_of(beside)}
-        if families & _NUMERIC and families & _NO_NUMBERS:
+        if not _go_together(family, family_of(beside)):
             return f"{_told(one)}, which is {family}, with {_told(other)}, which is {family_of(beside)}", _CAST
         return None
     if other.callable is not None or other.required:
@@ -132,12 +143,22 @@ def _advice(value: Any, family: Family, type_: Any) -> str:
     return f"Compare it with {_KINDS[family][1]}."
 
 
+def _go_together(one: Family, other: Family) -> bool:
+    """Whether both databases compare values of the two families, and alike.
+
+    >>> _go_together("integer", "numeric"), _go_together("date", "timestamp"), _go_together("text", "uuid")
+    (True, True, False)
+    """
+    families = {one, other}
+    return one == other or families <= _NUMERIC or families <= _MOMENTS or not families <= _COMPARED
+
+
 _CAST: Final = "Compare values of one kind, or cast() one of them."
 
 
 def _is_somebodys(type_: sa.types.TypeEngine[Any]) -> bool:
     """Whether its values are made into others, by whoever wrote it."""
-    return isinstance(type_, sa.types.TypeDecorator)
+    return isinstance(type_, sa.types.TypeDecorator) and not isinstance(type_, sa.Interval)
 
 
 def _fits(value: Any, family: Family, type_: Any) -> bool:
@@ -170,7 +191,8 @@ def _settle(parameter: Any, family: Family, type_: Any) -> None:
     """Give *parameter* the form of what it stands beside, of *family*."""
     many = parameter.expanding and isinstance(parameter.value, list | tuple)
     values = list(parameter.value) if many else [parameter.value]
-    if family in _NUMERIC and len({type(value) for value in values if value is not None}) > 1:
+    mixed = len({type(value) for value in values if value is not None}) > 1
+    if (family in _NUMERIC and mixed) or (family == "numeric" and many):
         # With a precision, PostgreSQL would round the values until they fit.
         parameter.type = sa.Double() if family == "float" else sa.Numeric()
         values = [

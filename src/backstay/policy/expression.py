@@ -23,11 +23,13 @@ from sqlalchemy.sql.elements import (
     Grouping,
     TextClause,
 )
+from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from backstay.arguments import told
 from backstay.catalog.truth import is_condition, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import place_of
+from backstay.policy.affix import take_literally
 from backstay.policy.constant import mismatched
 from backstay.policy.fault import told_fault
 from backstay.policy.identity import call_traced
@@ -134,6 +136,7 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
 def _condition(name: str, returned: Any, watch: Watch, place: str, table: sa.FromClause) -> ColumnElement[bool]:
     rows = _coerced(name, returned, place, table)
     _type_facts(rows)
+    take_literally(rows)
     _refuse_shapes(name, rows, place)
     if any(map(is_empty, visitors.iterate(rows))):
         _refuse(f"{place}: the policy {name} {JOINS_NOTHING}", BEGIN_IT)
@@ -298,7 +301,39 @@ def _type_facts(rows: ColumnElement[bool]) -> None:
     """
     if isinstance(rows, MeParameter):
         _give_type(rows, sa.Boolean())
+    for element in visitors.iterate(rows):
+        if isinstance(element, BinaryExpression):
+            _type_rows(element.left, element.right)
+            _type_rows(element.right, element.left)
     _type_inside(rows, None)
+
+
+def _type_rows(row: Any, other: Any) -> None:
+    """In ``tuple_(Seat.club, me.id)`` each value stands beside what has its place in the *other* row, or rows."""
+    row, other = _bare(row), _bare(other)
+    if not isinstance(row, sa.Tuple):
+        return
+    if isinstance(other, ClauseList) and not isinstance(other, sa.Tuple):
+        other = next(iter(other.clauses), None)
+    if isinstance(other, sa.SelectBase):
+        beside: list[Any] = list(other.selected_columns)
+    elif isinstance(other, BindParameter):
+        beside = [each if _is_asked(each) else sa.literal(each) for each in next(iter(other.value or ()), ())]
+    else:
+        beside = list(getattr(other, "clauses", ()))
+    for value, each in zip(row.clauses, beside, strict=False):
+        if isinstance(value, MeParameter) and not _is_asked(each):
+            _give_type(value, each.type)
+
+
+def _is_asked(value: Any) -> bool:
+    return isinstance(value, MeParameter | Question | Me)
+
+
+def _bare(element: Any) -> Any:
+    while isinstance(element, Grouping | SelectStatementGrouping | sa.ScalarSelect):
+        element = element.element
+    return element
 
 
 def _type_inside(element: ClauseElement, around: sa.types.TypeEngine[Any] | None) -> None:
@@ -314,6 +349,7 @@ def _type_inside(element: ClauseElement, around: sa.types.TypeEngine[Any] | None
         else:
             # What stands beside a list, brackets, CASE, or BETWEEN's two ends, stands beside each of their members.
             passes = isinstance(child, ClauseList | Grouping | ExpressionClauseList | sa.Case)
+            passes = passes and not isinstance(child, sa.Tuple)
             _type_inside(child, beside if passes else None)
 
 
@@ -330,6 +366,9 @@ def _type_beside(element: Any, child: Any, children: Iterable[Any]) -> sa.types.
         return sa.Boolean()
     if isinstance(element, sa.Cast):
         return sa.String()
+    if isinstance(element, sa.Tuple):
+        # Not beside its neighbours: `_type_rows`.
+        return None
     if isinstance(element, sa.Case):
         # What it asks stands beside what it asks about, and what it gives beside what else it gives.
         given = [*(then for _, then in element.whens), element.else_]

@@ -83,6 +83,8 @@ class SqlDialect:
     sealed: Callable[[Expression, Sequence[Expression]], Expression]
     #: A JSON path into a column.
     path: Callable[[Typed, tuple[Step, ...]], Typed]
+    #: What in a rule means something else than on PostgreSQL, and what to write instead.
+    unlike: Callable[[Expression], tuple[str, str] | None]
     #: A sort key: the expression whose order is that of PostgreSQL.
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
     #: A sort key that tells any two values apart that look different; its order has no further meaning.

@@ -70,6 +70,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         geojson=_geojson,
         sealed=_sealed,
         path=_path,
+        unlike=lambda rows: None,
         sort_key=_sort_key,
         tie_key=_tie_key,
         compare=_compare,

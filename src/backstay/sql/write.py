@@ -173,7 +173,7 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
         if column.name not in plan.written and column.duty == "updated":
             changed[column.name] = statement.excluded[column.name]
         elif column.name not in plan.written and column.duty == "version":
-            changed[column.name] = column.sql + 1
+            changed[column.name] = column.sql.op("+")(1)
     # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
     old = _of_old_rows(plan)
     where = None if isinstance(old, True_) or _is_probed(plan, dialect) else _of_target(old, plan.table, dialect)
@@ -244,7 +244,7 @@ def _removal(table: Table, dialect: SqlDialect) -> Any:
     values: dict[Any, Any] = {c.sql: c.sql for c in table.columns.values() if c.sql.onupdate is not None}
     values |= {c.sql: dialect.now() for c in (deleted, table.column_for("updated")) if c is not None}
     if version is not None:
-        values[version.sql] = version.sql + 1
+        values[version.sql] = version.sql.op("+")(1)
     return sa.update(_table(table)).values(values)
 
 
@@ -425,7 +425,7 @@ def _default(column: Column) -> Expression:
 
 def _onupdate(column: Column) -> Any:
     if column.duty == "version":
-        return column.sql + 1
+        return column.sql.op("+")(1)
     return column.sql.onupdate.arg  # type: ignore[union-attr]
 
 

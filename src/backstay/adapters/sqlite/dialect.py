@@ -8,6 +8,7 @@ in SQLite; ``now()`` gives text in the storage form.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -17,16 +18,18 @@ from sqlalchemy.dialects.sqlite import JSON
 from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDDLCompiler, SQLiteDialect, SQLiteTypeCompiler
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.util import memoized_property
 
 from backstay.adapters.sqlite.functions import DECIMAL_COLLATION
 from backstay.adapters.sqlite.storage import COLSPECS, is_exact_number
+from backstay.sql.sqlite.rendered import rendered
 
 #: Now in UTC, to the millisecond, without the zeros that end the fraction.
 _NOW = "rtrim(rtrim(strftime('%Y-%m-%dT%H:%M:%f', 'now'), '0'), '.')"
 
 
-class ApswCompiler(SQLiteCompiler):
-    """Statements: the present in the storage form."""
+class ApswExpressionCompiler(SQLiteCompiler):
+    """What a schema is made of, which other programs read too: the present in the storage form."""
 
     def visit_now_func(self, fn: Any, **kw: Any) -> str:
         return f"({_NOW} || '+00:00')"
@@ -37,8 +40,39 @@ class ApswCompiler(SQLiteCompiler):
         return _NOW
 
 
+class ApswCompiler(ApswExpressionCompiler):
+    """Statements: operators and functions mean what they mean on PostgreSQL (`rendered`)."""
+
+    def visit_binary(self, binary: Any, **kw: Any) -> str:  # type: ignore[override]
+        return self._rendered(binary, super().visit_binary, kw)
+
+    def visit_unary(self, unary: Any, **kw: Any) -> str:  # type: ignore[override]
+        return self._rendered(unary, super().visit_unary, kw)
+
+    def visit_cast(self, cast: Any, **kw: Any) -> str:
+        return self._rendered(cast, super().visit_cast, kw)
+
+    def visit_extract(self, extract: Any, **kw: Any) -> str:
+        return self._rendered(extract, super().visit_extract, kw)
+
+    def visit_function(self, func: Any, **kw: Any) -> str:  # type: ignore[override]
+        return self._rendered(func, super().visit_function, kw)
+
+    def visit_collation(self, element: Any, **kw: Any) -> str:
+        # By code point: SQLite's own name for it.
+        return "BINARY" if element.collation == "C" else str(super().visit_collation(element, **kw))  # type: ignore[no-untyped-call]
+
+    def _rendered(self, element: Any, usual: Callable[..., str], kw: dict[str, Any]) -> str:
+        found = rendered(element)
+        return usual(element, **kw) if found is None else self.process(found.self_group(), **kw)
+
+
 class ApswDDLCompiler(SQLiteDDLCompiler):
     """Tables."""
+
+    @memoized_property
+    def sql_compiler(self) -> Any:
+        return ApswExpressionCompiler(self.dialect, None, schema_translate_map=self.schema_translate_map)
 
     def get_column_default_string(self, column: Column[Any]) -> str | None:
         text = super().get_column_default_string(column)

@@ -17,8 +17,9 @@ import apsw
 
 from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
+from backstay.adapters.sqlite.compute import compute, decimal_text, microseconds
 from backstay.adapters.sqlite.iso import instant_text
-from backstay.adapters.sqlite.matching import Spend, free, glob, lower, lower_glob, regex
+from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
 from backstay.errors import DatabaseError
@@ -45,6 +46,16 @@ def lower_text(value: Any, spend: Spend = free) -> str | None:
     """
     spend(_CALL + CLOSELY * _size(value))
     return None if value is None else lower(value)
+
+
+def upper_text(value: Any, spend: Spend = free) -> str | None:
+    """*value* in capitals, as `lower_text`.
+
+    >>> upper_text("äß"), upper_text(None)
+    ('Äß', None)
+    """
+    spend(_CALL + CLOSELY * _size(value))
+    return None if value is None else upper(value)
 
 
 def _size(value: Any) -> int:
@@ -171,6 +182,11 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
     """Give *connection* all functions and collations of this file; they *spend* from its statement's budget."""
     scalar: tuple[tuple[str, Callable[..., Any], int], ...] = (
         ("backstay_lower", lower_text, 1),
+        ("backstay_upper", upper_text, 1),
+        ("backstay_compute", compute, 5),
+        ("backstay_decimal", decimal_text, 1),
+        ("backstay_microseconds", microseconds, 1),
+        ("backstay_pattern", like_glob, 4),
         ("backstay_glob", glob, 2),
         ("backstay_lower_glob", lower_glob, 2),
         ("backstay_regex", regex, 3),
@@ -194,10 +210,10 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
     connection.create_collation(ARRAY_COLLATION, partial(compare_arrays, spend=spend))
 
 
-#: Those that read their first argument once, and know nothing of budgets.
-_PLAIN: Final = frozenset((array_text, cast, json_text))
+#: Those that read their arguments once, and know nothing of budgets.
+_PLAIN: Final = frozenset((array_text, cast, compute, decimal_text, json_text, like_glob, microseconds))
 
 
 def _spending(function: Callable[..., Any], spend: Spend, *arguments: Any) -> Any:
-    spend(_CALL + CLOSELY * _size(arguments[0]))
+    spend(_CALL + CLOSELY * sum(map(_size, arguments)))
     return function(*arguments)

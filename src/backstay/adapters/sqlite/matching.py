@@ -41,6 +41,43 @@ def lower(value: Any) -> str:
     return _string(value).replace("Σ", "σ").lower()
 
 
+def upper(value: Any) -> str:
+    """*value* in capitals, character by character: one that has two capitals stays.
+
+    >>> upper("aß")
+    'Aß'
+    """
+    return "".join(made if len(made := one.upper()) == 1 else one for one in _string(value))
+
+
+def like_glob(pattern: Any, escape: str, before: str, after: str) -> str | None:
+    r"""A pattern of LIKE, with *before* and *after* around it, as one of GLOB.
+
+    >>> like_glob("50/%*_[x]", "/", "", "%"), like_glob(None, "/", "", "")
+    ('50%[*]?[[]x]*', None)
+
+    Raises:
+        DatabaseError: 22025, when it ends within an escape.
+    """
+    return None if pattern is None else _globbed(before + _string(pattern) + after, escape)
+
+
+@lru_cache(maxsize=1024)
+def _globbed(pattern: str, escape: str) -> str:
+    out: list[str] = []
+    characters = iter(pattern)
+    for character in characters:
+        if character == escape:
+            character = next(characters, "")
+            if not character:
+                raise DatabaseError("22025", "LIKE pattern must not end with escape character")
+        elif character in "%_":
+            out.append("*" if character == "%" else "?")
+            continue
+        out.append(f"[{character}]" if character in "*?[" else character)
+    return "".join(out)
+
+
 def free(amount: int) -> None:
     """Spends nothing: for values that come from no request."""
 

@@ -11,12 +11,13 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.plan.conditions import SEARCHED
-from backstay.sql.dialect import SqlDialect, defaults
+from backstay.sql.dialect import Expression, SqlDialect, defaults
 from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.condition import compare, guard
+from backstay.sql.sqlite.kind import unlike
 from backstay.sql.sqlite.path import json_path, sort_key
 from backstay.sql.sqlite.rows import default, finite, key_out, listed, packed
 from backstay.sql.sqlite.value import json_object, json_value, sealed
@@ -43,6 +44,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         geojson=json_value,
         sealed=sealed,
         path=json_path,
+        unlike=_unlike,
         sort_key=sort_key,
         tie_key=lambda typed: typed.expression,
         compare=compare,
@@ -67,3 +69,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         default=default,
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(defaults(table, sa.null())),
     )
+
+
+def _unlike(rows: Expression) -> tuple[str, str] | None:
+    found = unlike(rows)
+    return None if found is None else (found.seen, found.hint)

@@ -78,9 +78,9 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
         case "isdistinct":
             return lambda right: left.is_distinct_from(right)
         case "like":
-            return lambda right: _alike(left, left, right, sa.func.backstay_glob)
+            return lambda right: alike(left, left, right, sa.func.backstay_glob)
         case "ilike":
-            return lambda right: _alike(left, sa.func.backstay_lower(left), right, sa.func.backstay_lower_glob)
+            return lambda right: alike(left, sa.func.backstay_lower(left), right, sa.func.backstay_lower_glob)
         case "match" | "imatch":
             fold: Expression = sa.literal_column("1" if op == "imatch" else "0")
             return lambda right: sa.func.backstay_regex(left, right, fold, type_=sa.Boolean())
@@ -97,7 +97,7 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
             raise PlanError("PGRST100", f"unknown operator {op}")
 
 
-def _alike(left: Expression, shown: Expression, pattern: Expression, linear: Callable[..., Any]) -> Expression:
+def alike(left: Expression, shown: Expression, pattern: Expression, linear: Callable[..., Any]) -> Expression:
     """*shown*, which is made of *left*, against a pattern.
 
     SQLite's own GLOB tries each piece of the pattern at each letter, and cannot be stopped meanwhile: it is taken where

@@ -1,0 +1,244 @@
+"""Operators and functions with PostgreSQL's meaning, where SQLite has another one of the same name.
+
+Each is said by a function of ``adapters/sqlite/``, or by what SQLite does say.  What needs nothing, and what nobody
+knows to be the same (see `kind`), stays as SQLAlchemy writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.sql import elements as e
+from sqlalchemy.sql import operators as op
+from sqlalchemy.sql.functions import FunctionElement
+
+from backstay.request.field import Step
+from backstay.sql.dialect import Expression, Typed
+from backstay.sql.sqlite.condition import alike
+from backstay.sql.sqlite.kind import (
+    ARITHMETIC,
+    BETWEEN,
+    CASTS,
+    EQUALS,
+    EXTRACTS,
+    INTEGERS,
+    JSON_ITEMS,
+    LIKES,
+    LISTS,
+    MOMENTS,
+    RANKS,
+    Kind,
+    Unlike,
+    arithmetic,
+    item_keys,
+    kind_of,
+    kind_of_type,
+)
+from backstay.sql.sqlite.path import json_path, number
+from backstay.sql.sqlite.value import word
+
+#: What ``adapters/sqlite`` calls the order of exact decimals.
+_DECIMALS: Final = "BACKSTAY_DECIMAL"
+
+
+def rendered(element: Any) -> Expression | None:
+    """What to write for *element*; ``None`` for what SQLAlchemy writes."""
+    try:
+        match element:
+            case e.BinaryExpression():
+                return _binary(element)
+            case sa.UnaryExpression() if element.operator is op.neg:
+                return _computed("-", number(0), element.element, kind_of(element.element))
+            case sa.Cast():
+                return _cast(element)
+            case sa.Extract():
+                return _extract(element)
+            case FunctionElement():
+                return _function(element)
+            case _:
+                return None
+    except Unlike:
+        return None
+
+
+def _binary(element: Any) -> Expression | None:
+    operator = element.operator
+    if operator in LIKES:
+        return _like(element)
+    if operator in ARITHMETIC:
+        left, right = kind_of(element.left), kind_of(element.right)
+        if arithmetic(ARITHMETIC[operator], left, right) is None:
+            return None
+        return _computed(ARITHMETIC[operator], element.left, element.right, left, right)
+    if operator in JSON_ITEMS:
+        return _item(element)
+    if operator in EQUALS or operator in RANKS:
+        found = _made_alike(element.left, element.right)
+        return None if found is None else operator(*found)
+    if operator in BETWEEN:
+        return _between(element)
+    return _listed(element) if operator in LISTS else None
+
+
+def _computed(sign: str, left: Any, right: Any, kind: Kind, other: Kind | None = None) -> Expression:
+    return sa.func.backstay_compute(word(sign), word(kind), word(other or kind), left, right)
+
+
+def _like(element: Any) -> Expression:
+    counts, around, negated = LIKES[element.operator]
+    escape = element.modifiers.get("escape") or "\\"
+    before, after = around.split("{}")
+    shown, pattern = element.left, element.right
+    if not counts:
+        shown, pattern, escape = sa.func.backstay_lower(shown), sa.func.backstay_lower(pattern), escape.lower()
+    globs = sa.func.backstay_pattern(pattern, word(escape), word(before), word(after))
+    linear = sa.func.backstay_glob if counts else sa.func.backstay_lower_glob
+    found = alike(element.left, shown, globs, linear)
+    return sa.not_(found) if negated else found
+
+
+def _between(element: Any) -> Expression | None:
+    low, high = element.right.clauses
+    if element.modifiers.get("symmetric") or not (_made_alike(element.left, low) or _made_alike(element.left, high)):
+        return None
+    found = sa.and_(element.left >= low, element.left <= high)
+    return sa.not_(found) if element.operator is op.not_between_op else found
+
+
+def _listed(element: Any) -> Expression | None:
+    """A list of exact decimals is one of texts, and a column's affinity makes numbers of them where it has to."""
+    left, right = element.left, element.right
+    if not _is_made(left) or isinstance(left, sa.Tuple):
+        return None
+    kind, other = kind_of(left), kind_of(right)
+    decimals = (other if isinstance(right, e.BindParameter) else kind) == "decimal"
+    return element.operator(_decimal(left), right) if decimals and kind != "float" else None
+
+
+def _made_alike(left: Any, right: Any) -> tuple[Expression, Expression] | None:
+    """Both sides in a form that SQLite compares right; ``None`` where they are."""
+    first, second = kind_of(left), kind_of(right)
+    kinds = {first, second}
+    if kinds == {"interval"}:
+        return sa.func.backstay_microseconds(left), sa.func.backstay_microseconds(right)
+    if kinds <= MOMENTS and len(kinds) == 2:
+        zone = "+00:00" if "timestamptz" in kinds else ""
+        return _moment(left, first, zone), _moment(right, second, zone)
+    if "char" in kinds:
+        return _unpadded(left, first), _unpadded(right, second)
+    if "decimal" not in kinds and not ("number" in kinds and (_is_made(left) or _is_made(right))):
+        return None
+    if "float" in kinds:
+        return sa.cast(left, sa.REAL()), sa.cast(right, sa.REAL())
+    if first == second and not _is_made(left) and not _is_made(right):
+        return None
+    return _decimal(left), _decimal(right)
+
+
+def _is_made(element: Any) -> bool:
+    """Whether *element* is computed: it has the affinity and the collation of no column."""
+    return not isinstance(element, sa.Column | e.BindParameter)
+
+
+def _decimal(value: Any) -> Expression:
+    return sa.collate(sa.func.backstay_decimal(value, type_=sa.Text()), _DECIMALS)
+
+
+def _unpadded(value: Any, kind: Kind) -> Expression:
+    """A CHAR as PostgreSQL compares it with a text: without the blanks at its end."""
+    return sa.func.rtrim(value, word(" ")) if kind == "char" and not isinstance(value, e.BindParameter) else value
+
+
+def _moment(value: Any, kind: Kind, zone: str) -> Expression:
+    text = sa.type_coerce(value, sa.Text())
+    if kind == "timestamptz":
+        return text
+    return text.concat(word(("T00:00:00" if kind == "date" else "") + zone))
+
+
+def _item(element: Any) -> Expression | None:
+    keys, kind = item_keys(element), kind_of(element)
+    document = Typed(element.left, element.left.type)
+    if not keys:
+        return None
+    if kind == "json":
+        return json_path(document, tuple(map(Step, keys))).expression
+    text = json_path(document, (*map(Step, keys[:-1]), Step(keys[-1], as_text=True))).expression
+    return text if kind == "text" else _read(text, "text", kind)
+
+
+#: What `casts` calls them.
+_WORDS: Final[dict[Kind, str]] = {
+    "int2": "smallint",
+    "int4": "integer",
+    "int8": "bigint",
+    "float": "float8",
+    "decimal": "numeric",
+}
+
+
+def _read(value: Any, source: str, target: Kind) -> Expression:
+    return sa.func.backstay_cast(value, word(source), word(_WORDS.get(target, target)))
+
+
+def _cast(element: Any) -> Expression | None:
+    value, source, target = element.clause, kind_of(element.clause), kind_of_type(element.type)
+    if target not in CASTS.get(source, frozenset()):
+        return None
+    match source, target:
+        case "text" | "uuid" | "enum" | "date", "text":
+            return sa.type_coerce(value, sa.Text())
+        case "text", _:
+            return _read(value, source, target)
+        case "boolean", "text":
+            return sa.case((value.is_(None), sa.null()), (value, word("true")), else_=word("false"))
+        case "boolean", _:
+            return sa.type_coerce(value, sa.Integer())
+        case "int4", "boolean":
+            return sa.type_coerce(value, sa.Integer()) != number(0)
+        case "int2" | "int4" | "int8" | "number" | "decimal", "decimal":
+            return sa.func.backstay_decimal(value)
+        case "int2" | "int4" | "int8", _ if target in INTEGERS:
+            return _read(value, "integer", target)
+        case "number" | "decimal", _ if target in INTEGERS:
+            return _read(value, "numeric", target)
+        case "float", _ if target in INTEGERS:
+            return _read(value, "float", target)
+        case "timestamp" | "timestamptz", "date":
+            return sa.func.substr(value, number(1), number(10))
+        case "date" | "timestamp", "timestamp" | "timestamptz" if source != target:
+            return _moment(value, source, "+00:00" if target == "timestamptz" else "")
+        case "timestamptz", "timestamp":
+            return sa.func.replace(value, word("+00:00"), word(""))
+        case _ if source == target:
+            return sa.type_coerce(value, element.type)
+        case _:
+            return None
+
+
+#: Where in the text of a moment it stands, and how long it is.
+_PLACES: Final = {"year": (1, 4), "month": (6, 2), "day": (9, 2), "hour": (12, 2), "minute": (15, 2)}
+_FORMATS: Final = {"dow": "%w", "doy": "%j"}
+
+
+def _extract(element: Any) -> Expression | None:
+    field = element.field
+    if kind_of(element.expr) not in EXTRACTS.get(field, frozenset()):
+        return None
+    if field in _FORMATS:
+        # Of the day alone: SQLite rounds a moment to the millisecond first, which may be the next day's.
+        found = sa.func.strftime(word(_FORMATS[field]), sa.func.substr(element.expr, number(1), number(10)))
+    else:
+        found = sa.func.substr(element.expr, *map(number, _PLACES[field]))
+    return found.op("+", return_type=sa.Integer())(number(0))
+
+
+def _function(element: Any) -> Expression | None:
+    match str(getattr(element, "name", "")).lower():
+        case "lower" | "upper" as name if kind_of(element) == "text":
+            told: Callable[..., Expression] = sa.func.backstay_lower if name == "lower" else sa.func.backstay_upper
+            return told(*element.clauses, type_=sa.Text())
+        case _:
+            return None

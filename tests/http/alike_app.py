@@ -1,0 +1,392 @@
+"""Rules of one table whose operators, functions and types mean the same on both databases, with plain Python beside.
+
+Each is for a role of its own, once as it stands and once negated: what is NULL is shown by neither.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, Final
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
+
+from backstay import Backstay, Settings, allow
+from backstay.adapters.sqlite.iso import interval_text
+from tests.http.shop_app import SECRET
+
+
+class Kind(enum.Enum):
+    small = "s"
+    large = "l"
+
+
+class Base(DeclarativeBase):
+    pass
+
+
+class Doc(Base):
+    __tablename__ = "docs"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str | None]
+    path: Mapped[str]
+    small: Mapped[int] = mapped_column(sa.SmallInteger)
+    n: Mapped[int | None]
+    big: Mapped[int] = mapped_column(sa.BigInteger)
+    price: Mapped[Decimal | None] = mapped_column(sa.Numeric(10, 2))
+    exact: Mapped[Decimal | None] = mapped_column(sa.Numeric(30, 10))
+    weight: Mapped[float | None]
+    flag: Mapped[bool | None]
+    key: Mapped[UUID | None]
+    kind: Mapped[Kind]
+    day: Mapped[date | None]
+    at: Mapped[datetime | None] = mapped_column(sa.DateTime(timezone=True))
+    local: Mapped[datetime | None]
+    hour: Mapped[time]
+    span: Mapped[timedelta | None]
+    raw: Mapped[bytes]
+    data: Mapped[Any] = mapped_column(sa.JSON)
+
+
+Row = Mapping[str, Any]
+CLAIMS: Final = {"sub": str(UUID(int=7)), "org": "a_b", "n": 3, "email": "Änn@X.org", "day": "2024-02-29"}
+HOUR: Final = timedelta(hours=1)
+DAY: Final = timedelta(days=1)
+#: A leap day's last moment, with a fraction that SQLite would round up.
+LEAP: Final = datetime(2024, 2, 29, 23, 59, 59, 999900, tzinfo=UTC)
+NEW_YEAR: Final = datetime(2024, 1, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+
+
+def _row(id_: int, **values: Any) -> dict[str, Any]:
+    empty = {column.name: None for column in Doc.__table__.columns}
+    usual = {"path": "", "small": 0, "big": 0, "kind": Kind.small, "hour": time(0), "raw": b"", "data": {}}
+    return {**empty, **usual, **values, "id": id_}
+
+
+ROWS: Final = [
+    _row(1),
+    _row(
+        2, name="Ann", path="a_b/x", small=1, n=7, big=1, price=Decimal("0.10"), exact=Decimal("0.1"), weight=0.1, flag=True
+    ),
+    _row(
+        3, name="ann", path="axb/x", small=-7, n=-7, big=2, price=Decimal("0.20"), exact=Decimal("0.2"), weight=0.5, flag=False
+    ),
+    _row(4, name="ÄNN@x.ORG", path="A_B/x", n=3, price=Decimal("-1.50"), exact=Decimal("10"), weight=-1.5, key=UUID(int=7)),
+    _row(5, name="straße", path="50%", n=0, price=Decimal("9"), exact=Decimal("9.0000000001"), key=UUID(int=0xABC)),
+    _row(6, name="", path="a*b?[c]", n=2, price=Decimal("10"), flag=True, kind=Kind.large, raw=b"ab\x00c"),
+    _row(7, name="b\\%c", path="b\\c", n=1, day=date(2024, 2, 29), at=LEAP, local=LEAP.replace(tzinfo=None), span=DAY),
+    _row(
+        8, name="  x ", n=10, day=date(2024, 1, 1), at=NEW_YEAR, local=datetime(2024, 1, 1), hour=time(9, 5), span=9 * HOUR
+    ),
+    _row(
+        9, name="Z", n=5, day=date(2099, 12, 31), at=datetime(2099, 12, 31, tzinfo=UTC), local=datetime(2099, 12, 31),
+        span=-2 * DAY,
+    ),
+    _row(10, n=3, at=datetime(2024, 2, 29, tzinfo=UTC), local=datetime(2024, 2, 29), span=30 * HOUR, data={"a": None}),
+    _row(11, n=4, data={"a": "x", "b": {"c": 5}, "l": [1, "two"], "t": True, "f": 1.5}),
+    _row(12, n=6, data={"a": "5", "b": [1], "l": "no", "t": False, "f": 2}),
+    _row(13, n=8, big=2**62, data=["a"]),
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Case:
+    """A rule and what it says of a row: true, false, or ``None`` where it is NULL."""
+
+    sql: Callable[[Any], Any]
+    judge: Callable[[Row], Any]
+
+
+def sent(row: Row) -> dict[str, Any]:
+    """*row* as a client sends it, under another id."""
+    told = {name: _told(value) for name, value in row.items() if name != "data"}
+    return told | {"id": row["id"] + 100, "data": row["data"]}
+
+
+def _told(value: Any) -> Any:
+    match value:
+        case timedelta():
+            return interval_text(value)
+        case enum.Enum():
+            return value.name
+        case bytes():
+            return "\\x" + value.hex()
+        case Decimal() | UUID():
+            return str(value)
+        case date() | time():
+            return value.isoformat()
+        case _:
+            return value
+
+
+def _known(judge: Callable[[Row], Any], *names: str) -> Callable[[Row], Any]:
+    """*judge* of rows that have something in all of *names*, and NULL of the others."""
+    return lambda row: None if any(row[name] is None for name in names) else judge(row)
+
+
+def _case(sql: Callable[[Any], Any], judge: Callable[[Row], Any], *names: str) -> Case:
+    return Case(sql, _known(judge, *names))
+
+
+def _utc(value: datetime) -> datetime:
+    return value.astimezone(UTC)
+
+
+def _get(row: Row, *keys: str | int) -> Any:
+    """What PostgreSQL's ``#>`` finds; ``...`` where nothing is there."""
+    found = row["data"]
+    for key in keys:
+        fits = isinstance(found, dict) if isinstance(key, str) else isinstance(found, list)
+        try:
+            found = found[key] if fits else ...
+        except (KeyError, IndexError):
+            return ...
+    return found
+
+
+def _plain(row: Row, *keys: str | int) -> Any:
+    found = _get(row, *keys)
+    return None if found is ... or found is None else found
+
+
+def _is(found: Any, value: Any) -> bool | None:
+    return None if found is None else found == value
+
+
+other = aliased(Doc)
+CASES: Final[dict[str, Case]] = {
+    # texts
+    "like": _case(lambda me: Doc.name.like("A%"), lambda r: r["name"].startswith("A"), "name"),
+    "like one": _case(lambda me: Doc.name.like("_nn"), lambda r: r["name"] in ("Ann", "ann"), "name"),
+    "not like": _case(lambda me: Doc.name.not_like("A%"), lambda r: not r["name"].startswith("A"), "name"),
+    "like escape": _case(lambda me: Doc.path.like("50/%", escape="/"), lambda r: r["path"] == "50%"),
+    "like backslash": _case(lambda me: Doc.path.like("b\\\\c"), lambda r: r["path"] == "b\\c"),
+    "like stars": _case(lambda me: Doc.path.like("%*b?[%"), lambda r: "*b?[" in r["path"]),
+    "ilike": _case(lambda me: Doc.name.ilike("ä%"), lambda r: r["name"].lower().startswith("ä"), "name"),
+    "not ilike": _case(lambda me: Doc.name.not_ilike("ä%"), lambda r: not r["name"].lower().startswith("ä"), "name"),
+    "ilike claim": _case(lambda me: Doc.name.ilike(me.claim("email")), lambda r: r["name"] == "ÄNN@x.ORG", "name"),
+    "startswith": _case(lambda me: Doc.path.startswith("a"), lambda r: r["path"].startswith("a")),
+    "startswith wild": _case(lambda me: Doc.path.startswith("a_b"), lambda r: r["path"].startswith("a_b")),
+    "startswith claim": _case(lambda me: Doc.path.startswith(me.claim("org")), lambda r: r["path"].startswith("a_b")),
+    "startswith column": _case(lambda me: Doc.path.startswith(Doc.path), lambda r: True),
+    "istartswith": _case(lambda me: Doc.path.istartswith("A_b"), lambda r: r["path"].lower().startswith("a_b")),
+    "endswith": _case(lambda me: Doc.path.endswith("%"), lambda r: r["path"].endswith("%")),
+    "contains": _case(lambda me: Doc.path.contains("_"), lambda r: "_" in r["path"]),
+    "contains auto": _case(lambda me: Doc.path.contains("_", autoescape=True), lambda r: "_" in r["path"]),
+    "icontains": _case(lambda me: Doc.name.icontains("nN"), lambda r: "nn" in r["name"].lower(), "name"),
+    "lower": _case(
+        lambda me: sa.func.lower(Doc.name) == sa.func.lower(me.claim("email")),
+        lambda r: r["name"].lower() == "änn@x.org",
+        "name",
+    ),
+    "upper": _case(lambda me: sa.func.upper(Doc.name) == "STRAßE", lambda r: r["name"] == "straße", "name"),
+    "trim": _case(lambda me: sa.func.trim(Doc.name) == "x", lambda r: r["name"].strip(" ") == "x", "name"),
+    "replace": _case(lambda me: sa.func.replace(Doc.path, "_", "x") == "axb/x", lambda r: r["id"] in (2, 3)),
+    "length": _case(lambda me: sa.func.length(Doc.name) == 6, lambda r: len(r["name"]) == 6, "name"),
+    "octets": _case(lambda me: sa.func.octet_length(Doc.name) == 7, lambda r: len(r["name"].encode()) == 7, "name"),
+    "length of bytes": _case(lambda me: sa.func.length(Doc.raw) == 4, lambda r: len(r["raw"]) == 4),
+    "substr": _case(lambda me: sa.func.substr(Doc.path, 2, 2) == "_b", lambda r: r["path"][1:3] == "_b"),
+    "concat": _case(lambda me: Doc.name + "/" == "ann/", lambda r: r["name"] == "ann", "name"),
+    "concat null": _case(lambda me: sa.func.concat(Doc.name, "!") == "!", lambda r: not r["name"]),
+    "coalesce": _case(lambda me: sa.func.coalesce(Doc.name, "none") == "none", lambda r: r["name"] is None),
+    "nullif": _case(lambda me: sa.func.nullif(Doc.name, "").is_(None), lambda r: not r["name"]),
+    "by code point": _case(lambda me: Doc.name.collate("C") < "a", lambda r: r["name"].encode() < b"a", "name"),
+    "text in": _case(lambda me: Doc.name.in_(["ann", "Z"]), lambda r: r["name"] in ("ann", "Z"), "name"),
+    # whole numbers
+    "plus": _case(lambda me: Doc.n + 1 > Doc.small, lambda r: r["n"] + 1 > r["small"], "n"),
+    "minus": _case(lambda me: Doc.n - Doc.big == 6, lambda r: r["n"] - r["big"] == 6, "n"),
+    "times": _case(lambda me: Doc.n * 2 == -14, lambda r: r["n"] == -7, "n"),
+    "negated": _case(lambda me: -Doc.n == 7, lambda r: r["n"] == -7, "n"),
+    "true division": _case(lambda me: Doc.n / 2 == Decimal("3.5"), lambda r: r["n"] == 7, "n"),
+    "true division less": _case(lambda me: Doc.n / 3 < Decimal("1"), lambda r: r["n"] < 3, "n"),
+    "whole division": _case(lambda me: Doc.n // 2 == -3, lambda r: r["n"] == -7, "n"),
+    "rest": _case(lambda me: Doc.n % 3 == -1, lambda r: r["n"] == -7, "n"),
+    "whole with broken": _case(lambda me: Doc.n < 2.5, lambda r: r["n"] < 2.5, "n"),
+    "between": _case(lambda me: Doc.n.between(2, me.claim("n")), lambda r: 2 <= r["n"] <= 3, "n"),
+    "abs": _case(lambda me: sa.func.abs(Doc.n) == 7, lambda r: abs(r["n"]) == 7, "n"),
+    "case of numbers": _case(
+        lambda me: sa.case((Doc.flag, Doc.n), else_=Doc.big) > 1,
+        lambda r: (r["n"] if r["flag"] else r["big"]) > 1,
+    ),
+    "int as text": _case(lambda me: sa.cast(Doc.n, sa.String) == "-7", lambda r: r["n"] == -7, "n"),
+    "claim as int": _case(lambda me: Doc.n == sa.cast(me.claim("n"), sa.Integer), lambda r: r["n"] == 3, "n"),
+    "int as bool": _case(lambda me: sa.cast(Doc.n, sa.Boolean), lambda r: r["n"] != 0, "n"),
+    "bool as int": _case(lambda me: sa.cast(Doc.flag, sa.Integer) == 1, lambda r: r["flag"], "flag"),
+    "bool as text": _case(lambda me: sa.cast(Doc.flag, sa.String) == "true", lambda r: r["flag"], "flag"),
+    "bool is": _case(lambda me: Doc.flag.is_(True), lambda r: r["flag"] is True),
+    "bool distinct": _case(lambda me: Doc.flag.is_distinct_from(True), lambda r: r["flag"] is not True),
+    # decimals and floats
+    "decimal plus": _case(
+        lambda me: Doc.price + Decimal("0.20") == Decimal("0.30"), lambda r: r["price"] == Decimal("0.10"), "price"
+    ),
+    "decimal minus": _case(
+        lambda me: Doc.price - Decimal("0.1") == Decimal("0.1"), lambda r: r["price"] == Decimal("0.20"), "price"
+    ),
+    "decimal times": _case(lambda me: Doc.price * 3 == Decimal("0.3"), lambda r: r["price"] == Decimal("0.10"), "price"),
+    "decimal division": _case(
+        lambda me: Doc.price / 3 > 3, lambda r: r["price"] / 3 > 3, "price"
+    ),
+    "decimal beyond its size": _case(
+        lambda me: Doc.price == Decimal("0.101"), lambda r: r["price"] == Decimal("0.101"), "price"
+    ),
+    "decimal less than beyond its size": _case(
+        lambda me: Doc.price < Decimal("0.1000000000000000000001"), lambda r: r["price"] <= Decimal("0.1"), "price"
+    ),
+    "decimal plus beyond its size": _case(
+        lambda me: Doc.price + Decimal("0.205") == Decimal("0.305"), lambda r: r["price"] == Decimal("0.10"), "price"
+    ),
+    "decimal negated": _case(lambda me: -Doc.price == Decimal("1.5"), lambda r: r["price"] == Decimal("-1.5"), "price"),
+    "decimal coalesced": _case(
+        lambda me: sa.func.coalesce(Doc.price, 0) < Decimal("0.15"),
+        lambda r: (r["price"] or 0) < Decimal("0.15"),
+    ),
+    "exact order": _case(lambda me: Doc.exact < 10, lambda r: r["exact"] < 10, "exact"),
+    "exact coalesced": _case(lambda me: sa.func.coalesce(Doc.exact, 0) < 10, lambda r: (r["exact"] or 0) < 10),
+    "exact with decimal": _case(lambda me: Doc.exact == Doc.price, lambda r: r["exact"] == r["price"], "exact", "price"),
+    "exact with whole": _case(lambda me: Doc.exact > Doc.n, lambda r: r["exact"] > r["n"], "exact", "n"),
+    "exact plus": _case(lambda me: Doc.exact + Doc.price == Decimal("0.4"), lambda r: r["id"] == 3, "exact", "price"),
+    "exact between": _case(lambda me: Doc.exact.between(Doc.n, 10), lambda r: r["n"] <= r["exact"] <= 10, "exact", "n"),
+    "decimal in": _case(lambda me: Doc.price.in_([9, Decimal("0.1")]), lambda r: r["price"] in (9, Decimal("0.1")), "price"),
+    "decimal in decimals": _case(lambda me: Doc.price.in_([Decimal("9.0"), Decimal("0.1")]), lambda r: r["id"] in (2, 5), "price"),
+    "decimal coalesced in": _case(lambda me: sa.func.coalesce(Doc.price, 9).in_([9]), lambda r: r["price"] in (None, 9)),
+    "exact in": _case(lambda me: Doc.exact.in_([Decimal("10.00"), 7]), lambda r: r["exact"] == 10, "exact"),
+    "whole in decimals": _case(lambda me: Doc.n.in_([3, Decimal("2.0"), Decimal("0.5")]), lambda r: r["n"] in (2, 3), "n"),
+    "decimal between": _case(lambda me: Doc.price.between(9, 10), lambda r: 9 <= r["price"] <= 10, "price"),
+    "decimal as float": _case(lambda me: sa.cast(Doc.price, sa.Float) == 0.1, lambda r: float(r["price"]) == 0.1, "price"),
+    "float as int": _case(lambda me: sa.cast(Doc.weight, sa.Integer) == -2, lambda r: r["weight"] == -1.5, "weight"),
+    "decimal as int": _case(lambda me: sa.cast(Doc.price, sa.Integer) == -2, lambda r: r["price"] == Decimal("-1.5"), "price"),
+    "float times": _case(lambda me: Doc.weight * 2 == 1.0, lambda r: r["weight"] == 0.5, "weight"),
+    "float with decimal": _case(lambda me: Doc.weight == Doc.price, lambda r: r["weight"] == float(r["price"]), "weight", "price"),
+    "float with exact": _case(lambda me: Doc.weight == Doc.exact, lambda r: r["weight"] == float(r["exact"]), "weight", "exact"),
+    "float plus": _case(lambda me: Doc.weight + 0.2 == 0.3, lambda r: r["weight"] + 0.2 == 0.3, "weight"),
+    # moments
+    "past": _case(lambda me: Doc.at + DAY < sa.func.now(), lambda r: r["at"].year < 2099, "at"),
+    "now less": _case(lambda me: Doc.at > sa.func.now() - timedelta(days=9000), lambda r: True, "at"),
+    "now more": _case(lambda me: sa.func.now() + DAY < Doc.at, lambda r: r["at"].year == 2099, "at"),
+    "current_timestamp": _case(lambda me: Doc.at < sa.func.current_timestamp(), lambda r: r["at"].year < 2099, "at"),
+    "today": _case(lambda me: Doc.day < sa.func.current_date(), lambda r: r["day"].year < 2099, "day"),
+    "localtimestamp": _case(lambda me: Doc.local < sa.func.localtimestamp(), lambda r: r["local"].year < 2099, "local"),
+    "local with now": _case(lambda me: Doc.local < sa.func.now(), lambda r: r["local"].year < 2099, "local"),
+    "day with now": _case(lambda me: Doc.day <= sa.func.now(), lambda r: r["day"].year < 2099, "day"),
+    "day with moment": _case(lambda me: Doc.day < Doc.at, lambda r: r["id"] == 7, "day", "at"),
+    "day is local": _case(lambda me: Doc.day == Doc.local, lambda r: r["id"] in (8, 9), "day", "local"),
+    "local is moment": _case(lambda me: Doc.local == Doc.at, lambda r: r["local"] == _utc(r["at"]).replace(tzinfo=None), "local", "at"),
+    "moment plus": _case(
+        lambda me: Doc.at + timedelta(microseconds=100) == datetime(2024, 3, 1, tzinfo=UTC),
+        lambda r: r["at"] == LEAP,
+        "at",
+    ),
+    "local minus": _case(
+        lambda me: Doc.local - DAY == datetime(2024, 2, 28), lambda r: r["local"] == datetime(2024, 2, 29), "local"
+    ),
+    "moment plus column": _case(
+        lambda me: Doc.at + Doc.span > datetime(2024, 3, 1, tzinfo=UTC),
+        lambda r: _utc(r["at"]) + r["span"] > datetime(2024, 3, 1, tzinfo=UTC),
+        "at",
+        "span",
+    ),
+    "difference": _case(
+        lambda me: Doc.at - datetime(2024, 2, 28, tzinfo=UTC) > DAY,
+        lambda r: r["at"] - datetime(2024, 2, 28, tzinfo=UTC) > DAY,
+        "at",
+    ),
+    "difference of days": _case(lambda me: Doc.day - date(2024, 1, 1) == 59, lambda r: r["id"] == 7, "day"),
+    "day plus days": _case(lambda me: Doc.day + 1 == date(2024, 3, 1), lambda r: r["id"] == 7, "day"),
+    "day plus interval": _case(
+        lambda me: Doc.day + 36 * HOUR > datetime(2024, 3, 1), lambda r: r["id"] in (7, 9), "day"
+    ),
+    "durations": _case(lambda me: Doc.span < timedelta(days=1, hours=1), lambda r: r["span"] < 25 * HOUR, "span"),
+    "duration is": _case(lambda me: Doc.span == timedelta(hours=24), lambda r: r["span"] == DAY, "span"),
+    "duration between": _case(lambda me: Doc.span.between(9 * HOUR, DAY), lambda r: 9 * HOUR <= r["span"] <= DAY, "span"),
+    "moment between": _case(
+        lambda me: Doc.at.between(date(2024, 2, 29), date(2024, 3, 1)),
+        lambda r: datetime(2024, 2, 29, tzinfo=UTC) <= r["at"] <= datetime(2024, 3, 1, tzinfo=UTC),
+        "at",
+    ),
+    "year": _case(lambda me: sa.extract("year", Doc.at) == 2023, lambda r: _utc(r["at"]).year == 2023, "at"),
+    "day of month": _case(lambda me: sa.extract("day", Doc.at) == 29, lambda r: _utc(r["at"]).day == 29, "at"),
+    "minute": _case(lambda me: sa.extract("minute", Doc.local) == 59, lambda r: r["local"].minute == 59, "local"),
+    "day of week": _case(lambda me: sa.extract("dow", Doc.at) == 4, lambda r: _utc(r["at"]).isoweekday() % 7 == 4, "at"),
+    "day of year": _case(lambda me: sa.extract("doy", Doc.day) == 60, lambda r: r["id"] == 7, "day"),
+    "moment as day": _case(lambda me: sa.cast(Doc.at, sa.Date) == date(2024, 2, 29), lambda r: _utc(r["at"]).date() == date(2024, 2, 29), "at"),
+    "day as moment": _case(
+        lambda me: sa.cast(Doc.day, sa.DateTime(timezone=True)) == datetime(2024, 2, 29, tzinfo=UTC),
+        lambda r: r["id"] == 7,
+        "day",
+    ),
+    "claim as day": _case(lambda me: Doc.day == sa.cast(me.claim("day"), sa.Date), lambda r: r["id"] == 7, "day"),
+    "time": _case(lambda me: Doc.hour >= time(9), lambda r: r["hour"] >= time(9)),
+    # ids, enums, bytes, rows
+    "mine": _case(lambda me: Doc.key == me.id, lambda r: r["key"] == UUID(int=7), "key"),
+    "mine cast": _case(lambda me: Doc.key == sa.cast(me.claim("sub"), sa.Uuid), lambda r: r["key"] == UUID(int=7), "key"),
+    "key as text": _case(lambda me: sa.cast(Doc.key, sa.String) == me.claim("sub"), lambda r: r["key"] == UUID(int=7), "key"),
+    "keys in order": _case(lambda me: Doc.key < UUID(int=0xABC), lambda r: r["key"] < UUID(int=0xABC), "key"),
+    "enum": _case(lambda me: Doc.kind.in_([Kind.large]), lambda r: r["kind"] is Kind.large),
+    "bytes": _case(lambda me: Doc.raw > b"a", lambda r: r["raw"] > b"a"),
+    "rows in": _case(
+        lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7, "a_b/x"), (3, "no")]), lambda r: r["id"] == 2
+    ),
+    "row with me": Case(
+        lambda me: sa.tuple_(Doc.n, me.id).in_(sa.select(other.n, other.key)),
+        lambda r: None if r["n"] is None else True if r["n"] == 3 else None,
+    ),
+    "row less": _case(
+        lambda me: sa.tuple_(Doc.n, Doc.small) < sa.tuple_(sa.literal(3), sa.literal(0)),
+        lambda r: (r["n"], r["small"]) < (3, 0),
+        "n",
+    ),
+    # JSON
+    "json text": Case(lambda me: Doc.data["a"].as_string() == "x", lambda r: _is(_plain(r, "a"), "x")),
+    "json number as text": Case(lambda me: Doc.data["b"]["c"].as_string() == "5", lambda r: _is(_plain(r, "b", "c"), 5)),
+    "json path": Case(lambda me: Doc.data[("l", 1)].as_string() == "two", lambda r: _is(_plain(r, "l", 1), "two")),
+    "json last": Case(lambda me: Doc.data[("l", -1)].as_string() == "two", lambda r: _is(_plain(r, "l", -1), "two")),
+    "json integer": Case(lambda me: Doc.data[("b", "c")].as_integer() == 5, lambda r: _is(_plain(r, "b", "c"), 5)),
+    "json boolean": _case(lambda me: Doc.data["t"].as_boolean(), lambda r: _plain(r, "t")),
+    "json float": Case(lambda me: Doc.data["f"].as_float() == 2.0, lambda r: _is(_plain(r, "f"), 2)),
+    "json missing": _case(lambda me: Doc.data["a"].is_(None), lambda r: _get(r, "a") is ...),
+    "json null text": _case(lambda me: Doc.data["a"].as_string().is_(None), lambda r: _plain(r, "a") is None),
+    "json like": Case(lambda me: Doc.data["a"].as_string().like("X"), lambda r: _is(_plain(r, "a"), "X")),
+    # subqueries
+    "most": _case(
+        lambda me: Doc.n == sa.select(sa.func.max(other.n)).scalar_subquery(), lambda r: r["n"] == 10, "n"
+    ),
+    "dearest": _case(
+        lambda me: Doc.price >= sa.select(sa.func.max(other.price)).scalar_subquery(), lambda r: r["price"] == 10, "price"
+    ),
+    "sum": _case(
+        lambda me: sa.select(sa.func.sum(other.small)).scalar_subquery() < Doc.n, lambda r: r["n"] > -6, "n"
+    ),
+    "count": _case(
+        lambda me: sa.select(sa.func.count()).where(other.n < Doc.n).scalar_subquery() == 0, lambda r: r["n"] in (None, -7)
+    ),
+    "first": _case(
+        lambda me: Doc.n == sa.select(other.n).order_by(other.n.desc().nulls_last()).limit(1).scalar_subquery(),
+        lambda r: r["n"] == 10,
+        "n",
+    ),
+    "a list of decimals": _case(
+        lambda me: Doc.price.in_(sa.select(other.price).where(other.price > 1)), lambda r: r["price"] > 1, "price"
+    ),
+}  # fmt: skip
+
+
+def _policy(sql: Callable[[Any], Any], role: str, *, negated: bool) -> Any:
+    def policy(me: Any) -> Any:
+        return sa.not_(sql(me)) if negated else sql(me)
+
+    policy.__name__ = role
+    return allow("read", "create", Doc, to=role)(policy)
+
+
+def app(url: str) -> Backstay:
+    cases = list(CASES.values())
+    policies = [_policy(case.sql, f"case_{at}", negated=False) for at, case in enumerate(cases)]
+    policies += [_policy(case.sql, f"not_{at}", negated=True) for at, case in enumerate(cases)]
+    return Backstay(
+        models=Base, policies=policies, settings=Settings(jwt_secret=SECRET, database=url, tx_end="rollback")
+    )
