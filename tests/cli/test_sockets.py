@@ -5,16 +5,22 @@ Deadlines are short here, and every test waits for what must happen: the connect
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
+from backstay.cli.limits import SocketLimits
 from backstay.cli.server import refuse_open_door
+from backstay.cli.sockets import Door, Guarded
 from backstay.errors import ConfigError
 from backstay.proxies import Proxies
 from backstay.settings import Settings
@@ -374,3 +380,64 @@ def test_a_server_that_cannot_count_is_not_reached_from_elsewhere(
     with pytest.raises(ConfigError) as caught:
         refuse_open_door(settings)
     assert ("BST-E070", True) == (caught.value.code, "--server uvicorn" in str(caught.value.hint))
+
+
+async def _all_of_it(scope: Any, receive: Any, send: Any) -> None:
+    """Answers with the number of bytes."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    text = b"%d bytes" % size
+    head = [(b"content-length", b"%d" % len(text)), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 200, "headers": head})
+    await send({"type": "http.response.body", "body": text})
+
+
+async def _sent(*pieces: bytes) -> bytes:
+    """What a server of this process answers to a body in *pieces*; nothing where it cuts the connection off."""
+    config = Config(_all_of_it, lifespan="off", log_config=None, interface="asgi3")
+    config.load()
+    limits = SocketLimits(head_seconds=600, idle_seconds=600, body_seconds=600, send_seconds=600, per_address=9)
+    door, state = Door(limits, Proxies()), ServerState()
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: Guarded(config, state, {}, loop, door=door), "127.0.0.1", 0)
+    reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+    try:
+        writer.write(b"POST /x HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        with suppress(ConnectionError):
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+        with suppress(ConnectionError):
+            return await reader.read()
+        return b""
+    finally:
+        writer.close()
+        server.close()
+
+
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [b"1\r\na\r\n" * 900, b"0\r\n\r\n"],
+        [b"400;name=value\r\n" + b"a" * 1024 + b"\r\n"] * 900 + [b"0\r\n\r\n"],
+        [b"10\r\nsixteen letters.\r\n" * 4_000] * 9 + [b"0\r\n\r\n"],
+    ],
+    ids=["few bytes", "extensions", "small chunks"],
+)
+async def test_a_body_in_chunks_is_read(pieces: list[bytes]) -> None:
+    """S10: whoever sends what comes, in chunks as small as lines are, has its answer."""
+    assert (await _sent(*pieces)).endswith(b" bytes")
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [b"1\r\na\r\n" * 10_000, b"1;" + b"x" * 60_000 + b"\r\na\r\n", b"4\r\nfour\r\n" * 6_000],
+    ids=["bytes", "extensions", "words"],
+)
+async def test_a_body_that_is_mostly_framing_is_cut_off(piece: bytes) -> None:
+    """S10, S7: bytes one by one, and what may stand beside them, which no limit on bodies counts."""
+    assert b"" == await _sent(*[piece] * 40, b"0\r\n\r\n")

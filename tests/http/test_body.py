@@ -129,3 +129,12 @@ async def test_unfinished_bodies_are_bounded_together() -> None:
         await slow
     assert 0 == reader.unfinished
     assert b"123" == await reader.read(arriving(b"123"), {})
+
+
+async def test_pieces_are_counted() -> None:
+    """S7, LM10: each is a message, however little is in it; beyond a thousand they have sixteen bytes on average."""
+    assert 1_000 == len(await read(arriving(*[b"a"] * 1_000)))
+    assert 40_000 == len(await read(arriving(*[b"sixteen letters."] * 2_500)))
+    for parts in ([b"a"] * 1_100, [b""] * 1_001, [b"five."] * 1_500):
+        with pytest.raises(RequestError, match="too many pieces"):
+            await read(arriving(*parts, end=False))

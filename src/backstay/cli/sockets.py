@@ -4,7 +4,8 @@ Rules of this file:
 
 1. One look a second over all connections, and none for each: what a request costs does not change.
 2. Whoever is late is cut off (``abort``): an orderly close waits for a peer that takes nothing for ever.
-3. What a request needs to be refused properly is not our business here: a body that is late is answered 408 above.
+3. A body is cut off where what frames it is far more than the body: chunks of a byte, and what may stand beside them.
+4. What a request needs to be refused properly is not our business here: a body that is late is answered 408 above.
 """
 
 from __future__ import annotations
@@ -27,6 +28,10 @@ _PROGRESS: Final = 16 << 10
 _LOOK_SECONDS: Final = 1.0
 #: Seconds that a late body is given to be answered before its connection is cut off.
 _GRACE: Final = 5.0
+#: Chunks of any body, and bytes that they have on average beyond; bytes around them of any body, beside as many as it.
+_CHUNKS: Final = 1_000
+_CHUNK_BYTES: Final = 16
+_FRAMING_BYTES: Final = 64 << 10
 
 
 def _refusal(status: bytes, body: bytes, more: bytes = b"") -> bytes:
@@ -109,6 +114,9 @@ class Guarded(HttpToolsProtocol):
         self._head = 0
         #: The request whose body is awaited, and since when.
         self._body: tuple[Any, float] | None = None
+        #: Of the body that arrives: its bytes, the chunks of them, and all bytes that have come for it.
+        self._carried = self._chunks = self._arrived = 0
+        self._begins = False
         #: What was in the buffer, and when, since the client last took something.
         self._unsent: tuple[int, float] | None = None
         self.timeout_keep_alive = door.limits.idle_seconds  # type: ignore[assignment]  # call_later takes any number
@@ -128,6 +136,11 @@ class Guarded(HttpToolsProtocol):
         super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._awaiting, self._head = None, 0
+            # With its head there may have come what was before it.
+            self._arrived = self._carried if self._begins else self._arrived + len(data)
+            self._begins = False
+            if self.cycle.more_body and self._is_mostly_framing():
+                self.transport.abort()
             return
         # Half a head, or what is left of a body that nobody reads.
         if self._awaiting is None:
@@ -135,6 +148,20 @@ class Guarded(HttpToolsProtocol):
         self._head += len(data)
         if self._head > self._door.limits.head_bytes:
             self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        self._carried = self._chunks = self._arrived = 0
+        self._begins = True
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._carried += len(body)
+        self._chunks += 1
+        super().on_body(body)
+
+    def _is_mostly_framing(self) -> bool:
+        around = self._arrived - self._carried
+        return around > _FRAMING_BYTES + self._carried or self._chunks > _CHUNKS + self._carried // _CHUNK_BYTES
 
     def send_400_response(self, msg: str) -> None:
         """What its parser does not take, in our words: it knows no app, and of methods only those that have names."""

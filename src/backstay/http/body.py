@@ -18,6 +18,9 @@ from backstay.http.limits import HttpLimits
 #: After a body that does not come the connection is of no use.  After one that is too large it stays open: closing
 #: it while the client still sends would reset it, and the client would never read the 413.
 _CLOSE: Final = (("connection", "close"),)
+#: Pieces that any body may come in, and bytes that they have on average beyond: each is a message, whatever is in it.
+_PIECES: Final = 1_000
+_PIECE_BYTES: Final = 16
 
 
 class ClientGone(Exception):
@@ -41,9 +44,9 @@ class BodyReader:
         """Return the whole body, that a client at *address* sends.
 
         Raises:
-            RequestError: BST415 for a content encoding, BST413 over the limit, BST408 when it takes too long,
-                BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a number or not
-                alone.
+            RequestError: BST415 for a content encoding, BST413 over the limit or in too many pieces, BST408 when it
+                takes too long, BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a
+                number or not alone.
             ClientGone: the connection ended first.
         """
         encoding = headers.get(b"content-encoding")
@@ -83,10 +86,11 @@ class BodyReader:
                 raise self._too_large()
             return chunk
         # A bytearray grows in place: a list of one-byte chunks would hold 60 bytes of object for each.
-        body = bytearray()
+        body, pieces = bytearray(), 0
         try:
             while True:
                 body += chunk
+                pieces += 1
                 self.unfinished += len(chunk)
                 self._unfinished_of[address] += len(chunk)
                 if len(body) > self._limits.body_bytes:
@@ -98,6 +102,10 @@ class BodyReader:
                     )
                 if not message.get("more_body", False):
                     return bytes(body)
+                if pieces > _PIECES + len(body) // _PIECE_BYTES:
+                    raise RequestError(
+                        "BST413", "The body comes in too many pieces", hint="Send larger chunks.", headers=_CLOSE
+                    )
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientGone
