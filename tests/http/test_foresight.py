@@ -210,6 +210,23 @@ def test_nothing_of_a_batch_is_made_twice(notes: Api, readied: list[tuple[str, s
     assert [("backstay-planner", name) for name in (*made[:7], "_work")] == readied
 
 
+def test_what_comes_after_a_refusal_is_not_looked_at(notes: Api, readied: list[tuple[str, str]]) -> None:
+    """S7: a hundred operations with names that nobody has are refused for the first of them."""
+    strange = [post("notes", {f"column{number}x{at}": 1 for at in range(40)}) for number in range(100)]
+    refused = send(notes, "POST", "batch", strange)
+    assert (400, "PGRST204", 0) == (refused.status, refused.code, refused.json["details"]["operation"])
+    assert [("backstay-planner", "_work")] == readied
+
+
+def test_what_refers_to_others_does_not_end_the_look(notes: Api, made: list[tuple[str, bool]]) -> None:
+    """S11: a reference is no value of its column, and nothing is known of it yet."""
+    first = post("notes?select=id,title", {"title": "o", "owner_id": 1}, headers=BACK)
+    refers = post("notes?select=title,id", {"title": "p", "owner_id": 1, "stars": {"$ref": "0.id"}}, headers=BACK)
+    reply = send(notes, "POST", "batch", [first, refers, {"path": "notes?select=title,stars,id&title=eq.p"}])
+    assert [201, 201, 200] == [one["status"] for one in reply.json], reply.body
+    assert not any(begun for _, begun in made)
+
+
 def test_functions_that_are_alike_share_no_arguments(notes: Api) -> None:
     """S7: what was made ahead is one operation's alone: a function may change what it was given."""
     operations = [post("rpc/count_up", {"name": "hits"}), post("rpc/count_up", {"name": "hits"})]

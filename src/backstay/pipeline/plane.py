@@ -120,8 +120,12 @@ class Plane:
     def foresee(self, request: DataRequest, operations: Sequence[Operation] | None = None) -> None:
         """Make the plans that answering *request* takes; whatever refuses it does so in its turn."""
         for one in (request,) if operations is None else foreseeable(request, operations):
-            with contextlib.suppress(BackstayError):
+            try:
                 self._foresee(one)
+            except BackstayError:
+                # All of them are refused with it, at the latest; what is not known yet may still be right.
+                if one.made is not None:
+                    return
 
     def _foresee(self, request: DataRequest) -> None:
         if self._is_item(request):
@@ -141,8 +145,9 @@ class Plane:
                 self._data.foresee(request)
             except PlanError as error:
                 tree = self._tree(request, error)
-                if tree is not None:
-                    self._nested.foresee(tree)
+                if tree is None:
+                    raise
+                self._nested.foresee(tree)
 
     async def _within(
         self,

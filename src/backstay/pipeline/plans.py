@@ -76,7 +76,8 @@ def once(request: DataRequest, who: Hashable, make: Callable[[], V]) -> V:
         try:
             found = make()
         except BackstayError as error:
-            found = error
+            # Without the frames that it came from, which hold all that was read.
+            found = error.with_traceback(None)
         request.made[key] = found
     if isinstance(found, BackstayError):
         raise found
