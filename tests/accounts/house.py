@@ -7,10 +7,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from shutil import copyfile
+from functools import cache
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 from uuid import UUID, uuid4
 
 import pytest
@@ -19,7 +18,7 @@ from sqlalchemy import Text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, Me, Settings, allow
-from backstay.adapters.load import open_database
+from backstay.auth.hashing import HashCost
 from backstay.auth.tables import User
 from backstay.crypt import Keyring
 from backstay.db.own import Own
@@ -32,12 +31,14 @@ from backstay.sql.query import query
 from tests.accounts.transactions import Watch
 from tests.http.api import Reply, database, quick_folder
 from tests.http.client import Client
-from tests.stores import EMPTY
+from tests.stores import EMPTY, empty_copy, make_tables
 
 SECRET = "a-secret-of-the-tests-that-has-32-bytes-and-more"
 KEYRING = Keyring.parse("2026-11:" + "0123456789abcdef" * 4)
 PASSWORD = "correct horse battery staple"
 VERSION = "2024-01-01"
+#: What passwords cost where nobody says it, for the settings of a test.
+COSTLY = str(HashCost())
 
 
 class Base(DeclarativeBase):
@@ -226,11 +227,27 @@ def make_app(url: str, **settings: Any) -> Backstay:
     return Backstay(
         models=Base,
         policies=[own_secrets, own_vaults, editors_read_notices],
-        settings=Settings(
-            database=url, jwt_secret=SECRET, encryption_keys=KEYRING, public_url="https://api.example.org", **settings
-        ),
+        settings=_settings(url, **settings),
         title="House",
     )
+
+
+def _settings(url: str, **more: Any) -> Settings:
+    return Settings(
+        database=url, jwt_secret=SECRET, encryption_keys=KEYRING, public_url="https://api.example.org", **more
+    )
+
+
+#: An app is not what its settings say before it starts: all houses of one loop are one app, that starts again.
+_app_of_loop = cache(lambda loop: make_app("sqlite:///never-opened.db"))
+
+
+def _cheap() -> HashCost:
+    """A cost far below the floor, which no setting can say."""
+    cost = object.__new__(HashCost)
+    for name in ("memory_kib", "passes", "lanes"):
+        object.__setattr__(cost, name, {"memory_kib": 8}.get(name, 1))
+    return cost
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])
@@ -239,41 +256,31 @@ def accounts_url(request: pytest.FixtureRequest) -> Iterator[tuple[str, str, asy
     loop = asyncio.new_event_loop()
     try:
         with quick_folder() as folder, database(request.param, folder, loop, "accounts") as url:
-            loop.run_until_complete(_make_tables(url))
+            loop.run_until_complete(make_tables(url, Base.metadata, idempotency.TABLES, Own.metadata))
             yield request.param, url, loop
     finally:
         loop.close()
 
 
-async def _make_tables(url: str) -> None:
-    tables = open_database(url)
-    await tables.open()
-    for metadata in (Base.metadata, idempotency.TABLES, Own.metadata):
-        await tables.create_tables(metadata)
-    await tables.close()
-
-
-def _empty_copy(url: str) -> str:
-    """The URL of a new copy of the SQLite file at *url*, which has all tables and no rows."""
-    made = Path(urlsplit(url).path.removeprefix("/"))
-    return f"sqlite:///{copyfile(made, made.with_name(f'{uuid4().hex}.db'))}"
-
-
 @pytest.fixture
 def house(accounts_url: tuple[str, str, asyncio.AbstractEventLoop], request: pytest.FixtureRequest) -> Iterator[House]:
-    """The app with no accounts yet; ``@pytest.mark.settings(signup=False)`` gives it other settings."""
+    """The app with no accounts yet; ``@pytest.mark.settings(signup=False)`` gives it other settings.
+
+    Passwords cost next to nothing, unless the settings say their ``password_hash``: `COSTLY` is for tests of that.
+    """
     kind, url, loop = accounts_url
     marker = request.node.get_closest_marker("settings")
-    app = make_app(
-        url if kind == "postgresql" else _empty_copy(url),
-        **({} if marker is None else marker.kwargs),
-    )
+    settings = {} if marker is None else marker.kwargs
+    app = _app_of_loop(loop)
+    app._given = _settings(url if kind == "postgresql" else empty_copy(url), **settings)
     clock = Clock()
     app._now = clock
     loop.run_until_complete(app._start())
     if app._deliverer is not None:
         # What was sent is read in the outbox: `House.letters`.
         loop.run_until_complete(app._deliverer.stop())
+    if "password_hash" not in settings and app._office is not None:
+        app._office.accounts.passwords._cost = _cheap()
     try:
         yield House(app, loop, clock, kind)
         if kind == "postgresql":

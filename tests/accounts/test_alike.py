@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.accounts.alike import CHANGING, KNOWN, PAIRS, UNKNOWN, Pair, recording, settle
-from tests.accounts.house import House
+from tests.accounts.house import COSTLY, House
 from tests.auth.timing import assert_alike
 
-ALIKE = pytest.mark.settings(email_confirmation=True, rate_limits="off")
+ALIKE = pytest.mark.settings(email_confirmation=True, rate_limits="off", password_hash=COSTLY)
 
 #: Whether to take as many samples as the requirement says, and of every pair: minutes, for a release.
 FULL = os.environ.get("BACKSTAY_TIMING") == "full"
@@ -54,7 +54,7 @@ def test_the_answers_are_the_same(house: House) -> None:
         assert seen[0] == seen[1], name
 
 
-@pytest.mark.settings(email_confirmation=True, rate_limits="off")
+@pytest.mark.settings(email_confirmation=True, rate_limits="off", password_hash=COSTLY)
 def test_a_wish_for_a_taken_address_looks_like_any(house: House) -> None:
     """TH5: whoever has signed in and wants another address learns nothing of it, not even in the own mailbox."""
     settle(house)

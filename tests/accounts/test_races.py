@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.accounts.house import PASSWORD, House
+from tests.accounts.house import COSTLY, PASSWORD, House
 from tests.accounts.staff import service
 from tests.accounts.test_factors import challenge, code, lifted
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow, query_of
@@ -62,7 +62,7 @@ THINGS: dict[str, Callable[[House], Thing]] = {
 
 
 # The twenty come from one address, whose share of the queue of passwords is less.
-@pytest.mark.settings(rate_limits="off", caller_share=100)
+@pytest.mark.settings(rate_limits="off", caller_share=100, password_hash=COSTLY)
 @pytest.mark.parametrize("thing", THINGS)
 def test_one_of_twenty(house: House, thing: str) -> None:
     """T-RACE, ID4: one session is opened, and nineteen are refused as if they had come later."""
@@ -105,7 +105,7 @@ def test_twenty_refreshes_converge(house: House) -> None:
     assert (200, 1) == (house.refresh(successor).status, _sessions(house))
 
 
-@pytest.mark.settings(rate_limits="off", email_confirmation=True, caller_share=100)
+@pytest.mark.settings(rate_limits="off", email_confirmation=True, caller_share=100, password_hash=COSTLY)
 def test_twenty_sign_ups_that_are_confirmed_make_one_account(house: House) -> None:
     """T-RACE, TH5: with confirmation all are answered alike, and one link at most is good."""
 
@@ -118,7 +118,7 @@ def test_twenty_sign_ups_that_are_confirmed_make_one_account(house: House) -> No
     assert 1 == sum("access_token" in one for one in told)
 
 
-@pytest.mark.settings(rate_limits="off")
+@pytest.mark.settings(rate_limits="off", password_hash=COSTLY)
 def test_five_of_twenty_wrong_codes_are_looked_at(house: House) -> None:
     """T-RACE, TH6: nineteen wrong codes at once end it: the right one among the last comes too late."""
     house.sign_up()
