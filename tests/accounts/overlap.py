@@ -22,7 +22,11 @@ BEGIN
   RETURN NULL;
 END $$
 """
-_WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype {}= 'advisory'"
+#: Of this database: the server may have others, whose transactions wait too.
+_WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock' AND wait_event {}= 'advisory'"
+)
 
 
 async def _until(connection: Any, question: str) -> None:
