@@ -140,6 +140,35 @@ def test_production_keeps_what_it_writes(tmp_path: Path) -> None:
     assert "commit" == load(tmp_path, TX_END="commit", PROFILE="prod", JWT_SECRET=SECRET).tx_end
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "taken"),
+    [
+        ("PUBLIC_URL", "http://api.example.org", False),
+        ("PUBLIC_URL", "https://api.example.org", True),
+        ("SITE_URL", "http://app.example.org", False),
+        ("SITE_URL", "http://10.0.0.7:3000", False),
+        ("SITE_URL", "http://localhost.example.org", False),
+        ("SITE_URL", "http://127.0.0.1.example.org", False),
+        ("SITE_URL", "http://localhost:3000", True),
+        ("SITE_URL", "http://127.0.0.1:3000", True),
+        ("SITE_URL", "http://[::1]:3000", True),
+        ("REDIRECT_URLS", "https://app.example.org/**,http://*.example.org/**", False),
+        ("REDIRECT_URLS", "http://localhost:3000/**,app.example://callback", True),
+    ],
+)
+def test_production_sends_nobody_through_the_open(tmp_path: Path, name: str, value: str, taken: bool) -> None:
+    """What mails and sign-ins lead to is encrypted on its way in the profile prod, or of the machine itself (BST-E415)."""
+    assert getattr(load(tmp_path, **{name: value}), name.lower())
+    given = {name: value, "PROFILE": "prod", "JWT_SECRET": SECRET}
+    if taken:
+        assert getattr(load(tmp_path, **given), name.lower())
+        return
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, **given)
+    assert "BST-E415" == caught.value.code
+    assert f"BACKSTAY_{name} has " in str(caught.value)
+
+
 @pytest.mark.parametrize(("name", "value"), [("PORT", "65535"), ("MAX_ROWS", "100000"), ("STATEMENT_TIMEOUT", "3600")])
 def test_a_bound_itself_is_allowed(tmp_path: Path, name: str, value: str) -> None:
     """The largest value of a setting is a value of it."""

@@ -167,6 +167,8 @@ _PROXIES: Final = Kind("a count, or addresses and networks separated by commas",
 _DATABASE_URL: Final = Kind(
     "a URL like sqlite:///app.db or postgresql://user@host/name", str, lambda url: bool(_DATABASE.fullmatch(url))
 )
+#: A URL of this very machine, as `backstay serve` and apps on a desk have.
+_HERE: Final = re.compile(r"http://([a-z0-9-]+\.)*(localhost|127\.0\.0\.1|\[::1\])(:[0-9]+)?(/|$)", re.IGNORECASE)
 _WEB_URL: Final = Kind("an http or https URL without a path", _parse_web_url, lambda url: bool(_ORIGIN.fullmatch(url)))
 _PATTERNS: Final = Kind("URLs separated by commas", _parse_origins, lambda urls: all("://" in url for url in urls))
 _DOMAIN: Final = Kind("a domain like example.org", str, lambda name: bool(_HOST.fullmatch(name)))
@@ -219,6 +221,7 @@ class Settings:
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
             BST-E408 for several workers on SQLite, BST-E414 for writes that are rolled back in the profile prod,
+            BST-E415 for people who are sent elsewhere without https there,
             BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
@@ -434,6 +437,14 @@ class Settings:
                 f"BACKSTAY_TX_END is {self.tx_end}, but the profile prod keeps what it says it has written",
                 hint="Leave it out, or use the profile dev.",
             )
+        overheard = self._overheard() if self.profile == "prod" else None
+        if overheard is not None:
+            name, url = overheard
+            raise ConfigError(
+                "BST-E415",
+                f"{variable(name)} has {url}, and who listens on the way there could use its links and codes",
+                hint="Begin it with https://.",
+            )
         if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
             raise ConfigError(
                 "BST-E223",
@@ -458,6 +469,15 @@ class Settings:
                 f"BACKSTAY_WORKERS is {self.workers}, but a SQLite file has one writer and so takes one worker",
                 hint="Set BACKSTAY_WORKERS=1, or BACKSTAY_DATABASE to a postgresql:// URL.",
             )
+
+    def _overheard(self) -> tuple[str, str] | None:
+        """The first setting, and its URL, by which people would be sent to another machine without encryption."""
+        for name in ("public_url", "site_url", "redirect_urls"):
+            value: str | tuple[str, ...] | None = getattr(self, name)
+            for url in (value,) if isinstance(value, str) else value or ():
+                if url.lower().startswith("http://") and not _HERE.match(url):
+                    return name, url
+        return None
 
     @property
     def address(self) -> str:
