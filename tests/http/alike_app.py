@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 from backstay import Backstay, Settings, allow
-from backstay.adapters.sqlite.iso import interval_text
+from backstay.plan.duration import duration_text
 from tests.http.shop_app import SECRET
 
 
@@ -111,7 +111,7 @@ def sent(row: Row) -> dict[str, Any]:
 def _told(value: Any) -> Any:
     match value:
         case timedelta():
-            return interval_text(value)
+            return duration_text(value)
         case enum.Enum():
             return value.name
         case bytes():

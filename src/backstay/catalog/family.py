@@ -51,6 +51,17 @@ _FAMILIES: Final[tuple[tuple[type[sqltypes.TypeEngine[object]] | tuple[type, ...
 )
 
 
+def plain_type(type_: sqltypes.TypeEngine[object]) -> sqltypes.TypeEngine[object]:
+    """What a ``TypeDecorator`` decorates; any other type is itself.
+
+    SQLAlchemy's own ``Interval`` is a decorator of the moments that it keeps where a database has no durations.  Here
+    every database has them.
+    """
+    while isinstance(type_, sqltypes.TypeDecorator) and not isinstance(type_, sqltypes.Interval):
+        type_ = type_.impl_instance
+    return type_
+
+
 def family_of(type_: sqltypes.TypeEngine[object]) -> Family:
     """The family of a column type; a ``TypeDecorator`` has that of the type it decorates.
 
@@ -59,9 +70,7 @@ def family_of(type_: sqltypes.TypeEngine[object]) -> Family:
     >>> family_of(sqltypes.Interval())
     'interval'
     """
-    # `Interval` decorates the datetime by which it is kept where a database has no intervals.
-    while isinstance(type_, sqltypes.TypeDecorator) and not isinstance(type_, sqltypes.Interval):
-        type_ = type_.impl_instance
+    type_ = plain_type(type_)
     if isinstance(type_, sqltypes.DateTime):
         return "timestamptz" if type_.timezone else "timestamp"
     for classes, family in _FAMILIES:

@@ -20,9 +20,10 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from backstay.catalog import Family, family_of
+from backstay.catalog import Family, family_of, plain_type
 from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
+from backstay.plan.duration import duration_text, parse_duration
 from backstay.request.array import parse_array
 
 # Possessive throughout: what could be divided in two ways would be tried in all of them, which is quadratic.
@@ -60,8 +61,7 @@ def coerce(text: str, type_: sa.types.TypeEngine[Any]) -> Any:
 
 def type_name(type_: sa.types.TypeEngine[Any]) -> str:
     """PostgreSQL's name of *type_*, for messages."""
-    while isinstance(type_, sa.types.TypeDecorator):
-        type_ = type_.impl_instance
+    type_ = plain_type(type_)
     shown = getattr(type_, "shown", None)
     if shown is not None:
         return str(shown)
@@ -294,6 +294,18 @@ def _array(text: str, type_: Any) -> str:
     return canonical_json([convert(element) for element in parsed])
 
 
+def _interval(text: str, type_: Any) -> str:
+    if not isinstance(plain_type(type_), sa.Interval):
+        # PostgreSQL's own type, of a reflected database: it knows of months too.
+        return text
+    try:
+        return duration_text(parse_duration(text.strip()))
+    except ValueError:
+        raise invalid(text, type_, "22007") from None
+    except OverflowError:
+        raise PlanError("22015", f'interval field value out of range: "{text}"') from None
+
+
 _COERCIONS: Final[Mapping[Family, Callable[[str, Any], Any]]] = {
     "boolean": _boolean,
     "integer": _integer,
@@ -305,7 +317,7 @@ _COERCIONS: Final[Mapping[Family, Callable[[str, Any], Any]]] = {
     "timestamp": _timestamp,
     "date": _date,
     "time": _time,
-    "interval": _text,
+    "interval": _interval,
     "json": _json,
     "bytes": _bytes,
     "enum": _enum,

@@ -76,6 +76,8 @@ class SqlDialect:
     json_texts: Callable[[Sequence[Expression]], Expression]
     #: A column's value, ready to stand in JSON.
     json_value: Callable[[Typed], Expression]
+    #: A computed value in the form that its type has in a column.
+    computed: Callable[[Typed], Typed]
     #: The kinds of geometries that it has, and one of them as GeoJSON, ready to stand in JSON.
     geometries: frozenset[SpatialKind]
     geojson: Callable[[Typed], Expression]

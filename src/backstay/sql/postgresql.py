@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.budget import DEFAULT_BUDGET
-from backstay.catalog import Column, Family, family_of
+from backstay.catalog import Column, Family, family_of, plain_type
 from backstay.catalog.geometry import Spatial, spatial_of
 from backstay.catalog.opaque import Composite, Opaque
 from backstay.errors import PlanError
@@ -66,6 +66,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         explain=POSTGRESQL,
         json_texts=_json_texts,
         json_value=_json_value,
+        computed=lambda typed: typed,
         geometries=frozenset(("geojson", "geometry", "geography")),
         geojson=_geojson,
         sealed=_sealed,
@@ -328,8 +329,7 @@ def bare(type_: sa.types.TypeEngine[Any]) -> sa.types.TypeEngine[Any] | None:
 
     ``None`` for text, which needs no cast at all.
     """
-    while isinstance(type_, sa.types.TypeDecorator):
-        type_ = type_.impl_instance
+    type_ = plain_type(type_)
     match family_of(type_):
         case "text":
             return None

@@ -430,7 +430,7 @@ class Layer:
             case Computed(_, expression, type_) as field_:
                 # In parentheses, whatever operator comes next; the type may be known from an annotation only.
                 stands = Grouping(moved(expression, field_.table, source))
-                return Typed(sa.type_coerce(stands, type_), type_)
+                return self.build.dialect.computed(Typed(sa.type_coerce(stands, type_), type_))
             case search:
                 # The field is in the database, not in the model's table: only PostgreSQL has it as a column.
                 return Typed(sa.ColumnClause(search.name, search.type, _selectable=source), search.type)

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.adapters.sqlite.iso import instant_text, interval_text, parse_interval
+from backstay.adapters.sqlite.iso import instant_text
+from backstay.plan.duration import duration_text, parse_duration
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=20))
@@ -20,11 +21,11 @@ def test_instants_sort_as_text(instants: list[datetime]) -> None:
 @given(st.timedeltas(min_value=timedelta(days=-100_000), max_value=timedelta(days=100_000)))
 def test_intervals_come_back(value: timedelta) -> None:
     """What is written is read."""
-    assert parse_interval(interval_text(value)) == value
+    assert parse_duration(duration_text(value)) == value
 
 
 @pytest.mark.parametrize("text_", ["", "1 day 2", "month", "1 day 02:00:00 "])
 def test_no_interval(text_: str) -> None:
     """Other text is refused."""
     with pytest.raises(ValueError, match="interval"):
-        parse_interval(text_)
+        parse_duration(text_)

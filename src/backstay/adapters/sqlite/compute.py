@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
-from backstay.adapters.sqlite.iso import instant_text, interval_text, local_text, parse_interval
+from backstay.adapters.sqlite.iso import instant_text, local_text
 from backstay.errors import DatabaseError
+from backstay.plan.duration import duration_text, parse_duration
 
 _BITS: Final = {"int2": 15, "int4": 31, "int8": 63}
 _NAMES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint"}
@@ -131,6 +132,20 @@ def decimal_text(number: Any) -> str | None:
     return None if number is None else format(Decimal(str(number)), "f")
 
 
+def scaled_text(number: Any, places: int) -> str | None:
+    """As `decimal_text`, with so many *places* behind the point; more are kept.
+
+    >>> scaled_text(5.5, 2), scaled_text("1.8050", 2), scaled_text(None, 2)
+    ('5.50', '1.8050', None)
+    """
+    if number is None:
+        return None
+    value = Decimal(str(number))
+    return format(
+        value.quantize(Decimal(1).scaleb(-places), context=_EXACT) if -_exponent(value) < places else value, "f"
+    )
+
+
 def _of_moments(sign: str, left_kind: str, right_kind: str, left: Any, right: Any) -> int | str:
     if sign == "+" and left_kind in ("interval", "int2", "int4") and right_kind != "interval":
         return _of_moments(sign, right_kind, left_kind, right, left)
@@ -144,7 +159,7 @@ def _of_moments(sign: str, left_kind: str, right_kind: str, left: Any, right: An
         case timedelta() if left_kind == "date":
             return found.days
         case timedelta():
-            return interval_text(found)
+            return duration_text(found)
         case datetime():
             return local_text(found) if found.tzinfo is None else instant_text(found)
         case _:
@@ -160,7 +175,7 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "timestamptz": _instant,
     "timestamp": datetime.fromisoformat,
     "date": date.fromisoformat,
-    "interval": parse_interval,
+    "interval": parse_duration,
     "int2": int,
     "int4": int,
 }
@@ -173,6 +188,6 @@ def microseconds(interval: Any) -> int | None:
     True
     """
     try:
-        return None if interval is None else parse_interval(interval) // timedelta(microseconds=1)
+        return None if interval is None else parse_duration(interval) // timedelta(microseconds=1)
     except (ValueError, TypeError):
         return None

@@ -17,7 +17,7 @@ import apsw
 
 from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
-from backstay.adapters.sqlite.compute import compute, decimal_text, microseconds
+from backstay.adapters.sqlite.compute import compute, decimal_text, microseconds, scaled_text
 from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
@@ -185,6 +185,7 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
         ("backstay_upper", upper_text, 1),
         ("backstay_compute", compute, 5),
         ("backstay_decimal", decimal_text, 1),
+        ("backstay_scaled", scaled_text, 2),
         ("backstay_microseconds", microseconds, 1),
         ("backstay_pattern", like_glob, 4),
         ("backstay_glob", glob, 2),
@@ -211,7 +212,7 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
 
 
 #: Those that read their arguments once, and know nothing of budgets.
-_PLAIN: Final = frozenset((array_text, cast, compute, decimal_text, json_text, like_glob, microseconds))
+_PLAIN: Final = frozenset((array_text, cast, compute, decimal_text, json_text, like_glob, microseconds, scaled_text))
 
 
 def _spending(function: Callable[..., Any], spend: Spend, *arguments: Any) -> Any:

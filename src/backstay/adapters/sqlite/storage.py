@@ -36,7 +36,8 @@ from sqlalchemy.sql.type_api import NativeForEmulated
 from sqlalchemy.types import TypeEngine
 
 from backstay.adapters.sqlite.functions import check_size
-from backstay.adapters.sqlite.iso import instant_text, interval_text, local_text, parse_interval, time_text
+from backstay.adapters.sqlite.iso import instant_text, local_text, time_text
+from backstay.plan.duration import duration_text, parse_duration
 
 _Process = Callable[[Any], Any] | None
 
@@ -146,10 +147,10 @@ class IntervalText(_Text, NativeForEmulated, _AbstractInterval):
         return sqltypes.Interval
 
     def bind_processor(self, dialect: Dialect) -> _Process:
-        return _both(interval_text)
+        return _both(duration_text)
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
-        return _both(parse_interval)
+        return _both(parse_duration)
 
 
 def is_exact_number(precision: int | None) -> bool:

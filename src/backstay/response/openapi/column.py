@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backstay.catalog import Column, Family, family_of
+from backstay.catalog import Column, Family, family_of, plain_type
 from backstay.catalog.geometry import Geometry
 from backstay.catalog.html import Html
 from backstay.plan.coerce import type_name
@@ -59,8 +59,7 @@ def value_schema(type_: sa.types.TypeEngine[Any]) -> Json:
         return {**value_schema(sa.String(type_.length)), "contentMediaType": "text/html"}
     if isinstance(type_, Geometry):
         return {"type": "object", "properties": {"type": {"type": "string"}}, "required": ["type"]}
-    while isinstance(type_, sa.types.TypeDecorator):
-        type_ = type_.impl_instance
+    type_ = plain_type(type_)
     family = family_of(type_)
     match family:
         case "integer":

@@ -16,6 +16,7 @@ from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.cast import aggregate, cast
+from backstay.sql.sqlite.computed import computed
 from backstay.sql.sqlite.condition import compare, guard
 from backstay.sql.sqlite.kind import unlike
 from backstay.sql.sqlite.path import json_path, sort_key
@@ -40,6 +41,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         explain=SQLITE,
         json_texts=lambda values: sa.func.json_array(*values),
         json_value=json_value,
+        computed=computed,
         geometries=frozenset(("geojson",)),
         geojson=json_value,
         sealed=sealed,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -12,6 +13,7 @@ from backstay.catalog import family_of
 from backstay.catalog.opaque import StoredMoment
 from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
+from backstay.plan.duration import parse_duration
 from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.filters import Slot
@@ -176,6 +178,9 @@ def _encoder(op: str, type_: sa.types.TypeEngine[Any]) -> Callable[[Any], Any]:
     if op in _RANKED and (labels := labels_of(type_)):
         read = coercion(type_)
         return lambda text: labels.index(read(text))
+    if op in _RANKED and family_of(type_) == "interval":
+        read_duration = coercion(type_)
+        return lambda text: parse_duration(read_duration(text)) // timedelta(microseconds=1)
     if isinstance(type_, StoredMoment):
         read_text = coercion(type_)
         return lambda text: moment_text(read_text(text))

@@ -68,6 +68,8 @@ def ordered(typed: Typed) -> Expression:
     if labels:
         # An enum's order is that of its labels.
         return sa.case(*((typed.expression == word(label), number(i)) for i, label in enumerate(labels)))
+    if family == "interval":
+        return sa.func.backstay_microseconds(typed.expression, type_=sa.BigInteger())
     if family in COLLATIONS:
         return sa.collate(sa.type_coerce(typed.expression, sa.Text()), COLLATIONS[family])
     return typed.expression
