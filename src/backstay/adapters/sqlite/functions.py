@@ -22,7 +22,7 @@ from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
-from backstay.errors import DatabaseError
+from backstay.errors import DatabaseError, PlanError
 
 #: The collation of exact decimals kept as text.
 DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
@@ -217,4 +217,8 @@ _PLAIN: Final = frozenset((array_text, cast, compute, decimal_text, json_text, l
 
 def _spending(function: Callable[..., Any], spend: Spend, *arguments: Any) -> Any:
     spend(_CALL + CLOSELY * sum(map(_size, arguments)))
-    return function(*arguments)
+    try:
+        return function(*arguments)
+    except PlanError as fault:
+        # The value is one of a row, and not of the request: who may be told of it is asked of what the database says.
+        raise DatabaseError(fault.code, fault.message, details=fault.details, hint=fault.hint) from fault
