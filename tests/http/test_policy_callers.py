@@ -72,10 +72,11 @@ def test_cached_answer_is_not_another_callers(api: Api) -> None:
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def hasty(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Api]:
-    """The shop with a budget of a twentieth of a second for a statement."""
+    """The shop with a budget for a statement that its tables are made in, and of bytes beyond what it makes in it."""
 
     def make(url: str) -> Backstay:
-        settings = Settings(database=url, jwt_secret=SECRET, statement_timeout=0.05)
+        seconds = 0.1 if url.startswith("sqlite") else 1
+        settings = Settings(database=url, jwt_secret=SECRET, statement_timeout=seconds, max_answer_bytes=2**30)
         return Backstay(models=Model, policies=POLICIES, functions=FUNCTIONS, settings=settings)
 
     with opened(request.param, tmp_path, make, ROWS, "hasty") as found:

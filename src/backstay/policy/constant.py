@@ -69,7 +69,7 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     Values that may be written in several forms are given that of what they stand beside.
 
     >>> mismatched(sa.column("n", sa.Integer) == "x")
-    ("n, which is integer, with 'x'", 'Compare it with a number.')
+    ("n, which is integer, with 'x' (str)", 'Compare it with a number.')
     """
     for element in visitors.iterate(rows):
         if isinstance(element, BindParameter):
