@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
 from functools import cmp_to_key
 from pathlib import Path
@@ -11,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, scaled_text
 from backstay.adapters.sqlite.connection import Budget, Location, connect
-from backstay.adapters.sqlite.functions import DecimalSum, check_size, compare_decimals, json_contains, lower_text
+from backstay.adapters.sqlite.functions import DecimalSum, compare_decimals, json_contains, lower_text
 from backstay.errors import DatabaseError
 
 
@@ -88,6 +90,23 @@ def test_no_number_becomes_a_gigabyte_of_text(number: str) -> None:
     with pytest.raises(DatabaseError):
         total.step(number)
     assert (caught.value.code, check_size(Decimal("NaN")).is_nan()) == ("22003", True)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda: decimal_text("1e999999999"),
+        lambda: scaled_text("1e999999999", 2),
+        lambda: compute("+", "decimal", "decimal", "1e999999999", "1"),
+        lambda: compute("*", "decimal", "decimal", "1e100000", "1e100000"),
+        lambda: compute("*", "decimal", "decimal", "1e-10000", "1e-10000"),
+    ],
+)
+def test_a_computed_decimal_is_of_a_size(made: Callable[[], object]) -> None:
+    """S5: what a file of others holds, or a product makes, is not written out to a gigabyte of zeros."""
+    with pytest.raises(DatabaseError) as caught:
+        made()
+    assert "22003" == caught.value.code
 
 
 def test_lower() -> None:

@@ -90,14 +90,14 @@ def _of_floats(sign: str, left: Any, right: Any) -> float:
 
 
 def _of_decimals(sign: str, left: Any, right: Any) -> Decimal:
-    one, other = Decimal(str(left)), Decimal(str(right))
+    one, other = _exact(left), _exact(right)
     match sign:
         case "+":
-            return _EXACT.add(one, other)
+            return check_size(_EXACT.add(one, other))
         case "-":
-            return _EXACT.subtract(one, other)
+            return check_size(_EXACT.subtract(one, other))
         case "*":
-            return _EXACT.multiply(one, other)
+            return check_size(_EXACT.multiply(one, other))
         case _:
             return _divided(one, other)
 
@@ -123,13 +123,28 @@ def _exponent(number: Decimal) -> int:
     return found if isinstance(found, int) else 0
 
 
+def check_size(number: Decimal) -> Decimal:
+    """*number*, if PostgreSQL's numeric could hold it: its text is then of a reasonable length.
+
+    Raises:
+        DatabaseError: 22003.
+    """
+    if number.is_finite() and not -16_384 < number.adjusted() < 131_072:
+        raise DatabaseError("22003", "value overflows numeric format")
+    return number
+
+
+def _exact(number: Any) -> Decimal:
+    return check_size(Decimal(str(number)))
+
+
 def decimal_text(number: Any) -> str | None:
     """A number as exact decimals are kept.
 
     >>> decimal_text(0.1), decimal_text(7), decimal_text("1.50"), decimal_text(None)
     ('0.1', '7', '1.50', None)
     """
-    return None if number is None else format(Decimal(str(number)), "f")
+    return None if number is None else format(_exact(number), "f")
 
 
 def scaled_text(number: Any, places: int) -> str | None:
@@ -140,7 +155,7 @@ def scaled_text(number: Any, places: int) -> str | None:
     """
     if number is None:
         return None
-    value = Decimal(str(number))
+    value = _exact(number)
     return format(
         value.quantize(Decimal(1).scaleb(-places), context=_EXACT) if -_exponent(value) < places else value, "f"
     )

@@ -17,7 +17,7 @@ import apsw
 
 from backstay.adapters.sqlite.array import array_contains, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
-from backstay.adapters.sqlite.compute import compute, decimal_text, microseconds, scaled_text
+from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, microseconds, scaled_text
 from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
@@ -139,17 +139,6 @@ def _decimal(text: str) -> Decimal | None:
         return Decimal(text)
     except (InvalidOperation, ValueError):
         return None
-
-
-def check_size(number: Decimal) -> Decimal:
-    """*number*, if PostgreSQL's numeric could hold it: its text is then of a reasonable length.
-
-    Raises:
-        DatabaseError: 22003.
-    """
-    if number.is_finite() and not -16_384 < number.adjusted() < 131_072:
-        raise DatabaseError("22003", "value overflows numeric format")
-    return number
 
 
 class DecimalSum:

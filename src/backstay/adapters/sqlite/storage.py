@@ -35,7 +35,7 @@ from sqlalchemy.sql.sqltypes import _AbstractInterval
 from sqlalchemy.sql.type_api import NativeForEmulated
 from sqlalchemy.types import TypeEngine
 
-from backstay.adapters.sqlite.functions import check_size
+from backstay.adapters.sqlite.compute import check_size
 from backstay.adapters.sqlite.iso import instant_text, local_text, time_text
 from backstay.plan.duration import duration_text, parse_duration
 
