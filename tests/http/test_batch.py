@@ -125,6 +125,27 @@ def test_malformed_and_oversized_batches_are_refused(notes: Api, body: Any, code
     assert [] == notes.rows("notes?title=eq.new")
 
 
+@pytest.mark.parametrize(
+    ("content_type", "status"),
+    [
+        (None, 200),
+        ("application/json", 200),
+        ("application/json; charset=utf-8", 200),
+        ("application/vnd.pgrst.array+json", 200),
+        ("application/json; charset=utf-16", 415),
+        ("text/csv", 415),
+        ("text/plain", 415),
+        ("application/x-www-form-urlencoded", 415),
+        ("multipart/form-data; boundary=x", 415),
+    ],
+)
+def test_a_batch_is_json(notes: Api, content_type: str | None, status: int) -> None:
+    """What a page elsewhere could send by a form of its own is no batch, whatever its bytes are (BST415)."""
+    body = b'[{"path": "notes?select=id"}]'
+    reply = notes.send("POST", "batch", as_="ann", body=body, content_type=content_type)
+    assert (status, None if status == 200 else "BST415") == (reply.status, reply.code)
+
+
 def test_limits_are_inclusive(notes: Api) -> None:
     """100 operations and 1,000 rows are fine; so is none."""
     assert [200] * 100 == [each["status"] for each in batch(notes, *[{"path": "notes?limit=1"}] * 100).json]

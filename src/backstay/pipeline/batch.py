@@ -24,8 +24,7 @@ import msgspec
 from backstay.errors import BackstayError, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.unit import apart
-from backstay.request.limits import DEFAULT_BODY_LIMITS
-from backstay.request.strictjson import parse_json
+from backstay.request.body import parse_value
 from backstay.response.exact import read_exact
 from backstay.response.reply import Reply
 from backstay.response.size import check_size
@@ -62,13 +61,14 @@ class Operation:
     made: dict[Hashable, Any] | None
 
 
-def parse_batch(body: bytes) -> list[Operation]:
+def parse_batch(body: bytes, content_type: str | None = None) -> list[Operation]:
     """Read the body of a batch.
 
     Raises:
-        RequestError: PGRST102 (not a list of operations), BST413 (more than 100, or their query strings are too long).
+        RequestError: PGRST102 (not a list of operations), BST413 (more than 100, or their query strings are too long),
+            BST415 (not JSON).
     """
-    value = parse_json(body, DEFAULT_BODY_LIMITS)
+    value = parse_value(body, content_type)
     if not isinstance(value, list):
         raise RequestError("PGRST102", "A batch is a list", hint='[{"method": "POST", "path": "posts", "body": {}}]')
     if len(value) > _OPERATIONS:

@@ -92,6 +92,18 @@ def parse_arguments(
     return value
 
 
+def parse_value(body: bytes, content_type: str | None, limits: BodyLimits = DEFAULT_BODY_LIMITS) -> Any:
+    """Read a body that is JSON, and nothing else.
+
+    Raises:
+        RequestError: PGRST102, BST413, BST415 as `parse_body`.
+    """
+    kind = body_type(body, content_type, limits)
+    if kind in (_CSV, _FORM):
+        raise _unsupported(kind)
+    return parse_json(body, limits)
+
+
 def _keys(rows: list[Any], columns_given: bool) -> tuple[str, ...]:
     keys: dict[str, None] = {}
     for index, row in enumerate(rows):
