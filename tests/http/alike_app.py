@@ -331,6 +331,11 @@ CASES: Final[dict[str, Case]] = {
     "rows in": _case(
         lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7, "a_b/x"), (3, "no")]), lambda r: r["id"] == 2
     ),
+    "rows of other types in": _case(
+        lambda me: sa.tuple_(Doc.day, Doc.kind, Doc.hour).in_([(date(2024, 2, 29), Kind.small, time(0))]),
+        lambda r: r["id"] == 7,
+        "day",
+    ),
     "row with me": Case(
         lambda me: sa.tuple_(Doc.n, me.id).in_(sa.select(other.n, other.key)),
         lambda r: None if r["n"] is None else True if r["n"] == 3 else None,

@@ -15,8 +15,8 @@ from backstay.errors import BackstayError, DatabaseError
 from backstay.policy import Principal, Rule
 
 #: What computing a value ends in: data exceptions, but for a text that is too long to be written; a subquery of several
-#: rows.
-_FAULTS: Final = re.compile(r"22(?!001)...|21000")
+#: rows; a unit that a kind of moment does not have, which PostgreSQL finds at the first row.
+_FAULTS: Final = re.compile(r"22(?!001)...|21000|0A000")
 #: What is the connection's, the clock's or a constraint's, whoever ran.
 _NOT_OF_VALUES: Final = ("08", "23", "25", "40", "53", "55", "57", "58")
 _NAMED: Final = re.compile(r'function "?(?:\w+\.)?(\w+)')

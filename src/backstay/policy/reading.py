@@ -57,7 +57,8 @@ def _keys(expression: Any) -> Iterator[_Key]:
     for element in visitors.iterate(expression):
         if isinstance(element, sa.ColumnClause):
             for column in element.base_columns:
-                yield (_name(column.table), str(column.name))
+                # What a window or a function of a subquery gives is of no table.
+                yield (_name(getattr(column, "table", None)), str(getattr(column, "name", "")))
         elif is_rows(element):
             yield (_name(element), "")
 

@@ -6,7 +6,7 @@ where compiling the statement again costs 129–216 µs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -80,9 +80,15 @@ def _constant(name: str, parameter: BindParameter[Any] | None, compiled: Any, di
 
 
 def _expanded_type(name: str, compiled: Any) -> sa.types.TypeEngine[Any]:
-    stem = name.rpartition("_")[0]
-    found = compiled.binds.get(stem)
-    return found.type if found is not None else sa.types.NULLTYPE
+    stem, _, last = name.rpartition("_")
+    binds: Mapping[str, BindParameter[Any]] = compiled.binds
+    if stem in binds:
+        return binds[stem].type
+    # Of a list of rows each value is named by its row and its place there.
+    rows = binds.get(stem.rpartition("_")[0])
+    if rows is None or not isinstance(rows.type, sa.types.TupleType):
+        return sa.types.NULLTYPE
+    return rows.type.types[int(last) - 1]
 
 
 def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:

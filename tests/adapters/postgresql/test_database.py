@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, insert, text
+from sqlalchemy import Column, Date, DateTime, Integer, MetaData, Table, bindparam, insert, text
 
 from backstay.db.caller import CALLER, Caller
 from backstay.db.statement import Rows, Statement
@@ -100,6 +101,33 @@ async def test_session_settings(database: PostgresDatabase) -> None:
 async def test_json_is_text(database: PostgresDatabase) -> None:
     """Its bytes go to the socket without becoming Python objects."""
     assert await one(database, """SELECT json_build_object('a', 1)""") == '{"a" : 1}'
+
+
+async def test_the_last_day_is_no_infinity(database: PostgresDatabase) -> None:
+    """P1: what a rule and a session bind is the day and the moment that it says; what has no end is read as the last."""
+    ends: tuple[Any, ...] = (date.max, date.min, datetime.max, datetime.min, datetime.max.replace(tzinfo=UTC))
+    kinds = ("date", "date", "timestamp", "timestamp", "timestamptz")
+    told = "SELECT " + ", ".join(f"${at}::{kind}::text" for at, kind in enumerate(kinds, 1))
+    expected = (
+        *("9999-12-31", "0001-01-01", "9999-12-31 23:59:59.999999", "0001-01-01 00:00:00"),
+        "9999-12-31 23:59:59.999999+00",
+    )
+    assert expected == tuple(await database.fetch(Statement(told, ends)))
+    sql = "SELECT " + ", ".join(f":v{at}" for at in range(len(ends))) + ", 'infinity'::date, '-infinity'::timestamptz"
+    types = (Date(), Date(), DateTime(), DateTime(), DateTime(timezone=True))
+    bound = [bindparam(f"v{at}", end, type_=kind) for at, (end, kind) in enumerate(zip(ends, types, strict=True))]
+    async with database.session() as session:
+        row = (await session.execute(text(sql).bindparams(*bound))).one()
+    assert (*ends, date.max, datetime.min.replace(tzinfo=UTC)) == tuple(row)
+    assert [date.max] == await one(database, "SELECT $1::date[]", [date.max])
+
+
+@pytest.mark.parametrize("kind", ["date", "timestamp", "timestamptz"])
+async def test_a_text_is_no_moment(database: PostgresDatabase, kind: str) -> None:
+    """What is no day and no moment is refused as every value of another type is."""
+    with pytest.raises(DatabaseError) as caught:
+        await one(database, f"SELECT $1::{kind}", "2024-01-01")  # noqa: S608 - a word of this file
+    assert "22P02" == caught.value.code
 
 
 async def test_the_schema_is_made(database: PostgresDatabase) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.schema import CreateSchema
 
+from backstay.adapters.postgresql.moments import read_moments
 from backstay.adapters.postgresql.pool import Held, Pool, no_connection, turns
 from backstay.adapters.postgresql.residue import CLEAN, LOOK, Code
 from backstay.adapters.postgresql.search import create_searches
@@ -169,6 +170,7 @@ class PostgresDatabase:
             command_timeout=self._budget_seconds + 5,
             server_settings=self._settings,
         )
+        await read_moments(connection)
         return connection
 
     async def close(self) -> None:
