@@ -262,3 +262,16 @@ def test_a_rule_tells_its_reason() -> None:
 
     found = compile_rules([allow("read", Note)(policy), allow("read", Note)(bare)], CATALOG)
     assert [("policy", "Everybody."), ("bare", "bare")] == [(rule.name, rule.reason) for rule in found]
+
+
+def test_a_window_of_a_subquery_is_of_no_table() -> None:
+    """P1: what a window gives has a name and no table; the policy says all that it reads."""
+
+    @allow("read", Note)
+    def newest(me: Me) -> Any:
+        other = aliased(Note)
+        numbered = sa.select(other.id, sa.func.row_number().over(order_by=other.id).label("at")).subquery()
+        return Note.id.in_(sa.select(numbered.c.id).where(numbered.c.at <= 3))
+
+    rules = compile_rules([newest], CATALOG)
+    assert ["newest"] == [rule.name for rule in rules]

@@ -6,8 +6,10 @@ import contextlib
 import cProfile
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Thread
+from contextvars import Context
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -38,6 +40,8 @@ OWNERS = (
     AliasedClass,
     ReadOnlyColumnCollection,
     elements.BooleanClauseList,
+    Thread,
+    ThreadPoolExecutor,
 )
 
 
@@ -88,10 +92,16 @@ def test_many_policies_are_watched_by_one_replacement() -> None:
 
 def test_another_thread_is_not_watched() -> None:
     """P1: while one thread compiles a policy, a request in another goes on as ever."""
-    said, seen = _usual(), []
+    said, seen, compiling = _usual(), [], Event()
+
+    def ask() -> None:
+        compiling.wait(60)
+        seen.append(_usual())
+
+    thread = Thread(target=ask)
+    thread.start()
     with watched("one"):
-        thread = Thread(target=lambda: seen.append(_usual()))
-        thread.start()
+        compiling.set()
         thread.join()
         with unwatched():
             seen.append(_usual())
@@ -205,3 +215,27 @@ def test_whose_question_it_is(module: str, theirs: bool) -> None:
     forget_asked()
     with contextlib.nullcontext() if theirs else pytest.raises(ConfigError), watched("one"):
         exec(code, {"__name__": module, "column": Note.public})
+
+
+def test_a_context_of_its_own_is_watched_too() -> None:
+    """P1: `Context().run` knows no `ContextVar` of the policy's; what it asks there is refused all the same."""
+    with pytest.raises(ConfigError, match="asks Python whether an expression is true"), watched("policy"):
+        Context().run(lambda: bool(Note.public == sa.true()))
+
+
+def _begun() -> None:
+    Thread(target=lambda: None).start()
+
+
+def _handed_on() -> None:
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(lambda: None)
+
+
+@pytest.mark.parametrize("begin", [_begun, _handed_on])
+def test_no_other_thread_is_begun(begin: Callable[[], None]) -> None:
+    """P1: what is asked, read and lost in another thread would be seen by nobody; also where the refusal is caught."""
+    refusal = pytest.raises(ConfigError, match="begins another thread")
+    with refusal as refused, watched("policy"), contextlib.suppress(ConfigError):
+        begin()
+    assert "BST-E023" == refused.value.code

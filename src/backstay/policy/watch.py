@@ -5,7 +5,8 @@ the expression itself, once, and goes on with the answer, so that the policy say
 SQLAlchemy lets ``a == b`` and mapped attributes be asked, since it asks them itself.  So the watch tells by the frame
 who asks: SQLAlchemy may, everybody else may not.
 
-1. It is in force for the code that a policy runs, in its thread (a `ContextVar`), and nowhere else.
+1. It is in force for the code that a policy runs, in its thread, and nowhere else.  It is the thread's and no
+   `ContextVar`, since code that runs in a context of its own is the policy's too; another thread may not be begun.
 2. The operations are replaced while any policy is compiled, and put back after the last.  Who compiles many keeps them
    replaced in between (`operations_replaced`): Python looks through all of SQLAlchemy's classes at each change of one.
 3. What was refused stays refused, where the policy caught the exception too.
@@ -17,10 +18,10 @@ from __future__ import annotations
 import dis
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Lock, Thread, local
 from types import FrameType
 from typing import Any, Final
 
@@ -81,7 +82,13 @@ class Watch:
         return refused
 
 
-_WATCH: Final[ContextVar[Watch | None]] = ContextVar("policy watch", default=None)
+class _Here(local):
+    """What is in force in a thread."""
+
+    watch: Watch | None = None
+
+
+_HERE: Final = _Here()
 _lock: Final = Lock()
 _depth = 0
 _replaced: list[tuple[type[Any], str, Any]] = []
@@ -89,7 +96,7 @@ _replaced: list[tuple[type[Any], str, Any]] = []
 
 def watching() -> Watch | None:
     """The watch that is in force here."""
-    return _WATCH.get()
+    return _HERE.watch
 
 
 def hand(asked: str) -> Handed:
@@ -105,11 +112,11 @@ def hand(asked: str) -> Handed:
 @contextmanager
 def unwatched() -> Iterator[None]:
     """A block in which nothing is watched."""
-    token = _WATCH.set(None)
+    before, _HERE.watch = _HERE.watch, None
     try:
         yield
     finally:
-        _WATCH.reset(token)
+        _HERE.watch = before
 
 
 @contextmanager
@@ -121,11 +128,11 @@ def watched(name: str) -> Iterator[Watch]:
     """
     watch = Watch(name)
     with operations_replaced():
-        token = _WATCH.set(watch)
+        before, _HERE.watch = _HERE.watch, watch
         try:
             yield watch
         finally:
-            _WATCH.reset(token)
+            _HERE.watch = before
     if watch.refused is not None:
         raise watch.refused
 
@@ -169,7 +176,7 @@ def _asking(what: str, asked: Callable[[FrameType, Any], bool] | None = None) ->
 
     def replacement(before: Any) -> Any:
         def operation(self: Any, *given: Any) -> Any:
-            watch = _WATCH.get()
+            watch = _HERE.watch
             if watch is not None:
                 frame = sys._getframe(1)
                 if not is_of(frame, _MAY_ASK) and (asked is None or asked(frame, given)):
@@ -189,7 +196,7 @@ def _iterates(frame: FrameType, given: Any) -> bool:
 
 def _note(owner: Any, key: Any, found: Any) -> Any:
     """Note that the author's code, which is two frames up, reads *found* as ``owner.key``."""
-    watch = _WATCH.get()
+    watch = _HERE.watch
     if watch is not None and isinstance(found, QueryableAttribute | schema.Column):
         frame = sys._getframe(2)
         if is_authors(frame):
@@ -201,7 +208,7 @@ def _of_model(before: Any) -> Any:
     def __get__(self: Any, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return _note(getattr(owner, "__name__", "?"), self.key, before(self, instance, owner))
-        watch, frame = _WATCH.get(), sys._getframe(1)
+        watch, frame = _HERE.watch, sys._getframe(1)
         if watch is not None and is_authors(frame):
             raise watch.refuse(frame, _NO_ROW, Words(f"{type(instance).__name__}().{self.key}", _CLASS))
         return before(self, instance, owner)
@@ -231,6 +238,17 @@ def _of_table(before: Any) -> Any:
     return read
 
 
+def _in_another_thread(before: Any) -> Any:
+    def begin(self: Any, *given: Any, **named: Any) -> Any:
+        watch = _HERE.watch
+        if watch is not None:
+            frame = sys._getframe(1)
+            raise watch.refuse(frame, _LEAVES, Words(words_at(users_frame(frame) or frame).text, _STAY))
+        return before(self, *given, **named)
+
+    return begin
+
+
 def is_empty(element: Any) -> bool:
     """Whether *element* is ``or_()`` or ``and_()`` of no conditions, which no SQL stands for."""
     return isinstance(element, elements.BooleanClauseList) and not element.clauses
@@ -238,7 +256,7 @@ def is_empty(element: Any) -> bool:
 
 def _swallowing(before: Any) -> Any:
     def _process_clauses_for_boolean(cls: Any, operator: Any, continue_on: Any, skip_on: Any, clauses: Any) -> Any:
-        watch, given = _WATCH.get(), list(clauses)
+        watch, given = _HERE.watch, list(clauses)
         if watch is not None and any(map(is_empty, given)):
             own = users_frame(sys._getframe(1)) or sys._getframe(1)
             raise watch.refuse(own, JOINS_NOTHING, Words(words_at(own).text, BEGIN_IT))
@@ -252,6 +270,8 @@ def _swallowing(before: Any) -> Any:
 #: ``or_(*[])`` is not false: SQLAlchemy leaves it out, and every row is there.
 JOINS_NOTHING: Final = "joins a list of no conditions, which is neither true nor false and would be left out"
 BEGIN_IT: Final = "Begin the list: or_(false(), *conditions) or and_(true(), *conditions)."
+_LEAVES: Final = "begins another thread, in which nobody sees what it asks"
+_STAY: Final = "Build the condition in the policy, or in a function that it calls."
 _MISSING: Final = object()
 _TRUTH: Final = "asks Python whether an expression is true, which only the database knows, for each caller and row"
 _AS_TEXT: Final = "makes a Python text of an expression, whose value only the database knows"
@@ -282,4 +302,6 @@ _OPERATIONS: Final[tuple[tuple[type[Any], str, Callable[[Any], Any]], ...]] = (
     (ReadOnlyColumnCollection, "__getitem__", _of_table),
     (ReadOnlyColumnCollection, "get", _of_table),
     (elements.BooleanClauseList, "_process_clauses_for_boolean", _swallowing),
+    (Thread, "start", _in_another_thread),
+    (ThreadPoolExecutor, "submit", _in_another_thread),
 )

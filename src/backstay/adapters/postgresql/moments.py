@@ -13,7 +13,7 @@ from typing import Any, Final
 import asyncpg
 
 _FIRST_DAY: Final = date(2000, 1, 1).toordinal()
-_FIRST: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - PostgreSQL counts from here, with and without a zone
+_FIRST: Final = datetime(2000, 1, 1)
 _MICROSECOND: Final = timedelta(microseconds=1)
 #: How PostgreSQL writes what has no end, as days and as microseconds.
 _DAYS_WITHOUT_END: Final = 2**31 - 1
@@ -42,7 +42,7 @@ def _instant(value: Any) -> tuple[int]:
 
 def _moment(value: Any) -> datetime:
     if isinstance(value, date) and not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day)  # noqa: DTZ001 - as asyncpg takes a day
+        return datetime(value.year, value.month, value.day)
     if not isinstance(value, datetime):
         raise TypeError(f"expected a datetime, got {type(value).__name__}")
     return value
