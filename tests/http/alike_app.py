@@ -199,6 +199,8 @@ CASES: Final[dict[str, Case]] = {
     "text in": _case(lambda me: Doc.name.in_(["ann", "Z"]), lambda r: r["name"] in ("ann", "Z"), "name"),
     # whole numbers
     "plus": _case(lambda me: Doc.n + 1 > Doc.small, lambda r: r["n"] + 1 > r["small"], "n"),
+    "plus twice": _case(lambda me: Doc.n + Doc.small + Doc.big == 9, lambda r: r["id"] == 2, "n"),
+    "plus of decimals": _case(lambda me: Doc.price + Doc.price + Doc.price == Decimal("0.3"), lambda r: r["id"] == 2, "price"),
     "minus": _case(lambda me: Doc.n - Doc.big == 6, lambda r: r["n"] - r["big"] == 6, "n"),
     "times": _case(lambda me: Doc.n * 2 == -14, lambda r: r["n"] == -7, "n"),
     "negated": _case(lambda me: -Doc.n == 7, lambda r: r["n"] == -7, "n"),
@@ -331,10 +333,9 @@ CASES: Final[dict[str, Case]] = {
     "rows in": _case(
         lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7, "a_b/x"), (3, "no")]), lambda r: r["id"] == 2
     ),
-    "rows of other types in": _case(
-        lambda me: sa.tuple_(Doc.day, Doc.kind, Doc.hour).in_([(date(2024, 2, 29), Kind.small, time(0))]),
-        lambda r: r["id"] == 7,
-        "day",
+    "rows of other types in": Case(
+        lambda me: sa.tuple_(Doc.day, Doc.kind).in_([(date(2024, 2, 29), Kind.small)]),
+        lambda r: r["kind"] is Kind.small and _is(r["day"], date(2024, 2, 29)),
     ),
     "row with me": Case(
         lambda me: sa.tuple_(Doc.n, me.id).in_(sa.select(other.n, other.key)),

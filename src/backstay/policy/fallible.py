@@ -36,7 +36,7 @@ _FUNCTIONS: Final = frozenset(
 )
 _PLAIN: Final = (
     *(sa.ColumnClause, e.BindParameter, e.True_, e.False_, e.Null, e.CollationClause, e.TextClause, sa.TypeCoerce),
-    *(e.ClauseList, e.ExpressionClauseList, e.Grouping, sa.Label, sa.Case, sa.Tuple, sa.Exists, sa.FromClause),
+    *(e.ClauseList, e.Grouping, sa.Label, sa.Case, sa.Tuple, sa.Exists, sa.FromClause),
     *(s.SelectStatementGrouping, s.SelectBase, e.TypeClause),
 )
 
@@ -74,7 +74,7 @@ def _is_sure(element: Any) -> bool:
             return not any(isinstance(each, MeParameter | sa.ColumnClause) for each in visitors.iterate(element.right))
         case e.UnaryExpression() if element.operator is None:
             return element.modifier in _COMPARE
-        case e.BinaryExpression() | e.UnaryExpression():
+        case e.BinaryExpression() | e.UnaryExpression() | e.ExpressionClauseList():
             return element.operator in _COMPARE
         case _:
             return isinstance(element, _PLAIN)

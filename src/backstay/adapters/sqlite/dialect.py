@@ -46,6 +46,9 @@ class ApswCompiler(ApswExpressionCompiler):
     def visit_binary(self, binary: Any, **kw: Any) -> str:  # type: ignore[override]
         return self._rendered(binary, super().visit_binary, kw)
 
+    def visit_expression_clauselist(self, clauselist: Any, **kw: Any) -> str:
+        return self._rendered(clauselist, super().visit_expression_clauselist, kw)
+
     def visit_unary(self, unary: Any, **kw: Any) -> str:  # type: ignore[override]
         return self._rendered(unary, super().visit_unary, kw)
 

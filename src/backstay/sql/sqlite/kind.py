@@ -191,6 +191,8 @@ def kind_of(element: Any) -> Kind:
             return _of_unary(element)
         case sa.ColumnClause():
             return kind_of_type(element.type)
+        case e.ExpressionClauseList() if element.operator in ARITHMETIC:
+            return _of_chain(element)
         case e.ClauseList() | e.ExpressionClauseList():
             return _common(list(element.clauses), element)
         case sa.TextClause():
@@ -395,6 +397,21 @@ def _of_arithmetic(sign: str, element: Any) -> Kind:
             "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
         )
     return kind
+
+
+def _of_chain(element: Any) -> Kind:
+    """``a + b + c``, which SQLAlchemy keeps as one list."""
+    sign, (first, *others) = ARITHMETIC[element.operator], element.clauses
+    found = kind_of(first)
+    for each in others:
+        kind = arithmetic(sign, found, kind_of(each))
+        if kind is None:
+            raise Unlike(
+                f"{_named(found)} {sign} {_named(kind_of(each))}: {_told(element)}",
+                "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
+            )
+        found = kind
+    return found
 
 
 def arithmetic(sign: str, left: Kind, right: Kind) -> Kind | None:

@@ -49,6 +49,8 @@ def rendered(element: Any) -> Expression | None:
         match element:
             case e.BinaryExpression():
                 return _binary(element)
+            case e.ExpressionClauseList() if element.operator in ARITHMETIC:
+                return _chain(element)
             case sa.UnaryExpression() if element.operator is op.neg:
                 return _computed("-", number(0), element.element, kind_of(element.element))
             case sa.Cast():
@@ -84,6 +86,20 @@ def _binary(element: Any) -> Expression | None:
 
 def _computed(sign: str, left: Any, right: Any, kind: Kind, other: Kind | None = None) -> Expression:
     return sa.func.backstay_compute(word(sign), word(kind), word(other or kind), left, right)
+
+
+def _chain(element: Any) -> Expression | None:
+    """``a + b + c``, computed from left to right."""
+    sign, (first, *others) = ARITHMETIC[element.operator], element.clauses
+    found: Expression = first
+    kind = kind_of(first)
+    for each in others:
+        other = kind_of(each)
+        made = arithmetic(sign, kind, other)
+        if made is None:
+            return None
+        found, kind = _computed(sign, found, each, kind, other), made
+    return found
 
 
 def _like(element: Any) -> Expression:
