@@ -34,11 +34,11 @@ _TRIED: Final = 30_000
 def lower(value: Any) -> str:
     """*value* in lower case, character by character as PostgreSQL does, of all of Unicode.
 
-    >>> lower("ÄΣ")
-    'äσ'
+    >>> lower("ÄΣ"), lower("İ")
+    ('äσ', 'i')
     """
-    # Python makes a capital sigma at a word's end a final one, which would make ILIKE miss.
-    return _string(value).replace("Σ", "σ").lower()
+    # Python makes a capital sigma at a word's end a final one, and two letters of an I with a dot: ILIKE would miss.
+    return _string(value).replace("Σ", "σ").replace("İ", "i").lower()
 
 
 def upper(value: Any) -> str:
