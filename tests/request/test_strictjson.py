@@ -128,6 +128,19 @@ def test_values_at_the_limit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("one", "most"),
+    [(b"[[[[[[[[]]]]]]]]", 12_500), (b'{"a":{"a":{"a":{"a":{}}}}}', 20_000), (b"[[]]", 50_000)],
+)
+def test_arrays_and_objects_at_the_limit(one: bytes, most: int) -> None:
+    """S7: what holds hardly a comma is counted too: arrays of nothing are as many objects of memory."""
+    row = b"[" + b",".join([one] * (most - 1)) + b"]"
+    assert most - 1 == len(parse_json(row))
+    with pytest.raises(RequestError) as caught:
+        parse_json(b"[" + b",".join([one] * most) + b"]")
+    assert "BST413" == caught.value.code
+
+
+@pytest.mark.parametrize(
     "body",
     [
         b"[" + b'"]",[' * 40 + b"]" * 41,

@@ -42,7 +42,7 @@ class BodyLimits:
     size_bytes: int = 1024 * 1024
     #: Nested arrays and objects, the outermost included.
     depth: int = 32
-    #: Values in one JSON document, counted by its commas.
+    #: Values in one JSON document, counted by its commas; and arrays and objects, which may have none.
     values: int = 100_000
     #: Different names of the columns of all rows, at each level, or of arguments: a table has at most 1,600 columns.
     names: int = 2000

@@ -68,21 +68,28 @@ def _check_size(body: bytes, limits: BodyLimits) -> None:
     if b"\\" in body:
         body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
     outside = b"".join(body.split(b'"')[::2]).translate(_FOLD, _NEITHER_BRACKET_NOR_COMMA)
-    if outside.count(b",") >= limits.values:
+    commas, arrays = outside.count(b","), outside.count(b"[")
+    if commas < limits.values:
+        _check_depth(outside.replace(b",", b""), limits.depth)
+    if commas >= limits.values or arrays > limits.values:
         raise RequestError(
-            "BST413", "Too many values in one request", hint=f"A body has at most {limits.values} values."
+            "BST413",
+            "Too many values in one request",
+            hint=f"A body has at most {limits.values} values, and as many arrays and objects.",
         )
-    # Every pass takes the innermost level off; a run of brackets that cannot be short enough ends them early.
-    outside = outside.replace(b",", b"")
-    too_deep = b"[" * (limits.depth + 1)
-    for _ in range(limits.depth):
-        if not outside:
+
+
+def _check_depth(brackets: bytes, depth: int) -> None:
+    """Every pass takes the innermost level off; a run of brackets that cannot be short enough ends them early."""
+    too_deep = b"[" * (depth + 1)
+    for _ in range(depth):
+        if not brackets:
             return
-        if too_deep in outside:
+        if too_deep in brackets:
             break
-        outside = outside.replace(b"[]", b"")
-    if outside:
-        raise _Refused(f"More than {limits.depth} levels of arrays and objects, or brackets that do not match.")
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise _Refused(f"More than {depth} levels of arrays and objects, or brackets that do not match.")
 
 
 def _check_text(value: Any) -> None:
