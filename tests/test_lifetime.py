@@ -97,7 +97,7 @@ async def _use(app: Backstay, number: int) -> None:
 
 
 def _left() -> Counter[str]:
-    """The threads that are not the event loop's own, the tasks, and the open files and sockets."""
+    """The threads that are not the event loop's own, the tasks, and the open files and sockets: other tests' too."""
     gc.collect()
     for thread in threading.enumerate():
         if thread.name == "backstay-function":
@@ -120,13 +120,13 @@ async def test_nothing_is_left_of_an_app_that_was_closed(url: str, tmp_path: Pat
     hash = hashlib.sha1(b"password").hexdigest().upper()
     write_pwned([f"{hash}:3\r\n".encode()], tmp_path / "pwned.bin")
     app = make(url, password_blocklist=str(tmp_path / "pwned.bin"), audit_anchor=str(tmp_path / "anchor"))
-    left = []
+    before, left = _left(), []
     for number in range(5):
         async with app.started():
             await _use(app, number)
         left.append(_left())
     assert [left[0]] * 4 == left[1:]
-    assert not [name for name in left[0] if "backstay" in name.partition("/")[0] or "pwned" in name]
+    assert not [name for name in left[0] - before if "backstay" in name.partition("/")[0] or "pwned" in name]
 
 
 async def test_nothing_is_left_of_an_app_that_did_not_open(url: str) -> None:
@@ -147,14 +147,14 @@ async def test_nothing_is_left_of_an_app_that_did_not_open(url: str) -> None:
     app = make(url)
     app.mount("/one", Starlette(lifespan=lifespan))
     app.mount("/two", refuses)
-    left = []
+    before, left = _left(), []
     for _ in range(2):
         with pytest.raises(ConfigError, match="BST-E041"):
             async with app.started():
                 raise AssertionError("it does not start")
         left.append(_left())
     assert (left[0], ["started", "stopped"] * 2) == (left[1], told)
-    assert not [name for name in left[0] if name.startswith(("backstay", "task"))]
+    assert not [name for name in left[0] - before if name.startswith(("backstay", "task"))]
     with pytest.raises(ConfigError, match="BST-E040"):
         _ = app.database
 
