@@ -18,7 +18,7 @@ from backstay.adapters.sqlite.database import SqliteDatabase
 from backstay.adapters.sqlite.export import Export
 from backstay.budget import RequestBudget
 from backstay.db.statement import Rows, Statement
-from backstay.errors import DatabaseError, PlanError
+from backstay.errors import DatabaseError
 
 
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
@@ -287,11 +287,11 @@ async def test_a_damaged_file_after_a_crash_is_not_served(tmp_path: Path) -> Non
 
 
 async def test_errors_of_functions_arrive(tmp_path: Path) -> None:
-    """What a function refuses inside a statement keeps its code."""
+    """AC13: what a function refuses inside a statement keeps its code, and is what the database says."""
     database = SqliteDatabase(str(tmp_path / "app.db"))
     await database.open()
     for _ in ("on the event loop", "in a thread"):
-        with pytest.raises(PlanError) as caught:
+        with pytest.raises(DatabaseError) as caught:
             await database.fetch(Statement("SELECT backstay_cast('a', 'text', 'int')", ()))
         database._heavy.add("SELECT backstay_cast('a', 'text', 'int')")
         assert caught.value.code == "22P02"
