@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import difflib
-import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn, TypeVar
 
 from backstay.errors import ConfigError
-from backstay.place import place_in, users_frame
+from backstay.place import place_here
 
 T = TypeVar("T")
 
@@ -39,7 +38,7 @@ def refuse_unknown(call: str, unknown: Mapping[str, object], *takes: str) -> Non
         meant = [other for other in _MEANT.get(name, ()) if other in takes]
         near = (meant or difflib.get_close_matches(name, takes, n=1, cutoff=0.7))[:1]
         hint = "".join(f"Did you mean {other}=?  " for other in near)
-        raise ConfigError("BST-E095", f"{_place()}: {call} has no {name}=", hint=f"{hint}It takes {_all(takes)}.")
+        raise ConfigError("BST-E095", f"{place_here()}: {call} has no {name}=", hint=f"{hint}It takes {_all(takes)}.")
 
 
 def listed(call: str, name: str, value: Iterable[T]) -> tuple[T, ...]:
@@ -61,7 +60,7 @@ def refuse(call: str, what: str, hint: str) -> NoReturn:
     Raises:
         ConfigError: BST-E096.
     """
-    raise ConfigError("BST-E096", f"{_place()}: {call} {what}", hint=hint)
+    raise ConfigError("BST-E096", f"{place_here()}: {call} {what}", hint=hint)
 
 
 def told(value: Any) -> str:
@@ -93,11 +92,6 @@ def shown(value: Any) -> str:
     if " at 0x" in text:
         return ""
     return text if len(text) <= 80 else text[:79] + "…"
-
-
-def _place() -> str:
-    frame = users_frame(sys._getframe(1))
-    return "somewhere" if frame is None else place_in(frame)
 
 
 def _all(names: Iterable[str]) -> str:

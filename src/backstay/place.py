@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 import os
+import sys
 import sysconfig
 from itertools import islice
 from pathlib import Path
@@ -53,6 +54,12 @@ def users_frame(frame: FrameType | None) -> FrameType | None:
     while frame is not None and not is_authors(frame):
         frame = frame.f_back
     return frame
+
+
+def place_here() -> str:
+    """The line of the user's own code that is running."""
+    frame = users_frame(sys._getframe(1))
+    return "somewhere" if frame is None else place_in(frame)
 
 
 def shown_file(name: str) -> str:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import BindParameter, ColumnElement
 
 from backstay.errors import ConfigError, Forbidden
-from backstay.place import is_authors, place_in, users_frame
+from backstay.place import is_authors, place_here, place_in, users_frame
 from backstay.policy.principal import Principal
 from backstay.policy.watch import Handed, hand, watching
 from backstay.policy.words import Words
@@ -100,11 +100,6 @@ def _not_the_class(written: str, meant: str) -> ConfigError:
     return ConfigError("BST-E023", f"{place_in(own)}: {written} is asked of the class, which is no caller", hint=advice)
 
 
-def _place() -> str:
-    frame = users_frame(sys._getframe(2))
-    return "somewhere" if frame is None else place_in(frame)
-
-
 class Me(metaclass=_Written):
     """The symbolic caller that a policy function receives, and the concrete one that a `function` receives.
 
@@ -137,7 +132,7 @@ class Me(metaclass=_Written):
         if not isinstance(role, str):
             raise ConfigError(
                 "BST-E023",
-                f"{_place()}: me.has_role() takes the name of one role, as a text",
+                f"{place_here()}: me.has_role() takes the name of one role, as a text",
                 hint='For example me.has_role("editor") | me.has_role("owner").',
             )
         return cast("Asked", MeParameter.of(("has_role", role), sa.Boolean()) == sa.true())
@@ -151,13 +146,13 @@ class Me(metaclass=_Written):
         if not path or not all(isinstance(key, str) for key in path):
             raise ConfigError(
                 "BST-E023",
-                f"{_place()}: me.claim() takes the names that lead to a claim, as texts",
+                f"{place_here()}: me.claim() takes the names that lead to a claim, as texts",
                 hint='For example me.claim("org", "id").',
             )
         if not _EDITABLE_CLAIMS.isdisjoint(key.partition(".")[0] for key in path):
             raise ConfigError(
                 "BST-E021",
-                f"{_place()}: a policy cannot rely on the claim {'.'.join(path)!r}: its owner may edit it",
+                f"{place_here()}: a policy cannot rely on the claim {'.'.join(path)!r}: its owner may edit it",
                 hint="Use app_metadata, or a role assigned in the database.",
             )
         # The id by its other name: rules that mention it are not for callers without one.

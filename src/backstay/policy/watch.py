@@ -32,7 +32,7 @@ from sqlalchemy.sql import elements, operators, schema
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from backstay.errors import ConfigError
-from backstay.place import OWN, is_authors, is_of, place_in, users_frame
+from backstay.place import OWN, is_authors, is_of, place_here, place_in, users_frame
 from backstay.policy.words import Words, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
@@ -101,8 +101,7 @@ def watching() -> Watch | None:
 
 def hand(asked: str) -> Handed:
     """Note that a value of ``me`` goes to the policy that is watched; without one it goes to whoever asks."""
-    frame = users_frame(sys._getframe(1))
-    handed = Handed(asked, "somewhere" if frame is None else place_in(frame))
+    handed = Handed(asked, place_here())
     watch = watching()
     if watch is not None:
         watch.handed.append(handed)
