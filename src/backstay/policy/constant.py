@@ -14,7 +14,7 @@ from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import (
     BinaryExpression,
     BindParameter,
@@ -26,21 +26,8 @@ from sqlalchemy.sql.elements import (
 
 from backstay.arguments import told
 from backstay.catalog import Family, family_of
+from backstay.policy.comparison import COMPARISONS
 
-_COMPARE: Final = frozenset(
-    {
-        *(operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge),
-        *(
-            operators.is_,
-            operators.is_not,
-            operators.is_distinct_from,
-            operators.is_not_distinct_from,
-            operators.in_op,
-            operators.not_in_op,
-        ),
-        *(operators.between_op, operators.not_between_op),
-    }
-)
 _NUMBERS: Final = (int, float, Decimal)
 #: What a value may be, and what that is called.
 _KINDS: Final[dict[Family, tuple[tuple[type, ...], str]]] = {
@@ -74,7 +61,7 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     for element in visitors.iterate(rows):
         if isinstance(element, BindParameter):
             _unsize(element)
-        if isinstance(element, BinaryExpression) and element.operator in _COMPARE:
+        if isinstance(element, BinaryExpression) and element.operator in COMPARISONS:
             for one, other in _pairs(element.left, element.right):
                 found = _mismatched(one, other)
                 if found is not None:

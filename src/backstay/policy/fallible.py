@@ -16,16 +16,14 @@ from sqlalchemy.sql import selectable as s
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
+from backstay.policy.comparison import COMPARISONS
 from backstay.policy.me import MeParameter
 
 #: Comparisons; what is compared is of one type, or the rehearsal of the rules has ended the start.
-_COMPARE: Final = frozenset(
-    {
-        *(op.eq, op.ne, op.lt, op.le, op.gt, op.ge, op.is_, op.is_not, op.is_distinct_from, op.is_not_distinct_from),
-        *(op.in_op, op.not_in_op, op.between_op, op.not_between_op, op.and_, op.or_, op.inv, op.exists, op.comma_op),
-        *(op.concat_op, op.collate, op.desc_op, op.asc_op, op.distinct_op, op.is_true, op.is_false),
-    }
-)
+_COMPARE: Final = COMPARISONS | {
+    *(op.and_, op.or_, op.inv, op.exists, op.comma_op, op.concat_op, op.collate),
+    *(op.desc_op, op.asc_op, op.distinct_op, op.is_true, op.is_false),
+}
 #: A pattern that ends in its own escape is refused; one that the policy holds has been tried by the rehearsal.
 _LIKE: Final = frozenset({op.like_op, op.not_like_op, op.ilike_op, op.not_ilike_op})
 _FUNCTIONS: Final = frozenset(

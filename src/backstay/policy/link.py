@@ -12,7 +12,7 @@ That is sometimes meant, and mostly a condition was forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import elements as e
@@ -22,14 +22,10 @@ from sqlalchemy.sql.selectable import Join, ScalarSelect, SelectStatementGroupin
 from backstay.catalog import Catalog
 from backstay.catalog.standing import elements, is_rows, table_of
 from backstay.errors import ConfigError
+from backstay.policy.comparison import COMPARISONS, EQUALITIES
 from backstay.policy.keys import Keys
 from backstay.policy.me import MeParameter
 from backstay.policy.rule import Rule
-
-_EQUAL: Final = frozenset(
-    {op.eq, op.ne, op.is_distinct_from, op.is_not_distinct_from, op.in_op, op.not_in_op, op.is_, op.is_not}
-)
-_COMPARE: Final = _EQUAL | {op.lt, op.le, op.gt, op.ge, op.between_op, op.not_between_op}
 
 
 def refuse_unjoined(rows: Any, table: sa.FromClause, what: str) -> None:
@@ -39,7 +35,7 @@ def refuse_unjoined(rows: Any, table: sa.FromClause, what: str) -> None:
         ConfigError: BST-E053, BST-E054.
     """
     for element in elements(rows):
-        if isinstance(element, e.BinaryExpression) and element.operator in _COMPARE:
+        if isinstance(element, e.BinaryExpression) and element.operator in COMPARISONS:
             left, right = _bare(element.left), _bare(element.right)
             if isinstance(left, MeParameter) and isinstance(right, MeParameter) and left.me_source == right.me_source:
                 raise ConfigError(
@@ -47,7 +43,7 @@ def refuse_unjoined(rows: Any, table: sa.FromClause, what: str) -> None:
                     f"{what} compares {left.me_handed.asked} with itself, which says nothing",
                     hint=f"Compare it with a column of {_name(table)}.",
                 )
-        for one, other in _compared(element, _COMPARE):
+        for one, other in _compared(element, COMPARISONS):
             if one is other or (one.table is other.table is not None and one.key == other.key):
                 near = table.c.get(one.key) if table_of(one.table) is not table else None
                 raise ConfigError(
@@ -63,7 +59,7 @@ def refuse_unjoined(rows: Any, table: sa.FromClause, what: str) -> None:
 def _refuse_product(select: sa.Select[Any], brought: list[Any], what: str) -> None:
     groups = _Groups()
     for element in elements(select):
-        if isinstance(element, e.BinaryExpression) and element.operator in _COMPARE:
+        if isinstance(element, e.BinaryExpression) and element.operator in COMPARISONS:
             groups.join(_about(element))
     for from_ in brought:
         # Functions and lateral subqueries are of the rows that they are given.
@@ -235,7 +231,7 @@ def _outermost(element: Any) -> Iterator[Any]:
 
 def _unlike(rule: Rule, keys: Keys) -> Iterator[str]:
     for element in elements(rule.rows):
-        for one, other in _compared(element, _EQUAL):
+        for one, other in _compared(element, EQUALITIES):
             if keys.are_unlike(one, other):
                 stranger = one if other.table is rule.source else other
                 near = next((_name(each) for each in rule.source.c if keys.are_alike(each, stranger)), None)
