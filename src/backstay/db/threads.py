@@ -16,6 +16,21 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
+async def to_its_end(running: asyncio.Future[T], stop: Callable[[], None] | None = None) -> T:
+    """What *running* gives; a caller who is cancelled asks it to *stop*, and leaves when it has ended."""
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        if stop is not None:
+            stop()
+        while not running.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait((running,))
+        if not running.cancelled():
+            running.exception()  # nobody asks for it any more
+        raise
+
+
 class Threads:
     """At most *number* threads, called *name*."""
 
@@ -29,15 +44,7 @@ class Threads:
         if self._executor is None:
             self._executor = ThreadPoolExecutor(self._number, thread_name_prefix=self._name)
         running = asyncio.get_running_loop().run_in_executor(self._executor, copy_context().run, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait((running,))
-            if not running.cancelled():
-                running.exception()  # nobody asks for it any more
-            raise
+        return await to_its_end(running)
 
     async def close(self) -> None:
         """Let what runs end, and the threads.  Whoever asks again gets new ones."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +34,7 @@ from backstay.db.export import MAX_STREAMS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_sqlite
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
+from backstay.db.threads import to_its_end
 from backstay.db.transaction import drive
 from backstay.db.turns import Turns
 from backstay.errors import DatabaseError
@@ -203,17 +203,7 @@ class SqliteDatabase:
         """*work* in a thread of the readers.  When the caller leaves, *left* stops it before its place is free."""
         if self._threads is None:
             raise DatabaseError("BST503", "the database is closed", headers=RETRY)
-        running = asyncio.get_running_loop().run_in_executor(self._threads, work)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            left.set()
-            while not running.done():
-                with contextlib.suppress(asyncio.CancelledError):
-                    await asyncio.wait((running,))
-            if not running.cancelled():
-                running.exception()  # nobody asks for it any more
-            raise
+        return await to_its_end(asyncio.get_running_loop().run_in_executor(self._threads, work), left.set)
 
     async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
         """See `Database.snapshot`: a reading connection in a transaction, all of which runs in one thread."""
