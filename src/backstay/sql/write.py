@@ -173,7 +173,7 @@ def _on_conflict(statement: Any, plan: InsertPlan, dialect: SqlDialect) -> Any:
         if column.name not in plan.written and column.duty == "updated":
             changed[column.name] = statement.excluded[column.name]
         elif column.name not in plan.written and column.duty == "version":
-            changed[column.name] = column.sql.op("+")(1)
+            changed[column.name] = _next_version(column)
     # An old row that the caller may not read or update is left alone; the caller then counts one row too few.
     old = _of_old_rows(plan)
     where = None if isinstance(old, True_) or _is_probed(plan, dialect) else _of_target(old, plan.table, dialect)
@@ -244,7 +244,7 @@ def _removal(table: Table, dialect: SqlDialect) -> Any:
     values: dict[Any, Any] = {c.sql: c.sql for c in table.columns.values() if c.sql.onupdate is not None}
     values |= {c.sql: dialect.now() for c in (deleted, table.column_for("updated")) if c is not None}
     if version is not None:
-        values[version.sql] = version.sql.op("+")(1)
+        values[version.sql] = _next_version(version)
     return sa.update(_table(table)).values(values)
 
 
@@ -423,9 +423,14 @@ def _default(column: Column) -> Expression:
     return sa.cast(arg, column.type) if isinstance(arg, sa.TextClause) else arg
 
 
+def _next_version(column: Column) -> Expression:
+    """As the database adds by itself: what a rule says by ``+`` is computed on SQLite by a function of ours."""
+    return column.sql.op("+")(1)
+
+
 def _onupdate(column: Column) -> Any:
     if column.duty == "version":
-        return column.sql.op("+")(1)
+        return _next_version(column)
     return column.sql.onupdate.arg  # type: ignore[union-attr]
 
 
