@@ -89,8 +89,8 @@ class Plane:
                 content_type = request.header(b"content-type")
                 operations = await self._surface.planner.make(request, lambda: parse_batch(request.body, content_type))
             # A batch that writes nothing may be done again, and must not hold writers up.
-            once = b"idempotency-key" in request.headers and request.method in _UNSAFE
-            if once and (operations is None or not _only_reads(operations)):
+            keyed = b"idempotency-key" in request.headers and request.method in _UNSAFE
+            if keyed and (operations is None or not _only_reads(operations)):
                 return await self._once(request, operations)
             return await self._any(request, operations)
         except BackstayError as error:

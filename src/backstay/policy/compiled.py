@@ -62,20 +62,22 @@ def _refuse_changed(policy: Policy) -> None:
 def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
     rules: list[Rule] = []
     if not isinstance(policy, Policy):
-        place = f"{place_of(policy)}: " if callable(policy) else ""
+        here = f"{place_of(policy)}: " if callable(policy) else ""
         raise ConfigError(
             "BST-E020",
-            f"{place}policies= takes functions that are decorated with @allow, and got {told(policy)}",
+            f"{here}policies= takes functions that are decorated with @allow, and got {told(policy)}",
             hint='Write @allow("read", Post) above the function.',
         )
+    place = place_of(policy.function)
+    what = f"{place}: the policy {policy.name}"
     for allowance in policy.allowances:
         table = _table(allowance.model, catalogs, policy)
         written = expression_of(policy.name, policy.function, table.sql)
-        rows = standing(written, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
+        rows = standing(written, table.sql, what)
         _refuse_unreadable(rows, policy)
-        refuse_unjoined(rows, table.sql, f"{place_of(policy.function)}: the policy {policy.name}")
+        refuse_unjoined(rows, table.sql, what)
         # Once more: the joins of models are conditions only now.
-        refuse_untrue(policy.name, rows, place_of(policy.function))
+        refuse_untrue(policy.name, rows, place)
         _refuse_strangers(rows, policy, catalogs)
         _refuse_sealed(rows, policy, catalogs)
         columns = _columns(allowance, table, policy)
@@ -94,7 +96,7 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
                     has_subquery=_has_subquery(rows),
                     may_fail=may_fail(rows),
                     calls=called(rows),
-                    place=place_of(policy.function),
+                    place=place,
                 )
             )
     return rules
