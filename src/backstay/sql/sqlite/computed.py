@@ -7,7 +7,7 @@ the request as with a word.  And SQLAlchemy gives a product or a quotient the sc
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import elements, operators
@@ -15,11 +15,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of
 from backstay.sql.dialect import Typed
-from backstay.sql.sqlite.path import number
+from backstay.sql.sqlite.path import DECIMALS, number
 from backstay.sql.sqlite.value import is_native
-
-#: As ``adapters/sqlite/functions.py`` calls the order of decimals that are texts.
-_DECIMALS: Final = "BACKSTAY_DECIMAL"
 
 
 def computed(typed: Typed) -> Typed:
@@ -28,7 +25,7 @@ def computed(typed: Typed) -> Typed:
         return typed
     scale, value = _scale(typed.expression), typed.expression
     text = sa.func.backstay_decimal(value) if scale is None else sa.func.backstay_scaled(value, number(scale))
-    return Typed(sa.collate(sa.type_coerce(text, sa.Text()), _DECIMALS), sa.Numeric())
+    return Typed(sa.collate(sa.type_coerce(text, sa.Text()), DECIMALS), sa.Numeric())
 
 
 def _scale(element: Any) -> int | None:

@@ -12,7 +12,7 @@ here by operator, function and type: what SQLite says alike, and what `rendered`
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final, Literal, TypeAlias
@@ -25,7 +25,7 @@ from sqlalchemy.sql import selectable as s
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from backstay.catalog import family_of
+from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
 from backstay.sql.sqlite.value import is_native
 
@@ -114,12 +114,18 @@ _COLLATE: Final = 'Databases sort texts in several ways; write .collate("C") on 
 
 
 class Unlike(Exception):
-    """SQLite would say something else: *seen* is what, and *hint* what to write instead."""
+    """SQLite would say something else: what is *wrong*, *of* which element, and the *hint* what to write instead."""
 
-    def __init__(self, seen: str, hint: str) -> None:
-        super().__init__(seen)
-        self.seen = seen
+    def __init__(self, wrong: str, hint: str, of: Any = None) -> None:
+        super().__init__(wrong)
         self.hint = hint
+        self._wrong = wrong
+        self._of = of
+
+    @property
+    def seen(self) -> str:
+        """What was seen.  `rendered` asks nobody: the text of an element takes longer than all that is judged of it."""
+        return self._wrong if self._of is None else ": ".join(filter(None, (self._wrong, _told(self._of))))
 
 
 def unlike(rows: Any) -> Unlike | None:
@@ -192,19 +198,19 @@ def kind_of(element: Any) -> Kind:
         case sa.ColumnClause():
             return kind_of_type(element.type)
         case e.ExpressionClauseList() if element.operator in ARITHMETIC:
-            return _of_chain(element)
+            # ``a + b + c``, which SQLAlchemy keeps as one list.
+            return _of_arithmetic(element.clauses, element)
         case e.ClauseList() | e.ExpressionClauseList():
             return _common(list(element.clauses), element)
         case sa.TextClause():
             return "null"
         case _:
-            raise Unlike(_told(element), _ASK_POSTGRESQL)
+            raise Unlike("", _ASK_POSTGRESQL, element)
 
 
 def kind_of_type(type_: Any) -> Kind:
     """The kind of a column of *type_*."""
-    while isinstance(type_, sa.TypeDecorator) and not isinstance(type_, sa.Interval):
-        type_ = type_.impl_instance
+    type_ = plain_type(type_)
     match family_of(type_):
         case "integer":
             small = isinstance(type_, sa.SmallInteger)
@@ -251,8 +257,8 @@ def _of_unary(element: Any) -> Kind:
         kind = kind_of(element.element)
         if kind in NUMBERS:
             return kind
-        raise Unlike(f"minus a value that is {_named(kind)}: {_told(element)}", _WHOLE)
-    raise Unlike(_told(element), _ASK_POSTGRESQL)
+        raise Unlike(f"minus a value that is {_named(kind)}", _WHOLE, element)
+    raise Unlike("", _ASK_POSTGRESQL, element)
 
 
 def _of_binary(element: Any) -> Kind:
@@ -266,7 +272,7 @@ def _of_binary(element: Any) -> Kind:
         return "boolean"
     if operator in BETWEEN:
         if element.modifiers.get("symmetric"):
-            raise Unlike(f"BETWEEN SYMMETRIC: {_told(element)}", "Write the lesser bound first, without symmetric=.")
+            raise Unlike("BETWEEN SYMMETRIC", "Write the lesser bound first, without symmetric=.", element)
         for each in element.right.clauses:
             _comparable(element.left, each, element, ranked=True)
         return "boolean"
@@ -279,21 +285,21 @@ def _of_binary(element: Any) -> Kind:
         _is_a("text", element.right, element)
         escape = element.modifiers.get("escape")
         if escape is not None and len(escape) != 1:
-            raise Unlike(f"an escape of several letters: {_told(element)}", 'Write one letter, as escape="/".')
+            raise Unlike("an escape of several letters", 'Write one letter, as escape="/".', element)
         return "boolean"
     if operator is op.concat_op:
         _is_a("text", element.left, element)
         _is_a("text", element.right, element)
         return "text"
     if operator in ARITHMETIC:
-        return _of_arithmetic(ARITHMETIC[operator], element)
+        return _of_arithmetic([element.left, element.right], element)
     if operator in JSON_ITEMS:
         return _of_item(element)
     if operator is op.collate:
         if element.right.collation != "C":
             raise Unlike(f"the collation {element.right.collation}", _COLLATE)
         return _is_a("text", element.left, element)
-    raise Unlike(f"an operator that means something else, or nothing, there: {_told(element)}", _ASK_POSTGRESQL)
+    raise Unlike("an operator that means something else, or nothing, there", _ASK_POSTGRESQL, element)
 
 
 def _listed(right: Any) -> list[Any]:
@@ -313,21 +319,19 @@ def _comparable(left: Any, right: Any, whole: Any, *, ranked: bool, listed: bool
     if "null" in (first, second):
         first = second = first if second == "null" else second
     if not _go_together(first, second, listed):
-        raise Unlike(
-            f"a value that is {_named(first)} compared with one that is {_named(second)}: {_told(whole)}", _WHOLE
-        )
+        raise Unlike(f"a value that is {_named(first)} compared with one that is {_named(second)}", _WHOLE, whole)
     if first == "json":
-        raise Unlike(f"JSON compared: {_told(whole)}", 'Take the value out: column["key"].as_string() == ….')
+        raise Unlike("JSON compared", 'Take the value out: column["key"].as_string() == ….', whole)
     if first == "enum" and not _of_one_enum(one, other):
-        raise Unlike(f"two enums compared: {_told(whole)}", "Compare values of one enum.")
+        raise Unlike("two enums compared", "Compare values of one enum.", whole)
     if (
         {first, second} == {"int8", "float"}
         and not isinstance(one, e.BindParameter | sa.Cast)
         and not isinstance(other, e.BindParameter | sa.Cast)
     ):
-        raise Unlike(f"large integers compared with floats: {_told(whole)}", "cast() one of them.")
+        raise Unlike("large integers compared with floats", "cast() one of them.", whole)
     if listed and (first == "interval" or (_is_number(one, first) and not isinstance(other, e.BindParameter))):
-        raise Unlike(f"a list beside what is computed: {_told(whole)}", "Join comparisons by ==, with or_().")
+        raise Unlike("a list beside what is computed", "Join comparisons by ==, with or_().", whole)
     if ranked:
         _sortable(first, whole, one, other)
 
@@ -342,10 +346,10 @@ def _sortable(kind: Kind, whole: Any, *sides: Any) -> None:
         return
     if kind == "text":
         if not any(isinstance(each, e.BinaryExpression) and each.operator is op.collate for each in sides):
-            raise Unlike(f"texts by their order: {_told(whole)}", _COLLATE)
+            raise Unlike("texts by their order", _COLLATE, whole)
         return
     hint = "Name the values: column.in_([…])." if kind == "enum" else _WHOLE
-    raise Unlike(f"the order of values that are {_named(kind)}: {_told(whole)}", hint)
+    raise Unlike(f"the order of values that are {_named(kind)}", hint, whole)
 
 
 #: What SQLite compares as it is, wherever it comes from.
@@ -364,13 +368,14 @@ def _rows_comparable(one: Any, other: Any, whole: Any, *, ranked: bool) -> None:
         kinds = [kind_of(each) for each in getattr(inner, "selected_columns", ())]
     sides = list(getattr(one, "clauses", ()))
     if len(kinds) != len(sides):
-        raise Unlike(f"rows of different length: {_told(whole)}", "Compare as many values on both sides.")
+        raise Unlike("rows of different length", "Compare as many values on both sides.", whole)
     for side, kind in zip(sides, kinds, strict=True):
         mine = kind_of(side)
         if "null" not in (mine, kind) and not ({mine, kind} <= {*INTEGERS} or (mine == kind and mine in _IN_ROWS)):
             raise Unlike(
-                f"rows of values that are {_named(mine)} and {_named(kind)}: {_told(whole)}",
+                f"rows of values that are {_named(mine)} and {_named(kind)}",
                 "Compare each value on its own: and_(a == …, b == …).",
+                whole,
             )
         if ranked:
             _sortable(mine, whole)
@@ -389,28 +394,17 @@ def _of_one_enum(one: Any, other: Any) -> bool:
     return len({tuple(each) for each in labels if each is not None}) <= 1
 
 
-def _of_arithmetic(sign: str, element: Any) -> Kind:
-    kind = arithmetic(sign, kind_of(element.left), kind_of(element.right))
-    if kind is None:
-        raise Unlike(
-            f"{_named(kind_of(element.left))} {sign} {_named(kind_of(element.right))}: {_told(element)}",
-            "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
-        )
-    return kind
-
-
-def _of_chain(element: Any) -> Kind:
-    """``a + b + c``, which SQLAlchemy keeps as one list."""
-    sign, (first, *others) = ARITHMETIC[element.operator], element.clauses
-    found = kind_of(first)
-    for each in others:
-        kind = arithmetic(sign, found, kind_of(each))
-        if kind is None:
+def _of_arithmetic(values: Iterable[Any], whole: Any) -> Kind:
+    sign, (found, *others) = ARITHMETIC[whole.operator], map(kind_of, values)
+    for other in others:
+        made = arithmetic(sign, found, other)
+        if made is None:
             raise Unlike(
-                f"{_named(found)} {sign} {_named(kind_of(each))}: {_told(element)}",
+                f"{_named(found)} {sign} {_named(other)}",
                 "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
+                whole,
             )
-        found = kind
+        found = made
     return found
 
 
@@ -453,14 +447,15 @@ def _of_item(element: Any) -> Kind:
     _is_a("json", element.left, element)
     keys = item_keys(element)
     if keys is None:
-        raise Unlike(f"a key of JSON that is no constant: {_told(element)}", 'Write it as a text: column["key"].')
+        raise Unlike("a key of JSON that is no constant", 'Write it as a text: column["key"].', element)
     if any(isinstance(key, str) and ('"' in key or "\\" in key) for key in keys):
-        raise Unlike(f"a key of JSON with a quote or a backslash: {_told(element)}", _ASK_POSTGRESQL)
+        raise Unlike("a key of JSON with a quote or a backslash", _ASK_POSTGRESQL, element)
     kind = kind_of_type(element.type)
     if kind not in _ITEMS:
         raise Unlike(
-            f"a value of JSON as {_named(kind)}: {_told(element)}",
+            f"a value of JSON as {_named(kind)}",
             "Take it by .as_string(), .as_integer(), .as_boolean() or .as_float().",
+            element,
         )
     return kind
 
@@ -501,8 +496,9 @@ def _of_cast(element: Any) -> Kind:
         return target
     if target not in CASTS.get(source, frozenset()) or sized:
         raise Unlike(
-            f"{_named(source)} cast to {_told(element.type)}: {_told(element)}",
+            f"{_named(source)} cast to {_told(element.type)}",
             "Cast texts, and numbers to numbers, to types without a size; compare the others as they are.",
+            element,
         )
     return target
 
@@ -511,8 +507,9 @@ def _of_coerced(element: Any) -> Kind:
     source, target = kind_of(element.clause), kind_of_type(element.type)
     if source != target and "null" not in (source, target):
         raise Unlike(
-            f"{_named(source)} taken for {_named(target)}, which it is not: {_told(element)}",
+            f"{_named(source)} taken for {_named(target)}, which it is not",
             "Write cast(), which makes one of the other.",
+            element,
         )
     return target
 
@@ -536,7 +533,7 @@ def _common(given: list[Any], whole: Any) -> Kind:
     if kinds <= NUMBERS:
         return "float" if "float" in kinds else "decimal"
     told = " and ".join(sorted(map(_named, kinds)))
-    raise Unlike(f"values of several kinds, {told}, as one: {_told(whole)}", _WHOLE)
+    raise Unlike(f"values of several kinds, {told}, as one", _WHOLE, whole)
 
 
 #: What is taken out of moments, and out of which.
@@ -578,7 +575,7 @@ def _gives(kind: Kind) -> _Judge:
 
 def _length(given: list[Any], whole: Any) -> Kind:
     if len(given) != 1 or kind_of(given[0]) not in ("text", "bytes"):
-        raise Unlike(f"the length of what is no text: {_told(whole)}", "Ask for the length of a text.")
+        raise Unlike("the length of what is no text", "Ask for the length of a text.", whole)
     return "int4"
 
 
@@ -588,13 +585,13 @@ def _substring(given: list[Any], whole: Any) -> Kind:
         value = getattr(each, "value", None)
         if not isinstance(value, int) or value < least:
             hint = "Count from 1, by constants."
-            raise Unlike(f"a part of a text from elsewhere than its start: {_told(whole)}", hint)
+            raise Unlike("a part of a text from elsewhere than its start", hint, whole)
     return "text"
 
 
 def _extreme(given: list[Any], whole: Any) -> Kind:
     if len(given) != 1:
-        raise Unlike(f"{whole.name}() of several values: {_told(whole)}", "Write case(), or a subquery.")
+        raise Unlike(f"{whole.name}() of several values", "Write case(), or a subquery.", whole)
     kind = kind_of(given[0])
     if kind in ("boolean", "uuid", "bytes", "interval"):
         raise Unlike(f"{whole.name}() of a value that is {_named(kind)}", "Write exists().where(…).")
@@ -667,15 +664,15 @@ def _is_a(wanted: Kind, element: Any, whole: Any) -> Kind:
     kind = kind_of(element)
     if kind not in (wanted, "null"):
         hint = _WHOLE if kind != "char" else "Declare it as String or Text."
-        raise Unlike(f"a value that is {_named(kind)} as {_named(wanted)}: {_told(whole)}", hint)
+        raise Unlike(f"a value that is {_named(kind)} as {_named(wanted)}", hint, whole)
     return wanted
 
 
 def _judge_query(element: Any) -> None:
     if isinstance(element, sa.Over | sa.WithinGroup):
-        raise Unlike(f"a window: {_told(element)}", "Ask by exists() and func.count() of a subquery.")
+        raise Unlike("a window", "Ask by exists() and func.count() of a subquery.", element)
     if isinstance(element, sa.TableValuedAlias):
-        raise Unlike(f"rows of a function: {_told(element)}", _ASK_POSTGRESQL)
+        raise Unlike("rows of a function", _ASK_POSTGRESQL, element)
     if isinstance(element, s.GenerativeSelect):
         for clause in element._order_by_clauses:
             _judge_order(clause)

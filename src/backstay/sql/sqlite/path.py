@@ -59,6 +59,8 @@ def sort_key(typed: Typed, path: tuple[Step, ...]) -> Expression:
 
 #: How the texts of these families compare; ``adapters/sqlite/ordering.py`` says what the collations mean.
 COLLATIONS: Final[Mapping[Family, str]] = {"json": "BACKSTAY_JSON", "array": "BACKSTAY_ARRAY"}
+#: How decimals that are texts compare; that of columns stands in their tables.
+DECIMALS: Final = "BACKSTAY_DECIMAL"
 
 
 def ordered(typed: Typed) -> Expression:

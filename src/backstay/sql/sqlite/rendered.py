@@ -6,7 +6,7 @@ knows to be the same (see `kind`), stays as SQLAlchemy writes it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -36,11 +36,8 @@ from backstay.sql.sqlite.kind import (
     kind_of,
     kind_of_type,
 )
-from backstay.sql.sqlite.path import json_path, number
+from backstay.sql.sqlite.path import DECIMALS, json_path, number
 from backstay.sql.sqlite.value import word
-
-#: What ``adapters/sqlite`` calls the order of exact decimals.
-_DECIMALS: Final = "BACKSTAY_DECIMAL"
 
 
 def rendered(element: Any) -> Expression | None:
@@ -50,7 +47,7 @@ def rendered(element: Any) -> Expression | None:
             case e.BinaryExpression():
                 return _binary(element)
             case e.ExpressionClauseList() if element.operator in ARITHMETIC:
-                return _chain(element)
+                return _arithmetic(element.operator, element.clauses)
             case sa.UnaryExpression() if element.operator is op.neg:
                 return _computed("-", number(0), element.element, kind_of(element.element))
             case sa.Cast():
@@ -70,10 +67,7 @@ def _binary(element: Any) -> Expression | None:
     if operator in LIKES:
         return _like(element)
     if operator in ARITHMETIC:
-        left, right = kind_of(element.left), kind_of(element.right)
-        if arithmetic(ARITHMETIC[operator], left, right) is None:
-            return None
-        return _computed(ARITHMETIC[operator], element.left, element.right, left, right)
+        return _arithmetic(operator, [element.left, element.right])
     if operator in JSON_ITEMS:
         return _item(element)
     if operator in EQUALS or operator in RANKS:
@@ -88,9 +82,9 @@ def _computed(sign: str, left: Any, right: Any, kind: Kind, other: Kind | None =
     return sa.func.backstay_compute(word(sign), word(kind), word(other or kind), left, right)
 
 
-def _chain(element: Any) -> Expression | None:
-    """``a + b + c``, computed from left to right."""
-    sign, (first, *others) = ARITHMETIC[element.operator], element.clauses
+def _arithmetic(operator: Any, values: Iterable[Any]) -> Expression | None:
+    """From left to right; ``a + b + c`` is one list of SQLAlchemy's."""
+    sign, (first, *others) = ARITHMETIC[operator], values
     found: Expression = first
     kind = kind_of(first)
     for each in others:
@@ -159,7 +153,7 @@ def _is_made(element: Any) -> bool:
 
 
 def _decimal(value: Any) -> Expression:
-    return sa.collate(sa.func.backstay_decimal(value, type_=sa.Text()), _DECIMALS)
+    return sa.collate(sa.func.backstay_decimal(value, type_=sa.Text()), DECIMALS)
 
 
 def _unpadded(value: Any, kind: Kind) -> Expression:
