@@ -91,6 +91,8 @@ ROWS: Final = [
     _row(11, n=4, data={"a": "x", "b": {"c": 5}, "l": [1, "two"], "t": True, "f": 1.5}),
     _row(12, n=6, data={"a": "5", "b": [1], "l": "no", "t": False, "f": 2}),
     _row(13, n=8, big=2**62, data=["a"]),
+    _row(14, n=9, big=2**53 + 1, exact=Decimal(2**53 + 1), weight=2.0**53),
+    _row(15, n=9, big=2**53, exact=Decimal(2**53), weight=2.0**53 + 2),
 ]  # fmt: skip
 
 
@@ -260,12 +262,35 @@ CASES: Final[dict[str, Case]] = {
     "whole in decimals": _case(lambda me: Doc.n.in_([3, Decimal("2.0"), Decimal("0.5")]), lambda r: r["n"] in (2, 3), "n"),
     "decimal between": _case(lambda me: Doc.price.between(9, 10), lambda r: 9 <= r["price"] <= 10, "price"),
     "decimal as float": _case(lambda me: sa.cast(Doc.price, sa.Float) == 0.1, lambda r: float(r["price"]) == 0.1, "price"),
-    "float as int": _case(lambda me: sa.cast(Doc.weight, sa.Integer) == -2, lambda r: r["weight"] == -1.5, "weight"),
+    "float as int": _case(lambda me: sa.cast(Doc.weight, sa.BigInteger) == -2, lambda r: r["weight"] == -1.5, "weight"),
     "decimal as int": _case(lambda me: sa.cast(Doc.price, sa.Integer) == -2, lambda r: r["price"] == Decimal("-1.5"), "price"),
     "float times": _case(lambda me: Doc.weight * 2 == 1.0, lambda r: r["weight"] == 0.5, "weight"),
     "float with decimal": _case(lambda me: Doc.weight == Doc.price, lambda r: r["weight"] == float(r["price"]), "weight", "price"),
     "float with exact": _case(lambda me: Doc.weight == Doc.exact, lambda r: r["weight"] == float(r["exact"]), "weight", "exact"),
     "float plus": _case(lambda me: Doc.weight + 0.2 == 0.3, lambda r: r["weight"] + 0.2 == 0.3, "weight"),
+    # large ones, that a float cannot tell from one another
+    "large with float": _case(lambda me: Doc.big == 2.0**53, lambda r: r["big"] == 2**53),
+    "large after float": _case(lambda me: Doc.big > 2.0**53, lambda r: r["big"] > 2**53),
+    "large with float on its left": _case(lambda me: sa.literal(2.0**53) == Doc.big, lambda r: r["big"] == 2**53),
+    "large in floats": _case(lambda me: Doc.big.in_([2.0**53, 2]), lambda r: r["big"] in (2, 2**53)),
+    "large between floats": _case(lambda me: Doc.big.between(2.0**53, 2.0**53 + 0.5), lambda r: r["big"] == 2**53),
+    "large distinct from float": _case(lambda me: Doc.big.is_distinct_from(2.0**53), lambda r: r["big"] != 2**53),
+    "large with broken": _case(lambda me: Doc.big < 0.5, lambda r: r["big"] < 1),
+    "large in broken": _case(lambda me: Doc.big.in_([0.5, 1.0]), lambda r: r["big"] == 1),
+    "large with column": _case(lambda me: Doc.big == Doc.weight, lambda r: float(r["big"]) == r["weight"], "weight"),
+    "large with cast": _case(
+        lambda me: Doc.big == sa.cast(Doc.weight, sa.Float), lambda r: float(r["big"]) == r["weight"], "weight"
+    ),
+    "large as float": _case(lambda me: sa.cast(Doc.big, sa.Float) == Doc.big, lambda r: True),
+    "large sum with large": _case(lambda me: Doc.big + 0.0 == 2**53 + 1, lambda r: float(r["big"]) == 2.0**53),
+    "float with large": _case(lambda me: Doc.weight == 2**53 + 1, lambda r: r["weight"] == 2.0**53, "weight"),
+    "float in large": _case(lambda me: Doc.weight.in_([2**53 + 1, 0.5]), lambda r: r["weight"] in (2.0**53, 0.5), "weight"),
+    "exact with float": _case(lambda me: Doc.exact == 2.0**53, lambda r: r["exact"] == 2**53, "exact"),
+    "exact with short": _case(lambda me: Doc.exact.in_([0.1, 10]), lambda r: r["exact"] in (Decimal("0.1"), 10), "exact"),
+    "small with large": _case(lambda me: Doc.small < 2**70, lambda r: True),
+    "whole in large": _case(lambda me: Doc.n.in_([2**40, 7]), lambda r: r["n"] == 7, "n"),
+    "whole before the end": _case(lambda me: Doc.n < float("inf"), lambda r: True, "n"),
+    "decimal after the end": _case(lambda me: Doc.price > Decimal("-Infinity"), lambda r: True, "price"),
     # moments
     "past": _case(lambda me: Doc.at + DAY < sa.func.now(), lambda r: r["at"].year < 2099, "at"),
     "now less": _case(lambda me: Doc.at > sa.func.now() - timedelta(days=9000), lambda r: True, "at"),

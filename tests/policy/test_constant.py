@@ -82,6 +82,11 @@ OTHER: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: Ware.key == Ware.id, "which is uuid"),
     (lambda me: Ware.price == "9", "with '9'"),
     (lambda me: Ware.weight > "1", "with '1'"),
+    (lambda me: Ware.id == float("nan"), "with nan"),
+    (lambda me: Ware.price.in_([1, Decimal("NaN")]), "with NaN"),
+    (lambda me: Ware.weight < float("nan"), "with nan"),
+    (lambda me: Ware.weight < 10**400, "with 1000"),
+    (lambda me: Ware.weight < Decimal("1e400"), "with 1E+400"),
     (lambda me: Ware.day == "2024-01-01", "which is date, with '2024-01-01'"),
     (lambda me: Ware.day == datetime(2024, 1, 1), "with 2024-01-01 00:00:00 (datetime)"),
     (lambda me: Ware.at == "2024-01-01", "which is timestamptz"),
@@ -149,6 +154,36 @@ SAME: list[Callable[[Any], Any]] = [
 def test_values_of_its_kind_start(says: Callable[[Any], Any]) -> None:
     """P1: numbers of any sort, null, values of an enum by name or member, a day for a moment, types of one's own."""
     assert 1 == len(rules_of(says))
+
+
+#: What is written, what is compared, and as what.
+FORMS: list[tuple[Callable[[Any], Any], Any, type[Any]]] = [
+    (lambda me: Ware.id == 7, 7, sa.Integer),
+    (lambda me: Ware.id == 7.0, 7, sa.BigInteger),
+    (lambda me: Ware.id == Decimal("7.0"), 7, sa.BigInteger),
+    (lambda me: Ware.id == 2**31, 2**31, sa.BigInteger),
+    (lambda me: Ware.id == 2.5, Decimal("2.5"), sa.Numeric),
+    (lambda me: Ware.id == 2**63, Decimal(2**63), sa.Numeric),
+    (lambda me: Ware.id == -(2.0**70), Decimal(str(-(2.0**70))), sa.Numeric),
+    (lambda me: Ware.id.in_([1, 2.0]), [1, 2], sa.BigInteger),
+    (lambda me: Ware.id.in_([1, 2.5, None]), [Decimal(1), Decimal("2.5"), None], sa.Numeric),
+    (lambda me: Ware.id < float("inf"), float("inf"), sa.Double),
+    (lambda me: Ware.price == 0.1, Decimal("0.1"), sa.Numeric),
+    (lambda me: Ware.price.in_([9, Decimal("0.305")]), [Decimal(9), Decimal("0.305")], sa.Numeric),
+    (lambda me: Ware.price < Decimal("Infinity"), float("inf"), sa.Double),
+    (lambda me: Ware.weight == 2**53 + 1, 2.0**53, sa.Double),
+    (lambda me: Ware.weight == Decimal("0.1"), 0.1, sa.Double),
+]
+
+
+@pytest.mark.parametrize(("says", "value", "type_"), FORMS, ids=range(len(FORMS)))
+def test_a_number_has_the_form_of_its_column(says: Callable[[Any], Any], value: Any, type_: type[Any]) -> None:
+    """P1: PostgreSQL compares a whole number and a float as floats, and SQLite as what they are."""
+    (rule,) = rules_of(says)
+    (found,) = [each for each in sa.sql.visitors.iterate(rule.rows) if isinstance(each, sa.BindParameter)]
+    assert (value, type(value), True) == (found.value, type(found.value), type(found.type) is type_)
+    if isinstance(value, list):
+        assert [type(each) for each in value] == [type(each) for each in found.value]
 
 
 def test_a_day_is_its_midnight() -> None:

@@ -32,6 +32,7 @@ from backstay.place import place_of
 from backstay.policy.affix import take_literally
 from backstay.policy.constant import mismatched
 from backstay.policy.fault import told_fault
+from backstay.policy.form import settle
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.moment import call_at_no_moment
@@ -77,6 +78,7 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     if unlike is not None:
         compared, hint = unlike
         raise ConfigError("BST-E081", f"{place}: the policy {name} compares {compared}", hint=hint)
+    settle(rows)
     strangers = [each for each in rows._from_objects if each is not table]
     if strangers:
         _refuse(
@@ -288,10 +290,17 @@ def _part(element: Any) -> tuple[Any, ...]:
         return element.me_source
     said = [getattr(element, name, None) for name in ("operator", "modifier", "text")]
     if isinstance(element, BindParameter):
-        said.append(element.effective_value)
+        said.append(_same(element.effective_value))
     elif isinstance(element, sa.Column | sa.sql.functions.Function):
         said.append(element.name)
     return (element.__visit_name__, *said)
+
+
+def _same(value: Any) -> Any:
+    """*value*, so that it is equal to itself: NaN is not."""
+    if isinstance(value, list | tuple):
+        return [_same(each) for each in value]
+    return value if value == value else str(value)
 
 
 def _type_facts(rows: ColumnElement[bool]) -> None:

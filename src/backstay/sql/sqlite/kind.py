@@ -56,6 +56,8 @@ Kind: TypeAlias = Literal[
 
 INTEGERS: Final[tuple[Kind, ...]] = ("int2", "int4", "int8")
 NUMBERS: Final[frozenset[Kind]] = frozenset({*INTEGERS, "float", "number", "decimal"})
+#: What no float holds exactly: PostgreSQL rounds it where it stands beside one.
+FINER: Final[frozenset[Kind]] = frozenset({"int8", "decimal"})
 MOMENTS: Final[frozenset[Kind]] = frozenset({"date", "timestamp", "timestamptz"})
 #: Their stored form sorts as they do.
 _SORTED: Final[frozenset[Kind]] = NUMBERS | MOMENTS | {"boolean", "uuid", "time", "bytes", "null"}
@@ -240,10 +242,15 @@ def _of_parameter(element: Any) -> Kind:
     kind = kind_of_type(element.type)
     value = element.value
     if kind != "null" or value is None:
-        return kind
+        return _of_number(kind, value)
     if element.expanding and isinstance(value, list | tuple):
         value = next((each for each in value if each is not None), None)
     return next((found for class_, found in _OF_A_VALUE if isinstance(value, class_)), "null")
+
+
+def _of_number(kind: Kind, value: Any) -> Kind:
+    """SQLAlchemy takes every whole number for a small one."""
+    return "int8" if kind == "int4" and isinstance(value, int) and not -(2**31) <= value < 2**31 else kind
 
 
 def _of_unary(element: Any) -> Kind:
@@ -324,12 +331,6 @@ def _comparable(left: Any, right: Any, whole: Any, *, ranked: bool, listed: bool
         raise Unlike("JSON compared", 'Take the value out: column["key"].as_string() == ….', whole)
     if first == "enum" and not _of_one_enum(one, other):
         raise Unlike("two enums compared", "Compare values of one enum.", whole)
-    if (
-        {first, second} == {"int8", "float"}
-        and not isinstance(one, e.BindParameter | sa.Cast)
-        and not isinstance(other, e.BindParameter | sa.Cast)
-    ):
-        raise Unlike("large integers compared with floats", "cast() one of them.", whole)
     if listed and (first == "interval" or (_is_number(one, first) and not isinstance(other, e.BindParameter))):
         raise Unlike("a list beside what is computed", "Join comparisons by ==, with or_().", whole)
     if ranked:
@@ -530,7 +531,7 @@ def _common(given: list[Any], whole: Any) -> Kind:
         return kinds.pop()
     if kinds <= frozenset(INTEGERS):
         return max(kinds)
-    if kinds <= NUMBERS:
+    if kinds <= NUMBERS and not ("float" in kinds and kinds & FINER):
         return "float" if "float" in kinds else "decimal"
     told = " and ".join(sorted(map(_named, kinds)))
     raise Unlike(f"values of several kinds, {told}, as one", _WHOLE, whole)

@@ -23,6 +23,7 @@ from backstay.sql.sqlite.kind import (
     CASTS,
     EQUALS,
     EXTRACTS,
+    FINER,
     INTEGERS,
     JSON_ITEMS,
     LIKES,
@@ -138,10 +139,10 @@ def _made_alike(left: Any, right: Any) -> tuple[Expression, Expression] | None:
         return _moment(left, first, zone), _moment(right, second, zone)
     if "char" in kinds:
         return _unpadded(left, first), _unpadded(right, second)
+    if "float" in kinds and kinds & {*FINER, "number"}:
+        return sa.cast(left, sa.REAL()), sa.cast(right, sa.REAL())
     if "decimal" not in kinds and not ("number" in kinds and (_is_made(left) or _is_made(right))):
         return None
-    if "float" in kinds:
-        return sa.cast(left, sa.REAL()), sa.cast(right, sa.REAL())
     if first == second and not _is_made(left) and not _is_made(right):
         return None
     return _decimal(left), _decimal(right)

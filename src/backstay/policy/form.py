@@ -1,0 +1,95 @@
+"""The form of the values that a policy compares: that of what each stands beside, so that it means there what it says.
+
+A list of 9 and ``Decimal("100")`` is bound as what its first value is; a float beside a whole number makes PostgreSQL
+compare both as floats, which cannot tell 2⁵³ from its neighbour, and SQLite not; a date beside a moment is a shorter
+text there.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.elements import BindParameter
+
+from backstay.catalog import family_of, plain_type
+from backstay.policy.comparison import compared, is_constant, values_of
+
+
+def settle(rows: Any) -> None:
+    """Give each value in *rows* the form of what it stands beside; all of them fit that (`constant`).
+
+    >>> said = sa.column("n", sa.Integer) == 9007199254740992.0
+    >>> settle(said)
+    >>> said.right.value, said.right.type
+    (9007199254740992, BigInteger())
+    """
+    for element in visitors.iterate(rows):
+        if isinstance(element, BindParameter):
+            _unsize(element)
+    for _, constant, beside in compared(rows):
+        if is_constant(constant):
+            _settle(constant, beside)
+
+
+def _unsize(parameter: Any) -> None:
+    """``price == Decimal("0.305")`` is not true of 0.31: PostgreSQL would round the value to the column's size."""
+    type_ = parameter.type
+    if isinstance(type_, sa.Numeric) and type_.scale is not None and isinstance(parameter.value, Decimal):
+        places = parameter.value.as_tuple().exponent
+        if isinstance(places, int) and -places > type_.scale:
+            parameter.type = sa.Numeric()
+
+
+def _settle(constant: Any, beside: sa.types.TypeEngine[Any]) -> None:
+    values = values_of(constant)
+    found = _settled([value for value in values if value is not None], beside)
+    if found is None:
+        return
+    told, constant.type = found
+    given = iter(told)
+    settled = [value if value is None else next(given) for value in values]
+    constant.value = settled if values is constant.value else settled[0]
+
+
+def _settled(values: list[Any], beside: sa.types.TypeEngine[Any]) -> tuple[list[Any], sa.types.TypeEngine[Any]] | None:
+    """*values* and their type; ``None`` where they are as they should be."""
+    match family_of(beside):
+        case "integer" | "numeric" if any(abs(value) == math.inf for value in values):
+            # Of numbers only floats have an end that is none.
+            return [float(value) for value in values], sa.Double()
+        case "integer":
+            return _whole(values, beside)
+        case "numeric" if not all(isinstance(value, int) for value in values):
+            # With a precision, PostgreSQL would round the values until they fit.
+            return [Decimal(str(value)) for value in values], sa.Numeric()
+        case "float":
+            return [float(value) for value in values], beside
+        case "timestamp" | "timestamptz":
+            zone = UTC if getattr(beside, "timezone", False) else None
+            return [_moment(value, zone) for value in values], beside
+        case _:
+            return None
+
+
+def _whole(values: list[Any], beside: sa.types.TypeEngine[Any]) -> tuple[list[Any], sa.types.TypeEngine[Any]] | None:
+    """Whole numbers as such, and all of them as decimals where one is broken, or beyond all that is stored."""
+    if not all(value == int(value) and abs(value) < 2**63 for value in values):
+        return [Decimal(str(value)) for value in values], sa.Numeric()
+    fits = all(type(value) is int and abs(value) < _beyond(beside) for value in values)
+    return None if fits else ([int(value) for value in values], sa.BigInteger())
+
+
+def _beyond(type_: sa.types.TypeEngine[Any]) -> int:
+    """What a column of *type_* cannot hold."""
+    type_ = plain_type(type_)
+    return 2**15 if isinstance(type_, sa.SmallInteger) else 2**63 if isinstance(type_, sa.BigInteger) else 2**31
+
+
+def _moment(value: Any, zone: Any) -> Any:
+    """A day begins at midnight."""
+    return datetime(value.year, value.month, value.day, tzinfo=zone) if type(value) is date else value
