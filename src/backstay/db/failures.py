@@ -16,7 +16,16 @@ from typing import Any, Final
 from sqlalchemy import CheckConstraint, Column, ForeignKeyConstraint, MetaData, Table, UniqueConstraint
 
 from backstay.db.raised import raised
-from backstay.db.violation import CHECK, FOREIGN_KEY, NOT_NULL, UNIQUE, ConstraintError, Violation, broken_constraint
+from backstay.db.violation import (
+    CHECK,
+    CHECK_OPTION,
+    FOREIGN_KEY,
+    NOT_NULL,
+    UNIQUE,
+    ConstraintError,
+    Violation,
+    broken_constraint,
+)
 from backstay.errors import BackstayError, DatabaseError
 
 #: Sent with every 503 and 504 from the database: it is worth trying again soon.
@@ -144,11 +153,18 @@ def _sqlite_constraint(extended: int, text: str, metadata: MetaData | None) -> D
 
 
 def _check_violation(name: str, metadata: MetaData | None) -> Violation:
-    """SQLite names the constraint, or shows its text when it has no name, which stays inside."""
-    for table in metadata.tables.values() if metadata is not None else ():
-        for constraint in table.constraints:
-            if isinstance(constraint, CheckConstraint) and constraint.name == name:
-                return Violation(CHECK, table.name, constraint=name)
+    """SQLite names the constraint, or shows its text when it has no name, which stays inside.
+
+    It does not name the table, and several may have a constraint of one name.
+    """
+    tables = [
+        table.name
+        for table in (metadata.tables.values() if metadata is not None else ())
+        for constraint in table.constraints
+        if isinstance(constraint, CheckConstraint) and constraint.name == name
+    ]
+    if len(tables) == 1:
+        return Violation(CHECK, tables[0], constraint=name)
     return Violation(CHECK, constraint=name if re.fullmatch(r"\w+", name) else None)
 
 
@@ -248,6 +264,10 @@ def from_postgresql(error: BaseException) -> BackstayError:
         return _refused_argument(message)
     if state.startswith("23"):
         return _postgresql_constraint(state, message, error)
+    if state == CHECK_OPTION:
+        # Its detail is the row of the table below, with the columns that the view leaves out.
+        view = re.search(r'"(.+)"$', message)
+        return ConstraintError(message, Violation(state, view[1] if view else None))
     if state.startswith("42"):
         return _postgresql_names(state, message, error)
     if state == "XX000" and getattr(error, "server_source_filename", None) in _READS_GEOMETRIES:

@@ -16,6 +16,8 @@ UNIQUE: Final = "23505"
 FOREIGN_KEY: Final = "23503"
 NOT_NULL: Final = "23502"
 CHECK: Final = "23514"
+#: A row that its view would not show (``WITH CHECK OPTION``).
+CHECK_OPTION: Final = "44000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Violation:
 
 
 class ConstraintError(DatabaseError):
-    """A constraint refused the row: 23505, 23503, 23502, 23514 or another of class 23."""
+    """A constraint refused the row: 23505, 23503, 23502, 23514, another of class 23, or 44000."""
 
     def __init__(self, message: str, violation: Violation, *, secret_details: str | None = None) -> None:
         super().__init__(violation.code, message)
@@ -92,6 +94,8 @@ def _sentence(broken: Violation) -> str:
         case "23514":
             relation = f' for relation "{broken.table}"' if broken.table else ""
             return f"new row{relation} violates check constraint{named}"
+        case "44000":
+            return "new row violates check option for view" + (f' "{broken.table}"' if broken.table else "")
         case "23503":
             if broken.table is None:
                 return f"a row violates foreign key constraint{named}"

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 
 from backstay.catalog import Function
 from backstay.db.statement import Database
+from backstay.db.violation import ConstraintError
 from backstay.errors import RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.read import Reads
+from backstay.pipeline.refusal import told_of_call
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface
@@ -46,10 +48,8 @@ class Data:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
-        if request.path.startswith("rpc/") and self._is_routine(request.path[4:]):
-            return await self._routines.answer(request, request.path[4:])
         if request.path.startswith("rpc/"):
-            return await self._calls.answer(request, request.path[4:])
+            return await self._call(request, request.path[4:])
         if not request.path:
             # Of hundreds of tables it is as much work as many plans.
             return await self._surface.planner.make(request, lambda: self._descriptions.answer(request))
@@ -62,6 +62,12 @@ class Data:
                 return self._options(request)
             case method:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
+
+    async def _call(self, request: DataRequest, name: str) -> Reply:
+        try:
+            return await (self._routines if self._is_routine(name) else self._calls).answer(request, name)
+        except ConstraintError as error:
+            raise told_of_call(error, self._surface.scope(request.principal)) from error
 
     def foresee(self, request: DataRequest) -> None:
         """Make the plan of *request* ahead.

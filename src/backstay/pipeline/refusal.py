@@ -1,6 +1,7 @@
 """What a caller may be told about a constraint that refused its row (AC5, AC6, ER2).
 
-1. Names of constraints and columns only where every column they speak of is readable or was written by the caller.
+1. Names of constraints and columns only where every column they speak of is readable or was written by the caller;
+   what a constraint speaks of stands in its text, and one whose text nobody knows speaks of all columns.
 2. A row that is in the way, or that still refers to this one, is told only where the caller can see it; else the answer
    is the bare 409 that cannot be avoided.
 3. Values only where the caller sent them itself, or sees the whole table.
@@ -16,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import True_
 
 from backstay.catalog import Relation, Table
+from backstay.catalog.constraint import columns_of
 from backstay.db.failures import unique_name
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, ConstraintError, Violation, broken_constraint, details_of
 from backstay.errors import DatabaseError
@@ -141,8 +143,9 @@ def told_as(
         return broken_constraint(Violation(violation.code))
     read = scope.grant("read", told)
     columns = frozenset(violation.columns)
+    spoken = columns | columns_of(violation.constraint, told) or frozenset(told.columns)
     all_seen = sees_all(told, scope)
-    if not columns <= read.columns | (written if told is table else frozenset()):
+    if not spoken <= read.columns | (written if told is table else frozenset()):
         return broken_constraint(Violation(violation.code))
     if violation.code in _RIVALS and not (all_seen or rival_seen):
         return broken_constraint(Violation(violation.code))
@@ -159,6 +162,13 @@ def told_as(
     if all_seen and told is table and answer.details is None and violation.code in _ROWS and len(rows) == 1:
         answer.details = _failing_row(rows[0], table)
     return answer
+
+
+def told_of_call(error: ConstraintError, scope: Scope) -> Exception:
+    """*error* of a function as this caller may see it: the function writes what the caller may have no part in."""
+    table = scope.catalog.tables.get(error.violation.table or "")
+    bare = broken_constraint(Violation(error.violation.code))
+    return bare if table is None else told_as(error, table, scope, (), frozenset())
 
 
 def _failing_row(row: Mapping[str, Any], table: Table) -> str | None:

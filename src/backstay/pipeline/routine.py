@@ -10,13 +10,11 @@ import sqlalchemy as sa
 from backstay.catalog.facts import ArgumentFacts
 from backstay.catalog.routine import Routine
 from backstay.db.statement import Database
-from backstay.db.violation import ConstraintError, details_of
 from backstay.errors import RequestError
 from backstay.pipeline.context import in_context
 from backstay.pipeline.explain import explained
 from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.read import paged
-from backstay.pipeline.refusal import sees_all, speaks_of
 from backstay.pipeline.remember import room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.script import Demands, check_number, demands_of_call
@@ -89,12 +87,9 @@ class Routines:
             check_size(len(reply.body), surface.budget.answer_bytes)
             return reply
 
-        try:
-            if media.kind == "plan":
-                return await explained(self._database, surface.dialect, media, statement_bound, profile, around=around)
-            return await self._database.transact(steps, rollback=surface.undoes(request), foreign=True)
-        except ConstraintError as error:
-            raise self._told(error, request) from error
+        if media.kind == "plan":
+            return await explained(self._database, surface.dialect, media, statement_bound, profile, around=around)
+        return await self._database.transact(steps, rollback=surface.undoes(request), foreign=True)
 
     def foresee(self, request: DataRequest, name: str) -> None:
         """Make ahead the call of *name*.
@@ -137,17 +132,6 @@ class Routines:
 
         key = (routine, tuple(argument.name for argument in arguments), asked.shape, asked.form, asked.counts)
         return self._plans.of(request, key, make)
-
-    def _told(self, error: ConstraintError, request: DataRequest) -> ConstraintError:
-        """*error*, with the key that it is about where the caller sees all of its table."""
-        table = self._surface.catalog.tables.get(error.violation.table or "")
-        if (
-            table is not None
-            and speaks_of(error.violation, table)
-            and sees_all(table, self._surface.scope(request.principal))
-        ):
-            error.details = details_of(error)
-        return error
 
     def _sent(self, request: DataRequest) -> tuple[Sent, Query]:
         text = request.query.decode("utf-8", "surrogateescape")
