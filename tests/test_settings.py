@@ -169,6 +169,34 @@ def test_production_sends_nobody_through_the_open(tmp_path: Path, name: str, val
     assert f"BACKSTAY_{name} has " in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"HOST": "0.0.0.0"}, "BST-E415"),
+        ({"HOST": "::"}, "BST-E415"),
+        ({"HOST": "10.0.0.7", "SITE_URL": "https://app.example.org"}, "BST-E415"),
+        ({"HOST": "0.0.0.0", "PUBLIC_URL": "https://api.example.org"}, None),
+        ({"HOST": "0.0.0.0", "ACCOUNTS": "off"}, None),
+        ({"HOST": "::1"}, None),
+        ({"SMTP_URL": "smtp://mail.example.org?starttls=off"}, "BST-E416"),
+        ({"SMTP_URL": "smtp://10.0.0.7:25?starttls=off"}, "BST-E416"),
+        ({"SMTP_URL": "smtp://127.0.0.1:25?starttls=off"}, None),
+        ({"SMTP_URL": "smtp://mail.example.org"}, None),
+        ({"SMTP_URL": "smtps://mail.example.org"}, None),
+    ],
+)
+def test_production_mails_no_link_through_the_open(tmp_path: Path, given: dict[str, str], code: str | None) -> None:
+    """What was left out counts as what it stands for (BST-E415), and a mail on its way is a link on its way (BST-E416)."""
+    given = {"MAIL_FROM": "post@example.org", **given}
+    load(tmp_path, **given)
+    try:
+        load(tmp_path, PROFILE="prod", JWT_SECRET=SECRET, **given)
+        found = None
+    except ConfigError as fault:
+        found = fault.code
+    assert code == found
+
+
 @pytest.mark.parametrize(("name", "value"), [("PORT", "65535"), ("MAX_ROWS", "100000"), ("STATEMENT_TIMEOUT", "3600")])
 def test_a_bound_itself_is_allowed(tmp_path: Path, name: str, value: str) -> None:
     """The largest value of a setting is a value of it."""

@@ -13,7 +13,7 @@ import base64
 import difflib
 import re
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from ipaddress import IPv6Address
 from pathlib import Path
@@ -221,7 +221,7 @@ class Settings:
     Raises:
         ConfigError: BST-E403 for a value out of bounds, BST-E406 for a weak secret,
             BST-E408 for several workers on SQLite, BST-E414 for writes that are rolled back in the profile prod,
-            BST-E415 for people who are sent elsewhere without https there,
+            BST-E415 and BST-E416 for people and mails that are sent elsewhere without encryption there,
             BST-E221 and BST-E223 for passwords that could be guessed.
     """
 
@@ -437,14 +437,8 @@ class Settings:
                 f"BACKSTAY_TX_END is {self.tx_end}, but the profile prod keeps what it says it has written",
                 hint="Leave it out, or use the profile dev.",
             )
-        overheard = self._overheard() if self.profile == "prod" else None
-        if overheard is not None:
-            name, url = overheard
-            raise ConfigError(
-                "BST-E415",
-                f"{variable(name)} has {url}, and who listens on the way there could use its links and codes",
-                hint="Begin it with https://.",
-            )
+        if self.profile == "prod":
+            self._refuse_to_be_overheard()
         if self.rate_limits is not None and self.rate_limits.strip() == "off" and self.profile == "prod":
             raise ConfigError(
                 "BST-E223",
@@ -470,14 +464,34 @@ class Settings:
                 hint="Set BACKSTAY_WORKERS=1, or BACKSTAY_DATABASE to a postgresql:// URL.",
             )
 
-    def _overheard(self) -> tuple[str, str] | None:
-        """The first setting, and its URL, by which people would be sent to another machine without encryption."""
+    def _refuse_to_be_overheard(self) -> None:
+        """Links and codes open accounts: neither people nor mails go to another machine without encryption."""
+        for name, url in self._urls():
+            if _is_overheard(url):
+                raise ConfigError(
+                    "BST-E415",
+                    f"{variable(name)} has {url}, and who listens on the way there could use its links and codes",
+                    hint="Begin it with https://.",
+                )
+        if self.accounts and _is_overheard(self.address):
+            raise ConfigError(
+                "BST-E415",
+                f"BACKSTAY_PUBLIC_URL is not set, and links in mails would begin with {self.address}",
+                hint="Set it to the https:// URL at which people reach the API.",
+            )
+        if self.smtp_url is not None and _is_mailed_in_the_open(self.smtp_url):
+            raise ConfigError(
+                "BST-E416",
+                "BACKSTAY_SMTP_URL has starttls=off, and who listens on the way could use the links and codes of mails",
+                hint="Leave it out, or begin the URL with smtps://.",
+            )
+
+    def _urls(self) -> Iterator[tuple[str, str]]:
+        """The URLs that people are sent to, each with its setting's name."""
         for name in ("public_url", "site_url", "redirect_urls"):
             value: str | tuple[str, ...] | None = getattr(self, name)
             for url in (value,) if isinstance(value, str) else value or ():
-                if url.lower().startswith("http://") and not _HERE.match(url):
-                    return name, url
-        return None
+                yield name, url
 
     @property
     def address(self) -> str:
@@ -558,6 +572,16 @@ class Settings:
 
     def __repr__(self) -> str:
         return f"Settings({', '.join(f'{name}={value!r}' for name, value in self.redacted().items())})"
+
+
+def _is_overheard(url: str) -> bool:
+    return url.lower().startswith("http://") and not _HERE.match(url)
+
+
+def _is_mailed_in_the_open(smtp_url: str) -> bool:
+    from backstay.adapters.smtp.url import parse_smtp_url  # here, as in `_is_read`
+
+    return parse_smtp_url(smtp_url).is_overheard
 
 
 def redact_url(url: str) -> str:

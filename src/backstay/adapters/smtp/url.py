@@ -26,6 +26,11 @@ class SmtpServer:
     password: str | None = None
     ca: str | None = None
 
+    @property
+    def is_overheard(self) -> bool:
+        """Whether what is sent there goes to another machine without encryption."""
+        return self.tls == "none" and self.host not in _LOOPBACK
+
     def __repr__(self) -> str:
         return f"SmtpServer({self.host!r}, {self.port}, {self.tls!r})"
 
@@ -64,6 +69,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
     password = None if parts.password is None else unquote(parts.password)
     if (user is None) != (password is None) or user == "":
         raise ValueError("it has a user without a password, or a password without a user")
-    if user is not None and tls == "none" and parts.hostname not in _LOOPBACK:
+    server = SmtpServer(parts.hostname, port, tls, user, password, ca)
+    if user is not None and server.is_overheard:
         raise ValueError("a password needs an encrypted connection")
-    return SmtpServer(parts.hostname, port, tls, user, password, ca)
+    return server
