@@ -29,8 +29,8 @@ def ask(port: int, path: str, id: str) -> tuple[str, bytes]:
 
 def logged(err: str) -> list[str]:
     """The lines of the log: those behind what the start says to whoever sits before it."""
-    serving, mails, *lines = err.splitlines()
-    assert (True, True) == (serving.startswith("Serving "), mails.startswith("Mails are not sent, but kept at "))
+    mails, serving, *lines = err.splitlines()
+    assert (True, True) == (mails.startswith("Mails are not sent, but kept at "), serving.startswith("Serving "))
     return lines
 
 

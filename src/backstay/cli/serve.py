@@ -43,7 +43,7 @@ def serve(
     """
     import json
 
-    from backstay.cli.server import announce, check, refuse_open_door, run, stop_means_success, take_address
+    from backstay.cli.server import check, refuse_open_door, run, stop_means_success, take_address, warn
     from backstay.cli.target import load_app
     from backstay.settings import Settings, redact_url
 
@@ -76,8 +76,8 @@ def serve(
     app = load_app(target)
     take_address(settings.host, settings.port)
     check(app)
-    announce("the database" if reflected is not None else target, settings)
-    run(target, settings)
+    warn(settings)
+    run(target, settings, what=None if reflected is None else "the database")
 
 
 def _database_url(url: str | None) -> str | None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import click
 
+from backstay.cli.announcement import Announced, Announcement
 from backstay.cli.limits import SocketLimits
 from backstay.cli.target import load_app
 from backstay.cli.worker import end_with_parent
@@ -91,7 +92,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def check(app: Any) -> None:
-    """Have *app* look at its database, before anything says that it serves; another ASGI app has nothing to ask.
+    """Have *app* look at its database, before any server starts; another ASGI app has nothing to ask.
 
     Raises:
         ConfigError: what is wrong with the database, or between it and the models and policies.
@@ -107,14 +108,8 @@ def check(app: Any) -> None:
         logging.disable(logging.NOTSET)
 
 
-def announce(target: str, settings: Settings) -> None:
-    """One line on stderr: what is served, where, from which data."""
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    click.echo(
-        f"Serving {target} on http://{host}:{settings.port} "
-        f"({settings.server}, {settings.redacted()['database']}). Ctrl-C stops it.",
-        err=True,
-    )
+def warn(settings: Settings) -> None:
+    """What is said before a start, on stderr."""
     if settings.server == "granian" and not _is_loopback(settings.host):
         click.echo(
             "warning: Granian neither bounds the connections of an address nor ends those that take nothing.\n"
@@ -137,6 +132,15 @@ def log_lines(settings: Settings) -> None:
     configure(settings.log_level, as_json=settings.logs_json, secrets=settings.secrets())
 
 
+def announcement(what: str, settings: Settings) -> Announcement:
+    """One line: *what* is served, where, from which data."""
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return Announcement(
+        f"Serving {what} on http://{host}:{settings.port} "
+        f"({settings.server}, {settings.redacted()['database']}). Ctrl-C stops it."
+    )
+
+
 def load_logged(target: str) -> Callable[..., Any]:
     """The app, in the process that will serve it: a worker logs like the process that started it, and ends with it."""
     end_with_parent()
@@ -144,15 +148,23 @@ def load_logged(target: str) -> Callable[..., Any]:
     return load_app(target)
 
 
-def run(target: str, settings: Settings) -> None:
+def load_announced(target: str, *, announcement: Announcement) -> Announced:
+    """As `load_logged`, for a server that does not tell when it serves."""
+    return Announced(load_logged(target), announcement)
+
+
+def run(target: str, settings: Settings, *, what: str | None = None) -> None:
     """Serve *target* until SIGINT or SIGTERM; then finish what is under way and return.
+
+    *what* it is called when it serves; by default as it is written.
 
     Exits with code 1 when the server or one of its workers fails.
     """
-    (_run_granian if settings.server == "granian" else _run_uvicorn)(target, settings)
+    said = announcement(what or target, settings)
+    (_run_granian if settings.server == "granian" else _run_uvicorn)(target, settings, said)
 
 
-def _run_granian(target: str, settings: Settings) -> None:
+def _run_granian(target: str, settings: Settings, said: Announcement) -> None:
     from granian import Granian
     from granian.constants import HTTPModes, Interfaces
     from granian.http import HTTP1Settings
@@ -177,10 +189,10 @@ def _run_granian(target: str, settings: Settings) -> None:
     )
     log_lines(settings)
     # Our loader and not Granian's: MODULE:ATTR means the same under both servers.  Its loop is uvloop where installed.
-    granian.serve(target_loader=load_logged)
+    granian.serve(target_loader=partial(load_announced, announcement=said))
 
 
-def _run_uvicorn(target: str, settings: Settings) -> None:
+def _run_uvicorn(target: str, settings: Settings, said: Announcement) -> None:
     from uvicorn import Config, Server
     from uvicorn.supervisors import Multiprocess
 
@@ -202,6 +214,8 @@ def _run_uvicorn(target: str, settings: Settings) -> None:
         log_level=_level(settings),
         access_log=False,
         server_header=False,
+        # It asks when it has begun to listen, and from time to time.
+        callback_notify=said.say,
         # Who the client is, http/client.py finds out, from the proxies that the operator trusts.  uvicorn would believe
         # whatever comes from this machine (TH7).
         proxy_headers=False,
