@@ -198,6 +198,17 @@ CASES: Final[dict[str, Case]] = {
     "coalesce": _case(lambda me: sa.func.coalesce(Doc.name, "none") == "none", lambda r: r["name"] is None),
     "nullif": _case(lambda me: sa.func.nullif(Doc.name, "").is_(None), lambda r: not r["name"]),
     "by code point": _case(lambda me: Doc.name.collate("C") < "a", lambda r: r["name"].encode() < b"a", "name"),
+    "between code points": _case(
+        lambda me: Doc.name.collate("C").between(me.claim("org"), "b"), lambda r: b"a_b" <= r["name"].encode() <= b"b", "name"
+    ),
+    "not between code points": _case(
+        lambda me: ~Doc.name.collate("C").between("a", "b"), lambda r: not b"a" <= r["name"].encode() <= b"b", "name"
+    ),
+    "the last by code point": _case(
+        lambda me: Doc.name == sa.select(other.name).order_by(other.name.collate("C").desc().nulls_last()).limit(1).scalar_subquery(),
+        lambda r: r["name"] == "ÄNN@x.ORG",
+        "name",
+    ),
     "text in": _case(lambda me: Doc.name.in_(["ann", "Z"]), lambda r: r["name"] in ("ann", "Z"), "name"),
     # whole numbers
     "plus": _case(lambda me: Doc.n + 1 > Doc.small, lambda r: r["n"] + 1 > r["small"], "n"),

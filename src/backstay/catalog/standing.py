@@ -67,7 +67,7 @@ def standing(expression: ColumnElement[Any], table: sa.FromClause, what: str) ->
         if any(isinstance(from_, TableClause) and from_ is not table for from_ in froms):
             raise _not_told(what, "a subquery mixes rows that cannot be told apart", "Use aliased() in its subqueries.")
     for each in elements(aliased):
-        if _is_aggregate(each) and (named := _columns_in(each)) and all(c.table is table for c in named):
+        if is_aggregate(each) and (named := _columns_in(each)) and all(c.table is table for c in named):
             # SQL counts it to the statement around, whose rows a request chooses.
             raise _not_told(what, "it aggregates the row that is asked about", "Aggregate rows of aliased().")
         if isinstance(each, sa.CTE) and any(_is_of(part, table) for part in elements(each)):
@@ -93,14 +93,15 @@ def looks_around(expression: Any) -> bool:
     """Whether *expression*, outside of its subqueries, looks at more than one row."""
     if isinstance(expression, sa.Over | sa.WithinGroup | sa.FunctionFilter):
         return True
-    if _is_aggregate(expression):
+    if is_aggregate(expression):
         return True
     if isinstance(expression, sa.SelectBase) or is_rows(expression):
         return False
     return any(looks_around(child) for child in expression.get_children())
 
 
-def _is_aggregate(expression: Any) -> bool:
+def is_aggregate(expression: Any) -> bool:
+    """Whether *expression* makes one value of many rows."""
     if not isinstance(expression, sa.sql.functions.FunctionElement):
         return False
     name = str(getattr(expression, "name", "")).lower()

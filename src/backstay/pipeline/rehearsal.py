@@ -17,6 +17,7 @@ from backstay.policy import Principal, Rule
 from backstay.policy.slip import near_word
 from backstay.sql.prepared import prepare
 from backstay.sql.statement import Rows, Steps
+from backstay.sql.unlike import Unlike
 
 #: Functions that both databases have, for the near name of one that is not there.
 _FUNCTIONS: Final = (
@@ -70,19 +71,18 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
     except Exception as fault:
         raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__), unlike) from fault
     if unlike is not None:
-        seen, hint = unlike
         raise ConfigError(
             "BST-E082",
-            f"{rule.place}: the policy {rule.name} holds what {dialect.name} and PostgreSQL answer differently: {seen}",
-            hint=hint,
+            f"{rule.place}: the policy {rule.name} holds what databases answer differently: {unlike.seen}",
+            hint=unlike.hint,
         )
 
 
-def _cannot_run(rule: Rule, why: str, unlike: tuple[str, str] | None) -> ConfigError:
+def _cannot_run(rule: Rule, why: str, unlike: Unlike | None) -> ConfigError:
     known = _FUNCTIONS
     near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, known))), None)
     usual = "Compare values of one type, and ask only for functions that this database has."
-    hint = usual if unlike is None else unlike[1]
+    hint = usual if unlike is None else unlike.hint
     return ConfigError(
         "BST-E028",
         f"{rule.place}: the policy {rule.name} cannot run on {rule.table}: {why}",

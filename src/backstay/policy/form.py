@@ -37,8 +37,13 @@ def settle(rows: Any) -> None:
 
 
 def _unsize(parameter: Any) -> None:
-    """``price == Decimal("0.305")`` is not true of 0.31: PostgreSQL would round the value to the column's size."""
+    """``price == Decimal("0.305")`` is not true of 0.31: PostgreSQL would round the value to the column's size.
+
+    Nor has a value a collation: it stands beside what has one, and PostgreSQL takes none behind BETWEEN.
+    """
     type_ = parameter.type
+    if getattr(type_, "collation", None) is not None:
+        parameter.type = sa.String()
     if isinstance(type_, sa.Numeric) and type_.scale is not None and isinstance(parameter.value, Decimal):
         places = parameter.value.as_tuple().exponent
         if isinstance(places, int) and -places > type_.scale:

@@ -16,6 +16,7 @@ from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.sql.explain import Explain
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.unlike import Unlike
 
 Expression: TypeAlias = ColumnElement[Any]
 
@@ -85,8 +86,8 @@ class SqlDialect:
     sealed: Callable[[Expression, Sequence[Expression]], Expression]
     #: A JSON path into a column.
     path: Callable[[Typed, tuple[Step, ...]], Typed]
-    #: What in a rule means something else than on PostgreSQL, and what to write instead.
-    unlike: Callable[[Expression], tuple[str, str] | None]
+    #: What in a rule means something else than on another database.
+    unlike: Callable[[Expression], Unlike | None]
     #: A sort key: the expression whose order is that of PostgreSQL.
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
     #: A sort key that tells any two values apart that look different; its order has no further meaning.

@@ -25,6 +25,7 @@ from backstay.plan.tsquery import bounded_search
 from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
+from backstay.sql.chosen import chosen
 from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
@@ -71,7 +72,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         geojson=_geojson,
         sealed=_sealed,
         path=_path,
-        unlike=lambda rows: None,
+        unlike=chosen,
         sort_key=_sort_key,
         tie_key=_tie_key,
         compare=_compare,

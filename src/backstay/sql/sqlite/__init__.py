@@ -11,7 +11,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.engine import Dialect as SaDialect
 
 from backstay.plan.conditions import SEARCHED
-from backstay.sql.dialect import Expression, SqlDialect, defaults
+from backstay.sql.dialect import SqlDialect, defaults
 from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
@@ -46,7 +46,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         geojson=json_value,
         sealed=sealed,
         path=json_path,
-        unlike=_unlike,
+        unlike=unlike,
         sort_key=sort_key,
         tie_key=lambda typed: typed.expression,
         compare=compare,
@@ -71,8 +71,3 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         default=default,
         insert_nothing=lambda table: sqlite_dialect.insert(table).values(defaults(table, sa.null())),
     )
-
-
-def _unlike(rows: Expression) -> tuple[str, str] | None:
-    found = unlike(rows)
-    return None if found is None else (found.seen, found.hint)

@@ -11,7 +11,6 @@ here by operator, function and type: what SQLite says alike, and what `rendered`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -27,7 +26,9 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
+from backstay.sql.chosen import BETWEEN, COLLATE, RANKS, chosen, sorted_by
 from backstay.sql.sqlite.value import is_native
+from backstay.sql.unlike import Unlike, shown
 
 #: "number" is a decimal that a double holds exactly, "decimal" one that is kept as text; "null" goes with any.
 Kind: TypeAlias = Literal[
@@ -63,9 +64,7 @@ MOMENTS: Final[frozenset[Kind]] = frozenset({"date", "timestamp", "timestamptz"}
 _SORTED: Final[frozenset[Kind]] = NUMBERS | MOMENTS | {"boolean", "uuid", "time", "bytes", "null"}
 
 EQUALS: Final = frozenset({op.eq, op.ne, op.is_distinct_from, op.is_not_distinct_from})
-RANKS: Final = frozenset({op.lt, op.le, op.gt, op.ge})
 LISTS: Final = frozenset({op.in_op, op.not_in_op})
-BETWEEN: Final = frozenset({op.between_op, op.not_between_op})
 IS: Final = frozenset({op.is_, op.is_not})
 ARITHMETIC: Final = {
     op.add: "+",
@@ -112,22 +111,6 @@ _OF_A_VALUE: Final[tuple[tuple[type, Kind], ...]] = (
 )
 _WHOLE: Final = "Compare values of one kind, or cast() one of them."
 _ASK_POSTGRESQL: Final = "Use PostgreSQL for it, or say it by what the reference of policies lists."
-_COLLATE: Final = 'Databases sort texts in several ways; write .collate("C") on one side, which is by code point.'
-
-
-class Unlike(Exception):
-    """SQLite would say something else: what is *wrong*, *of* which element, and the *hint* what to write instead."""
-
-    def __init__(self, wrong: str, hint: str, of: Any = None) -> None:
-        super().__init__(wrong)
-        self.hint = hint
-        self._wrong = wrong
-        self._of = of
-
-    @property
-    def seen(self) -> str:
-        """What was seen.  `rendered` asks nobody: the text of an element takes longer than all that is judged of it."""
-        return self._wrong if self._of is None else ": ".join(filter(None, (self._wrong, _told(self._of))))
 
 
 def unlike(rows: Any) -> Unlike | None:
@@ -146,7 +129,7 @@ def unlike(rows: Any) -> Unlike | None:
                 kind_of(element)
     except Unlike as found:
         return found
-    return None
+    return chosen(rows)
 
 
 #: What is judged with the operator or function that it is a part of.
@@ -304,7 +287,7 @@ def _of_binary(element: Any) -> Kind:
         return _of_item(element)
     if operator is op.collate:
         if element.right.collation != "C":
-            raise Unlike(f"the collation {element.right.collation}", _COLLATE)
+            raise Unlike(f"the collation {element.right.collation}", COLLATE)
         return _is_a("text", element.left, element)
     raise Unlike("an operator that means something else, or nothing, there", _ASK_POSTGRESQL, element)
 
@@ -343,14 +326,12 @@ def _is_number(element: Any, kind: Kind) -> bool:
 
 
 def _sortable(kind: Kind, whole: Any, *sides: Any) -> None:
-    if kind in _SORTED or kind == "interval":
-        return
     if kind == "text":
-        if not any(isinstance(each, e.BinaryExpression) and each.operator is op.collate for each in sides):
-            raise Unlike("texts by their order", _COLLATE, whole)
-        return
-    hint = "Name the values: column.in_([…])." if kind == "enum" else _WHOLE
-    raise Unlike(f"the order of values that are {_named(kind)}", hint, whole)
+        other = next((each.type.collation for each in sides if getattr(each.type, "collation", None)), "C")
+        if other != "C":
+            raise Unlike(f"the collation {other}", COLLATE, whole)
+    elif kind not in _SORTED and kind != "interval":
+        raise Unlike(f"the order of values that are {_named(kind)}", _WHOLE, whole)
 
 
 #: What SQLite compares as it is, wherever it comes from.
@@ -497,7 +478,7 @@ def _of_cast(element: Any) -> Kind:
         return target
     if target not in CASTS.get(source, frozenset()) or sized:
         raise Unlike(
-            f"{_named(source)} cast to {_told(element.type)}",
+            f"{_named(source)} cast to {shown(element.type)}",
             "Cast texts, and numbers to numbers, to types without a size; compare the others as they are.",
             element,
         )
@@ -568,7 +549,7 @@ def _all(wanted: Kind, gives: Kind | None = None) -> _Judge:
 def _gives(kind: Kind) -> _Judge:
     def judge(given: list[Any], whole: Any) -> Kind:
         if given:
-            raise Unlike(f"{_told(whole)} with an argument", "Leave the argument out.")
+            raise Unlike(f"{shown(whole)} with an argument", "Leave the argument out.")
         return kind
 
     return judge
@@ -676,18 +657,8 @@ def _judge_query(element: Any) -> None:
         raise Unlike("rows of a function", _ASK_POSTGRESQL, element)
     if isinstance(element, s.GenerativeSelect):
         for clause in element._order_by_clauses:
-            _judge_order(clause)
-
-
-def _judge_order(clause: Any) -> None:
-    """PostgreSQL has NULL last, and SQLite first."""
-    told, inner, tells_null = _told(clause), clause, False
-    while isinstance(inner, sa.UnaryExpression | sa.Label | e.Grouping) and getattr(inner, "operator", None) is None:
-        tells_null |= getattr(inner, "modifier", None) in (op.nulls_first_op, op.nulls_last_op)
-        inner = inner.element
-    _sortable(kind_of(inner), inner, inner)
-    if not tells_null and getattr(inner, "nullable", True):
-        raise Unlike(f"an order that does not say where NULL stands: {told}", "Write .nulls_first() or .nulls_last().")
+            inner = sorted_by(clause)
+            _sortable(kind_of(inner), inner, inner)
 
 
 def _bare(element: Any) -> Any:
@@ -712,8 +683,3 @@ _NAMES: Final[dict[Kind, str]] = {
 
 def _named(kind: Kind) -> str:
     return _NAMES.get(kind, kind)
-
-
-def _told(element: Any) -> str:
-    text = re.sub(r"\s+", " ", str(element))
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -15,11 +15,11 @@ from sqlalchemy.sql import operators as op
 from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.request.field import Step
+from backstay.sql.chosen import BETWEEN, RANKS
 from backstay.sql.dialect import Expression, Typed
 from backstay.sql.sqlite.condition import alike
 from backstay.sql.sqlite.kind import (
     ARITHMETIC,
-    BETWEEN,
     CASTS,
     EQUALS,
     EXTRACTS,
@@ -29,9 +29,7 @@ from backstay.sql.sqlite.kind import (
     LIKES,
     LISTS,
     MOMENTS,
-    RANKS,
     Kind,
-    Unlike,
     arithmetic,
     item_keys,
     kind_of,
@@ -39,6 +37,7 @@ from backstay.sql.sqlite.kind import (
 )
 from backstay.sql.sqlite.path import DECIMALS, json_path, number
 from backstay.sql.sqlite.value import word
+from backstay.sql.unlike import Unlike
 
 
 def rendered(element: Any) -> Expression | None:
