@@ -146,3 +146,22 @@ def test_a_map_moves_with_its_lines(mutants: ModuleType, tmp_path: Path, monkeyp
     known = {"lines": lines, "seconds": {}, "texts": {"a.py": "one\ntwo\nold\n"}}
     (tmp_path / "map.json").write_text(json.dumps(known), encoding="utf-8")
     assert {"a.py": {"2": ["t"], "3": ["u"]}} == mutants.read_map(tmp_path / "map.json")["lines"]
+
+
+def test_a_map_is_made_file_by_file(mutants: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder is its files of tests; what is none stays as it is."""
+    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    (tmp_path / "tests" / "deep").mkdir(parents=True)
+    for name in ("test_b.py", "deep/test_a.py", "conftest.py"):
+        (tmp_path / "tests" / name).touch()
+    assert ["tests/deep/test_a.py", "tests/test_b.py", "tests/test_b.py::test_it"] == mutants.test_files(
+        ["tests", "tests/test_b.py::test_it"]
+    )
+
+
+def test_a_map_keeps_what_other_processes_found(mutants: ModuleType) -> None:
+    """What one line was run by, and one fixture was used by, in each of them."""
+    known: dict[str, list[str]] = {}
+    mutants._add(known, {1: ["t", "u"]})
+    mutants._add(known, {1: ["s", "t"], 2: ["t"]})
+    assert {"1": ["s", "t", "u"], "2": ["t"]} == known

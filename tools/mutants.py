@@ -37,7 +37,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from functools import partial
@@ -105,6 +105,8 @@ POLICY = "src/backstay/policy/"
 MOST_CPU, MOST_SECONDS = 120, 480
 #: So many tests try a wrong line first, the quickest ones; and so many before all others do.
 FIRST, FEW = 10, 40
+#: So many files of tests are mapped in one process.
+FILES = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -350,27 +352,54 @@ def _fixture(definition: Any) -> str:
 
 def make_map(places: list[str], chosen: str, target: Path, *, more: bool) -> int:
     """Run the tests at *places* and keep what they ran in *target*, beside what is there if they are only *more*."""
+    target.parent.mkdir(exist_ok=True)
+    if not more:
+        target.unlink(missing_ok=True)
+    left, status = test_files(places), 0
+    while left:
+        # Each in a process of its own: coverage comes to a stop over some thousands of tests.
+        few, left = left[:FILES], left[FILES:]
+        process = multiprocessing.Process(target=add_to_map, args=(few, chosen, target))
+        process.start()
+        process.join()
+        status = status or process.exitcode or 0
+    return status
+
+
+def test_files(places: list[str]) -> list[str]:
+    """The files of tests at *places*: those of a folder, or what is none as it is."""
+    found: list[str] = []
+    for place in places:
+        path = ROOT / place
+        found += [str(file.relative_to(ROOT)) for file in sorted(path.rglob("test_*.py"))] if path.is_dir() else [place]
+    return found
+
+
+def add_to_map(tests: list[str], chosen: str, target: Path) -> None:
+    """Run *tests* here, and end with the status of pytest."""
     import coverage
     import pytest
 
-    target.parent.mkdir(exist_ok=True)
     measured = coverage.Coverage(data_file=None, source=[str(SOURCE)], concurrency=["thread", "greenlet"])
     contexts = _Contexts(measured)
     texts = {file: (ROOT / file).read_text(encoding="utf-8") for file in {m.file for m in every_mutant(list(ROOMS))}}
-    known = read_map(target) if more and target.exists() else {"lines": {}, "seconds": {}}
+    known = read_map(target) if target.exists() else {"lines": {}, "seconds": {}, "users": {}}
     measured.start()
-    status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *places], plugins=[contexts])
+    status = pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-k", chosen, *tests], plugins=[contexts])
     measured.stop()
     for file in texts:
-        by_line = known["lines"].setdefault(file, {})
-        for line, names in measured.get_data().contexts_by_lineno(str(ROOT / file)).items():
-            # What ran while the tests were imported has the name "".
-            by_line[str(line)] = sorted({*by_line.get(str(line), ()), *names})
+        _add(known["lines"].setdefault(file, {}), measured.get_data().contexts_by_lineno(str(ROOT / file)))
+    _add(known["users"], contexts.users)
     known["seconds"] |= contexts.seconds
-    known["users"] = known.get("users", {}) | contexts.users
     known["texts"] = texts
     target.write_text(json.dumps(known), encoding="utf-8")
-    return int(status)
+    sys.exit(0 if status == pytest.ExitCode.NO_TESTS_COLLECTED else int(status))
+
+
+def _add(known: dict[str, list[str]], found: Mapping[Any, Iterable[str]]) -> None:
+    """Put what was *found* beside what is *known*: the tests of each line, or of each fixture."""
+    for key, names in found.items():
+        known[str(key)] = sorted({*known.get(str(key), ()), *names})
 
 
 def read_map(path: Path) -> dict[str, Any]:
