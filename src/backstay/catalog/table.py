@@ -64,6 +64,11 @@ class Junction:
     local: tuple[tuple[str, str], ...]
     remote: tuple[tuple[str, str], ...]
 
+    @property
+    def columns(self) -> frozenset[str]:
+        """The columns of the junction that relate."""
+        return frozenset(here for _, here in self.local) | frozenset(here for here, _ in self.remote)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Join:

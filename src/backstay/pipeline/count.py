@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 from sqlalchemy.sql.elements import True_
 
 from backstay.pipeline.surface import Surface
-from backstay.plan.intent import EmbedPlan, Node
+from backstay.plan.intent import Node
 from backstay.policy import Grant, Principal
 from backstay.sql.prepared import Prepared
 from backstay.sql.statement import Row, Statement
@@ -57,16 +57,10 @@ def _sees_all(node: Node) -> bool:
         not node.table.is_view
         and _is_open(node.grant, node.mentioned)
         and all(_sees_all(embed.node) for embed in node.embeds)
-        and all(map(_opens_junction, node.embeds))
+        and all(
+            _is_open(each.grant, each.junction.columns) for embed in node.embeds if (each := embed.middle) is not None
+        )
     )
-
-
-def _opens_junction(embed: EmbedPlan) -> bool:
-    junction = embed.relation.junction
-    if junction is None or embed.junction_grant is None:
-        return True
-    keys = frozenset(here for _, here in junction.local) | frozenset(here for here, _ in junction.remote)
-    return _is_open(embed.junction_grant, keys)
 
 
 def _is_open(grant: Grant, mentioned: frozenset[str]) -> bool:

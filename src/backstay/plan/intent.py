@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from backstay.catalog import Column, Computed, Relation, Search, Searchable, Table
+from backstay.catalog import Column, Computed, Junction, Relation, Search, Searchable, Table
 from backstay.policy import Grant
 from backstay.request.field import Step
 from backstay.request.filters import Quantifier, Value
@@ -133,11 +133,20 @@ class Node:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Middle:
+    """The table in the middle of a many-to-many relation; who may not see its rows sees no relation."""
+
+    junction: Junction
+    table: Table
+    grant: Grant
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class EmbedPlan:
     """A related node.
 
-    *inner* drops parents without a related row.  *spread* puts the outputs into the parent.  *junction* is the middle
-    table of a many-to-many relation, with its own grant: who may not see the rows in the middle sees no relation.
+    *inner* drops parents without a related row.  *spread* puts the outputs into the parent.  *middle* is there where
+    the relation is many-to-many.
     """
 
     key: str
@@ -145,8 +154,7 @@ class EmbedPlan:
     node: Node
     inner: bool
     spread: bool
-    junction: Table | None = None
-    junction_grant: Grant | None = None
+    middle: Middle | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

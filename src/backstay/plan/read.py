@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, TypeVar
 
-from backstay.catalog import Column, Relation, Search, Searchable, Table
+from backstay.catalog import Column, Junction, Relation, Search, Searchable, Table
 from backstay.errors import PlanError
 from backstay.plan.conditions import check_operator, check_path
 from backstay.plan.intent import (
@@ -16,6 +16,7 @@ from backstay.plan.intent import (
     EmbedOutput,
     EmbedPlan,
     Group,
+    Middle,
     Node,
     Operand,
     Output,
@@ -179,16 +180,19 @@ def _embed(scope: Scope, key: str, child: _Child) -> EmbedPlan:
             "Feature not implemented",
             details="Aggregates are not implemented for one-to-many or many-to-many spreads.",
         )
-    junction = scope.catalog.tables[relation.junction.table] if relation.junction is not None else None
     return EmbedPlan(
         key=key,
         relation=relation,
         node=node,
         inner=item.join == "inner",
         spread=item.spread,
-        junction=junction,
-        junction_grant=scope.grant("read", junction) if junction is not None else None,
+        middle=None if relation.junction is None else _middle(scope, relation.junction),
     )
+
+
+def _middle(scope: Scope, junction: Junction) -> Middle:
+    table = scope.catalog.tables[junction.table]
+    return Middle(junction, table, scope.grant("read", table))
 
 
 def _outputs(draft: _Draft) -> None:

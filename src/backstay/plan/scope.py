@@ -189,8 +189,7 @@ def _visible(scope: Scope, relation: Relation) -> bool:
     tables = scope.catalog.tables
     ends = [(relation.table, relation.local_columns), (relation.remote, relation.remote_columns)]
     if relation.junction is not None:
-        j = relation.junction
-        ends.append((j.table, frozenset(b for _, b in j.local) | frozenset(a for a, _ in j.remote)))
+        ends.append((relation.junction.table, relation.junction.columns))
     return all(columns <= scope.grant("read", tables[name]).columns for name, columns in ends)
 
 

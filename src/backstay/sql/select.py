@@ -412,16 +412,15 @@ class Layer:
 
     def related(self, embed: EmbedPlan, local: Callable[[str], Expression]) -> Where:
         """Ties this layer to a row above it, whose columns *local* gives; joins the junction where there is one."""
-        relation = embed.relation
-        if relation.junction is None or embed.junction is None or embed.junction_grant is None:
-            return _joined_on(relation, local, self.source)
-        middle = self.build.alias(embed.junction.sql)
-        keys = frozenset(b for _, b in relation.junction.local) | frozenset(a for a, _ in relation.junction.remote)
-        on = [middle.c[a] == self.source.c[b] for a, b in relation.junction.remote]
-        rows = _visible(embed.junction_grant, keys, embed.junction.sql, middle)
+        middle = embed.middle
+        if middle is None:
+            return _joined_on(embed.relation, local, self.source)
+        between = self.build.alias(middle.table.sql)
+        on = [between.c[a] == self.source.c[b] for a, b in middle.junction.remote]
+        rows = _visible(middle.grant, middle.junction.columns, middle.table.sql, between)
         self.barrier = [*self.barrier, *rows]
-        self.from_ = self.from_.join(middle, sa.and_(*on, *rows))
-        return [middle.c[b] == local(a) for a, b in relation.junction.local]
+        self.from_ = self.from_.join(between, sa.and_(*on, *rows))
+        return [between.c[b] == local(a) for a, b in middle.junction.local]
 
     def column(self, operand: Operand, source: sa.FromClause) -> Typed:
         match operand.column:
