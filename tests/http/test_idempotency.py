@@ -123,18 +123,32 @@ def test_keys_are_forgotten_after_a_day(notes: Api, monkeypatch: pytest.MonkeyPa
     assert 2 == len(notes.rows("notes?title=eq.new"))
 
 
+def keep_instead(notes: Api, **columns: Any) -> None:
+    """Put *columns* where the answer is kept."""
+
+    async def change() -> None:
+        async with notes.app.session() as session:
+            await session.execute(idempotency.KEPT.update().values(columns))
+
+    notes.loop.run_until_complete(change())
+
+
 def test_a_request_that_left_no_answer_is_not_answered(notes: Api) -> None:
     """What a function of the app's own has committed before its end is still at work, as far as anybody can tell."""
     create(notes, "k")
-    table = idempotency.TABLES.sorted_tables[0]
-
-    async def forget_the_answer() -> None:
-        async with notes.app.session() as session:
-            await session.execute(table.update().values(status=None, headers=None, body=None))
-
-    notes.loop.run_until_complete(forget_the_answer())
+    keep_instead(notes, status=None, headers=None, body=None)
     assert (409, "BST409") == (create(notes, "k").status, create(notes, "k").code)
     assert "BST4221" == create(notes, "k", {**NOTE, "title": "other"}).code
+
+
+@pytest.mark.parametrize("headers", ["", "[]", '[["content-type", "application/json"]]'])
+def test_an_answer_kept_in_another_form_is_not_shown(notes: Api, headers: str) -> None:
+    """S8: sealed with keys that are gone from the settings, or kept before an answer knew its rules."""
+    create(notes, "k")
+    keep_instead(notes, headers=headers)
+    reply = create(notes, "k")
+    assert (422, "BST4221", 1) == (reply.status, reply.code, len(notes.rows("notes?title=eq.new")))
+    assert "cannot be read any more" in reply.json["message"]
 
 
 def test_every_key_has_a_lock(notes: Api) -> None:

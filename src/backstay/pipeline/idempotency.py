@@ -220,7 +220,7 @@ class Keys:
             about = json.loads(headers)
         except ValueError:
             raise Unsealable("it was kept in another form") from None
-        if not isinstance(about, dict) or "rules" not in about:
+        if not isinstance(about, dict):
             raise Unsealable("it was kept in another form")
         return about, body
 
