@@ -229,6 +229,22 @@ def test_inner(api: Api, select: str, query: str, names: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("select", "query", "ids"),
+    [
+        ("manager_id(name)", "manager_id=eq.1", [2, 3]),
+        ("manager_id(name)", "or=(manager_id.eq.2,id.eq.1)", [1, 4]),
+        ("manager_id(name)", "manager_id=is.null", [1]),
+        ("manager_id(name)", "manager_id.name=eq.bob&manager_id=is.null", [1, 2, 3]),
+        ("name:countries(code)", "name=like.a*", [1]),
+        ("name:countries(code)", "name.code=eq.DE&name=not.is.null", [1, 4]),
+    ],
+)
+def test_embeds_called_like_a_column(api: Api, select: str, query: str, ids: list[int]) -> None:
+    """Whether it is there is asked of the embed, anything else of the column."""
+    assert ids == [row["id"] for row in api.get(f"people?select=id,{select}&order=id&{query}").json]
+
+
+@pytest.mark.parametrize(
     ("order", "names"),
     [
         ("countries(name)", ["bob", "ann", "Dée", "cy"]),

@@ -25,6 +25,17 @@ def test_nearest(name: str, names: list[str], found: str | None) -> None:
     assert found == (None if near is None else near[0])
 
 
+@pytest.mark.parametrize(
+    ("name", "other", "found"),
+    [("abc", "xbz", None), ("xyc", "abc", "abc"), ("axy", "abc", "abc"), ("a", "b", None)],
+    ids=["a letter", "the end", "the beginning", "nothing"],
+)
+def test_near_names_share_a_run(name: str, other: str, found: str | None) -> None:
+    """As in PostgREST: two letters of each that follow one another, its beginning and its end among them."""
+    near = nearest(name, [other], score=0.33)
+    assert found == (None if near is None else near[0])
+
+
 def test_the_same_name_is_nearest() -> None:
     """A name that is there is itself, whatever its case."""
     assert ("Ab", 1.0) == nearest("ab", ["ac", "Ab"], score=0.75)
