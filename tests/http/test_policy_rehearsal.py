@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column
 
 from backstay import Backstay, ConfigError, Settings, allow
-from tests.http.api import opened, quick_folder
+from tests.http.api import database, opened, quick_folder
 from tests.http.shop_app import SECRET
 
 
@@ -78,6 +81,95 @@ def test_a_function_that_is_not_there_has_a_near_one(database: str) -> None:
     ):
         pass
     assert "Did you mean func.length()?" == refused.value.hint
+
+
+EACH_TIME: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda me: sa.func.random() < 0.5, "random"),
+    (lambda me: sa.cast(sa.func.random(), sa.Integer) == Sheet.n, "random"),
+    (lambda me: sa.case((Sheet.n > 1, sa.func.RANDOM() > 0), else_=False), "random"),
+    (lambda me: sa.exists().where(sa.func.pg_catalog.random() < other.n, other.id == Sheet.id), "random"),
+    (lambda me: sa.func.gen_random_uuid() == Sheet.key, "gen_random_uuid"),
+    (lambda me: sa.func.clock_timestamp() > sa.func.now(), "clock_timestamp"),
+    (lambda me: sa.func.timeofday() == Sheet.kind, "timeofday"),
+    (lambda me: sa.func.pg_sleep(0).is_not(None), "pg_sleep"),
+    (lambda me: sa.func.pg_try_advisory_lock(Sheet.n), "pg_try_advisory_lock"),
+]
+other = aliased(Sheet)
+
+
+def _refused_at_start(database: str, says: Callable[[Any], Any]) -> ConfigError:
+    def rule(me: Any) -> Any:
+        return says(me)
+
+    def sheets(url: str) -> Backstay:
+        policies = [allow("read", Sheet)(rule)]
+        return Backstay(models=Base, policies=policies, settings=Settings(database=url, jwt_secret=SECRET))
+
+    with (
+        quick_folder() as folder,
+        pytest.raises(ConfigError) as refused,
+        opened(database, folder, sheets, {}, "rehearsed"),
+    ):
+        pass
+    return refused.value
+
+
+@pytest.mark.parametrize(("says", "name"), EACH_TIME, ids=range(len(EACH_TIME)))
+def test_chance_and_clocks_are_no_condition(says: Callable[[Any], Any], name: str) -> None:
+    """P1: what is another value at each call says something else each time; SQLite has none of these that it may call."""
+    fault = _refused_at_start("postgresql", says)
+    assert ("BST-E082", True, True) == (
+        fault.code,
+        f"{name}(), whose value may be another" in fault.message,
+        bool(fault.hint),
+    )
+    assert _refused_at_start("sqlite", says).code in ("BST-E028", "BST-E082")
+
+
+FUNCTIONS = """
+CREATE SCHEMA api; CREATE SCHEMA internal;
+CREATE TABLE api.sheets (id int PRIMARY KEY);
+CREATE FUNCTION internal.open(id int) RETURNS boolean LANGUAGE sql STABLE AS 'SELECT id > 0';
+CREATE FUNCTION internal.shut(id int) RETURNS boolean LANGUAGE sql AS 'SELECT id > 0';
+CREATE FUNCTION api.open(id int) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN RETURN id > 0; END';
+"""
+
+
+@pytest.mark.parametrize(
+    ("says", "refused"),
+    [
+        (lambda rows: sa.func.internal.open(rows.id), None),
+        (lambda rows: sa.func.internal.shut(rows.id), "internal.shut"),
+        (lambda rows: sa.func.api.open(rows.id), "api.open"),
+        (lambda rows: sa.func.open(rows.id), "open"),
+    ],
+)
+def test_a_function_of_the_database_says_that_it_only_reads(says: Callable[[Any], Any], refused: str | None) -> None:
+    """P1: PostgreSQL takes every function for one that changes something, unless it is told otherwise."""
+
+    @allow("read", "sheets")
+    def rule(me: Any, rows: Any) -> Any:
+        return says(rows)
+
+    async def start(url: str) -> str | None:
+        own = await asyncpg.connect(url)
+        await own.execute(FUNCTIONS)
+        await own.close()
+        app = Backstay.reflect(url, schema=["api"], policies=[rule], settings=Settings(jwt_secret=SECRET))
+        try:
+            async with app.started():
+                return None
+        except ConfigError as fault:
+            return fault.hint
+
+    with (
+        quick_folder() as folder,
+        closing(asyncio.new_event_loop()) as loop,
+        database("postgresql", folder, loop, "rehearsed") as url,
+    ):
+        hint = loop.run_until_complete(start(url))
+    assert (refused is None) == (hint is None)
+    assert refused is None or f"ALTER FUNCTION {refused} STABLE" in str(hint)
 
 
 CAN: list[Callable[[Any], Any]] = [

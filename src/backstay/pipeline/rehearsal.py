@@ -5,9 +5,11 @@ Clients would be told of it as of a fault of their own, at each request, with th
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.db.statement import Database
 from backstay.errors import BackstayError, ConfigError
@@ -16,25 +18,9 @@ from backstay.pipeline.zone import rows_of
 from backstay.policy import Principal, Rule
 from backstay.policy.slip import near_word
 from backstay.sql.prepared import prepare
-from backstay.sql.statement import Rows, Steps
+from backstay.sql.sqlite.kind import FUNCTIONS
 from backstay.sql.unlike import Unlike
 
-#: Functions that both databases have, for the near name of one that is not there.
-_FUNCTIONS: Final = (
-    *(
-        "abs",
-        "avg",
-        "char_length",
-        "coalesce",
-        "concat",
-        "count",
-        "current_date",
-        "current_timestamp",
-        "date",
-        "length",
-    ),
-    *("lower", "ltrim", "max", "min", "now", "nullif", "replace", "round", "rtrim", "substr", "sum", "trim", "upper"),
-)
 #: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.
 _OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001")
 
@@ -60,16 +46,13 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
     try:
         statement = prepare(asking, dialect.compiler).bind((), Principal())
         asked = dialect.explain.ask(statement, "text", ())
-
-        def steps() -> Steps[Rows]:
-            return rows_of(asked)
-
-        await database.snapshot(steps)
+        await database.snapshot(lambda: rows_of(asked))
     except BackstayError as fault:
         if not fault.code.startswith(_OTHER):
             raise _cannot_run(rule, f"{fault.code}: {fault.message}", unlike) from fault
     except Exception as fault:
         raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__), unlike) from fault
+    await _refuse_volatile(database, surface, rule)
     if unlike is not None:
         raise ConfigError(
             "BST-E082",
@@ -78,9 +61,30 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
         )
 
 
+async def _refuse_volatile(database: Database, surface: Surface, rule: Rule) -> None:
+    """What is another value for each row, or at each look, is no condition: nobody knows what it showed."""
+    called = {_qualified(each) for each in visitors.iterate(rule.rows) if isinstance(each, FunctionElement)}
+    if not called or surface.dialect.volatile is None:
+        return
+    asked = surface.dialect.volatile(sorted(called))
+    found = await database.snapshot(lambda: rows_of(asked))
+    if found:
+        name = found[0][0]
+        raise ConfigError(
+            "BST-E082",
+            f"{rule.place}: the policy {rule.name} holds what databases answer differently: the function {name}(),"
+            f" whose value may be another one at each call",
+            hint=f"Leave clocks but func.now(), chance and changes out; where {name}() is yours and only reads, tell"
+            f" {surface.dialect.name}: ALTER FUNCTION {name} STABLE.",
+        )
+
+
+def _qualified(function: Any) -> str:
+    return ".".join((*getattr(function, "packagenames", ()), str(getattr(function, "name", "")))).lower()
+
+
 def _cannot_run(rule: Rule, why: str, unlike: Unlike | None) -> ConfigError:
-    known = _FUNCTIONS
-    near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, known))), None)
+    near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, FUNCTIONS))), None)
     usual = "Compare values of one type, and ask only for functions that this database has."
     hint = usual if unlike is None else unlike.hint
     return ConfigError(

@@ -16,6 +16,7 @@ from backstay.plan.intent import Compare
 from backstay.request.field import Step
 from backstay.sql.explain import Explain
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.statement import Statement
 from backstay.sql.unlike import Unlike
 
 Expression: TypeAlias = ColumnElement[Any]
@@ -88,6 +89,8 @@ class SqlDialect:
     path: Callable[[Typed, tuple[Step, ...]], Typed]
     #: What in a rule means something else than on another database.
     unlike: Callable[[Expression], Unlike | None]
+    #: Asks which of these functions may give another value at each call; ``None`` where `unlike` knows them all.
+    volatile: Callable[[Sequence[str]], Statement] | None
     #: A sort key: the expression whose order is that of PostgreSQL.
     sort_key: Callable[[Typed, tuple[Step, ...]], Expression]
     #: A sort key that tells any two values apart that look different; its order has no further meaning.

@@ -30,6 +30,7 @@ from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.statement import Statement
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
 _MAX_PAIRS: Final = 50
@@ -42,6 +43,15 @@ _SEARCHES: Final = {
     "phfts": "phraseto_tsquery",
     "wfts": "websearch_to_tsquery",
 }
+#: Which of these functions, some of them with a schema, are VOLATILE: a name may stand for several.
+_VOLATILE: Final = """\
+SELECT DISTINCT asked.name
+FROM unnest($1::text[]) AS asked (name), pg_catalog.pg_proc AS known
+JOIN pg_catalog.pg_namespace AS home ON home.oid = known.pronamespace
+WHERE known.provolatile = 'v'
+  AND (asked.name = lower(home.nspname || '.' || known.proname)
+    OR asked.name = lower(known.proname) AND pg_catalog.pg_function_is_visible(known.oid))
+ORDER BY asked.name"""
 #: Checked before SQL runs; the other families are left to PostgreSQL, which reads more spellings than we do.
 _CHECKED: Final[frozenset[Family]] = frozenset({"integer", "boolean", "uuid", "text"})
 
@@ -73,6 +83,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         sealed=_sealed,
         path=_path,
         unlike=chosen,
+        volatile=lambda names: Statement(_VOLATILE, (list(names),)),
         sort_key=_sort_key,
         tie_key=_tie_key,
         compare=_compare,

@@ -47,6 +47,7 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         sealed=sealed,
         path=json_path,
         unlike=unlike,
+        volatile=None,
         sort_key=sort_key,
         tie_key=lambda typed: typed.expression,
         compare=compare,

@@ -606,7 +606,7 @@ def _count(given: list[Any], whole: Any) -> Kind:
 
 
 #: Functions whose meaning is known to be the same, by what they take and give.
-_FUNCTIONS: Final[dict[str, _Judge]] = {
+FUNCTIONS: Final[dict[str, _Judge]] = {
     **dict.fromkeys(("now", "current_timestamp"), _gives("timestamptz")),
     "localtimestamp": _gives("timestamp"),
     "current_date": _gives("date"),
@@ -631,12 +631,14 @@ _INSTEAD: Final = {
     **dict.fromkeys(("date_trunc", "date_part", "age"), f"{_TAKEN_OUT}  Or compare with both bounds."),
     **dict.fromkeys(("glob", "like", "regexp"), "Write .like(), .ilike() or .startswith()."),
     **dict.fromkeys(("localtime", "current_time"), "Compare moments: func.now()."),
+    **dict.fromkeys(("clock_timestamp", "statement_timestamp", "transaction_timestamp"), "Write func.now()."),
+    **dict.fromkeys(("random", "randomblob", "gen_random_uuid"), "Leave chance out: a rule says the same each time."),
 }
 
 
 def _of_function(element: Any) -> Kind:
     name = str(getattr(element, "name", "")).lower()
-    judge = _FUNCTIONS.get(name)
+    judge = FUNCTIONS.get(name)
     if judge is None or getattr(element, "packagenames", None):
         raise Unlike(f"the function {name}()", _INSTEAD.get(name, _ASK_POSTGRESQL))
     return judge([*element.clauses], element)
