@@ -11,8 +11,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
+from datetime import UTC, datetime, time
+from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
@@ -24,17 +24,25 @@ from backstay.catalog import Family, family_of, plain_type
 from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
 from backstay.plan.duration import duration_text, parse_duration
+from backstay.plan.moment import BLANKS, read_date, read_moment, read_time
 from backstay.request.array import parse_array
 
 # Possessive throughout: what could be divided in two ways would be tried in all of them, which is quadratic.
 _INTEGER: Final = re.compile(r"\s*+([+-]?[0-9]++)\s*+", re.ASCII)
 _NUMBER: Final = re.compile(r"\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)?\s*+", re.ASCII)
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
-_HEX_BYTES: Final = re.compile(r"\\x([0-9a-fA-F]{2})*")
+#: As PostgreSQL has it: a dash may stand behind every four digits, and braces around all of them.
+_UUID: Final = re.compile(r"(\{)?(?:[0-9a-f]{4}-?){7}[0-9a-f]{4}(?(1)\})", re.ASCII | re.IGNORECASE)
+#: Blanks stand between bytes alone.
+_HEX_BYTES: Final = re.compile(r"\\x(?:[ \n\t\r]|[0-9a-fA-F]{2})*+")
+_ESCAPED_BYTES: Final = re.compile(r"(?:[^\\]|\\\\|\\[0-3][0-7]{2})*+", re.DOTALL)
+_ESCAPE: Final = re.compile(rb"\\\\|\\[0-3][0-7]{2}")
 _BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
     **dict.fromkeys(("f", "fa", "fal", "fals", "false", "n", "no", "of", "off", "0"), False),
 }
+#: Digits of a number that SQLite keeps, as text.
+_DIGITS: Final = 1000
 _BITS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
@@ -111,7 +119,8 @@ def _integer(text: str, type_: Any) -> int:
         raise invalid(text, type_)
     name = type_name(type_)
     digits = found[1].lstrip("+-").lstrip("0")
-    value = int(found[1]) if len(digits) <= 20 else 2**70
+    value = int(digits or 0) if len(digits) <= 20 else 2**70
+    value = -value if found[1].startswith("-") else value
     bound = integer_bound(type_)
     if not -bound <= value < bound:
         raise PlanError("22003", f'value "{text}" is out of range for type {name}')
@@ -128,29 +137,30 @@ def integer_bound(type_: sa.types.TypeEngine[Any]) -> int:
 
 
 def _float(text: str, type_: Any) -> float:
-    word = text.strip().lower().lstrip("+-")
-    if not _NUMBER.fullmatch(text) and word not in ("nan", "infinity", "inf"):
+    word = text.strip(BLANKS).lower().lstrip("+-")
+    if _NUMBER.fullmatch(text):
+        value = float(text)
+        # Too far away, or too near: something that is nothing.
+        if math.isinf(value) or (not value and re.match(r"[.0]*[1-9]", word)):
+            raise PlanError("22003", f'"{text}" is out of range for type double precision')
+        return value
+    if not re.fullmatch(r"[+-]?(nan|infinity|inf)", text.strip(BLANKS), re.IGNORECASE):
         raise invalid(text, type_)
-    value = float(text)
-    if math.isinf(value) and word not in ("infinity", "inf"):
-        raise PlanError("22003", f'"{text}" is out of range for type double precision')
-    return value
+    return float(text)
 
 
 def _numeric(text: str, type_: Any) -> str:
-    if not _NUMBER.fullmatch(text) or len(text) > 1000:
+    if not _NUMBER.fullmatch(text):
         raise invalid(text, type_)
-    try:
-        value = Decimal(text.strip())
-    except InvalidOperation:
-        raise invalid(text, type_) from None
-    if abs(value.adjusted()) > 1000:
+    plain = text.strip(BLANKS)
+    value = Decimal(plain) if len(plain.lstrip("+-").lstrip("0")) <= _DIGITS else None
+    if value is None or abs(value.adjusted()) > _DIGITS:
         raise PlanError("22003", "value overflows numeric format")
-    return format(value, "f")
+    return format(value if value else value.copy_abs(), "f")
 
 
 def _boolean(text: str, type_: Any) -> int:
-    found = _BOOLEANS.get(text.strip().lower())
+    found = _BOOLEANS.get(text.strip(BLANKS).lower())
     # "o" is the start of both on and off; PostgreSQL refuses it too.
     if found is None:
         raise invalid(text, type_)
@@ -171,10 +181,9 @@ def _enum(text: str, type_: Any) -> str:
 
 
 def _uuid(text: str, type_: Any) -> str:
-    try:
-        return str(UUID(text.strip()))
-    except ValueError:
-        raise invalid(text, type_) from None
+    if not _UUID.fullmatch(text):
+        raise invalid(text, type_)
+    return str(UUID(text))
 
 
 def trimmed(moment: datetime | time) -> str:
@@ -186,18 +195,8 @@ def trimmed(moment: datetime | time) -> str:
     return text[: at + 7].rstrip("0") + text[at + 7 :]
 
 
-def _moment(text: str, type_: Any) -> datetime:
-    try:
-        return datetime.fromisoformat(text.strip())
-    except ValueError as fault:
-        out_of_range = "must be in" in str(fault) or "out of range" in str(fault)
-        if out_of_range:
-            raise PlanError("22008", f'date/time field value out of range: "{text}"') from None
-        raise invalid(text, type_, "22007") from None
-
-
 def _timestamptz(text: str, type_: Any) -> str:
-    moment = _moment(text, type_)
+    moment = read_moment(text, "timestamp with time zone")
     aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     try:
         return trimmed(aware.astimezone(UTC))
@@ -206,27 +205,15 @@ def _timestamptz(text: str, type_: Any) -> str:
 
 
 def _timestamp(text: str, type_: Any) -> str:
-    return trimmed(_moment(text, type_).replace(tzinfo=None))
+    return trimmed(read_moment(text, "timestamp").replace(tzinfo=None))
 
 
 def _date(text: str, type_: Any) -> str:
-    return _moment(text, type_).date().isoformat() if len(text.strip()) > 10 else _plain_date(text, type_)
-
-
-def _plain_date(text: str, type_: Any) -> str:
-    try:
-        return date.fromisoformat(text.strip()).isoformat()
-    except ValueError as fault:
-        if "must be in" in str(fault) or "out of range" in str(fault):
-            raise PlanError("22008", f'date/time field value out of range: "{text}"') from None
-        raise invalid(text, type_, "22007") from None
+    return read_date(text).isoformat()
 
 
 def _time(text: str, type_: Any) -> str:
-    try:
-        return trimmed(time.fromisoformat(text.strip()).replace(tzinfo=None))
-    except ValueError:
-        raise invalid(text, type_, "22007") from None
+    return trimmed(read_time(text))
 
 
 def canonical_json(value: Any) -> str:
@@ -236,9 +223,14 @@ def canonical_json(value: Any) -> str:
 
 def _json(text: str, type_: Any) -> str:
     try:
-        return canonical_json(json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant))
+        return canonical_json(json.loads(text, parse_int=_whole, parse_float=Decimal, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         raise PlanError("22P02", "invalid input syntax for type json") from None
+
+
+def _whole(digits: str) -> int | Decimal:
+    # Python reads no more than 4,300 digits as an int.
+    return int(digits) if len(digits) <= _DIGITS else Decimal(digits)
 
 
 def _refuse_constant(word: str) -> Any:
@@ -246,11 +238,21 @@ def _refuse_constant(word: str) -> Any:
 
 
 def _bytes(text: str, type_: Any) -> bytes:
-    if text.startswith("\\x"):
-        if not _HEX_BYTES.fullmatch(text):
-            raise PlanError("22P02", "invalid hexadecimal data")
-        return bytes.fromhex(text[2:])
-    return text.encode()
+    if not text.startswith("\\x"):
+        if not _ESCAPED_BYTES.fullmatch(text):
+            raise PlanError("22P02", "invalid input syntax for type bytea")
+        return _ESCAPE.sub(_unescaped, text.encode())
+    digits = re.sub(r"[ \n\t\r]", "", text[2:])
+    strange = re.search(r"[^0-9a-fA-F]", digits)
+    if strange is not None:
+        raise PlanError("22023", f'invalid hexadecimal digit: "{strange[0]}"')
+    if len(digits) % 2 or not _HEX_BYTES.fullmatch(text):
+        raise PlanError("22023", "invalid hexadecimal data: odd number of digits")
+    return bytes.fromhex(digits)
+
+
+def _unescaped(found: re.Match[bytes]) -> bytes:
+    return b"\\" if found[0] == b"\\\\" else bytes([int(found[0][1:], 8)])
 
 
 def _is_even(items: list[Any]) -> bool:
@@ -299,7 +301,7 @@ def _interval(text: str, type_: Any) -> str:
         # PostgreSQL's own type, of a reflected database: it knows of months too.
         return text
     try:
-        return duration_text(parse_duration(text.strip()))
+        return duration_text(parse_duration(text.strip(BLANKS)))
     except ValueError:
         raise invalid(text, type_, "22007") from None
     except OverflowError:
