@@ -5,7 +5,7 @@ Clients would be told of it as of a fault of their own, at each request, with th
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
