@@ -485,8 +485,11 @@ def _compare(requests: list[Request], answers: list[list[Any]], where: str) -> N
         if not isinstance(left, Reply):
             assert left == right, f"{where}: {step}"
             continue
-        if left.code != right.code and 409 in (left.status, right.status):
+        if 409 in (left.status, right.status) and _told(left) != _told(right):
+            # Of two constraints that a write breaks PostgreSQL names one, and a hidden row may break the other.
             _check_bare([reply for reply in (left, right) if reply.status == 409], f"{where}: {step}")
+            if left.status == right.status:
+                continue
             # One world has the row now and the other has not: what follows compares two different worlds.
             return
         assert left.status < 500, f"{where}: {step}\n{left.body!r}"
