@@ -13,13 +13,20 @@ from backstay.errors import ConfigError
 from tests.policy.written import rules_in, rules_of, sql_of
 
 BEFORE = """\
-import inspect, operator
+import inspect, operator, re
+from contextlib import suppress
 from functools import reduce, partial
 from operator import is_not as differs
 from types import SimpleNamespace
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy.orm import InstrumentedAttribute, registry
 from backstay import Caller, Principal
 MINE = SimpleNamespace(ask=isinstance)
+has = hasattr
+REGISTRY = registry()
+@REGISTRY.mapped
+class Plain:
+    __tablename__ = "plain"
+    id = Column(Integer, primary_key=True)
 def known(column):
     return isinstance(column, bool)
 def first_of(*columns):
@@ -100,6 +107,32 @@ LIES = [
     ('return bool(Note.__table__.c["public"].name)', "reads table.public"),
     ('return bool(Note.__table__.c.get("public").name)', "reads table.public"),
     ("return Note().public is None", "Note().public"),
+    ("return hasattr(Note, 'pubilc')", "Note has no pubilc"),
+    ("return not hasattr(Note, 'pubilc')", "Note has no pubilc"),
+    ("return getattr(Note, 'pubilc', True)", "Note has no pubilc"),
+    ("return Note.loved if getattr(Note, 'pubilc', None) is None else Note.pubilc", "Note has no pubilc"),
+    ("return has(Note, 'pubilc')", "Note has no pubilc"),
+    ("return operator.attrgetter('pubilc')(Note) is None", "Note has no pubilc"),
+    ("try:\n    return Note.pubilc\nexcept AttributeError:\n    return True", "Note has no pubilc"),
+    ("with suppress(AttributeError):\n    return Note.pubilc\nreturn True", "Note has no pubilc"),
+    ("try:\n    return Note.pubilc\nexcept BaseException:\n    return True", "Note has no pubilc"),
+    ("return hasattr(aliased(Note), 'pubilc')", "Note has no pubilc"),
+    ("return getattr(aliased(Note), 'pubilc', True)", "Note has no pubilc"),
+    ("return hasattr(Note.__table__.c, 'pubilc')", "its table has no column pubilc"),
+    ("return Note.__table__.c.get('pubilc') is None", "its table has no column pubilc"),
+    ("try:\n    Note.__table__.c['pubilc']\nexcept KeyError:\n    return True", "its table has no column pubilc"),
+    ("return hasattr(Plain, 'pubilc')", "Plain has no pubilc"),
+    ("return getattr(Plain, 'pubilc', True)", "Plain has no pubilc"),
+    ("try:\n    return Plain.pubilc\nexcept AttributeError:\n    return True", "Plain has no pubilc"),
+    ("try:\n    return Noet.public\nexcept Exception:\n    return True", "name 'Noet' is not defined"),
+    ("with suppress(NameError):\n    return Noet.public\nreturn True", "name 'Noet' is not defined"),
+    ("try:\n    return me.org\nexcept AttributeError:\n    return True", "me.org"),
+    ("return repr(me) != 'anon'", "is not a value: me"),
+    ("return f'{me!r}' != 'anon'", "is not a value: me"),
+    ("return bool(re.match('', repr(me)))", "is not a value: me"),
+    ("return isinstance(me, Me)", "isinstance(me, Me)"),
+    ("return isinstance(me, (Me, str))", "isinstance(me, (Me, str))"),
+    ("return isinstance(me, (Caller, str))", "isinstance(me, (Caller, str))"),
     ("return bool(len([Note.public]))", "reads Note.public"),
     ("return bool((Note.public,))", "reads Note.public"),
     ("return bool({'a': Note.public})", "reads Note.public"),
@@ -142,6 +175,27 @@ def test_a_lie_does_not_start(tmp_path: Path, body: str, seen: str) -> None:
     fault = refused.value
     assert ("BST-E023", True, True) == (fault.code, seen in fault.message, bool(fault.hint)), fault.message
     assert f"{tmp_path / 'policies.py'}:" in fault.message or "written.py:" in fault.message
+
+
+#: What Python may be asked of a model, and of plain values.
+ASKED = [
+    ("return Note.public if 'public' in Note.__table__.c else false()", "notes.public"),
+    ("return Note.public if hasattr(Note, 'public') else false()", "notes.public"),
+    ("return getattr(Note, 'public', None)", "notes.public"),
+    (
+        "return Note.public if hasattr(Note, '__table__') and not hasattr(Note, '__missing__') else false()",
+        "notes.public",
+    ),
+    ("try:\n    int('x')\nexcept ValueError:\n    return Note.public", "notes.public"),
+    ("try:\n    'x'.nope\nexcept AttributeError:\n    return Note.public", "notes.public"),
+    ("return false() if isinstance(me, Caller) else Note.public", "notes.public"),
+]
+
+
+@pytest.mark.parametrize(("body", "sql"), ASKED, ids=[body for body, _ in ASKED])
+def test_what_may_be_asked(tmp_path: Path, body: str, sql: str) -> None:
+    """P1: what is there, a table's columns by name, and faults of plain values."""
+    assert sql == sql_of(rules_of(tmp_path, body, before=BEFORE))
 
 
 @pytest.mark.parametrize("name", ["isinstance(Note.public, bool)", "callable(Note.public)", "bool(Note.public)"])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+import pprint
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +28,14 @@ MISUSED: list[tuple[Callable[[Any], Any], str, str]] = [
     (lambda me: me in [Note.id], "me", OFFERED),
     (hash, "me", OFFERED),
     (str, "me", OFFERED),
+    (repr, "me", OFFERED),
+    (ascii, "me", OFFERED),
+    ("{:>3}".format, "me", OFFERED),
+    ("%r".__mod__, "me", OFFERED),
+    (pprint.pformat, "me", OFFERED),
+    (copy.copy, "a copy of me", OFFERED),
+    (copy.deepcopy, "a copy of me", OFFERED),
+    (pickle.dumps, "a copy of me", OFFERED),
     (iter, "me", OFFERED),
     (lambda me: me["id"], "me[…]", OFFERED),
     (lambda me: me.user_id, "me.user_id", OFFERED),

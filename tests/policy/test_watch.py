@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.associationproxy import AssociationProxyInstance
 from sqlalchemy.orm.attributes import InstrumentedAttribute, QueryableAttribute
+from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.orm.util import AliasedClass
 from sqlalchemy.sql import elements, operators, schema
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -37,6 +38,7 @@ OWNERS = (
     operators.ColumnOperators,
     schema.Column,
     InstrumentedAttribute,
+    DeclarativeAttributeIntercept,
     AliasedClass,
     ReadOnlyColumnCollection,
     elements.BooleanClauseList,

@@ -16,8 +16,9 @@ from typing import Any, Final
 from sqlalchemy.ext.associationproxy import AssociationProxyInstance
 from sqlalchemy.sql import operators
 
+from backstay.policy.me import Caller, Me
 from backstay.policy.symbol import Question
-from backstay.policy.watch import Watch, unwatched
+from backstay.policy.watch import Watch, is_special, unwatched
 from backstay.policy.words import Words, enclosing, segment
 
 _SYMBOLIC: Final = (operators.ColumnOperators, AssociationProxyInstance, Question)
@@ -55,6 +56,8 @@ def refuse_asked(watch: Watch, frame: FrameType, function: Any) -> None:
     ):
         return
     given = list(_given(call, frame))
+    if function in (getattr, hasattr) and _lacks(*given[:2]):
+        raise watch.refuse_missing(frame, *given[:2])
     of_one = any(function is each for each in _OF_ONE)
     about = given[:1] if of_one else [*given, getattr(function, "__self__", None)]
     # What has a name of its own may be either, and helpers tell them apart; `Post.public` is always an expression.
@@ -62,6 +65,12 @@ def refuse_asked(watch: Watch, frame: FrameType, function: Any) -> None:
         return
     if any(map(is_symbolic, about)) and not _may(function, given):
         raise watch.refuse(frame, _SEEN, Words(segment(frame.f_code.co_filename, call), _ADVICE))
+
+
+def _lacks(owner: Any, name: Any = None) -> bool:
+    """Whether *owner* is a model without an attribute *name*; one of ``DeclarativeBase`` says so itself."""
+    is_model = isinstance(owner, type) and "__mapper__" in vars(owner)
+    return is_model and isinstance(name, str) and not is_special(name) and not hasattr(owner, name)
 
 
 def _may(function: Any, given: list[Any]) -> bool:
@@ -74,6 +83,9 @@ def _may(function: Any, given: list[Any]) -> bool:
         return bool(hasattr(given[0], str(given[1])))
     if function is isinstance and len(given) > 1:
         kinds = given[1] if isinstance(given[1], tuple) else getattr(given[1], "__args__", (given[1],))
+        if isinstance(given[0], Me):
+            # A helper may be for functions too, which get one.
+            return all(kind is Caller for kind in kinds)
         return all(str(getattr(kind, "__module__", "")).startswith(("sqlalchemy", "backstay")) for kind in kinds)
     return False
 

@@ -39,7 +39,7 @@ from backstay.policy.moment import call_at_no_moment
 from backstay.policy.outside import refuse_decided
 from backstay.policy.reading import unsaid
 from backstay.policy.symbol import Question, Symbol
-from backstay.policy.watch import BEGIN_IT, JOINS_NOTHING, Watch, is_empty, watched
+from backstay.policy.watch import BEGIN_IT, CANNOT_BE_COMPILED, JOINS_NOTHING, Watch, is_empty, watched
 from backstay.policy.words import raised_at
 
 _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
@@ -130,7 +130,7 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
         said = told_fault(fault, at)
         raise ConfigError(
             "BST-E023",
-            f"{place if at is None else at.place}: the policy {name} cannot be compiled: {said.seen}",
+            f"{place if at is None else at.place}: the policy {name} {CANNOT_BE_COMPILED}: {said.seen}",
             hint=said.advice,
         ) from fault
 

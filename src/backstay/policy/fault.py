@@ -53,7 +53,7 @@ class Told(NamedTuple):
 def told_fault(fault: Exception, at: Raised | None) -> Told:
     """What *fault*, which was raised *at* a place, stands for."""
     if isinstance(fault, AttributeError) and fault.obj is not None and fault.name:
-        return _missing(fault.obj, fault.name)
+        return told_missing(fault.obj, fault.name)
     said = next(iter(str(fault).splitlines()), "")
     if isinstance(fault, NameError) and fault.name:
         known = [*at.frame.f_globals, *at.frame.f_locals, *vars(builtins)] if at is not None else []
@@ -87,7 +87,7 @@ def _short(text: str) -> str:
     return text if len(text) <= 160 else text[:159] + "…"
 
 
-def _missing(owner: Any, name: str) -> Told:
+def told_missing(owner: Any, name: str) -> Told:
     """*owner* has no attribute *name*."""
     mapper = sa.inspect(owner, raiseerr=False) if isinstance(owner, type) else None
     if isinstance(mapper, Mapper):

@@ -13,9 +13,10 @@ from typing import Any, Final
 from backstay.errors import ConfigError
 from backstay.place import is_authors, shown_file
 from backstay.policy.asked import is_symbolic, refuse_asked, value_of
+from backstay.policy.fault import told_fault
 from backstay.policy.moment import is_moment
-from backstay.policy.watch import Watch, watching
-from backstay.policy.words import Words, called_for, decided_by_python, enclosing, identity_of
+from backstay.policy.watch import CANNOT_BE_COMPILED, Watch, watching
+from backstay.policy.words import Raised, Words, called_for, decided_by_python, enclosing, identity_of
 
 #: What takes a value apart without asking it: ``is``, ``in`` a list that holds it, and ``case bool():``.
 _TAKES_APART: Final = ("IS_OP", "CONTAINS_OP", "MATCH_CLASS", "MATCH_MAPPING", "MATCH_SEQUENCE")
@@ -25,7 +26,8 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     """Call *function*, and refuse ``is`` between symbolic values, in it and in the author's functions that it calls.
 
     Identity is the one comparison that no class can refuse.  So each function is looked at when it is entered, and
-    where it compares by ``is``, what is compared is looked at when it comes to it.
+    where it compares by ``is``, what is compared is looked at when it comes to it.  A name that is not there stays
+    refused, whoever catches the exception.
     """
     before = sys.gettrace()
 
@@ -34,10 +36,8 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
             return None
         watch.mentioned.update(frame.f_code.co_names, filter(_is_text, frame.f_code.co_consts))
         _refuse_constants(watch, frame)
-        if not _identities(frame.f_code) and not _calls_of_type(frame.f_code):
-            return None
-        frame.f_trace_opcodes = True
         frame.f_trace_lines = False
+        frame.f_trace_opcodes = bool(_identities(frame.f_code) or _calls_of_type(frame.f_code))
         return step
 
     def step(frame: FrameType, event: str, argument: Any) -> Any:
@@ -45,6 +45,10 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
             _refuse_identity(watch, frame)
         if event == "opcode" and frame.f_lasti in _calls_of_type(frame.f_code):
             refuse_asked(watch, frame, type)
+        if event == "exception" and _is_slip(argument[1]):
+            # It may be swallowed, and the policy go on without what was meant.
+            told = told_fault(argument[1], Raised("", frame, None, None))
+            watch.refuse(frame, CANNOT_BE_COMPILED, Words(told.seen, told.advice))
         return step
 
     sys.settrace(enter)
@@ -52,6 +56,12 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
         return function()
     finally:
         sys.settrace(before)
+
+
+def _is_slip(fault: object) -> bool:
+    """Whether *fault* is about a name that is not there, of all or of a model."""
+    owner = getattr(fault, "obj", None) if isinstance(fault, AttributeError) else None
+    return isinstance(fault, NameError) or (isinstance(owner, type) and "__mapper__" in vars(owner))
 
 
 def _is_text(value: object) -> bool:

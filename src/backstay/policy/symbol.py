@@ -53,6 +53,16 @@ class Symbol(Me):
     def __str__(self) -> NoReturn:
         _refuse("me", _USE)
 
+    def __repr__(self) -> str:
+        # Findings and logs show what there is.
+        return "me" if watching() is None else self.__str__()
+
+    def __format__(self, form: str) -> NoReturn:
+        _refuse("me", _USE)
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        _refuse("a copy of me", _USE)
+
     def __iter__(self) -> NoReturn:
         _refuse("me", _USE)
 

@@ -11,6 +11,8 @@ who asks: SQLAlchemy may, everybody else may not.
    replaced in between (`operations_replaced`): Python looks through all of SQLAlchemy's classes at each change of one.
 3. What was refused stays refused, where the policy caught the exception too.
 4. What the policy reads of the models and of ``me`` is noted, so that what it returns can be asked for it.
+5. What a model does not have is refused where it is asked for: ``hasattr()``, a default of ``getattr()`` and ``except
+   AttributeError`` would go on without it, after a slip of the pen too.
 """
 
 from __future__ import annotations
@@ -25,14 +27,17 @@ from threading import Lock, Thread, local
 from types import FrameType
 from typing import Any, Final
 
+from sqlalchemy import inspect
 from sqlalchemy.ext.associationproxy import AssociationProxyInstance
 from sqlalchemy.orm.attributes import InstrumentedAttribute, QueryableAttribute
+from sqlalchemy.orm.decl_api import DeclarativeAttributeIntercept
 from sqlalchemy.orm.util import AliasedClass
 from sqlalchemy.sql import elements, operators, schema
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from backstay.errors import ConfigError
 from backstay.place import OWN, is_authors, is_of, place_here, place_in, users_frame
+from backstay.policy.fault import told_missing
 from backstay.policy.words import Words, words_at
 
 #: Their frames may ask: SQLAlchemy for what it means, logging since a line of a log decides nothing.
@@ -80,6 +85,11 @@ class Watch:
         )
         self.refused = self.refused or refused
         return refused
+
+    def refuse_missing(self, frame: FrameType, owner: Any, name: str) -> ConfigError:
+        """BST-E023 for the attribute *name* of *owner*, which is not there and *frame* asks for."""
+        told = told_missing(owner, name)
+        return self.refuse(frame, CANNOT_BE_COMPILED, Words(told.seen, told.advice))
 
 
 class _Here(local):
@@ -215,6 +225,23 @@ def _of_model(before: Any) -> Any:
     return __get__
 
 
+def _of_class(before: Any) -> Any:
+    def __getattr__(cls: Any, name: str) -> Any:
+        watch, frame = _HERE.watch, sys._getframe(1)
+        if watch is not None and is_authors(frame) and "__mapper__" in vars(cls) and not is_special(name):
+            raise watch.refuse_missing(frame, cls, name)
+        if before is not None:
+            return before(cls, name)
+        raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)
+
+    return __getattr__
+
+
+def is_special(name: str) -> bool:
+    """Whether *name* is one of Python's own, which is asked for without being meant."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def _of_alias(before: Any) -> Any:
     def __getattribute__(self: Any, name: str) -> Any:
         return _note("aliased", name, before(self, name))
@@ -225,13 +252,23 @@ def _of_alias(before: Any) -> Any:
 
 def _made_by_alias(before: Any) -> Any:
     def __getattr__(self: Any, name: str) -> Any:
-        return _note("aliased", name, before(self, name))
+        try:
+            found = before(self, name)
+        except AttributeError:
+            watch, frame = _HERE.watch, sys._getframe(1)
+            if watch is not None and is_authors(frame) and not is_special(name):
+                raise watch.refuse_missing(frame, inspect(self).class_, name) from None
+            raise
+        return _note("aliased", name, found)
 
     return __getattr__
 
 
 def _of_table(before: Any) -> Any:
     def read(self: Any, key: Any, *more: Any) -> Any:
+        watch, frame = _HERE.watch, sys._getframe(1)
+        if watch is not None and isinstance(key, str) and is_authors(frame) and key not in self and not is_special(key):
+            raise watch.refuse_missing(frame, self, key)
         return _note("table", key, before(self, key, *more))
 
     return read
@@ -266,6 +303,7 @@ def _swallowing(before: Any) -> Any:
     return classmethod(_process_clauses_for_boolean)
 
 
+CANNOT_BE_COMPILED: Final = "cannot be compiled"
 #: ``or_(*[])`` is not false: SQLAlchemy leaves it out, and every row is there.
 JOINS_NOTHING: Final = "joins a list of no conditions, which is neither true nor false and would be left out"
 BEGIN_IT: Final = "Begin the list: or_(false(), *conditions) or and_(true(), *conditions)."
@@ -295,6 +333,7 @@ _OPERATIONS: Final[tuple[tuple[type[Any], str, Callable[[Any], Any]], ...]] = (
     (schema.Column, "__str__", _asking(_AS_TEXT)),
     (schema.Column, "__repr__", _asking(_AS_TEXT)),
     (InstrumentedAttribute, "__get__", _of_model),
+    (DeclarativeAttributeIntercept, "__getattr__", _of_class),
     (AliasedClass, "__getattribute__", _of_alias),
     (AliasedClass, "__getattr__", _made_by_alias),
     (ReadOnlyColumnCollection, "__getattr__", _of_table),
