@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from backstay.errors import PlanError
-from backstay.plan.tsquery import ENGLISH_STOP, And, Not, Or, Phrase, Tree, bounded_search, parse_search
+from backstay.plan.tsquery import ENGLISH_STOP, MAX_SPREAD, And, Not, Or, Phrase, Tree, bounded_search, parse_search
 
 A, B, C = (Phrase((word,)) for word in "xyz")
 XY = Phrase(("x", "y"))
@@ -120,3 +120,41 @@ def test_no_search_has_a_nul() -> None:
     with pytest.raises(PlanError) as refused:
         bounded_search("x\x00")
     assert "22021" == refused.value.code
+
+
+EITHER = "(x|y)"
+
+
+def spread(text: str) -> int:
+    """The words of all phrases of *text*."""
+    tree = parse_search("fts", text, frozenset())
+    assert isinstance(tree, Or)
+    return sum(len(term.words) for term in tree.terms if isinstance(term, Phrase))
+
+
+@pytest.mark.parametrize(
+    ("fits", "words", "beyond"),
+    [
+        ("<->".join([EITHER] * 6), 6 * 64, "<->".join([EITHER] * 7)),
+        (
+            f"({'|'.join('x' * 50)})<->(a|b|c|d|e|f|g|h|i|j)",
+            MAX_SPREAD,
+            f"({'|'.join('x' * 50)})<->(a|b|c|d|e|f|g|h|i|j|k)",
+        ),
+        ("|".join(["<->".join([EITHER] * 5)] * 3), 3 * 5 * 32, "|".join(["<->".join([EITHER] * 5)] * 4)),
+    ],
+)
+def test_alternatives_do_not_multiply_without_end(fits: str, words: int, beyond: str) -> None:
+    """S5, S11, LM6: whatever a search comes to is counted before it is made, in all of its parts together."""
+    assert words == spread(fits)
+    with pytest.raises(PlanError) as refused:
+        parse_search("fts", beyond, frozenset())
+    assert "PGRST100" == refused.value.code
+
+
+def test_the_longest_chain_of_alternatives_is_refused_at_once() -> None:
+    """S5: two to the power of fifty phrases are never made."""
+    with pytest.raises(PlanError) as refused:
+        parse_search("fts", bounded_search("<->".join([EITHER] * 50)), frozenset())
+    assert "PGRST100" == refused.value.code
+    assert Phrase(("x",) * 100) == parse_search("fts", "<->".join("x" * 100), frozenset())

@@ -89,8 +89,11 @@ class Reads:
         else:
             found = self._texts.get(_text_of(request))
             if found is None:
-                found = await self._surface.planner.make(request, lambda: self._known(request), inside=self._inside)
-            known, statement = found, found.prepared.bind(found.values, principal)
+                # With its values, which may be as long as the query string is.
+                planner = self._surface.planner
+                known, statement = await planner.make(request, lambda: self._bound(request), inside=self._inside)
+            else:
+                known, statement = found, found.prepared.bind(found.values, principal)
         if known.opener is not None and known.opener.looks:
             await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
         if known.asks_plan:

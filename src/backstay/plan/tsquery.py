@@ -28,6 +28,8 @@ from backstay.errors import PlanError
 MAX_SEARCH: Final = 500
 MAX_WORDS: Final = 100
 _MAX_DEPTH: Final = 20
+#: Most words of all phrases that alternatives within phrases come to: ``(a | b) <-> (c | d)`` is four phrases.
+MAX_SPREAD: Final = 1000
 
 _STOP_WORDS: Final = """
 i me my myself we our ours ourselves you your yours yourself yourselves he him his himself she her hers
@@ -85,12 +87,7 @@ def bounded_search(text: Any) -> str:
     Raises:
         PlanError: PGRST100, beyond the bounds; 22021, for NUL.
     """
-    depth = max((sum(run.count(c) for c in "!(-") for run in _NESTED.findall(text)), default=0)
-    open_, deepest = 0, 0
-    for character in text:
-        open_ += (character == "(") - (character == ")")
-        deepest = max(deepest, open_)
-    if len(text) > MAX_SEARCH or len(_WORD.findall(text)) > MAX_WORDS or max(depth, deepest) > _MAX_DEPTH:
+    if len(text) > MAX_SEARCH or len(_WORD.findall(text)) > MAX_WORDS or _depth(text) > _MAX_DEPTH:
         raise PlanError(
             "PGRST100",
             "The search is too long",
@@ -101,7 +98,17 @@ def bounded_search(text: Any) -> str:
     return str(text)
 
 
-@lru_cache(maxsize=512)
+def _depth(text: str) -> int:
+    deepest = max((sum(run.count(c) for c in "!(-") for run in _NESTED.findall(text)), default=0)
+    open_ = 0
+    for character in text:
+        open_ += (character == "(") - (character == ")")
+        deepest = max(deepest, open_)
+    return deepest
+
+
+# One search is asked for by several parameters of one statement.
+@lru_cache(maxsize=64)
 def parse_search(op: str, text: str, stop: frozenset[str]) -> Tree | None:
     """What *text* looks for, read as *op* does; ``None`` when that is nothing.
 
@@ -110,7 +117,7 @@ def parse_search(op: str, text: str, stop: frozenset[str]) -> Tree | None:
 Not(term=Phrase(words=('dog',), prefix=False))))
 
     Raises:
-        PlanError: 42601 for a malformed ``fts``; PGRST127 for a distance or weight.
+        PlanError: 42601 for a malformed ``fts``; PGRST127 for a distance or weight; PGRST100 for too many alternatives.
     """
     match op:
         case "plfts":
@@ -177,6 +184,7 @@ class _Parser:
         self._stop = stop
         self._tokens = self._cut()
         self._at = 0
+        self._spread = 0
 
     def _cut(self) -> list[tuple[str, str, str]]:
         """(operator, operand, flags) of every token."""
@@ -221,7 +229,7 @@ class _Parser:
             if spaced[1] not in (None, "1"):
                 raise _absent("distances other than <->")
             self._at += 1
-            left = _after(left, self._single())
+            left = self._after(left, self._single())
         return left
 
     def _single(self) -> Tree | None:
@@ -245,18 +253,34 @@ class _Parser:
             raise self._malformed()
         return tree
 
+    def _after(self, left: Tree | None, right: Tree | None) -> Tree | None:
+        """*left* with *right* directly behind it: each alternative of the one with each of the other."""
+        if left is None or right is None:
+            return right if left is None else left
+        lefts, rights = _alternatives(left), _alternatives(right)
+        if len(lefts) * len(rights) > 1:
+            self._spread += len(rights) * _words(lefts) + len(lefts) * _words(rights)
+            if self._spread > MAX_SPREAD:
+                raise PlanError(
+                    "PGRST100",
+                    "The search has too many alternatives",
+                    details=f"Its phrases may have {MAX_SPREAD} words, counting each alternative with each behind it.",
+                )
+        return _joined(Or, [_together(one, other) for one in lefts for other in rights])
+
     def _malformed(self) -> PlanError:
         return PlanError("42601", f'syntax error in tsquery: "{self._text}"')
 
 
-def _after(left: Tree | None, right: Tree | None) -> Tree | None:
-    """*left* with *right* directly behind it."""
-    if left is None or right is None:
-        return right if left is None else left
-    if isinstance(left, Or):
-        return _joined(Or, [_after(term, right) for term in left.terms])
-    if isinstance(right, Or):
-        return _joined(Or, [_after(left, term) for term in right.terms])
+def _alternatives(tree: Tree) -> tuple[Tree, ...]:
+    return tree.terms if isinstance(tree, Or) else (tree,)
+
+
+def _words(trees: Sequence[Tree]) -> int:
+    return sum(len(tree.words) if isinstance(tree, Phrase) else 1 for tree in trees)
+
+
+def _together(left: Tree, right: Tree) -> Phrase:
     if not isinstance(left, Phrase) or not isinstance(right, Phrase):
         raise _absent("<-> beside & or !")
     if left.prefix:
