@@ -160,6 +160,15 @@ def _is(found: Any, value: Any) -> bool | None:
     return None if found is None else found == value
 
 
+def _among(values: tuple[Any, ...], *rows: tuple[Any, ...]) -> bool | None:
+    """SQL's answer: no where a value differs in each row, and NULL where nobody knows."""
+    answers = set[bool | None]()
+    for row in rows:
+        same = [None if one is None else one == other for one, other in zip(values, row, strict=True)]
+        answers.add(False if False in same else None if None in same else True)
+    return True if True in answers else None if None in answers else False
+
+
 other = aliased(Doc)
 CASES: Final[dict[str, Case]] = {
     # texts
@@ -194,6 +203,10 @@ CASES: Final[dict[str, Case]] = {
     "length of bytes": _case(lambda me: sa.func.length(Doc.raw) == 4, lambda r: len(r["raw"]) == 4),
     "substr": _case(lambda me: sa.func.substr(Doc.path, 2, 2) == "_b", lambda r: r["path"][1:3] == "_b"),
     "concat": _case(lambda me: Doc.name + "/" == "ann/", lambda r: r["name"] == "ann", "name"),
+    "functions joined": _case(
+        lambda me: sa.func.lower(Doc.name) + sa.func.upper(Doc.path) + "!" == "annA_B/X!", lambda r: r["id"] == 2, "name"
+    ),
+    "claims joined": _case(lambda me: me.claim("org") + me.claim("org") == "a_ba_b", lambda r: True),
     "concat null": _case(lambda me: sa.func.concat(Doc.name, "!") == "!", lambda r: not r["name"]),
     "coalesce": _case(lambda me: sa.func.coalesce(Doc.name, "none") == "none", lambda r: r["name"] is None),
     "nullif": _case(lambda me: sa.func.nullif(Doc.name, "").is_(None), lambda r: not r["name"]),
@@ -222,6 +235,15 @@ CASES: Final[dict[str, Case]] = {
     "whole division": _case(lambda me: Doc.n // 2 == -3, lambda r: r["n"] == -7, "n"),
     "rest": _case(lambda me: Doc.n % 3 == -1, lambda r: r["n"] == -7, "n"),
     "whole with broken": _case(lambda me: Doc.n < 2.5, lambda r: r["n"] < 2.5, "n"),
+    "claim plus": _case(lambda me: me.claim("n") + 1 == Doc.n, lambda r: r["n"] == 4, "n"),
+    "claim plus more": _case(lambda me: Doc.n > me.claim("n") * 2, lambda r: r["n"] > 6, "n"),
+    "claim coalesced": _case(lambda me: sa.func.coalesce(me.claim("n"), 0) > Doc.n, lambda r: r["n"] < 3, "n"),
+    "no claim coalesced": _case(lambda me: sa.func.coalesce(me.claim("none"), 0) == Doc.n, lambda r: r["n"] == 0, "n"),
+    "claim in case": _case(lambda me: sa.case((Doc.flag, me.claim("n")), else_=7) == Doc.n, lambda r: not r["flag"] and r["n"] == 7, "n"),
+    "claim of a case": _case(lambda me: sa.case((me.claim("n") == 3, Doc.n), else_=0) == 7, lambda r: r["n"] == 7, "n"),
+    "null if claim": _case(lambda me: sa.func.nullif(Doc.n, me.claim("n")).is_(None), lambda r: r["n"] in (None, 3)),
+    "decimal times claim": _case(lambda me: Doc.price * me.claim("n") == Decimal("0.3"), lambda r: r["id"] == 2, "price"),
+    "float after claim": _case(lambda me: Doc.weight > me.claim("n"), lambda r: r["weight"] > 3, "weight"),
     "between": _case(lambda me: Doc.n.between(2, me.claim("n")), lambda r: 2 <= r["n"] <= 3, "n"),
     "abs": _case(lambda me: sa.func.abs(Doc.n) == 7, lambda r: abs(r["n"]) == 7, "n"),
     "case of numbers": _case(
@@ -229,6 +251,12 @@ CASES: Final[dict[str, Case]] = {
         lambda r: (r["n"] if r["flag"] else r["big"]) > 1,
     ),
     "int as text": _case(lambda me: sa.cast(Doc.n, sa.String) == "-7", lambda r: r["n"] == -7, "n"),
+    "text as int": _case(lambda me: Doc.n == sa.cast("7", sa.Integer), lambda r: r["n"] == 7, "n"),
+    "number as text": _case(lambda me: sa.cast(Doc.n, sa.String) == sa.cast(7, sa.String), lambda r: r["n"] == 7, "n"),
+    "broken as int": _case(lambda me: Doc.n == sa.cast(6.5, sa.Integer), lambda r: r["n"] == 6, "n"),
+    "broken taken for int": _case(lambda me: Doc.n == sa.literal(7.5, sa.Integer), lambda r: False, "n"),
+    "text as day": _case(lambda me: Doc.day == sa.cast("2024-02-29", sa.Date), lambda r: r["id"] == 7, "day"),
+    "text as bool": _case(lambda me: Doc.flag == sa.cast("true", sa.Boolean), lambda r: r["flag"], "flag"),
     "claim as int": _case(lambda me: Doc.n == sa.cast(me.claim("n"), sa.Integer), lambda r: r["n"] == 3, "n"),
     "int as bool": _case(lambda me: sa.cast(Doc.n, sa.Boolean), lambda r: r["n"] != 0, "n"),
     "bool as int": _case(lambda me: sa.cast(Doc.flag, sa.Integer) == 1, lambda r: r["flag"], "flag"),
@@ -376,6 +404,17 @@ CASES: Final[dict[str, Case]] = {
     "row with me": Case(
         lambda me: sa.tuple_(Doc.n, me.id).in_(sa.select(other.n, other.key)),
         lambda r: None if r["n"] is None else True if r["n"] == 3 else None,
+    ),
+    "rows with me in": Case(
+        lambda me: sa.tuple_(Doc.n, Doc.key).in_([(2, me.id), (me.claim("n"), me.id)]),
+        lambda r: _among((r["n"], r["key"]), (2, UUID(int=7)), (3, UUID(int=7))),
+    ),
+    "rows of numbers in": Case(
+        lambda me: sa.tuple_(Doc.n, Doc.big).in_([(9.0, 2.0**53), (2**40, 1), (Decimal(7), 1)]),
+        lambda r: _among((r["n"], r["big"]), (9, 2**53), (2**40, 1), (7, 1)),
+    ),
+    "row of a number": Case(
+        lambda me: sa.tuple_(Doc.n, Doc.path) == (7.0, "a_b/x"), lambda r: _among((r["n"], r["path"]), (7, "a_b/x"))
     ),
     "row less": _case(
         lambda me: sa.tuple_(Doc.n, Doc.small) < sa.tuple_(sa.literal(3), sa.literal(0)),

@@ -156,6 +156,45 @@ def test_values_of_its_kind_start(says: Callable[[Any], Any]) -> None:
     assert 1 == len(rules_of(says))
 
 
+UNREAD: list[tuple[Callable[[Any], Any], str]] = [
+    (
+        lambda me: sa.tuple_(Ware.id, Ware.text).in_([(1, "a"), ("2", "b")]),
+        "compares wares.id, which is integer, with '2'",
+    ),
+    (lambda me: sa.tuple_(Ware.id, Ware.word).not_in([(1, "z")]), "with 'z'"),
+    (lambda me: sa.tuple_(Ware.open, Ware.id) == (1, 1), "compares wares.open, which is boolean, with 1"),
+    (lambda me: sa.tuple_(Ware.id, Ware.text) < sa.tuple_(sa.literal("1"), Ware.text), "with '1'"),
+    (lambda me: Ware.text == "a\0", "holds 'a\\x00' (str), which is no text"),
+    (lambda me: Ware.text.in_(["a", "a\0"]), "which is no text"),
+    (lambda me: Ware.text.startswith("\0"), "which is no text"),
+    (lambda me: sa.func.replace(Ware.text, "\0", "") == "a", "which is no text"),
+    (lambda me: sa.tuple_(Ware.id, Ware.text).in_([(1, "\0")]), "which is no text"),
+    (lambda me: Ware.text == "\ud800", "which is no text"),
+    (lambda me: sa.type_coerce("5", sa.Integer) == Ware.id, "takes '5' (str) for integer"),
+    (lambda me: sa.type_coerce(5.5, sa.Integer) == Ware.id, "takes 5.5 (float) for integer"),
+    (lambda me: sa.cast("x", sa.Integer) == Ware.id, "casts 'x' (str) to integer, which it is not"),
+    (lambda me: sa.cast("1e400", sa.Double) > Ware.weight, "casts '1e400' (str) to float"),
+    (lambda me: sa.cast("1e-400", sa.Double) > Ware.weight, "casts '1e-400' (str) to float"),
+    (lambda me: sa.cast("many", sa.Numeric) > Ware.price, "casts 'many' (str) to numeric"),
+    (lambda me: sa.cast("maybe", sa.Boolean), "casts 'maybe' (str) to boolean"),
+    (lambda me: sa.cast("7", sa.Uuid) == Ware.key, "casts '7' (str) to uuid"),
+    (lambda me: sa.cast("infinity", sa.Date) > Ware.day, "casts 'infinity' (str) to date"),
+    (lambda me: sa.cast("2024-02-30", sa.Date) > Ware.day, "casts '2024-02-30' (str) to date"),
+    (lambda me: sa.cast("now", sa.DateTime(timezone=True)) > Ware.at, "casts 'now' (str) to timestamptz"),
+    (lambda me: sa.cast("allballs", sa.Time) > Ware.hour, "casts 'allballs' (str) to time"),
+]
+
+
+@pytest.mark.parametrize(("says", "seen"), UNREAD, ids=range(len(UNREAD)))
+def test_a_value_that_is_not_what_it_is_taken_for(says: Callable[[Any], Any], seen: str) -> None:
+    """P1: rows of a list are judged value by value, and casts of constants before anything is asked."""
+    with pytest.raises(ConfigError) as refused:
+        rules_of(says)
+    assert ("BST-E081", True, True) == (refused.value.code, seen in refused.value.message, bool(refused.value.hint)), (
+        refused.value.message
+    )
+
+
 #: What is written, what is compared, and as what.
 FORMS: list[tuple[Callable[[Any], Any], Any, type[Any]]] = [
     (lambda me: Ware.id == 7, 7, sa.Integer),
@@ -173,6 +212,10 @@ FORMS: list[tuple[Callable[[Any], Any], Any, type[Any]]] = [
     (lambda me: Ware.price < Decimal("Infinity"), float("inf"), sa.Double),
     (lambda me: Ware.weight == 2**53 + 1, 2.0**53, sa.Double),
     (lambda me: Ware.weight == Decimal("0.1"), 0.1, sa.Double),
+    (lambda me: Ware.id == sa.cast("7", sa.Integer), "7", sa.String),
+    (lambda me: Ware.text == sa.cast(7, sa.String), 7, sa.Integer),
+    (lambda me: Ware.id == sa.cast(7.5, sa.Integer), 7.5, sa.Double),
+    (lambda me: Ware.id == sa.func.coalesce(Ware.id, sa.literal(7.5, sa.Integer)), 7.5, sa.Double),
 ]
 
 

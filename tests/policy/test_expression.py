@@ -129,7 +129,6 @@ MISREAD = [
     ("return Note.team.not_in(me.claim('teams'))", "looks in me.claim('teams')", "me.has_role("),
     ("return Note.meta['team'] == me.claim('team')", "compares me.claim('team') with JSON", ".as_string()"),
     ("return Note.meta == me.claim('team')", "compares me.claim('team') with JSON", ".as_string()"),
-    ("return tuple_(Note.team, Note.stars).in_([(me.role, 1)])", "reads me.role", "joined by & and |"),
     # what is no condition
     ("Note.author_id == me.id", "returned None", "Return"),
     ("return", "returned None", "Return"),
@@ -473,6 +472,11 @@ MEANT = [
     ("return Note.meta['public'].as_boolean()", None),
     ("return Note.team.op('~')('x')", "notes.team ~ :team_1"),
     ("return func.may_see(Note.id)", "may_see(notes.id)"),
+    (
+        "return tuple_(Note.team, Note.stars).in_([(me.role, 1)])",
+        "(notes.team, notes.stars) IN ((:me_role_1, :param_1))",
+    ),
+    ("return func.lower(Note.team) + func.trim(me.role) == 'a'", "lower(notes.team) || trim(:me_role_1) = :param_1"),
     ("return Note.team + me.role == 'x'", None),
     ("import datetime\nreturn func.now() > literal(datetime.datetime(2020, 1, 1))", None),
     ("return or_(*[Note.stars == n for n in range(3)])", None),

@@ -131,7 +131,12 @@ UNLIKE: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.case((Doc.name, True), value=Doc.n, else_=False), "integer compared with one that is text"),
     # rows
     (lambda me: sa.tuple_(Doc.n, Doc.name).in_(sa.select(other.name, other.n)), "rows of values that are integer and text"),
-    (lambda me: sa.tuple_(Doc.n, Doc.name) == sa.tuple_(Doc.name, Doc.n), "rows of values that are integer and text"),
+    (lambda me: sa.tuple_(Doc.n, Doc.name) == sa.tuple_(Doc.name, Doc.n), "compares docs.n, which is integer, with docs.name"),
+    (lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7.5, "a")]), "rows of values that are integer and numeric"),
+    (lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7,)]), "rows of different length"),
+    (lambda me: sa.tuple_(Doc.n, Doc.path).in_([(7, "a", 1)]), "rows of different length"),
+    (lambda me: me.claim("a") + me.claim("b") == Doc.n, "which is text, with docs.n, which is integer"),
+    (lambda me: sa.func.extract("hour", Doc.day) == 0, "extract(hour) of a value that is date"),
     (lambda me: sa.tuple_(Doc.name, Doc.n) < sa.tuple_(sa.literal("a"), sa.literal(1)), "texts by their order"),
     (lambda me: sa.tuple_(Doc.price, Doc.n).in_([(Decimal("0.1"), 1)]), "rows of values that are numeric"),
     # JSON

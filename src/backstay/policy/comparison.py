@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.sql import elements as e
 from sqlalchemy.sql import operators as op
 from sqlalchemy.sql import visitors
+
+from backstay.catalog import Family, family_of
+
+#: Of which families a value may be that has a type of one; every one where none are listed.
+_TAKEN: Final[dict[Family, frozenset[Family]]] = {
+    "integer": frozenset({"integer"}),
+    **dict.fromkeys(("float", "numeric"), frozenset[Family]({"integer", "float", "numeric"})),
+    "boolean": frozenset({"boolean"}),
+    "text": frozenset({"text"}),
+    **dict.fromkeys(("date", "timestamp", "timestamptz", "time", "interval", "bytes"), frozenset[Family]()),
+}
 
 #: Whether two values are the same, or one is among others.
 EQUALITIES: Final = frozenset(
@@ -31,10 +43,11 @@ def compared(rows: Any) -> Iterator[tuple[Any, Any, sa.types.TypeEngine[Any]]]:
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
-    left, right = _bare(left), _bare(right)
-    if isinstance(left, sa.Tuple) and isinstance(right, e.BindParameter):
-        return
-    if isinstance(right, e.ClauseList | e.ExpressionClauseList) and not isinstance(right, sa.Tuple):
+    left, right = bare(left), bare(right)
+    if isinstance(left, sa.Tuple) and isinstance(right, sa.Tuple):
+        for one, other in zip(left.clauses, right.clauses, strict=False):
+            yield from _pairs(one, other)
+    elif isinstance(right, e.ClauseList | e.ExpressionClauseList) and not isinstance(right, sa.Tuple):
         # The members of a list, both ends of BETWEEN.
         for each in right.clauses:
             yield from _pairs(left, each)
@@ -44,7 +57,8 @@ def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:
         yield left, right
 
 
-def _bare(element: Any) -> Any:
+def bare(element: Any) -> Any:
+    """*element* without the brackets around it."""
     # What any_() and all_() are of is what is compared.
     while isinstance(element, e.Grouping | e.CollectionAggregate):
         element = element.element
@@ -59,6 +73,14 @@ def is_constant(element: Any) -> bool:
 def values_of(constant: Any) -> Sequence[Any]:
     """The value of a *constant*, or those of its list."""
     return constant.value if constant.expanding and isinstance(constant.value, list | tuple) else [constant.value]
+
+
+def is_of(value: Any, type_: sa.types.TypeEngine[Any]) -> bool:
+    """Whether *value*, a text or a number, is sent as what *type_* says, and not as what it may be cast to."""
+    taken = _TAKEN.get(family_of(type_))
+    if taken is None or is_somebodys(type_) or type(value) not in (str, bool, int, float, Decimal):
+        return True
+    return family_of(sa.literal(value).type) in taken
 
 
 def is_somebodys(type_: sa.types.TypeEngine[Any]) -> bool:

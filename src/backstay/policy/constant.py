@@ -7,17 +7,20 @@ is refused, and one of a kind that has several forms takes that of its column (`
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Any, Final
 from uuid import UUID
 
 import sqlalchemy as sa
+from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 
 from backstay.arguments import told
 from backstay.catalog import Family, family_of
-from backstay.policy.comparison import compared, is_constant, is_somebodys, values_of
+from backstay.policy.comparison import compared, is_constant, is_of, is_somebodys, values_of
 
 _NUMBERS: Final = (int, float, Decimal)
 #: What a value may be, and what that is called.
@@ -45,10 +48,68 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     """What in *rows* is compared with a value of another kind, and what to write; ``None`` where nothing is.
 
     >>> mismatched(sa.column("n", sa.Integer) == "x")
-    ("n, which is integer, with 'x' (str)", 'Compare it with a number.')
+    ("compares n, which is integer, with 'x' (str)", 'Compare it with a number.')
     """
-    found = (_mismatched(one, other, type_) for one, other, type_ in compared(rows))
-    return next((each for each in found if each is not None), None)
+    compares = (_mismatched(one, other, type_) for one, other, type_ in compared(rows))
+    others = (_miscast(element) or _unkept(element) for element in visitors.iterate(rows))
+    return next((found for found in chain(compares, others) if found is not None), None)
+
+
+def _miscast(element: Any) -> tuple[str, str] | None:
+    """A value that cannot become what it is cast to, which only PostgreSQL would say before it is asked."""
+    if not isinstance(element, sa.Cast | sa.TypeCoerce) or not is_constant(element.clause):
+        return None
+    value, type_ = element.clause.value, element.type
+    if isinstance(element, sa.TypeCoerce):
+        if is_of(value, type_):
+            return None
+        return (
+            f"takes {told(value)} for {family_of(type_)}",
+            "Write the value itself, or cast() it.",
+        )
+    read = _READ.get(family_of(type_))
+    if read is None or not isinstance(value, str) or is_somebodys(type_):
+        return None
+    try:
+        read(value)
+    except (ValueError, ArithmeticError):
+        return f"casts {told(value)} to {family_of(type_)}, which it is not", "Write the value itself, as a constant."
+    return None
+
+
+def _float(text: str) -> None:
+    exact = Decimal(text)
+    if not exact.is_finite() or abs(float(exact)) == math.inf or (exact and not float(exact)):
+        raise ValueError
+
+
+def _boolean(text: str) -> None:
+    if text.strip().lower() not in ("true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0"):
+        raise ValueError
+
+
+_READ: Final[dict[Family, Callable[[str], object]]] = {
+    "integer": int,
+    "float": _float,
+    "numeric": Decimal,
+    "boolean": _boolean,
+    "uuid": UUID,
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+    "timestamptz": datetime.fromisoformat,
+    "time": time.fromisoformat,
+}
+
+
+def _unkept(element: Any) -> tuple[str, str] | None:
+    """A text that is none: PostgreSQL has no letter NUL, and no database half of one."""
+    values = values_of(element) if is_constant(element) else ()
+    wrong = next((each for each in values if isinstance(each, str) and any(map(_is_no_letter, each))), None)
+    return None if wrong is None else (f"holds {told(wrong)}, which is no text", "Leave NUL and surrogates out.")
+
+
+def _is_no_letter(letter: str) -> bool:
+    return letter == "\0" or "\ud800" <= letter <= "\udfff"
 
 
 def _mismatched(one: Any, other: Any, type_: sa.types.TypeEngine[Any]) -> tuple[str, str] | None:
@@ -58,12 +119,13 @@ def _mismatched(one: Any, other: Any, type_: sa.types.TypeEngine[Any]) -> tuple[
         if not isinstance(beside, sa.types.TypeEngine) or is_somebodys(beside) or isinstance(other, BindParameter):
             return None
         if not _go_together(family, family_of(beside)):
-            return f"{_told(one)}, which is {family}, with {_told(other)}, which is {family_of(beside)}", _CAST
+            seen = f"{_told(one)}, which is {family}, with {_told(other)}, which is {family_of(beside)}"
+            return f"compares {seen}", _CAST
         return None
     wrong = next((value for value in values_of(other) if not _fits(value, family, type_)), None)
     if wrong is None:
         return None
-    return f"{_told(one)}, which is {family}, with {told(wrong)}", _advice(wrong, family, type_)
+    return f"compares {_told(one)}, which is {family}, with {told(wrong)}", _advice(wrong, family, type_)
 
 
 def _advice(value: Any, family: Family, type_: Any) -> str:

@@ -32,7 +32,7 @@ from backstay.place import place_of
 from backstay.policy.affix import take_literally
 from backstay.policy.constant import mismatched
 from backstay.policy.fault import told_fault
-from backstay.policy.form import settle
+from backstay.policy.form import join_texts, settle, spell_out
 from backstay.policy.identity import call_traced
 from backstay.policy.me import Me, MeParameter
 from backstay.policy.moment import call_at_no_moment
@@ -76,8 +76,8 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
     refuse_untrue(name, rows, place)
     unlike = mismatched(rows)
     if unlike is not None:
-        compared, hint = unlike
-        raise ConfigError("BST-E081", f"{place}: the policy {name} compares {compared}", hint=hint)
+        seen, hint = unlike
+        raise ConfigError("BST-E081", f"{place}: the policy {name} {seen}", hint=hint)
     settle(rows)
     strangers = [each for each in rows._from_objects if each is not table]
     if strangers:
@@ -137,7 +137,9 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
 
 def _condition(name: str, returned: Any, watch: Watch, place: str, table: sa.FromClause) -> ColumnElement[bool]:
     rows = _coerced(name, returned, place, table)
+    spell_out(rows)
     _type_facts(rows)
+    join_texts(rows)
     take_literally(rows)
     _refuse_shapes(name, rows, place)
     if any(map(is_empty, visitors.iterate(rows))):
@@ -313,7 +315,9 @@ def _type_facts(rows: ColumnElement[bool]) -> None:
     for element in visitors.iterate(rows):
         if isinstance(element, BinaryExpression):
             _type_rows(element.left, element.right)
-            _type_rows(element.right, element.left)
+            right = _bare(element.right)
+            for row in right.clauses if isinstance(right, ClauseList) and not isinstance(right, sa.Tuple) else [right]:
+                _type_rows(row, element.left)
     _type_inside(rows, None)
 
 

@@ -10,14 +10,64 @@ from __future__ import annotations
 import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from itertools import chain, repeat
+from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql import operators, visitors
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ExpressionClauseList
+from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of, plain_type
-from backstay.policy.comparison import compared, is_constant, values_of
+from backstay.policy.comparison import bare, compared, is_constant, is_of, values_of
+
+#: The texts that a function gives, whose type SQLAlchemy does not know.
+_GIVE_TEXTS: Final = frozenset({"lower", "upper", "trim", "ltrim", "rtrim", "replace", "substr", "substring", "concat"})
+
+
+def spell_out(rows: Any) -> None:
+    """Write a list of rows in *rows* value by value: it is sent without types, and PostgreSQL would take 7.5 for 7."""
+    for element in list(visitors.iterate(rows)):
+        if isinstance(element, BinaryExpression) and element.operator in (operators.in_op, operators.not_in_op):
+            left, right = bare(element.left), bare(element.right)
+            if isinstance(left, sa.Tuple) and is_constant(right) and right.value:
+                types = [each.type for each in left.clauses]
+                element.right = left.in_([_row(values, types) for values in right.value]).right
+
+
+def _row(values: Any, types: list[Any]) -> Any:
+    given = zip(values, chain(types, repeat(None)), strict=False)
+    return sa.tuple_(*(each if isinstance(each, ClauseElement) else sa.literal(each, type_) for each, type_ in given))
+
+
+def join_texts(rows: Any) -> None:
+    """Write ``+`` of texts in *rows* as texts are joined: SQLAlchemy does not know what ``func.lower(…)`` gives.
+
+    >>> said = sa.func.lower(sa.column("a")) + sa.func.lower(sa.column("b")) == "ab"
+    >>> join_texts(said)
+    >>> print(said)
+    lower(a) || lower(b) = :param_1
+    """
+    element: Any
+    for element in list(visitors.iterate(rows)):
+        if _is_sum(element) and all(map(_is_text, _summands(element))):
+            element.operator, element.type = operators.concat_op, sa.String()
+
+
+def _is_sum(element: Any) -> bool:
+    return isinstance(element, BinaryExpression | ExpressionClauseList) and element.operator is operators.add
+
+
+def _summands(element: Any) -> Any:
+    return element.clauses if isinstance(element, ExpressionClauseList) else (element.left, element.right)
+
+
+def _is_text(element: Any) -> bool:
+    element = bare(element)
+    if _is_sum(element):
+        return all(map(_is_text, _summands(element)))
+    gives = isinstance(element, FunctionElement) and str(getattr(element, "name", "")).lower() in _GIVE_TEXTS
+    return gives or family_of(element.type) == "text"
 
 
 def settle(rows: Any) -> None:
@@ -29,11 +79,19 @@ def settle(rows: Any) -> None:
     (9007199254740992, BigInteger())
     """
     for element in visitors.iterate(rows):
+        if is_constant(element):
+            _retype(element)
         if isinstance(element, BindParameter):
             _unsize(element)
     for _, constant, beside in compared(rows):
         if is_constant(constant):
             _settle(constant, beside)
+
+
+def _retype(constant: Any) -> None:
+    """``cast("5", Integer)`` is a text that is cast; SQLAlchemy takes it for a number, and PostgreSQL 7.5 for 7."""
+    if not is_of(constant.value, constant.type):
+        constant.type = sa.literal(constant.value).type
 
 
 def _unsize(parameter: Any) -> None:
