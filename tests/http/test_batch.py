@@ -66,7 +66,7 @@ def test_policies_hold_inside(notes: Api) -> None:
         {"method": "DELETE", "path": "notes?id=eq.5"},
     )
     assert [[], [], None] == [each["body"] for each in reply.json]
-    assert "*/0" == reply.json[2]["headers"]["content-range"]
+    assert "*/*" == reply.json[2]["headers"]["content-range"]
     assert [{"title": "bob's"}] == notes.rows("notes?id=eq.5&select=title")
 
 
@@ -105,6 +105,11 @@ def test_numbers_arrive_exactly(api: Api) -> None:
         ([1], "PGRST102"),
         ([{"method": "POST"}], "PGRST102"),
         ([{"path": "notes", "method": "TRACE"}], "PGRST102"),
+        *(([{"path": "notes", "method": value}], "PGRST102") for value in ([], {}, ["GET"], 1, None, True)),
+        *(([{"path": value}], "PGRST102") for value in ([], {}, 1, None)),
+        *(([{"path": "notes", "headers": value}], "PGRST102") for value in ([], "x", {"accept": []}, {"accept": {}})),
+        *(([{"path": "notes", "query": value}], "PGRST102") for value in ([], {"a": {}}, {"a": [[]]})),
+        ([{"path": "notes", "headers": {"prefer": "tx=commit"}}], "PGRST102"),
         ([{"path": "notes", "more": 1}], "PGRST102"),
         ([{"path": "notes", "query": 5}], "PGRST102"),
         ([{"path": "notes", "headers": {"authorization": "Bearer x"}}], "PGRST102"),
@@ -159,6 +164,29 @@ def test_rows_that_are_read_count(notes: Api) -> None:
     assert "BST413" == batch(notes, {"path": "notes"}, {"path": "notes"}).code
     assert "BST413" == batch(notes, {"path": "notes"}, {"method": "DELETE", "path": "notes?title=eq.new"}).code
     assert 600 == len(notes.rows("notes?title=eq.new&deleted_at=is.null"))
+
+
+@pytest.mark.parametrize("prefer", ["", "count=x", "discount=1", "count=planned", "count=exact", "return=minimal"])
+@pytest.mark.parametrize("method", ["PATCH", "DELETE", "GET"])
+def test_rows_count_whatever_is_preferred(notes: Api, method: str, prefer: str) -> None:
+    """LM12: 501 rows twice are too many, whether they are read, changed or deleted, and whatever is said of them."""
+    for title in "ab":
+        assert 201 == notes.post("notes", [{**NOTE, "title": title}] * 501, as_="ann").status
+    body = {"stars": 5} if method == "PATCH" else None
+    first, second = (
+        {"method": method, "path": f"notes?title=eq.{title}", "body": body, "headers": {"prefer": prefer}}
+        for title in "ab"
+    )
+    reply = batch(notes, first, second)
+    assert (413, "BST413", 1) == (reply.status, reply.code, reply.json["details"]["operation"])
+    there = notes.get("notes?title=in.(a,b)&deleted_at=is.null&stars=is.null&limit=1", as_="ann", prefer="count=exact")
+    assert "0-0/1002" == there.range
+    assert 200 == batch(notes, first).status
+
+
+def test_a_preference_is_what_it_says(notes: Api) -> None:
+    """ctx=1 is no end of a transaction."""
+    assert 200 == batch(notes, {"path": "notes?limit=1", "headers": {"prefer": "ctx=1, xtx=rollback"}}).status
 
 
 def call(name: str, /, **arguments: Any) -> dict[str, Any]:

@@ -6,10 +6,13 @@ import random
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
 
 import pytest
 
+from backstay.errors import RequestError
+from backstay.pipeline import keyset
 from tests.http.api import Api, Reply
 
 #: Ties, nulls, and texts that need escaping.
@@ -213,3 +216,37 @@ def test_csv_pages_too(many: Api) -> None:
     """A list in another form has the same links."""
     reply = many.get("notes?select=id&order=id&limit=2", as_="ann", prefer="page=keyset", accept="text/csv")
     assert ({"next"}, b"id\n100\n101") == (set(links(reply)), reply.body)
+
+
+DEEP = b"[" * 2500
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        DEEP,
+        DEEP + b"]" * 2500,
+        b'{"a":' * 2500,
+        b'["n",' + DEEP,
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b'"n"',
+        b'["n"]',
+        b'["x","1"]',
+        b'[null,"1"]',
+        b'[["n"],"1"]',
+        b'[{"n":1},"1"]',
+        b'["n",1]',
+        b'["n",["1"]]',
+        b'["n","1","2"]',
+        b'["n","\xff"]',
+        b'["n","1"] ["n","1"]',
+    ],
+)
+def test_whoever_computes_the_digest_writes_no_other_cursor(payload: bytes) -> None:
+    """S7: the digest is no secret; what it belongs to is read as what anybody may have sent."""
+    token = urlsafe_b64encode(blake2b(payload + b"bound", digest_size=9).digest() + payload).decode().rstrip("=")
+    with pytest.raises(RequestError, match="PGRST100"):
+        keyset._read(token, b"bound", [keyset.Term("id", False, False, False)])

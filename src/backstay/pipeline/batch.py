@@ -25,6 +25,7 @@ from backstay.errors import BackstayError, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.unit import apart
 from backstay.request.body import parse_value
+from backstay.request.prefer import parse_prefer
 from backstay.response.exact import read_exact
 from backstay.response.reply import Reply
 from backstay.response.size import check_size
@@ -40,7 +41,6 @@ _HEADERS: Final = frozenset(
     ("accept", "accept-profile", "content-profile", "if-match", "if-none-match", "prefer", "range")
 )
 _REFERENCE: Final = re.compile(r"(\d{1,3})\.(.+)", re.DOTALL)
-_RANGE: Final = re.compile(rb"(?:(\d+)-(\d+)|\*)/(\d+|\*)")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
 
@@ -126,7 +126,7 @@ async def run_batch(
             raise
         size += len(reply.body)
         check_size(size, answer_bytes)
-        rows += max(len(operation.body) if isinstance(operation.body, list) else 1, _rows(reply), reply.rows)
+        rows += max(len(operation.body) if isinstance(operation.body, list) else 1, reply.rows)
         if rows > _ROWS:
             raise RequestError(
                 "BST413",
@@ -145,7 +145,7 @@ def _operation(number: int, value: Any) -> Operation:
     if not isinstance(value, dict) or not value.keys() <= _KEYS or not isinstance(value.get("path"), str):
         _refuse(number, f"An operation is an object with the keys {', '.join(sorted(_KEYS))}; path is a text.")
     method = value.get("method", "GET")
-    if method not in _METHODS:
+    if not isinstance(method, str) or method not in _METHODS:
         _refuse(number, f"method is one of {', '.join(sorted(_METHODS))}.")
     path, _, query = value["path"].removeprefix("/rest/v1/").partition("?")
     more = _query(number, value.get("query"))
@@ -157,11 +157,8 @@ def _operation(number: int, value: Any) -> Operation:
         # As it will be understood, and not as it is written: %62atch would be a batch in a batch.
         _refuse(number, "path is a table, a row of one, or a function.")
     headers = _headers(number, value.get("headers"))
-    if b"tx=" in headers.get(b"prefer", b""):
+    if parse_prefer(headers.get(b"prefer", b"").decode()).tx is not None:
         _refuse(number, "tx is for the batch as a whole: it stands or falls together.")
-    if method == "DELETE" and b"count=" not in headers.get(b"prefer", b""):
-        # So that the rows it deletes are counted.
-        headers[b"prefer"] = b", ".join(filter(None, (headers.get(b"prefer"), b"count=exact")))
     raw = b"/rest/v1/" + path.encode("utf-8", "replace")
     body = value.get("body")
     sent = b"" if body is None else _ENCODER.encode(body)
@@ -256,16 +253,6 @@ def _result(reply: Reply) -> dict[str, Any]:
         is_json = "json" in headers.get("content-type", "")
         body = msgspec.Raw(reply.body) if is_json else reply.body.decode()
     return {"status": reply.status, "headers": headers, "body": body}
-
-
-def _rows(reply: Reply) -> int:
-    """How many rows an answer is about, as far as it says."""
-    found = _RANGE.fullmatch(dict(reply.headers).get(b"content-range", b""))
-    if found is None:
-        return 0
-    if found[1] is not None:
-        return int(found[2]) - int(found[1]) + 1
-    return 0 if found[3] == b"*" or reply.status == 206 else int(found[3])
 
 
 def _refuse(number: int, details: str) -> NoReturn:

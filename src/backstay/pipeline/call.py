@@ -341,4 +341,4 @@ def _reply(function: Function, answer: Answered, media: Media, preferences: Pref
         body = strip_nulls(body)
     content_range = f"{shown}/{'*' if total is None else total}"
     headers += [(b"content-type", media_type(media).encode()), (b"content-range", content_range.encode())]
-    return Reply(206 if total is not None and rows < total else 200, tuple(headers), body.encode())
+    return Reply(206 if total is not None and rows < total else 200, tuple(headers), body.encode(), rows=rows)

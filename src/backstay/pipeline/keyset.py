@@ -151,7 +151,8 @@ class Keysets:
         if link := _links(request.query, keys, cursor, more, asked.bound):
             headers.append((b"link", link))
         headers += warning
-        return Reply(206 if total is not None and len(rows) < total else 200, tuple(headers), body.encode())
+        status = 206 if total is not None and len(rows) < total else 200
+        return Reply(status, tuple(headers), body.encode(), rows=len(rows))
 
     def plan(self, request: DataRequest, token: str | None) -> Asked:
         """What is asked for, planned and bound; it raises as `answer` does."""
@@ -318,11 +319,11 @@ def _read(token: str, bound: bytes, terms: Sequence[Term]) -> Cursor:
         digest, payload = data[:_DIGEST], data[_DIGEST:]
         if digest != blake2b(payload + bound, digest_size=_DIGEST).digest():
             raise ValueError(token)
-        way, *values = json.loads(payload)
-        found = Cursor(_WAYS[way], tuple(values))
-        if len(values) != len(terms) or not all(value is None or isinstance(value, str) for value in values):
+        way, *values = msgspec.json.decode(payload, type=list[str | None])
+        if way is None or len(values) != len(terms):
             raise ValueError(token)
-    except (ValueError, KeyError, TypeError):
+        found = Cursor(_WAYS[way], tuple(values))
+    except (ValueError, KeyError, msgspec.DecodeError):
         raise RequestError(
             "PGRST100",
             "The cursor does not belong to this query",

@@ -18,5 +18,5 @@ class Reply(NamedTuple):
     headers: Headers = ()
     body: bytes = b""
     stream: AsyncGenerator[bytes, None] | None = None
-    #: How many rows were written, where that is more than the headers say.
+    #: How many rows were read or written.
     rows: int = 0

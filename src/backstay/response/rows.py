@@ -113,7 +113,8 @@ def render_read(frame: Frame, body: str, rows: int, total: int | None, offset: i
     if frame.convert is not None:
         body = frame.convert(body)
     finished = body[1:-1] if frame.singular else body
-    return Reply(status, (*frame.headers, (b"content-range", content_range.encode())), finished.encode())
+    headers = (*frame.headers, (b"content-range", content_range.encode()))
+    return Reply(status, headers, finished.encode(), rows=rows)
 
 
 def not_single(rows: int) -> PlanError:

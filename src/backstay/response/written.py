@@ -61,7 +61,8 @@ def render_written(
         body = convert(body)
     if representation and media.kind == "object":
         body = body[1:-1]
-    return Reply(_status(action, written, preferences, representation), tuple(headers), body.encode())
+    status = _status(action, written, preferences, representation)
+    return Reply(status, tuple(headers), body.encode(), rows=written.rows)
 
 
 def without_rows(method: str, reply: Reply) -> Reply | None:
