@@ -111,8 +111,11 @@ def test_another_reference_system_is_named(atlas: Api) -> None:
 @pytest.mark.parametrize("path", ["notes", "shops?select=id", "rpc/one"])
 def test_without_a_geometry(atlas: Api, path: str) -> None:
     """PostGIS's sentence and code, as PostgREST passes them on."""
-    reply = atlas.get(path, accept=GEO)
-    assert (400, "22023", "geometry column is missing") == (reply.status, reply.code, reply.json["message"])
+    for _ in range(2):
+        reply = atlas.get(path, accept=GEO)
+        assert (400, "22023", "geometry column is missing") == (reply.status, reply.code, reply.json["message"])
+        # S8: what is remembered of this is no answer to that.
+        assert 200 == atlas.get(path).status
 
 
 @pytest.mark.parametrize(

@@ -114,6 +114,8 @@ class Routines:
         sent, query = self._sent(request)
         routine = choose(name, self._routines, sent, surface.catalog.schema)
         media = negotiate(request.header(b"accept"), surface.offers(request.principal))
+        if media.kind == "geojson" and routine.rows is None:
+            raise no_geometry()
         query = paged(query, request, surface)
         shape, values = shape_of(query)
         form: Form = surface.dialect.form(media.form) if routine.rows is not None else "json"
@@ -124,8 +126,6 @@ class Routines:
         routine, arguments = asked.routine, [argument for argument, _ in asked.given]
 
         def make() -> Prepared:
-            if asked.media.kind == "geojson" and routine.rows is None:
-                raise no_geometry()
             slots = len(asked.values)
             statement = self._statement(routine, arguments, asked.shape, slots, request, asked.form, asked.counts)
             return prepare(statement, self._surface.dialect.compiler)
