@@ -10,28 +10,34 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final, Literal
+from urllib.parse import quote, unquote_to_bytes
 
 import msgspec
 
 from backstay.catalog import Table
 from backstay.db.statement import Database, Statement
-from backstay.errors import DatabaseError, PlanError, RequestError
+from backstay.db.violation import ConstraintError
+from backstay.errors import PlanError, RequestError
 from backstay.pipeline.data import Data
 from backstay.pipeline.etag import Tags, etag_of, failed, parse_tags, tagging_key
 from backstay.pipeline.plans import Known, Plans, known, once
+from backstay.pipeline.refusal import is_of_key
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import plan_lock
-from backstay.request import parse_query
-from backstay.request.name import quote
+from backstay.request import negotiate, parse_query
+from backstay.request.media import Media, media_type
+from backstay.request.name import quote as quote_name
+from backstay.request.prefer import parse_prefer
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.sql.write import lock_sql
 
-_OBJECT: Final = b"application/vnd.pgrst.object+json"
-_JUDGED: Final = frozenset((b"if-match", b"if-none-match", b"prefer", b"range"))
+_OBJECT: Final = "application/vnd.pgrst.object+json"
+#: What the version is called where it is read beside what the URL selects.
+_VERSION: Final = "__backstay_version"
 #: A precondition is about one row; the second one says that there are more.
 _LOCKED: Final = 2
 _WRITINGS: Final[Mapping[str, Literal["update", "delete"]]] = {"PATCH": "update", "PUT": "update", "DELETE": "delete"}
@@ -62,7 +68,7 @@ class Conditional:
             await self._database.fetch_all(self._lock(request))
         tag = await self._tag(request, table)
         if match is not None and not await self._matches(parse_tags(match), tag, request, table):
-            if tag is None and request.method != "PUT" and request.headers.get(b"accept", b"").startswith(_OBJECT):
+            if tag is None and request.method != "PUT" and self._media(request).kind == "object":
                 # Without the precondition it would have failed too, and that comes first (RFC 9110 §13.2.1).
                 raise not_single(0)
             raise failed(tag)
@@ -71,7 +77,7 @@ class Conditional:
             if tags.any or tag in tags.strong | tags.weak:
                 raise failed(tag)
         write = _write(request)
-        return await (self.create(write) if creates else self._data.answer(write))
+        return await (self._create(write) if creates else self._data.answer(write))
 
     def foresee(self, request: DataRequest) -> None:
         """Make the plans that answering *request* takes.
@@ -83,26 +89,30 @@ class Conditional:
         if not _is_fixed(table, request):
             if not _creates(request):
                 self._lock(request)
-            self._data.foresee(_read(request, request.query))
-            match, version = request.header(b"if-match"), table.column_for("version")
+            self._data.foresee(self._reading(request, request.query))
+            match, version = request.header(b"if-match"), self._version(request, table)
             if match is not None and version is not None and parse_tags(match).versions:
-                self._data.foresee(_read(request, _selecting(version.name, request.query)))
+                self._data.foresee(self._reading(request, _selecting(version, request.query)))
         self._data.foresee(_write(request))
 
-    async def create(self, request: DataRequest) -> Reply:
-        """``POST`` or ``PUT`` with ``If-None-Match: *``: a new row, or nothing.
+    async def insert(self, request: DataRequest) -> Reply:
+        """``POST``, with or without ``If-None-Match: *``, which makes new rows, or none.
 
         Raises:
             DatabaseError: BST412, when a row with this key is there.
         """
-        if "resolution=" in (request.header(b"prefer") or ""):
+        creates = request.headers.get(b"if-none-match", b"").strip() == b"*"
+        return await (self._create(request) if creates else self._data.answer(request))
+
+    async def _create(self, request: DataRequest) -> Reply:
+        if parse_prefer(request.header(b"prefer")).resolution is not None:
             raise RequestError(
                 "BST400", "If-None-Match: * and a resolution of duplicates contradict each other", hint="Send one."
             )
         try:
             return await self._data.answer(request)
-        except DatabaseError as error:
-            if error.code == "23505":
+        except ConstraintError as error:
+            if is_of_key(error, find_table(self._surface.scope(request.principal), request.path)):
                 raise failed(None) from None
             raise
 
@@ -132,17 +142,32 @@ class Conditional:
     async def _matches(self, tags: Tags, tag: str | None, request: DataRequest, table: Table) -> bool:
         if tag is None:
             return False
-        version = table.column_for("version")
         if tags.any or tag in tags.strong:
             return True
+        version = self._version(request, table)
         if version is None or not tags.versions:
             return False
-        reply = await self._read(request, _selecting(version.name, request.query))
-        return reply is not None and msgspec.json.decode(reply.body).get(version.name) in tags.versions
+        reply = await self._read(request, _selecting(version, request.query))
+        return reply is not None and msgspec.json.decode(reply.body).get(_VERSION) in tags.versions
+
+    def _version(self, request: DataRequest, table: Table) -> str | None:
+        """The column of *table* that a tag may name the value of; ``None`` where this caller reads none."""
+        version = table.column_for("version")
+        readable = self._surface.scope(request.principal).grant("read", table).columns
+        return version.name if version is not None and version.name in readable else None
+
+    def _media(self, request: DataRequest) -> Media:
+        return negotiate(request.header(b"accept"), self._surface.offers(request.principal))
+
+    def _reading(self, request: DataRequest, query: bytes) -> DataRequest:
+        """The ``GET`` of the same URL with *query*, of one object."""
+        media, read = self._media(request), request.reading(plainly=True)
+        accept = media_type(media) if media.kind == "object" else _OBJECT
+        return read._replace(query=query, headers={**read.headers, b"accept": accept.encode()})
 
     async def _read(self, request: DataRequest, query: bytes) -> Reply | None:
         try:
-            return await self._data.answer(_read(request, query))
+            return await self._data.answer(self._reading(request, query))
         except PlanError as error:
             if error.code != "PGRST116":
                 raise
@@ -169,17 +194,10 @@ def _write(request: DataRequest) -> DataRequest:
     return request._replace(headers=headers)
 
 
-def _read(request: DataRequest, query: bytes) -> DataRequest:
-    """The ``GET`` of the same URL with *query*, without what is only for writes."""
-    headers = {name: value for name, value in request.headers.items() if name not in _JUDGED}
-    if not headers.get(b"accept", b"").startswith(_OBJECT):
-        headers[b"accept"] = _OBJECT
-    if b"content-profile" in headers:
-        headers[b"accept-profile"] = headers[b"content-profile"]
-    return request._replace(method="GET", query=query, headers=headers, body=b"")
-
-
 def _selecting(column: str, query: bytes) -> bytes:
-    """*query*, which selects nothing but *column*."""
-    rest = (part for part in query.split(b"&") if part and not part.startswith(b"select="))
-    return b"&".join((b"select=" + quote(column).encode(), *rest))
+    """*query*, which selects *column* besides, as `_VERSION`: what else it selects is what it may filter by."""
+    pairs = [part for part in query.split(b"&") if part]
+    selects = [part for part in pairs if unquote_to_bytes(part.partition(b"=")[0]) == b"select"]
+    asked = (selects[0].partition(b"=")[2] if selects else b"") or b"*"
+    select = b"select=%s,%s:%s" % (asked, _VERSION.encode(), quote(quote_name(column)).encode())
+    return b"&".join((select, *(part for part in pairs if part not in selects)))

@@ -82,21 +82,13 @@ def is_empty_change(request: DataRequest) -> bool:
 
 def item_reply(request: DataRequest, reply: Reply) -> Reply:
     """*reply* of the table's request as that of the item: plain JSON unless the client named the object type."""
-    plain = _OBJECT not in request.headers.get(b"accept", b"")
+    plain = negotiate(request.header(b"accept"), _OFFERED).kind != "object"
     headers = tuple(
         _JSON if plain and name == b"content-type" else (name, value)
         for name, value in reply.headers
         if name not in _PAGE_HEADERS
     )
     return reply._replace(headers=headers)
-
-
-def read_of(request: DataRequest) -> DataRequest:
-    """The read of the row that *request*, made by `item_request`, would have changed."""
-    headers = {name: request.headers[name] for name in (b"accept", b"content-profile") if name in request.headers}
-    if b"content-profile" in headers:
-        headers[b"accept-profile"] = headers.pop(b"content-profile")
-    return request._replace(method="GET", headers=headers, body=b"")
 
 
 def not_theirs(request: DataRequest) -> Forbidden:

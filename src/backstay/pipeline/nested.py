@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
@@ -35,6 +35,7 @@ from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.media import Media
 from backstay.request.name import quote as quote_name
 from backstay.request.prefer import Preferences
+from backstay.request.query import split_pairs
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item, Star
 from backstay.response.exact import read_exact
@@ -85,12 +86,18 @@ class Tree:
 
 
 class Nested:
-    """Answers nested inserts.  `insert` must run inside a transaction; *data* is the plane inside it."""
+    """Answers nested inserts.  `insert` must run inside a transaction; *data* is the plane inside it.
 
-    def __init__(self, surface: Surface, database: Database, data: Data) -> None:
+    *post* answers the insert of a level by itself.
+    """
+
+    def __init__(
+        self, surface: Surface, database: Database, data: Data, post: Callable[[DataRequest], Awaitable[Reply]]
+    ) -> None:
         self._surface = surface
         self._fetch = database.fetch
         self._data = data
+        self._answer = post
         self._plans: Plans[Known] = Plans(512, lambda found: found.room)
 
     def read(self, request: DataRequest) -> Tree | None:
@@ -103,7 +110,8 @@ class Nested:
         surface = self._surface
         scope = surface.scope(request.principal)
         table = find_table(scope, request.path)
-        query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
+        text = request.query.decode("utf-8", "surrogateescape")
+        query = parse_query(text, limits=surface.limits).query
         content_type = request.header(b"content-type")
         if query.columns is not None or (content_type is not None and "json" not in content_type):
             return None
@@ -129,7 +137,7 @@ class Nested:
             )
         media = negotiate(request.header(b"accept"), surface.offered)
         profile = surface.check_profile(request.header(b"content-profile"))
-        if b"select=" not in request.query:
+        if not any(key == "select" and value for key, value in split_pairs(text)):
             query = replace(query, items=_select(level))
         return Tree(request, level, query, preferences, media, profile)
 
@@ -158,7 +166,7 @@ class Nested:
             # A row of each kind, with nothing yet in the columns that we set.
             rows = {tuple(row): {**row, **dict.fromkeys(given)} for row in level.rows}
             if rows:
-                self._data.foresee(_posted(tree, level.table, list(rows.values()), wanted))
+                self._data.foresee(_posted(tree, level, list(rows.values()), wanted))
         if tree.preferences.returning == "representation":
             self._representing(tree)
 
@@ -176,17 +184,17 @@ class Nested:
             for number, row in enumerate(rows):
                 for here, there in branch.relation.pairs:
                     row[here] = values[number][there] if number in values else None
-        found = await self._post(tree, level.table, rows, wanted)
+        found = await self._post(tree, level, rows, wanted)
         for branch in below:
             for owner, row in zip(branch.owners, branch.level.rows, strict=True):
                 row |= {there: found[owner][here] for here, there in branch.relation.pairs}
             await self._insert(tree, branch.level, frozenset())
         return found
 
-    async def _post(self, tree: Tree, table: Table, rows: list[Row], wanted: frozenset[str]) -> list[Row]:
+    async def _post(self, tree: Tree, level: Level, rows: list[Row], wanted: frozenset[str]) -> list[Row]:
         if not rows:
             return []
-        reply = await self._data.answer(_posted(tree, table, rows, wanted))
+        reply = await self._answer(_posted(tree, level, rows, wanted))
         return read_exact(reply.body) if wanted else [{} for _ in rows]
 
     async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]]) -> tuple[str, Form]:
@@ -236,7 +244,7 @@ def _levels(
     yield level, wanted, given
 
 
-def _posted(tree: Tree, table: Table, rows: Sequence[Row], wanted: frozenset[str]) -> DataRequest:
+def _posted(tree: Tree, level: Level, rows: Sequence[Row], wanted: frozenset[str]) -> DataRequest:
     """The insert of *rows* by itself, which answers with the *wanted* columns."""
     select = quote(",".join(map(quote_name, sorted(wanted))), safe="")
     missing = f", missing={tree.preferences.missing}" if tree.preferences.missing else ""
@@ -244,8 +252,10 @@ def _posted(tree: Tree, table: Table, rows: Sequence[Row], wanted: frozenset[str
     headers = {b"content-type": b"application/json", b"prefer": prefer.encode()}
     if tree.profile is not None:
         headers[b"content-profile"] = tree.profile.encode()
+    if level is tree.level and b"if-none-match" in tree.request.headers:
+        headers[b"if-none-match"] = tree.request.headers[b"if-none-match"]
     return tree.request._replace(
-        path=table.name,
+        path=level.table.name,
         query=f"select={select}".encode() if wanted else b"",
         headers=headers,
         body=_ENCODER.encode(rows),

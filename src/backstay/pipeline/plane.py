@@ -22,7 +22,7 @@ from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, tagging_key, unless_known
 from backstay.pipeline.idempotency import Keys, parse_key
-from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item, not_theirs, read_of
+from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item, not_theirs
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested, Tree
 from backstay.pipeline.planner import is_long
@@ -31,7 +31,7 @@ from backstay.pipeline.request import Ahead, DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined
 from backstay.pipeline.unjudged import is_unjudged
-from backstay.request.prefer import Preferences, applied
+from backstay.request.prefer import Preferences, applied, parse_prefer
 from backstay.response.reply import Reply
 
 _READING: Final = frozenset(("GET", "HEAD", "OPTIONS"))
@@ -73,9 +73,9 @@ class Plane:
             else Plane(replace(surface, plans=False), Joined(database.name), functions, described, keeps_keys=False)
         )
         self._inner = isinstance(database, Joined)
-        self._nested = Nested(surface, database, self._data)
         self._keysets = Keysets(surface, database)
         self._conditional = Conditional(surface, database, self._data)
+        self._nested = Nested(surface, database, self._data, self._conditional.insert)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one request.
@@ -132,10 +132,10 @@ class Plane:
         if self._is_item(request):
             request = item_request(request, self._surface)
             if is_empty_change(request):
-                request = _reading(request)
+                request = request.reading(plainly=False)
             elif request.method in _CHANGING:
                 with contextlib.suppress(BackstayError):
-                    self._data.foresee(read_of(request))
+                    self._data.foresee(request.reading(plainly=True))
         page = self._page(request)
         if page is not None:
             self._keysets.plan(*page)
@@ -229,16 +229,14 @@ class Plane:
         """Why *asked* found nothing: a row that the caller may read is there, and not the caller's to change."""
         if request.method in _CHANGING:
             with contextlib.suppress(BackstayError):
-                await self._data.answer(read_of(asked))
+                await self._data.answer(asked.reading(plainly=True))
                 return not_theirs(request)
         return no_item(request)
 
     async def _unchanged(self, request: DataRequest) -> Reply:
         """A change of an item that sets nothing: the table's update would not even look whether there is a row."""
-        read = await self._rows(_reading(request))
-        if "return=representation" in (request.header(b"prefer") or ""):
-            return read
-        return Reply(204)
+        read = await self._rows(request.reading(plainly=False))
+        return read if parse_prefer(request.header(b"prefer")).returning == "representation" else Reply(204)
 
     async def _batch(self, request: DataRequest, operations: Sequence[Operation]) -> Reply:
         inside, most = self._inside, self._surface.budget.answer_bytes
@@ -271,10 +269,7 @@ class Plane:
             case "PATCH" | "PUT" | "DELETE" if _is_conditional(request):
                 inside = self._inside._conditional
                 return self._with_tag(request, await self._within(request, inside.answer, self._inside.foresee))
-            case "POST" if request.headers.get(b"if-none-match", b"").strip() == b"*":
-                return await self._conditional.create(request)
-            # In PostgREST's place, a path, a parameter or a body alone means what it means there.
-            case "POST" if not self._surface.stands_in and not request.path.startswith("rpc/"):
+            case "POST" if not request.path.startswith("rpc/"):
                 return await self._insert(request)
             case "PATCH" | "PUT":
                 return self._with_tag(request, await self._data.answer(request))
@@ -283,7 +278,7 @@ class Plane:
 
     def _page(self, request: DataRequest) -> tuple[DataRequest, str | None] | None:
         """The page by key that *request* asks for, and its cursor; ``None`` where it asks for none."""
-        paged = b"page=keyset" in request.headers.get(b"prefer", b"")
+        paged = parse_prefer(request.header(b"prefer")).page is not None
         if not paged and (b"cursor=" not in request.query or self._surface.stands_in):
             return None
         if request.method not in ("GET", "HEAD"):
@@ -293,7 +288,7 @@ class Plane:
 
     async def _insert(self, request: DataRequest) -> Reply:
         try:
-            return await self._data.answer(request)
+            return await self._conditional.insert(request)
         except PlanError as refused:
             error, inner = refused, self._inner
             tree = await self._surface.planner.make(request, lambda: self._tree(request, error), inside=inner)
@@ -311,6 +306,7 @@ class Plane:
 
         The plan refuses that before anything is written.
         """
+        # In PostgREST's place, a path, a parameter or a body alone means what it means there.
         if error.code != "PGRST204" or request.method != "POST" or self._surface.stands_in:
             return None
         return once(request, self, lambda: _Nesting(self._nested.read(request))).tree
@@ -347,8 +343,3 @@ def _is_conditional(request: DataRequest) -> bool:
     if b"if-match" not in request.headers and b"if-none-match" not in request.headers:
         return False
     return request.method in ("PATCH", "PUT", "DELETE")
-
-
-def _reading(request: DataRequest) -> DataRequest:
-    """The read of what *request*, which sets nothing, addresses."""
-    return request._replace(method="GET", body=b"")

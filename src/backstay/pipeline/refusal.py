@@ -20,7 +20,6 @@ from backstay.catalog import Relation, Table
 from backstay.catalog.constraint import columns_of
 from backstay.db.failures import unique_name
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, ConstraintError, Violation, broken_constraint, details_of
-from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 from backstay.plan.value import text_of
 from backstay.request.field import Field
@@ -149,7 +148,7 @@ def told_as(
         return broken_constraint(Violation(violation.code))
     if violation.code in _RIVALS and not (all_seen or rival_seen):
         return broken_constraint(Violation(violation.code))
-    answer = DatabaseError(error.code, error.message)
+    answer = ConstraintError(error.message, violation)
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
     if all_seen or own:
         known = error
@@ -162,6 +161,16 @@ def told_as(
     if all_seen and told is table and answer.details is None and violation.code in _ROWS and len(rows) == 1:
         answer.details = _failing_row(rows[0], table)
     return answer
+
+
+def is_of_key(error: ConstraintError, table: Table) -> bool:
+    """Whether *error*, as `told_as` tells it, says that the primary key of a row of *table* is taken."""
+    violation = error.violation
+    if violation == Violation(UNIQUE):
+        # It names nothing; but nothing else can be taken where nothing else stands once.
+        return bool(table.primary_key) and _unique(table) == [table.primary_key]
+    key = frozenset(table.primary_key)
+    return violation.code == UNIQUE and violation.table == table.name and frozenset(violation.columns) == key != set()
 
 
 def told_of_call(error: ConstraintError, scope: Scope) -> Exception:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from backstay.policy.principal import Principal
 from backstay.response.reply import Reply
+
+_JUDGED: Final = frozenset((b"if-match", b"if-none-match", b"prefer", b"range"))
 
 
 class Ahead:
@@ -51,6 +53,15 @@ class DataRequest(NamedTuple):
     def text(self) -> Hashable:
         """All that the client has sent."""
         return self.method, self.path, self.query, frozenset(self.headers.items()), self.body
+
+    def reading(self, *, plainly: bool) -> DataRequest:
+        """The ``GET`` of what it writes to; *plainly* without its preconditions, preferences and page."""
+        left_out = _JUDGED if plainly else frozenset[bytes]()
+        headers = {name: value for name, value in self.headers.items() if name not in left_out}
+        headers.pop(b"accept-profile", None)
+        if b"content-profile" in headers:
+            headers[b"accept-profile"] = headers.pop(b"content-profile")
+        return self._replace(method="GET", headers=headers, body=b"")
 
     def header(self, name: bytes) -> str | None:
         """A header's value as text; bytes beyond ASCII become what Latin-1 says (RFC 9110 §5.5)."""
