@@ -129,6 +129,24 @@ def test_times_that_are_no_times(name: str, text: str) -> None:
     assert INVALID == refusal(hs256(("{" + ",".join(values) + "}").encode()), verifier())
 
 
+@pytest.mark.parametrize(
+    "sub",
+    [
+        *("", " ", "1 ", " 1", "\t1", "1\n", "a\x00b", "a\x1bb", "a\x7f", "a\x85", "a\u00a0", "\u3000", "a\u2028b", "\u200b1"),
+        *("a" * 256, 1, 1.0, True, [], {}, ["a"]),
+    ],
+)  # fmt: skip
+def test_subjects_that_name_nobody(sub: Any) -> None:
+    """TK6: an account is named by up to 255 visible characters, without blanks around, which a column might not see."""
+    assert INVALID == refusal(hs256({"sub": sub, "exp": NOW + 60}), verifier())
+
+
+@pytest.mark.parametrize("sub", ["a", "a" * 255, "auth0|5 7", "urn:x:\u00e9", "\u5f20"])
+def test_subjects_of_other_issuers(sub: str) -> None:
+    """Any visible text names an account: issuers have their own forms."""
+    assert refusal(hs256({"sub": sub, "exp": NOW + 60}), verifier()) is None
+
+
 def test_a_token_without_an_end_is_refused() -> None:
     """TK6: exp is required."""
     assert INVALID == refusal(hs256({"sub": "a"}), verifier())

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.sql.elements import ColumnElement
 
+from backstay.catalog.build import build_catalog
 from backstay.catalog.computed import computed_fields
 from backstay.catalog.readable import unreadable
 from backstay.errors import ConfigError
@@ -129,4 +131,35 @@ def test_no_computed_field_says_it() -> None:
 
     sa.orm.configure_mappers()
     assert isinstance(Thing.__table__, table)
-    assert {"right"} == set(computed_fields(Thing.__table__, sa.inspect(Thing)))
+    fields, left_out = computed_fields(Thing.__table__, sa.inspect(Thing))
+    assert {"right"} == set(fields)
+    assert ["named", "bare", "texts"] == [sentence.split()[3].partition(".")[2] for sentence in left_out]
+
+
+def test_a_field_that_is_not_served_is_told() -> None:
+    """A model that declares a field whose type nobody knows, or that is a slip, hears of it when the app starts."""
+    base = sa.orm.declarative_base()
+
+    class Item(base):  # type: ignore[misc,valid-type]
+        __tablename__ = "items"
+        id = sa.Column(sa.Integer, primary_key=True)
+        open = sa.Column(sa.Boolean)
+        strange = sa.orm.column_property(sa.func.made(id))
+        slip = sa.orm.column_property((open & id) < 3)
+        _own = sa.orm.column_property(sa.func.made(id))
+        cast_to = sa.orm.column_property(sa.cast(sa.func.made(id), sa.Integer))
+
+        @hybrid_property
+        def vague(self) -> dict[str, int]:
+            return sa.func.made(self.id)  # type: ignore[return-value]
+
+        @hybrid_property
+        def known(self) -> int | None:
+            return sa.func.made(self.id)  # type: ignore[return-value]
+
+    catalog = build_catalog([Item])
+    assert {"cast_to", "known"} == set(catalog.tables["items"].computed)
+    told = {sentence.split()[3]: sentence for sentence in catalog.findings}
+    assert {"items.strange", "items.slip", "items.vague"} == set(told)
+    assert "nobody knows its type; annotate what it returns, or cast() it" in told["items.vague"]
+    assert "compares an AND or OR as if it were a value" in told["items.slip"]

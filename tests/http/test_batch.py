@@ -82,6 +82,20 @@ def test_references_carry_keys(notes: Api) -> None:
     assert [made, made] == [row["note_id"] for row in reply.json[1]["body"]]
 
 
+@pytest.mark.parametrize(
+    "slip", ["0", "0.", " 0.id", "+0.id", "-1.id", "1000.id", "\u0660.id", "0 .id", "00", 0, 1.5, None, []]
+)
+def test_what_was_meant_as_a_reference_is_not_stored(notes: Api, slip: Any) -> None:
+    """A value that begins like one is refused before anything is done, in every row."""
+    rows = [NOTE, NOTE | {"title": {"$ref": slip}}]
+    reply = batch(notes, post("notes", NOTE), post("notes", rows))
+    assert (400, "PGRST102", "Operation 1 of the batch is malformed") == (
+        reply.status,
+        reply.code,
+        reply.json["message"],
+    )
+
+
 @pytest.mark.parametrize("reference", ["0.id", "1.id", "9.id", "0.nope"])
 def test_references_to_nothing_are_refused(notes: Api, reference: str) -> None:
     """To an operation that returned nothing, to itself, to a later one."""

@@ -37,6 +37,7 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
     tables = [table for table in metadata.tables.values() if _listed(table, mappers, models)]
     _refuse_namesakes(tables)
     relations, findings = _relations(tables, by_table)
+    computed = {table: computed_fields(table, by_table.get(table)) for table in tables}
     return Catalog(
         tables={
             table.name: _table(
@@ -44,11 +45,12 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
                 by_table.get(table),
                 tuple(r for r in relations if r.table == table.name),
                 table.name in read_only,
+                computed[table][0],
             )
             for table in tables
         },
         schema=schema,
-        findings=findings,
+        findings=(*findings, *(sentence for _, left_out in computed.values() for sentence in left_out)),
     )
 
 
@@ -99,12 +101,17 @@ def _listed(table: sa.Table, mappers: list[Mapper[Any]], models: Any) -> bool:
     return table in mapped or table not in everything
 
 
-def _table(table: sa.Table, mapper: Mapper[Any] | None, relations: tuple[Relation, ...], read_only: bool) -> Table:
+def _table(
+    table: sa.Table,
+    mapper: Mapper[Any] | None,
+    relations: tuple[Relation, ...],
+    read_only: bool,
+    computed: Mapping[str, Computed],
+) -> Table:
     refuse_reserved(str(table.name))
     columns = {str(column.name): _column(column, mapper) for column in table.columns}
     columns = sealed_columns(table, columns)
     seals = any(column.sealing is not None for column in columns.values())
-    computed = computed_fields(table, mapper)
     if seals:
         _refuse_computing(table, columns, computed)
         if mapper is not None:

@@ -58,24 +58,47 @@ class Computed:
         return True
 
 
-def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> dict[str, Computed]:
-    """The computed fields of the model of *table*, by attribute name; a column of the same name hides one."""
-    if mapper is None or mapper.local_table is not table:
-        return {}
+def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> tuple[dict[str, Computed], tuple[str, ...]]:
+    """The computed fields of the model of *table*, by attribute name, and a sentence for each that is not served.
+
+    A column of the same name hides one.
+    """
     found: dict[str, Computed] = {}
+    left_out: list[str] = []
+    if mapper is None or mapper.local_table is not table:
+        return found, ()
     for name, expression, annotation, doc in _declared(mapper):
-        type_ = _typed(expression, annotation)
-        if name in table.columns or type_ is None:
+        if name in table.columns:
             continue
-        try:
-            stands = standing(expression, table, f"the computed field {table.name}.{name}")
-        except ConfigError:
-            # The model may need it for itself.
-            continue
-        if not _is_opaque(stands) and untrue(stands) is None:
-            uses, elsewhere = _used(stands, table)
-            found[name] = Computed(name, stands, type_, uses, elsewhere, table, doc)
-    return found
+        field = _read(name, expression, annotation, doc, table)
+        if isinstance(field, Computed):
+            found[name] = field
+        else:
+            left_out.append(
+                f"the computed field {table.name}.{name} is not served: {field}"
+                " (a name with an underscore in front is the model's own)"
+            )
+    return found, tuple(left_out)
+
+
+def _read(
+    name: str, expression: ColumnElement[Any], annotation: Any, doc: str | None, table: sa.Table
+) -> Computed | str:
+    """The field, or why there is none: the model may need it for itself."""
+    type_ = _typed(expression, annotation)
+    if type_ is None:
+        return "nobody knows its type; annotate what it returns, or cast() it"
+    try:
+        stands = standing(expression, table, f"the computed field {table.name}.{name}")
+    except ConfigError as fault:
+        return fault.message
+    mistaken = untrue(stands)
+    if mistaken is not None:
+        return f"it {mistaken}"
+    if _is_opaque(stands):
+        return "nobody can tell which rows and columns it looks at"
+    uses, elsewhere = _used(stands, table)
+    return Computed(name, stands, type_, uses, elsewhere, table, doc)
 
 
 def _declared(mapper: Mapper[Any]) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None]]:

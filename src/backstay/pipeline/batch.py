@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NoReturn
@@ -40,7 +40,9 @@ _KEYS: Final = frozenset(("method", "path", "query", "headers", "body"))
 _HEADERS: Final = frozenset(
     ("accept", "accept-profile", "content-profile", "if-match", "if-none-match", "prefer", "range")
 )
-_REFERENCE: Final = re.compile(r"(\d{1,3})\.(.+)", re.DOTALL)
+_REFERENCE: Final = re.compile(r"([0-9]{1,3})\.(.+)", re.DOTALL)
+#: What begins like one and is none.
+_NEARLY: Final = re.compile(r"[\s+-]*\d")
 _ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
 
@@ -161,14 +163,25 @@ def _operation(number: int, value: Any) -> Operation:
         _refuse(number, "tx is for the batch as a whole: it stands or falls together.")
     raw = b"/rest/v1/" + path.encode("utf-8", "replace")
     body = value.get("body")
+    slip = next((one for one in _values(body) if _is_slip(one)), None)
+    if slip is not None:
+        _refuse(
+            number,
+            f'{str(slip["$ref"])[:100]!r} is no reference: write the operation, counted from 0, and a column, "0.id".',
+        )
     sent = b"" if body is None else _ENCODER.encode(body)
     made = None if _refers(body) else dict[Hashable, Any]()
     return Operation(method, named, raw if path.isascii() else b"", text.encode(), headers, body, sent, made)
 
 
-def _refers(body: Any) -> bool:
+def _values(body: Any) -> Iterator[Any]:
+    """What stands in the columns of a body's rows."""
     rows = body if isinstance(body, list) else [body]
-    return any(_reference(value) is not None for row in rows if isinstance(row, dict) for value in row.values())
+    return (value for row in rows if isinstance(row, dict) for value in row.values())
+
+
+def _refers(body: Any) -> bool:
+    return any(_reference(value) is not None for value in _values(body))
 
 
 def _query(number: int, value: Any) -> str:
@@ -228,6 +241,13 @@ def _reference(value: Any) -> re.Match[str] | None:
     if not isinstance(value, dict) or value.keys() != {"$ref"} or not isinstance(value["$ref"], str):
         return None
     return _REFERENCE.fullmatch(value["$ref"])
+
+
+def _is_slip(value: Any) -> bool:
+    """Whether *value* was surely meant to refer to an operation; it would be stored as it is."""
+    if not isinstance(value, dict) or value.keys() != {"$ref"} or _reference(value) is not None:
+        return False
+    return not isinstance(value["$ref"], str) or _NEARLY.match(value["$ref"]) is not None
 
 
 def _value(value: Any, named: Named) -> Any:
