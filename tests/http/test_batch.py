@@ -129,6 +129,7 @@ def test_numbers_arrive_exactly(api: Api) -> None:
         ([{"path": "notes", "headers": {"authorization": "Bearer x"}}], "PGRST102"),
         ([{"path": "notes", "headers": {"idempotency-key": "x"}}], "PGRST102"),
         ([{"path": "notes", "headers": {"prefer": "a\r\nb"}}], "PGRST102"),
+        ([{"path": "notes", "headers": {"prefer": "a" * 4097}}], "BST431"),
         ([{"path": "batch", "method": "POST", "body": []}], "PGRST102"),
         ([{"path": "notes?" + "x" * 9000}], "BST414"),
         ([{"path": "notes?limit=0"}] * 101, "BST413"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.errors import ConfigError, RequestError
-from backstay.http.headers import KNOWN, SINGLE, allowed_hosts, check_host, is_host, read_headers
+from backstay.http.headers import KNOWN, READ, SINGLE, allowed_hosts, check_host, is_host, read_headers
 from backstay.http.limits import HttpLimits
 
 LIMITS = HttpLimits()
@@ -71,6 +71,22 @@ def test_header_bytes(extra: int, code: str | None, names: list[bytes], in_name:
     else:
         lines[-1] = (names[-1], b"v" * room)
     assert code == refusal(lines)
+
+
+@pytest.mark.parametrize("name", sorted(READ))
+def test_what_is_read_piece_by_piece_is_short(name: bytes) -> None:
+    """LM1, S5: 4 KiB of such a header pass, in one line or in several, and one byte more does not."""
+    assert refusal([(name, b"v" * 4096)]) is None
+    assert "BST431" == refusal([(name, b"v" * 4097)])
+    if name not in SINGLE:
+        assert refusal([(name, b"v" * 2047), (name, b"v" * 2047)]) is None
+        assert "BST431" == refusal([(name, b"v" * 2047), (name, b"v" * 2048)])
+
+
+@pytest.mark.parametrize("name", [b"cookie", b"authorization", b"user-agent", b"x-of-a-proxy"])
+def test_other_headers_may_be_long(name: bytes) -> None:
+    """Only the whole block bounds what is taken as it is."""
+    assert refusal([(name, b"v" * 30_000)]) is None
 
 
 @given(st.lists(st.tuples(st.sampled_from([b"a", b"b-c", b"x-y"]), st.binary(max_size=6)), max_size=20))

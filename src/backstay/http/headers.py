@@ -2,7 +2,7 @@
 
 Rules of this file:
 
-1. The block is bounded before anything looks into it (LM1).
+1. The block is bounded before anything looks into it (LM1), and so is each header that is read piece by piece.
 2. A header that decides *who asks*, *whom* or *how long the body is* comes once: two of them mean that a proxy in
    front and we may each believe another one (request smuggling).
 3. A name with ``_`` that only differs from a known one by it is refused: CGI-style servers in the chain fold the two.
@@ -50,6 +50,31 @@ KNOWN: Final = SINGLE | {
     b"access-control-request-headers",
 }
 
+#: Headers that are read piece by piece, and whose meaning needs no more than `HttpLimits.value_bytes`.
+READ: Final = frozenset(
+    {
+        b"accept",
+        b"accept-language",
+        b"accept-profile",
+        b"access-control-request-headers",
+        b"access-control-request-method",
+        b"content-encoding",
+        b"content-length",
+        b"content-profile",
+        b"content-type",
+        b"host",
+        b"idempotency-key",
+        b"if-match",
+        b"if-none-match",
+        b"origin",
+        b"prefer",
+        b"range",
+        b"redirect_to",
+        b"x-forwarded-for",
+        b"x-request-id",
+    }
+)
+
 #: ``name: value CRLF``: what a line costs beyond its name and value.
 _LINE_EXTRA: Final = 4
 
@@ -71,7 +96,8 @@ def read_headers(lines: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> di
     backstay.errors.RequestError: BST400: The header Host came more than once
 
     Raises:
-        RequestError: BST431 over a limit; BST400 for a repeated single header or an underscore twin.
+        RequestError: BST431 over a limit, of the block or of one of `READ`; BST400 for a repeated single header or an
+            underscore twin.
     """
     pairs = list(lines)
     count = len(pairs)
@@ -95,6 +121,8 @@ def read_headers(lines: Iterable[tuple[bytes, bytes]], limits: HttpLimits) -> di
             f"The header block is larger than {limits.header_bytes} bytes",
             hint="Shorten the longest header, or move filters into the query string or the body.",
         )
+    if size > limits.value_bytes:
+        _refuse_long(headers, limits.value_bytes)
     if b"_" in names:
         _refuse_twins(headers)
     return headers
@@ -114,6 +142,12 @@ def _join(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
         else:
             joined[name] += (b"; " if name == b"cookie" else b", ") + value
     return joined
+
+
+def _refuse_long(headers: Mapping[bytes, bytes], most: int) -> None:
+    for name in READ & headers.keys():
+        if len(headers[name]) > most:
+            raise RequestError("BST431", f"The header {name.decode('latin-1').title()} is longer than {most} bytes")
 
 
 def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from backstay.budget import DEFAULT_BUDGET
+from backstay.request.limits import VALUE_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,8 @@ class HttpLimits:
     header_count: int = 100
     #: Bytes of the header block as HTTP/1.1 writes it (name, colon, space, value, CRLF); one more is BST431.
     header_bytes: int = 32 * 1024
+    #: Bytes of the value of one header that is read piece by piece (`headers.READ`); one more is BST431.
+    value_bytes: int = VALUE_BYTES
     #: Bytes of path and query as the client wrote them, without the ``?``; one more is BST414.
     url_bytes: int = 8 * 1024
     #: Bytes of a body, counted while it arrives whatever Content-Length says; one more is BST413.

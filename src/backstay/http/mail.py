@@ -26,6 +26,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from backstay.mail import Catcher, Caught
+from backstay.request.cookie import read_cookies
 
 _PAGES: Final = Path(__file__).parent / "mail_pages"
 _PAGE_POLICY: Final = (
@@ -104,7 +105,9 @@ def address_of(page: str, secret: str) -> str:
 def _for_who_knows(secret: str, answer: Answer) -> Answer:
     async def guarded(request: Request) -> Response:
         asked = request.query_params.get(_SECRET)
-        given = request.cookies.get(_COOKIE, "") if asked is None else asked
+        # Not ``request.cookies``: see ``request/cookie.py``.
+        cookies = read_cookies("; ".join(request.headers.getlist("cookie")))
+        given = cookies.get(_COOKIE, "") if asked is None else asked
         known = compare_digest(given.encode("utf-8", "replace"), secret.encode())
         if not known or not is_this_machine(request):
             raise _missing()

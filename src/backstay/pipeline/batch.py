@@ -25,6 +25,7 @@ from backstay.errors import BackstayError, PlanError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.unit import apart
 from backstay.request.body import parse_value
+from backstay.request.limits import VALUE_BYTES
 from backstay.request.prefer import parse_prefer
 from backstay.response.exact import read_exact
 from backstay.response.reply import Reply
@@ -207,6 +208,8 @@ def _headers(number: int, value: Any) -> dict[bytes, bytes]:
     for name, text in value.items():
         if name.lower() not in _HEADERS or not isinstance(text, str) or not text.isprintable() or not text.isascii():
             _refuse(number, f"headers may be {', '.join(sorted(_HEADERS))}; everything else comes with the batch.")
+        if len(text) > VALUE_BYTES:
+            raise RequestError("BST431", f"A header of operation {number} is longer than {VALUE_BYTES} bytes")
         found[name.lower().encode()] = text.encode()
     return found
 

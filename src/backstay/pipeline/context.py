@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 
 from backstay.pipeline.request import DataRequest
 from backstay.policy import Principal
+from backstay.request.cookie import read_cookies
 from backstay.sql.statement import Rows, Statement, Steps
 
 _SECRET: Final = frozenset((b"authorization", b"apikey", b"proxy-authorization", b"cookie"))
@@ -38,7 +38,7 @@ def in_context(request: DataRequest, statement: Statement, *, read_only: bool) -
         request.method,
         "/" + request.path,
         _json({_text(name): _text(value) for name, value in request.headers.items() if name not in _SECRET}),
-        _json(_cookies(request.header(b"cookie"))),
+        _json(read_cookies(request.header(b"cookie") or "")),
         _json(_claims(request.principal)),
         # A function before this one, in the same transaction, may have set them.
         "",
@@ -50,13 +50,6 @@ def in_context(request: DataRequest, statement: Statement, *, read_only: bool) -
 
 def _claims(principal: Principal) -> Mapping[str, Any]:
     return {**principal.claims, "role": principal.role}
-
-
-def _cookies(line: str | None) -> Mapping[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(line or "").items()}
-    except CookieError:
-        return {}
 
 
 def _json(value: Mapping[str, Any]) -> str:

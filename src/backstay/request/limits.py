@@ -34,6 +34,9 @@ class QueryLimits:
 #: What a request may ask for unless the operator says otherwise.
 DEFAULT_QUERY_LIMITS: Final = QueryLimits()
 
+#: Bytes of a header that is read piece by piece, such as ``Accept``; its lines count together.
+VALUE_BYTES: Final = 4 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class BodyLimits:

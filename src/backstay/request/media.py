@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, Literal, TypeAlias
@@ -83,7 +84,9 @@ _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 #: Longer headers are not remembered, so that nobody fills the memory with them.
 _REMEMBERED_CHARS = 200
 
-_ENTRY = re.compile(r'[ \t]*+((?:[^,"]|"[^"\\]*+(?:\\.[^"\\]*+)*")*)[^,]*+(?:,|\Z)', re.DOTALL)
+# As far as every quote is closed; and an entry of that.
+_CLOSED = re.compile(r'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
+_ENTRY = re.compile(r'((?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+)(?:,|\Z)', re.DOTALL)
 _PARAMETER = re.compile(r';[ \t]*+([^;="]++)=(?:"([^"]*+)"|([^;"]*+))')
 _Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
 # What a plan is asked for goes back in Content-Type: nothing but a media type may.
@@ -149,8 +152,7 @@ def media_type(media: Media) -> str:
 def _entries(accept: str) -> list[tuple[str, dict[str, str], float]]:
     """Type, parameters and q of every entry, in the order of the header."""
     entries = []
-    for found in _ENTRY.finditer(accept):
-        text = found[1].strip()
+    for text in map(str.strip, _cut(accept)):
         if not text:
             continue
         name = text.partition(";")[0].strip().lower()
@@ -165,6 +167,15 @@ def _entries(accept: str) -> list[tuple[str, dict[str, str], float]]:
             parameters.setdefault(key, value)
         entries.append((name, parameters, min(q, 1.0)))
     return entries
+
+
+def _cut(accept: str) -> Iterator[str]:
+    """*accept* at its commas, but for those within quotes."""
+    closed = _CLOSED.match(accept)
+    end = 0 if closed is None else closed.end()
+    yield from (found[1] for found in _ENTRY.finditer(accept[:end]))
+    # Where one quote is not closed, none behind it is: looking for that again at each takes the square of the length.
+    yield from (part.partition('"')[0] for part in accept[end:].split(",")[1:])
 
 
 def _media(name: str, parameters: dict[str, str], offered: frozenset[MediaKind]) -> Media | None:

@@ -21,7 +21,7 @@ _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NAME = re.compile(rf"[ \t]*+(?:{QUOTED}|([\w $]++(?:-[\w $]++)*))[ \t]*+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _SPECIAL = re.compile(r'(["\\])')
-_DASH = re.compile(r" *- *")
+_DASH = re.compile(r"(?<! ) *+- *+")
 
 #: Words that mean something unquoted in at least one place.
 _WORDS = frozenset(

@@ -24,6 +24,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from backstay.db.own import Own
 from backstay.db.store import Transaction
+from backstay.request.cookie import read_cookies
 from backstay.sql.query import query
 
 LIFETIME: Final = timedelta(minutes=5)
@@ -187,10 +188,8 @@ def cookie_line(state: str, value: str, *, secure: bool, cross_site: bool) -> by
 
 def cookie_of(headers: Mapping[bytes, bytes], state: str, *, secure: bool) -> str:
     """The cookie of this sign-in, ``""`` without one."""
-    name = cookie_name(state, secure=secure)
-    # Not ``http.cookies``: it drops whatever follows a cookie of somebody else's that it does not like.
-    pairs = (part.strip().partition("=") for part in headers.get(b"cookie", b"").decode("latin-1").split(";"))
-    return next((value for key, _, value in pairs if key == name), "")
+    cookies = read_cookies(headers.get(b"cookie", b"").decode("latin-1"))
+    return cookies.get(cookie_name(state, secure=secure), "")
 
 
 def _row(wish: Wish, token: str, browser_hash: bytes | None, device: str | None, expires_at: datetime) -> Any:
