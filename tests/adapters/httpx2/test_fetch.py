@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from backstay.adapters.httpx2.fetch import Fetcher
+from backstay.adapters.httpx2.fetch import Fetcher, resolved
 from backstay.adapters.httpx2.guard import Address
 from backstay.adapters.load import outbound
 from backstay.outbound import Call, OutboundError, nowhere
@@ -178,3 +180,30 @@ def certificate(folder: Path, host: str) -> tuple[ssl.SSLContext, ssl.SSLContext
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(pem)
     return server, ssl.create_default_context(cadata=public.decode())
+
+
+async def test_names_that_hang_hold_up_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """S6: look-ups that never end keep later ones waiting, up to their time, and no thread that others use."""
+    answers, asked = threading.Event(), threading.Semaphore(0)
+
+    def hang(*arguments: object, **named: object) -> list[object]:
+        asked.release()
+        answers.wait()
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    try:
+        hanging = [asyncio.create_task(resolved(f"{number}.example.org", 443)) for number in range(40)]
+        for _ in range(4):
+            await asyncio.to_thread(asked.acquire)
+        assert 7 == await asyncio.to_thread(lambda: 7)
+        assert not asked.acquire(blocking=False)
+        with pytest.raises(OutboundError, match="no answer in time"):
+            await Fetcher(seconds=0.01)(Call("https://login.example.org/"))
+        for task in hanging:
+            task.cancel()
+    finally:
+        answers.set()
+    await asyncio.gather(*hanging, return_exceptions=True)
+    # Whoever gave up while it waited is never looked for; the next one is.
+    assert () == await resolved("login.example.org", 443)

@@ -6,6 +6,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import ip_address
 from typing import Final, TypeAlias
 
@@ -19,12 +21,16 @@ MAX_BYTES: Final = 1024 * 1024
 #: A host with more addresses than these is tried no further.
 _TRIES: Final = 3
 
+#: A look-up cannot be stopped: those that hang keep others waiting, and nothing else.
+_RESOLVING: Final = ThreadPoolExecutor(4, thread_name_prefix="names")
+
 Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[Address]]]
 
 
 async def resolved(host: str, port: int) -> Sequence[Address]:
     """Every address that the machine's resolver has for *host*."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_RESOLVING, look)
     return tuple(dict.fromkeys(ip_address(entry[4][0]) for entry in found))
 
 
