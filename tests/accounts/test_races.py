@@ -8,16 +8,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
+import click
 import pytest
 
-from tests.accounts.house import COSTLY, PASSWORD, House
-from tests.accounts.staff import service
+from backstay.auth.admin.change import change_user
+from backstay.auth.admin.create import UserParams
+from backstay.auth.admin.remove import Removal, remove_user
+from backstay.auth.admin.roles import take_role
+from backstay.cli.office import ask, with_accounts
+from tests.accounts.house import COSTLY, PASSWORD, SECRET, House
+from tests.accounts.staff import give, service
 from tests.accounts.test_factors import challenge, code, lifted
 from tests.accounts.test_mails import CHALLENGE, VERIFIER, follow, query_of
 
 TWENTY = 20
+#: The keyring of the house, as an operator writes it.
+RING = "2026-11:" + "0123456789abcdef" * 4
 
 #: What a body is sent to, and the status of those who come too late.
 Thing = tuple[str, str, dict[str, Any], int]
@@ -197,3 +206,49 @@ def test_an_invitation_is_redeemed_by_one_of_twenty(house: House) -> None:
 
     assert [200] + [403] * (TWENTY - 1) == sorted(reply.status for reply in house.run(at_once()))
     assert 1 == _sessions(house)
+
+
+def test_the_last_admin_stays_whoever_asks(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RB4, ID4: an operator's commands and the API take the role, ban and delete at once; one account with it is left."""
+    # The app's settings and time, as a command finds them.
+    house.clock.at = datetime.now(UTC)
+    settings = house.app._given
+    assert settings is not None
+    given = {"DATABASE": settings.database, "JWT_SECRET": SECRET, "PUBLIC_URL": "https://api.example.org"}
+    for name, value in {**given, "ENCRYPTION_KEYS": RING, "RATE_LIMITS": "off"}.items():
+        monkeypatch.setenv(f"BACKSTAY_{name}", value)
+    key, ids = service(house), []
+    for number in range(8):
+        made = {"email": f"admin{number}@example.org", "email_confirm": True}
+        session = {"user": house.post("admin/users", made, as_=key).json}
+        give(house, session, "admin")
+        ids.append(session["user"]["id"])
+
+    def commanded(*handled: Any, **asked: Any) -> int:
+        try:
+            with_accounts(lambda accounts: ask(accounts, *handled, **asked))
+        except click.ClickException as refused:
+            return 409 if "[conflict]" in refused.message else 500
+        return 200
+
+    async def requested(*parts: Any) -> int:
+        return (await house.sending(*parts, as_=key)).status
+
+    async def all_at_once() -> list[int]:
+        thread = asyncio.to_thread
+        return await asyncio.gather(
+            thread(commanded, take_role, path={"id": ids[0], "role": "admin"}),
+            requested("DELETE", f"admin/users/{ids[1]}/roles/admin"),
+            thread(commanded, change_user, path={"id": ids[2]}, body=UserParams(ban_duration="24h")),
+            requested("PUT", f"admin/users/{ids[3]}", {"ban_duration": "24h"}),
+            thread(commanded, remove_user, path={"id": ids[4]}, body=Removal()),
+            requested("DELETE", f"admin/users/{ids[5]}", {}),
+            thread(commanded, remove_user, path={"id": ids[6]}, body=Removal(should_soft_delete=True)),
+            requested("DELETE", f"admin/users/{ids[7]}", {"should_soft_delete": True}),
+        )
+
+    assert [200] * 7 + [409] == sorted(house.run(all_at_once()))
+    held = [house.get(f"admin/users/{id}/roles", as_=key) for id in ids]
+    banned = {ids[2], ids[3]} - {id for id in ids if "banned_until" not in house.get(f"admin/users/{id}", as_=key).json}
+    admins = [id for id, reply in zip(ids, held, strict=True) if reply.status == 200 and reply.json["roles"]]
+    assert 1 == len(set(admins) - banned)
