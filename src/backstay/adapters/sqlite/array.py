@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
@@ -21,17 +21,30 @@ def array_contains(whole: Any, part: Any, spend: Spend = free) -> int | None:
     >>> array_contains("[1,[2,3]]", "[3,1.0,3]"), array_contains("[null]", "[null]"), array_contains("[]", "[]")
     (1, 0, 1)
     """
-    if whole is None or part is None:
+    return _compared(whole, part, spend, lambda there, wanted: None not in wanted and wanted <= there)
+
+
+def array_overlaps(one: Any, other: Any, spend: Spend = free) -> int | None:
+    """PostgreSQL's ``one && other``: an element of one, however deep, is in the other; null equals nothing.
+
+    >>> array_overlaps("[1,[2,3]]", "[3.0,4]"), array_overlaps("[null,1]", "[null]"), array_overlaps("[]", "[]")
+    (1, 0, 0)
+    """
+    return _compared(one, other, spend, lambda there, wanted: not there.isdisjoint(wanted - {None}))
+
+
+def _compared(mine: Any, part: Any, spend: Spend, test: Callable[[frozenset[Any], frozenset[Any]], bool]) -> int | None:
+    if mine is None or part is None:
         return None
-    spend(64 + 8 * len(str(whole)))
+    spend(64 + 8 * len(str(mine)))
     try:
-        there = {_key(item) for item in _flat(json.loads(whole, parse_float=Decimal)) if item is not None}
+        there = _elements(mine)
         # One of the two is the request's, the same for every row.
         wanted = _wanted(part) if len(part) < _REMEMBERED else _elements(part)
         spend(8 * len(wanted))
     except (ValueError, TypeError, RecursionError):
         return None  # another program has written what is no array
-    return int(None not in wanted and wanted <= there)
+    return int(test(there, wanted))
 
 
 def _elements(text: str) -> frozenset[Any]:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import apsw
 
-from backstay.adapters.sqlite.array import array_contains, array_text
+from backstay.adapters.sqlite.array import array_contains, array_overlaps, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, microseconds, scaled_text
 from backstay.adapters.sqlite.iso import instant_text
@@ -183,6 +183,7 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
         ("backstay_patterns", try_patterns, 1),
         ("backstay_json_contains", json_contains, 2),
         ("backstay_array_contains", array_contains, 2),
+        ("backstay_array_overlaps", array_overlaps, 2),
         ("backstay_array_text", array_text, 2),
         ("backstay_cast", cast, 3),
         ("backstay_json_text", json_text, 1),

@@ -28,6 +28,7 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects.sqlite import JSON as SqliteJson
 from sqlalchemy.engine import Dialect
@@ -194,6 +195,9 @@ class ArrayText(sqltypes.ARRAY[Any]):
     """An array as JSON text; its items are stored as their own type would be."""
 
     def bind_processor(self, dialect: Dialect) -> _Process:
+        if _is_decimal(self.item_type):
+            # As numbers of any length, as those are that a request brings.
+            return _both(lambda value: msgspec.json.encode(_each(value, _written)).decode())
         return _both(lambda value: _dumps(_each(value, _item(self.item_type, dialect, reading=False))))
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Any], str]:
@@ -203,9 +207,10 @@ class ArrayText(sqltypes.ARRAY[Any]):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> _Process:
         read = _item(self.item_type, dialect, reading=True)
+        exact = str if _is_decimal(self.item_type) else float
 
         def convert(text: str) -> Any:
-            items = _each(json.loads(text), read)
+            items = _each(json.loads(text, parse_float=exact), read)
             return tuple(items) if self.as_tuple else items
 
         return _both(convert)
@@ -216,6 +221,15 @@ def _item(type_: TypeEngine[Any], dialect: Dialect, *, reading: bool) -> Callabl
     if isinstance(type_, sqltypes.Boolean) and not reading:
         return bool  # JSON has true and false, where a column has 1 and 0
     return impl.result_processor(dialect, None) if reading else impl.bind_processor(dialect)
+
+
+def _is_decimal(type_: TypeEngine[Any]) -> bool:
+    return isinstance(type_, sqltypes.Numeric) and not isinstance(type_, sqltypes.Float)
+
+
+def _written(value: Any) -> msgspec.Raw:
+    text = _decimal_text(value)
+    return msgspec.Raw((text if text[-1].isdigit() else f'"{text}"').encode())
 
 
 def _each(value: Any, convert: Callable[[Any], Any] | None) -> Any:

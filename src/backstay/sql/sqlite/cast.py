@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backstay.catalog import Family, family_of
+from backstay.catalog import Family, family_of, plain_type
 from backstay.errors import PlanError
 from backstay.plan.coerce import type_name
 from backstay.sql.casts import cast_type
 from backstay.sql.dialect import Expression, Typed
+from backstay.sql.sqlite.path import DECIMALS, labels_of, number, ordered
 from backstay.sql.sqlite.value import is_native, json_value, word
 
 #: What PostgreSQL casts explicitly, besides everything to text and text to everything.
@@ -25,6 +27,10 @@ _CASTS: Final[Mapping[Family, frozenset[Family]]] = {
     "timestamptz": frozenset({"date", "time", "timestamp"}),
     "json": frozenset({"boolean", "integer", "float", "numeric"}),
 }
+
+_SUMMED: Final = frozenset({"integer", "float", "numeric"})
+#: What has neither least nor greatest in PostgreSQL.
+_UNORDERED: Final = frozenset({"boolean", "uuid", "json", "bytes", "range", "tsvector"})
 
 
 def cast(typed: Typed, name: str) -> Typed:
@@ -97,10 +103,50 @@ def aggregate(name: str, typed: Typed | None) -> Typed:
     value, family = typed.expression, family_of(typed.type)
     if name == "count":
         return Typed(sa.func.count(value), sa.BigInteger())
-    if name in ("min", "max"):
-        return Typed(getattr(sa.func, name)(value), typed.type)
-    if family not in ("integer", "float", "numeric"):
-        raise PlanError("42883", f"function {name}({family}) does not exist")
-    if family == "numeric" and not is_native(typed.type):
-        return Typed(sa.func.backstay_decimal_sum(value) if name == "sum" else sa.func.avg(value), sa.Numeric())
-    return Typed(getattr(sa.func, name)(value), typed.type if name == "sum" else sa.Double())
+    extreme = name in ("min", "max")
+    if family in _UNORDERED or not (extreme or family in _SUMMED):
+        raise PlanError(
+            "42883",
+            f"function {name}({type_name(typed.type)}) does not exist",
+            hint="No function matches the given name and argument types. You might need to add explicit type casts.",
+        )
+    if extreme:
+        return Typed(_extreme(getattr(sa.func, name), typed), typed.type)
+    if family == "float":
+        return Typed(getattr(sa.func, name)(value), typed.type if name == "sum" else sa.Double())
+    small = family == "integer" and not isinstance(plain_type(typed.type), sa.BigInteger)
+    total = sa.func.sum(value) if small else _sum(typed)
+    if name == "sum":
+        return Typed(total, sa.BigInteger() if small else sa.Numeric())
+    return Typed(_exactly("/", total, sa.func.count(value)), sa.Numeric())
+
+
+def _extreme(function: Callable[[Expression], Expression], typed: Typed) -> Expression:
+    """The least or the greatest, by *function*, in the order that the type has in PostgreSQL."""
+    key = ordered(typed)
+    if labels := labels_of(typed.type):
+        return sa.case(*((function(key) == number(at), word(label)) for at, label in enumerate(labels)))
+    if family_of(typed.type) == "interval":
+        # Behind a key that sorts as a text stands what it is the key of.
+        keyed = sa.func.printf(word("%020d"), key.op("+")(number(2**62))).concat(typed.expression)
+        return sa.func.substr(function(keyed), number(21))
+    if family_of(typed.type) == "numeric" and not is_native(typed.type):
+        key = sa.collate(sa.type_coerce(key, sa.Text()), DECIMALS)
+    return function(key)
+
+
+def _sum(typed: Typed) -> Expression:
+    """The exact sum of decimals or of 64 bits, which 64 bits may not hold: so each half of 32 has its own."""
+    units, scale = typed.expression, 0
+    if family_of(typed.type) == "numeric":
+        if not is_native(typed.type) or getattr(typed.type, "scale", None) is None:
+            return sa.func.backstay_decimal_sum(units)
+        scale = max(int(getattr(typed.type, "scale", 0)), 0)
+        units = sa.cast(sa.func.round(units.op("*")(number(10**scale))), sa.BigInteger())
+    high, low = sa.func.sum(units.op(">>")(number(32))), sa.func.sum(units.op("&")(number(2**32 - 1)))
+    total = _exactly("+", _exactly("*", high, number(2**32)), low)
+    return _exactly("*", total, word(f"{Decimal(1).scaleb(-scale):f}")) if scale else total
+
+
+def _exactly(sign: str, left: Expression, right: Expression) -> Expression:
+    return sa.func.backstay_compute(word(sign), word("decimal"), word("decimal"), left, right)

@@ -94,7 +94,7 @@ def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
         case "cd":
             return lambda right: sa.func.backstay_json_contains(right, left, type_=sa.Boolean())
         case "ov":
-            return lambda right: _overlaps(left, right)
+            return lambda right: sa.func.backstay_array_overlaps(left, right, type_=sa.Boolean())
         case _:
             raise PlanError("PGRST100", f"unknown operator {op}")
 
@@ -109,15 +109,6 @@ def alike(left: Expression, shown: Expression, pattern: Expression, linear: Call
     short = size * length <= number(_SHORT_PRODUCT)
     native = shown.op("GLOB", is_comparison=True, return_type=sa.Boolean())(pattern)
     return sa.case((short, native), else_=linear(left, pattern, type_=sa.Boolean()))
-
-
-def _overlaps(left: Expression, right: Expression) -> Expression:
-    mine = sa.func.json_each(left).table_valued("value", name="mine")
-    theirs = sa.func.json_each(right).table_valued("value", name="theirs")
-    found: sa.Select[Any] = (
-        sa.select(sa.literal_column("1")).select_from(mine).where(mine.c.value.in_(sa.select(theirs.c.value)))
-    )
-    return sa.case((left.is_not(None), found.exists()))
 
 
 def _is(left: Expression, word: str) -> Expression:
