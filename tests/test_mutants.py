@@ -165,3 +165,16 @@ def test_a_map_keeps_what_other_processes_found(mutants: ModuleType) -> None:
     mutants._add(known, {1: ["t", "u"]})
     mutants._add(known, {1: ["s", "t"], 2: ["t"]})
     assert {"1": ["s", "t", "u"], "2": ["t"]} == known
+
+
+def test_the_tests_that_ran_a_line_try_it_first(mutants: ModuleType) -> None:
+    """One of each function at a time, the quick ones first; behind them those whose fixture ran it."""
+    known = {
+        "lines": {"f.py": {"3": ["", "a::slow", "a::t[1]", "a::t[2]", "fixture x"]}},
+        "seconds": {"a::slow": 9.0, "a::t[1]": 0.2, "a::t[2]": 0.1, "b::u": 0.0, "b::none": 0.0},
+        "users": {"": [], "fixture x": ["b::u", "a::slow"]},
+        "unmapped": {"a::t": ["a::t[3]"]},
+    }
+    (mutant,) = mutants.mutants("r", "f.py", "def f():\n\n    x = 3\n")
+    expected = ["a::t[2]", "a::slow", "a::t[1]", "a::t[3]", "b::u"]
+    assert (expected, expected[:2]) == (mutants.tests_of(mutant, known, 9), mutants.tests_of(mutant, known, 2))

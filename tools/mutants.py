@@ -464,22 +464,28 @@ def contexts_of(mutant: Mutant, known: dict[str, Any]) -> list[str]:
 
 
 def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
-    """The tests that ran the line: at most *most*, of every function a few, the quick ones first."""
-    ran = {test for context in contexts_of(mutant, known) for test in known["users"].get(context, [context])}
+    """At most *most* tests: first those that ran the line, then those whose fixtures did, then those that may have."""
+    ran, users = set(contexts_of(mutant, known)), known["users"]
+    groups = [ran - set(users), {test for context in ran for test in users.get(context, ())}]
+    # Cases of these that are newer than the map.
+    groups = [
+        tests | {case for test in tests for case in known["unmapped"].get(test.split("[")[0], ())} for tests in groups
+    ]
     if mutant.file.startswith(POLICY):
         # A policy is called under a trace of its own, which hides from coverage what runs there.
-        ran |= {test for test in known["seconds"] if test.startswith("tests/policy/")}
-    # Cases of these that are newer than the map.
-    ran |= {case for test in ran for case in known["unmapped"].get(test.split("[")[0], ())}
-    by_function: defaultdict[str, list[str]] = defaultdict(list)
-    for test in sorted(ran, key=lambda test: known["seconds"].get(test, 1)):
-        by_function[test.split("[")[0]].append(test)
-    chosen: list[str] = []
-    for turn in range(max(map(len, by_function.values()), default=0)):
-        for tests in by_function.values():
-            if turn < len(tests) and len(chosen) < most:
-                chosen.append(tests[turn])
-    return chosen
+        groups.append({test for test in known["seconds"] if test.startswith("tests/policy/")})
+    return list(dict.fromkeys(test for tests in groups for test in _in_turns(tests, known["seconds"])))[:most]
+
+
+def _in_turns(tests: set[str], seconds: dict[str, float]) -> list[str]:
+    """One of every function, then another one of each: the quick ones first."""
+    turns: Counter[str] = Counter()
+    placed = []
+    for test in sorted(tests, key=lambda test: (seconds.get(test, 1), test)):
+        function = test.split("[")[0]
+        placed.append((turns[function], test))
+        turns[function] += 1
+    return [test for _, test in sorted(placed, key=lambda place: place[0])]
 
 
 def noticed_by(tests: Callable[[], str | None]) -> str | None:
