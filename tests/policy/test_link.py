@@ -35,6 +35,9 @@ class Member(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
     account_id: Mapped[UUID]
+    place_id: Mapped[int] = mapped_column(
+        sa.ForeignKey(sa.Table("places", sa.MetaData(), sa.Column("id", sa.Integer)).c.id)
+    )
     admin: Mapped[bool]
     team: Mapped[Team] = relationship(back_populates="members")
 
@@ -279,6 +282,12 @@ UNLIKE: list[tuple[Says, str, str]] = [
     ),
     (lambda me: exists().where(Note.team_id == Member.id), "notes.team_id with members.id", f"Compare keys; {LIKE}"),
     (lambda me: exists().where(Member.id == Note.id), "members.id with notes.id", f"Compare keys; {LIKE}"),
+    # Of a table that is no model, its foreign key says enough.
+    (
+        lambda me: exists().where(Member.place_id == Note.id, MINE),
+        "members.place_id with notes.id",
+        f"Compare keys; {LIKE}",
+    ),
     (lambda me: Note.team_id == Note.parent_id, "notes.team_id with notes.parent_id", TEAMS),
     (
         lambda me: exists().where(table("members", column("team_id")).c.team_id == Note.id),

@@ -89,6 +89,7 @@ MEANT = [
     ("if Note.stars:\n    pass", "return (Note.stars < 3) & Note.public"),
     ("A = Note.stars < 3\ndef later(x=Note.public and 1):\n    return Note.stars", "return A"),
     ("x = [c for c in (Note.stars, Note.public) if c]", "return Note.public & Note.loved"),
+    ("def both(a, b):\n    return a and b\nboth(Note.public, Note.stars < 3)", "return Note.stars < 3"),
     (
         "def later(c):\n    if c: return Note.stars < 3\nother = aliased(Note)",
         "return exists().where(other.id == Note.id)",
