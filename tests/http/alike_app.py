@@ -170,6 +170,10 @@ def _among(values: tuple[Any, ...], *rows: tuple[Any, ...]) -> bool | None:
 
 
 other = aliased(Doc)
+doubled = sa.select(
+    other.exact.label("single"), (other.exact * 2).label("exact"), sa.func.now().label("now")
+).subquery()
+both = sa.union_all(sa.select(other.price), sa.select(other.exact)).subquery()
 CASES: Final[dict[str, Case]] = {
     # texts
     "like": _case(lambda me: Doc.name.like("A%"), lambda r: r["name"].startswith("A"), "name"),
@@ -330,6 +334,48 @@ CASES: Final[dict[str, Case]] = {
     "whole in large": _case(lambda me: Doc.n.in_([2**40, 7]), lambda r: r["n"] == 7, "n"),
     "whole before the end": _case(lambda me: Doc.n < float("inf"), lambda r: True, "n"),
     "decimal after the end": _case(lambda me: Doc.price > Decimal("-Infinity"), lambda r: True, "price"),
+    # where SQLite compares as it likes
+    "null if exact": _case(
+        lambda me: sa.func.nullif(Doc.price, Doc.exact).is_(None),
+        lambda r: r["price"] is None or r["price"] == r["exact"],
+    ),
+    "null if decimal": _case(
+        lambda me: sa.func.nullif(Doc.price * 1, Decimal("9.00")).is_(None), lambda r: r["price"] in (None, 9)
+    ),
+    "null if duration": _case(
+        lambda me: sa.func.nullif(Doc.span, timedelta(hours=24)).is_(None), lambda r: r["span"] in (None, DAY)
+    ),
+    "null if float": _case(lambda me: sa.func.nullif(Doc.n, 7.0).is_(None), lambda r: r["n"] in (None, 7)),
+    "case of exact": _case(
+        lambda me: sa.case((None, False), (Doc.exact, True), value=Doc.price, else_=False),
+        lambda r: r["price"] is not None and r["price"] == r["exact"],
+    ),
+    "case of large": _case(lambda me: sa.case((2.0**53, True), value=Doc.big, else_=False), lambda r: r["big"] == 2**53),
+    "case of a day": _case(
+        lambda me: sa.case((date(2024, 2, 29), True), value=Doc.local, else_=False),
+        lambda r: r["local"] == datetime(2024, 2, 29),
+    ),
+    "exact of a subquery": _case(
+        lambda me: sa.exists().where(doubled.c.exact > Decimal("9.5"), doubled.c.single == Doc.exact),
+        lambda r: r["exact"] is not None and r["exact"] * 2 > Decimal("9.5"),
+    ),
+    "exact of a subquery in": _case(
+        lambda me: sa.exists().where(doubled.c.exact.in_([Decimal("20.0"), Decimal("0.2")]), doubled.c.single == Doc.exact),
+        lambda r: r["exact"] in (10, Decimal("0.1")),
+    ),
+    "now of a subquery": _case(
+        lambda me: sa.exists().where(doubled.c.now > Doc.at), lambda r: r["at"] is not None and r["at"].year < 2099
+    ),
+    "prices of a union": _case(
+        lambda me: sa.exists().where(both.c.price > Decimal("9.5"), both.c.price == Doc.price),
+        lambda r: r["price"] == 10,
+    ),
+    "sum of some": _case(
+        lambda me: sa.select(sa.func.sum(other.n).filter(other.flag)).scalar_subquery() == Doc.n, lambda r: r["n"] == 9, "n"
+    ),
+    "year divided": _case(
+        lambda me: sa.cast(sa.extract("year", Doc.at), sa.Integer) // 1000 == 2, lambda r: True, "at"
+    ),
     # moments
     "past": _case(lambda me: Doc.at + DAY < sa.func.now(), lambda r: r["at"].year < 2099, "at"),
     "now less": _case(lambda me: Doc.at > sa.func.now() - timedelta(days=9000), lambda r: True, "at"),

@@ -164,6 +164,12 @@ UNREAD: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.tuple_(Ware.id, Ware.word).not_in([(1, "z")]), "with 'z'"),
     (lambda me: sa.tuple_(Ware.open, Ware.id) == (1, 1), "compares wares.open, which is boolean, with 1"),
     (lambda me: sa.tuple_(Ware.id, Ware.text) < sa.tuple_(sa.literal("1"), Ware.text), "with '1'"),
+    (lambda me: sa.case(("x", True), value=Ware.id, else_=False), "compares wares.id, which is integer, with 'x'"),
+    (lambda me: sa.func.nullif(Ware.id, "x").is_(None), "compares wares.id, which is integer, with 'x'"),
+    (
+        lambda me: sa.exists().where(sa.values(sa.column("a", sa.Integer), name="v").data([(7.5,)]).c.a == Ware.id),
+        "has 7.5 (float) in the column a, which is integer",
+    ),
     (lambda me: Ware.text == "a\0", "holds 'a\\x00' (str), which is no text"),
     (lambda me: Ware.text.in_(["a", "a\0"]), "which is no text"),
     (lambda me: Ware.text.startswith("\0"), "which is no text"),

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import elements as e
 from sqlalchemy.sql import operators as op
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import Family, family_of
 
@@ -33,13 +34,27 @@ COMPARISONS: Final = EQUALITIES | {op.lt, op.le, op.gt, op.ge, op.between_op, op
 def compared(rows: Any) -> Iterator[tuple[Any, Any, sa.types.TypeEngine[Any]]]:
     """Each two values that *rows* compare, a parameter second, and the type of the first."""
     for element in visitors.iterate(rows):
-        if isinstance(element, e.BinaryExpression) and element.operator in COMPARISONS:
-            for one, other in _pairs(element.left, element.right):
+        for left, right in _sides(element):
+            for one, other in _pairs(left, right):
                 type_ = getattr(one, "type", None)
                 if isinstance(one, e.BindParameter) or not isinstance(type_, sa.types.TypeEngine):
                     continue
                 if not is_somebodys(type_):
                     yield one, other, type_
+
+
+def _sides(element: Any) -> Iterator[tuple[Any, Any]]:
+    match element:
+        case e.BinaryExpression() if element.operator in COMPARISONS:
+            yield element.left, element.right
+        case sa.Case() if element.value is not None:
+            for when, _ in element.whens:
+                yield element.value, when
+        case FunctionElement() if getattr(element, "name", "").lower() == "nullif" and len(element.clauses) == 2:
+            left, right = element.clauses
+            yield left, right
+        case _:
+            return
 
 
 def _pairs(left: Any, right: Any) -> Iterator[tuple[Any, Any]]:

@@ -51,7 +51,7 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     ("compares n, which is integer, with 'x' (str)", 'Compare it with a number.')
     """
     compares = (_mismatched(one, other, type_) for one, other, type_ in compared(rows))
-    others = (_miscast(element) or _unkept(element) for element in visitors.iterate(rows))
+    others = (_miscast(element) or _misplaced(element) or _unkept(element) for element in visitors.iterate(rows))
     return next((found for found in chain(compares, others) if found is not None), None)
 
 
@@ -74,6 +74,19 @@ def _miscast(element: Any) -> tuple[str, str] | None:
         read(value)
     except (ValueError, ArithmeticError):
         return f"casts {told(value)} to {family_of(type_)}, which it is not", "Write the value itself, as a constant."
+    return None
+
+
+def _misplaced(element: Any) -> tuple[str, str] | None:
+    """A value of VALUES, which is sent as what its column is, and PostgreSQL takes 7.5 for 7."""
+    if not isinstance(element, sa.Values):
+        return None
+    for value, column in (
+        (v, c) for data in element._data for row in data for v, c in zip(row, element.c, strict=False)
+    ):
+        if not (is_of(value, column.type) and _fits(value, family_of(column.type), column.type)):
+            seen = f"has {told(value)} in the column {column.name}, which is {family_of(column.type)}"
+            return seen, "Write values of the column's type."
     return None
 
 

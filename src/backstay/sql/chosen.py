@@ -134,9 +134,9 @@ def _taken(query: Any) -> Iterator[Unlike]:
 
 def _grouped(query: Any, own: set[Any]) -> Iterator[Unlike]:
     groups = [_bare(each) for each in query._group_by_clauses]
-    if not groups and not any(map(_aggregates, query.selected_columns)):
+    if not groups and not query._having_criteria and not any(map(_aggregates, query.selected_columns)):
         return
-    if not _decide(groups, query.selected_columns, own):
+    if not _decide(groups, [*query.selected_columns, *query._having_criteria], own):
         yield Unlike("one row of a group, and nothing says which", "Group by it, or take func.max() of it.")
 
 
@@ -165,7 +165,7 @@ def _leaves(part: Any) -> Iterator[Any]:
     part = _bare(part)
     if isinstance(part, sa.ColumnClause):
         yield part
-    elif not isinstance(part, sa.SelectBase) and not is_aggregate(part):
+    elif not isinstance(part, sa.SelectBase | sa.FunctionFilter) and not is_aggregate(part):
         for child in part.get_children():
             yield from _leaves(child)
 

@@ -30,6 +30,7 @@ from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.sqlite.kind import misleading
 from backstay.sql.statement import Statement
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
@@ -82,7 +83,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         geojson=_geojson,
         sealed=_sealed,
         path=_path,
-        unlike=chosen,
+        unlike=lambda rows: chosen(rows) or misleading(rows),
         volatile=lambda names: Statement(_VOLATILE, (list(names),)),
         sort_key=_sort_key,
         tie_key=_tie_key,

@@ -86,6 +86,8 @@ def _of_floats(sign: str, left: Any, right: Any) -> float:
     found = {"+": one + other, "-": one - other, "*": one * other}[sign] if sign != "/" else one / other
     if math.isinf(found) and not (math.isinf(one) or math.isinf(other)):
         raise DatabaseError("22003", "value out of range: overflow")
+    if found == 0 and sign in ("*", "/") and one != 0 and other != 0 and not math.isinf(other):
+        raise DatabaseError("22003", "value out of range: underflow")
     return found
 
 

@@ -58,6 +58,9 @@ class ApswCompiler(ApswExpressionCompiler):
     def visit_extract(self, extract: Any, **kw: Any) -> str:
         return self._rendered(extract, super().visit_extract, kw)
 
+    def visit_case(self, clause: Any, **kw: Any) -> str:
+        return self._rendered(clause, super().visit_case, kw)
+
     def visit_function(self, func: Any, **kw: Any) -> str:  # type: ignore[override]
         return self._rendered(func, super().visit_function, kw)
 

@@ -26,11 +26,13 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
+from backstay.catalog.standing import table_of
 from backstay.sql.chosen import BETWEEN, COLLATE, RANKS, chosen, sorted_by
 from backstay.sql.sqlite.value import is_native
 from backstay.sql.unlike import Unlike, shown
 
-#: "number" is a decimal that a double holds exactly, "decimal" one that is kept as text; "null" goes with any.
+#: "number" is a decimal that a double holds exactly, "decimal" one that is kept as text, "whole" one that SQLite has as
+#: an integer; "null" goes with any.
 Kind: TypeAlias = Literal[
     "boolean",
     "int2",
@@ -39,6 +41,7 @@ Kind: TypeAlias = Literal[
     "float",
     "number",
     "decimal",
+    "whole",
     "text",
     "char",
     "uuid",
@@ -56,9 +59,11 @@ Kind: TypeAlias = Literal[
 ]
 
 INTEGERS: Final[tuple[Kind, ...]] = ("int2", "int4", "int8")
-NUMBERS: Final[frozenset[Kind]] = frozenset({*INTEGERS, "float", "number", "decimal"})
+NUMBERS: Final[frozenset[Kind]] = frozenset({*INTEGERS, "float", "number", "decimal", "whole"})
 #: What no float holds exactly: PostgreSQL rounds it where it stands beside one.
-FINER: Final[frozenset[Kind]] = frozenset({"int8", "decimal"})
+FINER: Final[frozenset[Kind]] = frozenset({"int8", "decimal", "whole"})
+#: What SQLite has as an integer.
+_WHOLE_ONES: Final[frozenset[Kind]] = frozenset({*INTEGERS, "whole"})
 MOMENTS: Final[frozenset[Kind]] = frozenset({"date", "timestamp", "timestamptz"})
 #: Their stored form sorts as they do.
 _SORTED: Final[frozenset[Kind]] = NUMBERS | MOMENTS | {"boolean", "uuid", "time", "bytes", "null"}
@@ -110,6 +115,7 @@ _OF_A_VALUE: Final[tuple[tuple[type, Kind], ...]] = (
     (bytes, "bytes"),
 )
 _WHOLE: Final = "Compare values of one kind, or cast() one of them."
+_CAST_WHOLE: Final = "Cast what is taken out or summed: cast(func.sum(…), BigInteger) // 2."
 _ASK_POSTGRESQL: Final = "Use PostgreSQL for it, or say it by what the reference of policies lists."
 
 
@@ -131,6 +137,40 @@ def unlike(rows: Any) -> Unlike | None:
         return found
     return chosen(rows)
 
+
+def misleading(rows: Any) -> Unlike | None:
+    """What PostgreSQL itself answers otherwise than SQLAlchemy says, or refuses only when there is a row."""
+    for element in visitors.iterate(rows):
+        try:
+            _refuse_misleading(element)
+        except Unlike as found:
+            return found
+    return None
+
+
+def _refuse_misleading(element: Any) -> None:
+    if isinstance(element, e.BinaryExpression) and element.operator is op.floordiv:
+        # SQLAlchemy writes "/" of what it takes for whole numbers.
+        if "whole" in (_known(kind_of, element.left), _known(kind_of, element.right)):
+            raise Unlike("numeric // integer", _CAST_WHOLE, element)
+    elif isinstance(element, sa.Extract):
+        kind, is_of_clock = _known(kind_of, element.expr), element.field.lower() in _OF_THE_CLOCK
+        if (kind == "date" and is_of_clock) or (kind == "time" and not is_of_clock):
+            raise Unlike(f"extract({element.field}) of a value that is {kind}", _TAKEN_OUT)
+
+
+def _known(tell: Callable[..., Kind], *of: Any) -> Kind:
+    """What *tell* says, and "other" of what is of one database alone."""
+    try:
+        return tell(*of)
+    except Unlike:
+        return "other"
+
+
+#: Fields that days do not have.
+_OF_THE_CLOCK: Final = frozenset(
+    {"hour", "minute", "second", "millisecond", "milliseconds", "microsecond", "microseconds", "timezone"}
+)
 
 #: What is judged with the operator or function that it is a part of.
 _PARTS: Final = (e.CollationClause, e.TypeClause, e.ClauseList, e.ExpressionClauseList)
@@ -181,7 +221,7 @@ def kind_of(element: Any) -> Kind:
         case sa.UnaryExpression():
             return _of_unary(element)
         case sa.ColumnClause():
-            return kind_of_type(element.type)
+            return _of_column(element)
         case e.ExpressionClauseList() if element.operator in ARITHMETIC:
             # ``a + b + c``, which SQLAlchemy keeps as one list.
             return _of_arithmetic(element.clauses, element)
@@ -216,9 +256,43 @@ def kind_of_type(type_: Any) -> Kind:
 def _inside(element: Any) -> Kind:
     inner = element.element
     if isinstance(inner, sa.SelectBase):
-        columns = list(inner.selected_columns)
-        return kind_of(columns[0]) if len(columns) == 1 else "row"
+        return _of_selected(inner, 0) if len(list(inner.selected_columns)) == 1 else "row"
     return kind_of(inner)
+
+
+def _of_column(column: Any) -> Kind:
+    """That of what a subquery selects: SQLAlchemy does not know all types, and SQLite stores none."""
+    query = table_of(column.table)
+    if isinstance(query, sa.SelectBase):
+        at = next(at for at, each in enumerate(column.table.c) if each.key == column.key)
+        # What a request brings is made by functions that nobody else calls, and has the types that are told of it.
+        found = _known(_of_selected, query, at)
+        if found not in ("null", "other"):
+            return found
+    return kind_of_type(column.type)
+
+
+def _of_selected(query: Any, at: int) -> Kind:
+    """The kind of the column *at* this place, in each part of a UNION."""
+    parts = _parts(query)
+    if any(isinstance(each, sa.CTE) and each.recursive for each in visitors.iterate(query)):
+        # The others select from the first, and what it becomes.
+        parts = parts[:1]
+    return _common([list(part.selected_columns)[at] for part in parts], query)
+
+
+def _parts(query: Any) -> list[Any]:
+    while isinstance(query, s.SelectStatementGrouping):
+        query = query.element
+    return (
+        [part for each in query.selects for part in _parts(each)] if isinstance(query, sa.CompoundSelect) else [query]
+    )
+
+
+def is_made(element: Any) -> bool:
+    """Whether *element* is computed, and has the affinity and the collation of no column."""
+    is_stored = isinstance(element, sa.ColumnClause) and not isinstance(table_of(element.table), sa.SelectBase)
+    return not is_stored and not isinstance(element, e.BindParameter)
 
 
 def _of_parameter(element: Any) -> Kind:
@@ -321,8 +395,7 @@ def _comparable(left: Any, right: Any, whole: Any, *, ranked: bool, listed: bool
 
 
 def _is_number(element: Any, kind: Kind) -> bool:
-    """Whether *element* is a decimal that is computed, and has the affinity of no column."""
-    return kind in ("number", "decimal") and not isinstance(element, sa.Column | e.BindParameter)
+    return kind in ("number", "decimal") and is_made(element)
 
 
 def _sortable(kind: Kind, whole: Any, *sides: Any) -> None:
@@ -353,7 +426,7 @@ def _rows_comparable(one: Any, other: Any, whole: Any, *, ranked: bool) -> None:
         raise Unlike("rows of different length", "Compare as many values on both sides.", whole)
     for side, kind in zip(sides, kinds, strict=True):
         mine = kind_of(side)
-        if "null" not in (mine, kind) and not ({mine, kind} <= {*INTEGERS} or (mine == kind and mine in _IN_ROWS)):
+        if "null" not in (mine, kind) and not ({mine, kind} <= _WHOLE_ONES or (mine == kind and mine in _IN_ROWS)):
             raise Unlike(
                 f"rows of values that are {_named(mine)} and {_named(kind)}",
                 "Compare each value on its own: and_(a == …, b == …).",
@@ -367,7 +440,7 @@ def _go_together(first: Kind, second: Kind, listed: bool) -> bool:
     if first == second or {first, second} == {"char", "text"}:
         return not listed or first != "char"
     if first in NUMBERS and second in NUMBERS:
-        return not listed or {first, second} <= {*INTEGERS, "number"} or "float" not in (first, second)
+        return not listed or {first, second} <= {*_WHOLE_ONES, "number"} or "float" not in (first, second)
     return first in MOMENTS and second in MOMENTS and not listed
 
 
@@ -383,7 +456,9 @@ def _of_arithmetic(values: Iterable[Any], whole: Any) -> Kind:
         if made is None:
             raise Unlike(
                 f"{_named(found)} {sign} {_named(other)}",
-                "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
+                _CAST_WHOLE
+                if "whole" in (found, other)
+                else "Of numbers write + - * / %; of moments + and - of a timedelta, or of one another.",
                 whole,
             )
         found = made
@@ -460,6 +535,7 @@ CASTS: Final[dict[Kind, frozenset[Kind]]] = {
     "int4": frozenset({*INTEGERS, "float", "decimal", "text", "boolean"}),
     "int8": frozenset({*INTEGERS, "float", "decimal", "text"}),
     "number": frozenset({*INTEGERS, "float", "decimal"}),
+    "whole": frozenset({*INTEGERS, "float", "decimal", "text"}),
     "decimal": frozenset({*INTEGERS, "float", "decimal"}),
     "float": frozenset({*INTEGERS, "float"}),
     "boolean": frozenset({"boolean", "int4", "text"}),
@@ -499,7 +575,7 @@ def _of_coerced(element: Any) -> Kind:
 def _of_case(element: Any) -> Kind:
     if element.value is not None:
         for when, _ in element.whens:
-            _comparable(element.value, when, element, ranked=False, listed=True)
+            _comparable(element.value, when, element, ranked=False)
     return _common([*(then for _, then in element.whens), element.else_], element)
 
 
@@ -510,7 +586,7 @@ def _common(given: list[Any], whole: Any) -> Kind:
         return "null"
     if len(kinds) == 1:
         return kinds.pop()
-    if kinds <= frozenset(INTEGERS):
+    if kinds <= _WHOLE_ONES:
         return max(kinds)
     if kinds <= NUMBERS and not ("float" in kinds and kinds & FINER):
         return "float" if "float" in kinds else "decimal"
@@ -529,7 +605,7 @@ def _of_extract(element: Any) -> Kind:
     kind = kind_of(element.expr)
     if kind not in EXTRACTS.get(element.field, frozenset()):
         raise Unlike(f"extract({element.field}) of a value that is {_named(kind)}", _TAKEN_OUT)
-    return "int4"
+    return "whole"
 
 
 _TAKEN_OUT: Final = "Take out year, month, day, hour, minute, dow or doy of a date or datetime."
@@ -585,19 +661,19 @@ def _sum(given: list[Any], whole: Any) -> Kind:
     kind = kind_of(given[0])
     if kind not in INTEGERS:
         raise Unlike(f"the sum of values that are {_named(kind)}", "Add whole numbers: cents, seconds, bytes.")
-    return "int8"
+    return "whole" if kind == "int8" else "int8"
 
 
 def _absolute(given: list[Any], whole: Any) -> Kind:
     kind = kind_of(given[0])
-    if kind not in (*INTEGERS, "float", "number"):
+    if kind not in (*INTEGERS, "whole", "float", "number"):
         raise Unlike(f"abs() of a value that is {_named(kind)}", "Compare with both bounds.")
     return kind
 
 
 def _nullif(given: list[Any], whole: Any) -> Kind:
     left, right = given
-    _comparable(left, right, whole, ranked=False, listed=True)
+    _comparable(left, right, whole, ranked=False)
     return kind_of(left)
 
 
@@ -661,10 +737,42 @@ def _judge_query(element: Any) -> None:
         for clause in element._order_by_clauses:
             inner = sorted_by(clause)
             _sortable(kind_of(inner), inner, inner)
+        for clause in element._group_by_clauses:
+            _told_apart(clause)
+    if isinstance(element, sa.Select) and element._distinct:
+        for column in element.selected_columns:
+            _told_apart(column)
+    if isinstance(element, sa.UnaryExpression) and element.operator is op.distinct_op:
+        _told_apart(element.element)
+    if isinstance(element, sa.CompoundSelect) and element.keyword not in _ALL:
+        _judge_set(element)
+
+
+_ALL: Final = frozenset(
+    {s._CompoundSelectKeyword.UNION_ALL, s._CompoundSelectKeyword.INTERSECT_ALL, s._CompoundSelectKeyword.EXCEPT_ALL}
+)
+
+
+def _judge_set(element: Any) -> None:
+    """SQLite tells rows apart by what is stored of them, whatever each part of the set has."""
+    for beside in zip(*(part.selected_columns for part in _parts(element)), strict=False):
+        kinds = {kind_of(each) for each in beside} - {"null"}
+        if len(kinds) > 1 and not kinds <= _WHOLE_ONES:
+            told = " and ".join(sorted(map(_named, kinds)))
+            raise Unlike(f"a set of values of several kinds, {told}", _WHOLE)
+        for each in beside:
+            _told_apart(each)
+
+
+def _told_apart(value: Any) -> None:
+    value, kind = _bare(value), kind_of(value)
+    if kind in ("interval", "json", "char", "other") or _is_number(value, kind):
+        told = f"values that are {_named(kind)}" + (" and computed" if _is_number(value, kind) else "")
+        raise Unlike(f"{told} told apart by DISTINCT, GROUP BY or a set", "Ask by exists() and ==.", value)
 
 
 def _bare(element: Any) -> Any:
-    while isinstance(element, e.Grouping):
+    while isinstance(element, e.Grouping | sa.Label):
         element = element.element
     return element
 
@@ -675,6 +783,7 @@ _NAMES: Final[dict[Kind, str]] = {
     "int8": "integer",
     "number": "numeric",
     "decimal": "numeric",
+    "whole": "numeric",
     "other": "of a type that is not known there",
     "null": "NULL",
     "row": "a row",

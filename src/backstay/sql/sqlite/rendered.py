@@ -31,6 +31,7 @@ from backstay.sql.sqlite.kind import (
     MOMENTS,
     Kind,
     arithmetic,
+    is_made,
     item_keys,
     kind_of,
     kind_of_type,
@@ -54,6 +55,8 @@ def rendered(element: Any) -> Expression | None:
                 return _cast(element)
             case sa.Extract():
                 return _extract(element)
+            case sa.Case() if element.value is not None:
+                return _case(element)
             case FunctionElement():
                 return _function(element)
             case _:
@@ -79,7 +82,8 @@ def _binary(element: Any) -> Expression | None:
 
 
 def _computed(sign: str, left: Any, right: Any, kind: Kind, other: Kind | None = None) -> Expression:
-    return sa.func.backstay_compute(word(sign), word(kind), word(other or kind), left, right)
+    first, second = ("number" if each == "whole" else each for each in (kind, other or kind))
+    return sa.func.backstay_compute(word(sign), word(first), word(second), left, right)
 
 
 def _arithmetic(operator: Any, values: Iterable[Any]) -> Expression | None:
@@ -120,7 +124,7 @@ def _between(element: Any) -> Expression | None:
 def _listed(element: Any) -> Expression | None:
     """A list of exact decimals is one of texts, and a column's affinity makes numbers of them where it has to."""
     left, right = element.left, element.right
-    if not _is_made(left) or isinstance(left, sa.Tuple):
+    if not is_made(left) or isinstance(left, sa.Tuple):
         return None
     kind, other = kind_of(left), kind_of(right)
     decimals = (other if isinstance(right, e.BindParameter) else kind) == "decimal"
@@ -140,16 +144,11 @@ def _made_alike(left: Any, right: Any) -> tuple[Expression, Expression] | None:
         return _unpadded(left, first), _unpadded(right, second)
     if "float" in kinds and kinds & {*FINER, "number"}:
         return sa.cast(left, sa.REAL()), sa.cast(right, sa.REAL())
-    if "decimal" not in kinds and not ("number" in kinds and (_is_made(left) or _is_made(right))):
+    if "decimal" not in kinds and not ("number" in kinds and (is_made(left) or is_made(right))):
         return None
-    if first == second and not _is_made(left) and not _is_made(right):
+    if first == second and not is_made(left) and not is_made(right):
         return None
     return _decimal(left), _decimal(right)
-
-
-def _is_made(element: Any) -> bool:
-    """Whether *element* is computed: it has the affinity and the collation of no column."""
-    return not isinstance(element, sa.Column | e.BindParameter)
 
 
 def _decimal(value: Any) -> Expression:
@@ -208,9 +207,9 @@ def _cast(element: Any) -> Expression | None:
             return sa.type_coerce(value, sa.Integer())
         case "int4", "boolean":
             return sa.type_coerce(value, sa.Integer()) != number(0)
-        case "int2" | "int4" | "int8" | "number" | "decimal", "decimal":
+        case "int2" | "int4" | "int8" | "number" | "decimal" | "whole", "decimal":
             return sa.func.backstay_decimal(value)
-        case "int2" | "int4" | "int8", _ if target in INTEGERS:
+        case "int2" | "int4" | "int8" | "whole", _ if target in INTEGERS:
             return _read(value, "integer", target)
         case "number" | "decimal", _ if target in INTEGERS:
             return _read(value, "numeric", target)
@@ -245,10 +244,23 @@ def _extract(element: Any) -> Expression | None:
     return found.op("+", return_type=sa.Integer())(number(0))
 
 
+def _case(element: Any) -> Expression | None:
+    """CASE compares what it is asked about as SQLite does."""
+    value, whens = element.value, element.whens
+    if all(_made_alike(value, when) is None for when, _ in whens):
+        return None
+    # NULL is equal to nothing, and SQLAlchemy would ask for it by IS.
+    asked = ((sa.false() if isinstance(when, e.Null) else value == when, then) for when, then in whens)
+    return sa.case(*asked, else_=element.else_)
+
+
 def _function(element: Any) -> Expression | None:
     match str(getattr(element, "name", "")).lower():
         case "lower" | "upper" as name if kind_of(element) == "text":
             told: Callable[..., Expression] = sa.func.backstay_lower if name == "lower" else sa.func.backstay_upper
             return told(*element.clauses, type_=sa.Text())
+        case "nullif" if _made_alike(*element.clauses) is not None:
+            left, right = element.clauses
+            return sa.case((left == right, sa.null()), else_=left)
         case _:
             return None
