@@ -7,6 +7,7 @@ import shutil
 import time
 from collections.abc import Generator
 from pathlib import Path
+from threading import Event
 from typing import Any, Final
 
 import apsw
@@ -132,6 +133,45 @@ async def test_a_read_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     assert [asyncio.CancelledError] * 13 == [type(outcome) for outcome in outcomes]
     assert (0, 0) == (database._turns.running, database._turns.waiting)
     assert (1,) == await database.snapshot(lambda: _steps("SELECT 1"))
+    await database.close()
+
+
+async def test_connections_outlive_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S6: who leaves while its connection is opened leaves it to the next, and that of an export is closed."""
+    database = SqliteDatabase(str(tmp_path / "app.db"))
+    await database.open()
+    begun, go_on, before = Event(), Event(), len(database._opened)
+    opening: list[Any] = []
+
+    def connect_slowly(*given: Any, **named: Any) -> Any:
+        begun.set()
+        go_on.wait(10)
+        opening.append(connect(*given, **named))
+        return opening[-1]
+
+    async def export() -> None:
+        async for _ in database.stream(Statement("SELECT 1")):
+            pass
+
+    for module, ask in (("reader", lambda: database.snapshot(lambda: _steps("SELECT 1"))), ("export", export)):
+        monkeypatch.setattr(f"backstay.adapters.sqlite.{module}.connect", connect_slowly)
+        begun.clear()
+        go_on.clear()
+        task = asyncio.create_task(ask())
+        await asyncio.to_thread(begun.wait, 10)
+        task.cancel()
+        await asyncio.sleep(0)
+        go_on.set()
+        assert [asyncio.CancelledError] == [type(each) for each in await asyncio.gather(task, return_exceptions=True)]
+        monkeypatch.undo()
+    assert ([], set()) == (
+        [each for each in database._opened[before:] if each not in database._idle],
+        database._exporting,
+    )
+    assert (1,) == await database.snapshot(lambda: _steps("SELECT 1"))
+    assert before + 1 == len(database._opened)
+    with pytest.raises(apsw.ConnectionClosedError):
+        opening[1].execute("SELECT 1")
     await database.close()
 
 

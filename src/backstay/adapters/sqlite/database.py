@@ -212,7 +212,9 @@ class SqliteDatabase:
             return await self.writer.write(steps)
         async with self._turns.turn():
             left, spent = Event(), 0.0
-            reader = self._idle.pop() if self._idle else await self._in_thread(self._open_reader, left)
+            while not self._idle:
+                await self._in_thread(self._open_reader, left)
+            reader = self._idle.pop()
 
             def run(statement: Statement) -> Rows:
                 nonlocal spent
@@ -234,10 +236,11 @@ class SqliteDatabase:
             finally:
                 self._idle.append(reader)
 
-    def _open_reader(self) -> Reader:
+    def _open_reader(self) -> None:
+        """Have one more in `_idle`: also where nobody waits for it any more."""
         reader = Reader(self._location, self._budget, self._metadata)
         self._opened.append(reader)
-        return reader
+        self._idle.append(reader)
 
     def _remember_heavy(self, sql: str) -> None:
         if len(self._heavy) >= _MAX_HEAVY:
@@ -265,10 +268,7 @@ class SqliteDatabase:
 
     async def _chunks(self, statement: Statement, threads: ThreadPoolExecutor) -> AsyncGenerator[Rows, None]:
         loop = asyncio.get_running_loop()
-        reader = await loop.run_in_executor(
-            threads,
-            lambda: Export(self._location, self._budget_seconds, self._metadata, statement, self._budget.answer_bytes),
-        )
+        reader = Export(self._location, self._budget_seconds, self._metadata, statement, self._budget.answer_bytes)
         self._exporting.add(reader)
         try:
             async for rows in reader.chunks(loop, threads):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import apsw
@@ -21,8 +21,8 @@ from backstay.db.statement import Row, Rows, Statement
 class Export:
     """The rows of *statement*, from the state of the data at its first.
 
-    Each chunk has the whole statement budget, and no row more than *row_bytes*.  A lock keeps `close` from overtaking a
-    chunk that a cancelled caller no longer waits for.
+    Each chunk has the whole statement budget, and no row more than *row_bytes*; the first opens the connection.  A lock
+    keeps `close` from overtaking a chunk that a cancelled caller no longer waits for.
     """
 
     def __init__(
@@ -33,18 +33,15 @@ class Export:
         statement: Statement,
         row_bytes: int = DEFAULT_BUDGET.answer_bytes,
     ) -> None:
+        self._location = location
         self._budget = Budget(budget_seconds)
         self._metadata = metadata
+        self._statement = statement
+        self._row_bytes = row_bytes
         self._turn = threading.Lock()
         self._closed = False
-        self._budget.start()
-        try:
-            self._connection = connect(location, "reader", budget=self._budget, statements=0)
-            self._connection.limit(apsw.SQLITE_LIMIT_LENGTH, row_bytes)
-            with Room(DEFAULT_BUDGET.sqlite_bytes):
-                self._rows = self._connection.cursor().execute(statement.sql, statement.args)
-        except Exception as error:
-            raise from_sqlite(error, metadata) from error
+        self._connection: apsw.Connection | None = None
+        self._rows: Iterator[Row] = iter(())
 
     def chunk(self) -> Rows:
         """The next rows; none after the last."""
@@ -56,6 +53,8 @@ class Export:
             self._budget.start()
             try:
                 with Room(DEFAULT_BUDGET.sqlite_bytes):
+                    if self._connection is None:
+                        self._open()
                     for row in self._rows:
                         found.append(row)
                         size += len(row[0])
@@ -65,6 +64,11 @@ class Export:
                 raise from_sqlite(error, self._metadata) from error
         return found
 
+    def _open(self) -> None:
+        connection = self._connection = connect(self._location, "reader", budget=self._budget, statements=0)
+        connection.limit(apsw.SQLITE_LIMIT_LENGTH, self._row_bytes)
+        self._rows = connection.cursor().execute(self._statement.sql, self._statement.args)
+
     async def chunks(self, loop: asyncio.AbstractEventLoop, threads: ThreadPoolExecutor) -> AsyncGenerator[Rows, None]:
         while rows := await loop.run_in_executor(threads, self.chunk):
             yield rows
@@ -72,4 +76,5 @@ class Export:
     def close(self) -> None:
         with self._turn:
             self._closed = True
-            self._connection.close()
+            if self._connection is not None:
+                self._connection.close()
