@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import sys
-from collections.abc import Callable
-from types import FrameType
 from typing import Any
 
 import pytest
@@ -15,6 +12,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from backstay.errors import PlanError
 from backstay.plan.coerce import _COERCIONS, coerce, type_name
+from tests.counting import lines
 
 #: Every type that reads its text, and texts that a reader might divide in many ways.
 TYPES = (
@@ -53,23 +51,12 @@ TEXTS = (
 )
 
 
-def lines(type_: sa.types.TypeEngine[object], text: str) -> int:
-    """How many lines of Python are run to read *text*; what its expressions do is asked in ``test_patterns.py``."""
-    count = 0
-
-    def line(frame: FrameType, event: str, argument: object) -> Callable[..., Any]:
-        nonlocal count
-        count += event == "line"
-        return line
-
-    before = sys.gettrace()
-    sys.settrace(line)
-    try:
+def steps(type_: sa.types.TypeEngine[object], text: str) -> int:
+    def read() -> None:
         with contextlib.suppress(PlanError):
             coerce(text, type_)
-    finally:
-        sys.settrace(before)
-    return count
+
+    return lines(read)
 
 
 @pytest.mark.parametrize("text", TEXTS)
@@ -77,7 +64,7 @@ def lines(type_: sa.types.TypeEngine[object], text: str) -> int:
 def test_a_long_text_takes_no_more_than_its_length(type_: sa.types.TypeEngine[object], text: str) -> None:
     """S7: what is nearly a number, a list or a moment takes twice as many steps where it is twice as long."""
     for begin, end in (("", "!"), ("{", "!}")):
-        once, twice = (lines(type_, begin + text * (times * 2_000 // len(text)) + end) for times in (1, 2))
+        once, twice = (steps(type_, begin + text * (times * 2_000 // len(text)) + end) for times in (1, 2))
         assert twice <= 2 * once + 50
 
 
@@ -88,7 +75,7 @@ def test_what_takes_more_would_be_found(monkeypatch: pytest.MonkeyPatch) -> None
         return sum(1 for one in text for other in text)
 
     monkeypatch.setitem(_COERCIONS, "integer", pairs)  # type: ignore[arg-type]
-    assert lines(sa.Integer(), "1" * 200) > 3 * lines(sa.Integer(), "1" * 100)
+    assert steps(sa.Integer(), "1" * 200) > 3 * steps(sa.Integer(), "1" * 100)
 
 
 BOOLEAN, SMALL, INTEGER, BIG = sa.Boolean(), sa.SmallInteger(), sa.Integer(), sa.BigInteger()
