@@ -79,7 +79,10 @@ async def offer(db: AsyncSession, price: int, cost: int) -> None:
 
 def market(url: str) -> Backstay:
     return Backstay(
-        models=Model, policies=[everyone], functions=[keep, offer], settings=Settings(database=url, jwt_secret=SECRET)
+        models=Model,
+        policies=[everyone],
+        functions=[keep, offer],
+        settings=Settings(database=url, jwt_secret=SECRET),
     )
 
 
@@ -141,6 +144,55 @@ def test_functions(offers: Api, call: str, sent: Any, expected: Any) -> None:
     assert expected == told(offers.post(f"rpc/{call}", sent, as_="ann"))
     batch = offers.post("batch", [{"method": "POST", "path": f"rpc/{call}", "body": sent}], as_="ann")
     assert (*expected[:3], {"operation": 0, "details": None}) == told(batch)
+
+
+class Theatre(DeclarativeBase):
+    pass
+
+
+class Place(Theatre):
+    """Unique in the end: two may be exchanged in one transaction.  SQLite has no such constraint."""
+
+    __tablename__ = "places"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    number: Mapped[int]
+    __table_args__ = (sa.UniqueConstraint("number", name="hidden_number", deferrable=True, initially="DEFERRED"),)
+
+
+@allow("read", Place, columns=[Place.id])
+@allow("create", "update", Place)
+@allow("read", Place, to="staff")
+def seated(me: Me) -> Any:
+    return True
+
+
+def theatre(url: str) -> Backstay:
+    return Backstay(models=Theatre, policies=[seated], settings=Settings(database=url, jwt_secret=SECRET))
+
+
+@pytest.fixture(scope="module")
+def places() -> Iterator[Api]:
+    rows = {"places": [{"id": 1, "number": 1}, {"id": 2, "number": 2}]}
+    with quick_folder() as folder, opened("postgresql", folder, theatre, rows, "theatre") as api:
+        yield api
+
+
+@pytest.mark.parametrize(("who", "named"), [("ann", ""), ("dee", ' "hidden_number"')])
+@pytest.mark.parametrize("way", ["alone", "precondition", "batch", "key"])
+def test_the_end_of_a_transaction(places: Api, who: str, named: str, way: str) -> None:
+    """AC6: what is looked at in the end is told as what is looked at at once, whatever the transaction is for."""
+    change = {"number": 2}
+    operation = {"method": "PATCH", "path": "places?id=eq.1", "body": change}
+    match way:
+        case "alone":
+            reply = places.patch("places?id=eq.1", change, as_=who)
+        case "precondition":
+            reply = places.patch("places?id=eq.1", change, as_=who, headers={"if-match": "*"})
+        case "batch":
+            reply = places.post("batch", [operation, {"path": "places?select=id"}], as_=who)
+        case _:
+            reply = places.patch("places?id=eq.1", change, as_=who, headers={"idempotency-key": "once"})
+    assert (409, "23505", UNIQUE + named) == (reply.status, reply.code, reply.json["message"])
 
 
 SCHEMA = """

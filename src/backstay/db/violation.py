@@ -46,6 +46,8 @@ class ConstraintError(DatabaseError):
         self.violation = violation
         #: The database's own sentence with values in it; read it through `details_of` only.
         self.secret_details = secret_details
+        #: Whether it says what its caller may know, and no more.
+        self.told = False
 
 
 def details_of(error: ConstraintError, values: Mapping[str, Any] | None = None) -> str | None:
@@ -80,7 +82,10 @@ def broken_constraint(violation: Violation, *, secret_details: str | None = None
     >>> print(broken_constraint(Violation(NOT_NULL, "posts", ("body",))))
     23502: null value in column "body" of relation "posts" violates not-null constraint
     """
-    return ConstraintError(_sentence(violation), violation, secret_details=secret_details)
+    error = ConstraintError(_sentence(violation), violation, secret_details=secret_details)
+    # What names nothing tells nothing.
+    error.told = violation == Violation(violation.code)
+    return error
 
 
 def _sentence(broken: Violation) -> str:

@@ -15,7 +15,7 @@ from backstay.errors import RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.read import Reads
-from backstay.pipeline.refusal import told_of_call
+from backstay.pipeline.refusal import told_alone
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface
@@ -67,7 +67,7 @@ class Data:
         try:
             return await (self._routines if self._is_routine(name) else self._calls).answer(request, name)
         except ConstraintError as error:
-            raise told_of_call(error, self._surface.scope(request.principal)) from error
+            raise told_alone(error, self._surface.scope(request.principal)) from error
 
     def foresee(self, request: DataRequest) -> None:
         """Make the plan of *request* ahead.

@@ -15,6 +15,7 @@ from typing import Any, Final
 from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.db.transaction import run_inside, steps_of
+from backstay.db.violation import ConstraintError
 from backstay.errors import BackstayError, PlanError, RequestError, Unjudged
 from backstay.pipeline.batch import Operation, foreseeable, parse_batch, run_batch
 from backstay.pipeline.conditional import Conditional
@@ -27,6 +28,7 @@ from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested, Tree
 from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import once
+from backstay.pipeline.refusal import told_alone
 from backstay.pipeline.request import Ahead, DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined
@@ -96,6 +98,9 @@ class Plane:
         except BackstayError as error:
             if is_unjudged(error, self._surface.rules, request.principal):
                 raise Unjudged from error
+            if isinstance(error, ConstraintError) and not error.told:
+                # Of the end of a transaction, where deferred constraints are looked at: no operation has told it.
+                raise told_alone(error, self._surface.scope(request.principal)) from error
             if error.status == 405 and not any(name == "Allow" for name, _ in error.headers):
                 error.headers = (*error.headers, ("Allow", await self._allowed(request)))
             raise

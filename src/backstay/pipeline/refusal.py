@@ -149,6 +149,7 @@ def told_as(
     if violation.code in _RIVALS and not (all_seen or rival_seen):
         return broken_constraint(Violation(violation.code))
     answer = ConstraintError(error.message, violation)
+    answer.told = True
     own = columns <= written and bool(columns) and told is table and violation.code in ("23505", "23503")
     if all_seen or own:
         known = error
@@ -173,10 +174,10 @@ def is_of_key(error: ConstraintError, table: Table) -> bool:
     return violation.code == UNIQUE and violation.table == table.name and frozenset(violation.columns) == key != set()
 
 
-def told_of_call(error: ConstraintError, scope: Scope) -> Exception:
-    """*error* of a function as this caller may see it: the function writes what the caller may have no part in."""
-    table = scope.catalog.tables.get(error.violation.table or "")
+def told_alone(error: ConstraintError, scope: Scope) -> Exception:
+    """*error* of a function, or of a transaction's end, as this caller may see it: nobody knows what was written."""
     bare = broken_constraint(Violation(error.violation.code))
+    table = scope.catalog.tables.get(error.violation.table or "")
     return bare if table is None else told_as(error, table, scope, (), frozenset())
 
 
