@@ -226,6 +226,21 @@ def test_bad_tokens_are_not_remembered() -> None:
     assert refusal(token, check) is None
 
 
+def test_memory_is_bounded_in_bytes() -> None:
+    """S11: what people write into their tokens counts, and what expires is given back."""
+    clock = Clock()
+    check = verifier(clock, remembered_bytes=50_000)
+    tokens = [hs256({"sub": f"{n}", "exp": NOW + 60, "user_metadata": {"text": "x" * 4000}}) for n in range(20)]
+    assert [f"{n}" for n in range(20)] == [check.verify(token).id for token in tokens]
+    known = list(check._good)
+    assert 3 <= len(known) <= 5
+    assert 9_000 * len(known) < check._bytes <= 50_000
+    clock.now = NOW + 1000
+    for token in known:
+        assert EXPIRED == refusal(token, check)
+    assert (0, 0) == (len(check._good), check._bytes)
+
+
 def test_memory_is_bounded() -> None:
     """The least recently used token is forgotten first, and a forgotten one is verified anew."""
     check = verifier(remembered=2)

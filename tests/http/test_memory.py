@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import gc
+import tracemalloc
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apsw
@@ -12,6 +14,7 @@ from sqlalchemy.dialects import postgresql as pg
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, Settings, allow
+from backstay.pipeline.remember import Remembered
 from tests.http.api import Api, opened, quick_folder
 from tests.http.shop_app import SECRET
 from tests.watchdog.meter import MEMORY_BYTES, watched
@@ -141,3 +144,50 @@ def test_a_small_value_may_stand_many_times(scrolls: Api) -> None:
     assert [{f"a{number}": "t" * LARGE for number in range(8)}] == reply.json
     reply = scrolls.get(f"scrolls?select={PATHS.split(',')[-1]}&id=eq.3")
     assert [{"p20": "d" * LARGE}] == reply.json
+
+
+def remembered() -> list[Remembered[Any, Any]]:
+    """All caches of plans and of texts."""
+    return [one for one in gc.get_objects() if isinstance(one, Remembered)]
+
+
+def digits(n: int) -> str:
+    return ",".join(f"{at + n * 1000}" for at in range(300))
+
+
+FLOODS: dict[str, Callable[[Api, int], Any]] = {
+    "prefer": lambda api, n: api.get("scrolls?id=eq.0", prefer=",".join(f"{n}x{at}" for at in range(200))),
+    "long prefer": lambda api, n: api.get("scrolls?id=eq.0", prefer=",".join(f"{n}x{at}" for at in range(500))),
+    "accept": lambda api, n: api.get("scrolls?id=eq.0", accept=",".join([f"a/{n}"] * 200) + ",*/*"),
+    "range": lambda api, n: api.get("scrolls?id=eq.0", range="items=" + f"{n}" * 400),
+    "values": lambda api, n: api.get(f"scrolls?id=in.({digits(n)})"),
+    "short values": lambda api, n: api.get(f"scrolls?limit={n + 1}&id=in.({','.join('10' for _ in range(500))})"),
+    "columns": lambda api, n: api.get(f"scrolls?limit={n + 1}&select=" + ",".join(["id"] * 195)),
+    "names": lambda api, n: api.get("scrolls?limit=0&select=" + ",".join(f"a{n}x{at}:id" for at in range(60))),
+    "write": lambda api, n: api.patch(
+        f"scrolls?id=eq.-{n}", {"text": "x"}, prefer=",".join(f"{n}x{at}" for at in range(200))
+    ),
+    "write columns": lambda api, n: api.patch(
+        f"scrolls?id=eq.-{n}&select=" + ",".join(["id"] * 195), {"text": "x"}, prefer="return=representation"
+    ),
+}
+
+
+@pytest.mark.parametrize("flood", FLOODS.values(), ids=FLOODS)
+def test_what_is_remembered_is_counted(opened_scrolls: Api, flood: Callable[[Api, int], Any]) -> None:
+    """S11: whatever requests leave behind is counted whole, keys and headers too, so that the bounds in bytes hold."""
+    for n in range(20):
+        flood(opened_scrolls, n)
+    for one in remembered():
+        one._kept.clear()
+        one._new.clear()
+        one._bytes[:] = [0, 0]
+    gc.collect()
+    tracemalloc.start(1)
+    for n in range(20, 60):
+        flood(opened_scrolls, n)
+    gc.collect()
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    # Some hundred kilobytes: texts that are remembered under 400 letters elsewhere, and what the databases keep.
+    assert taken <= sum(one.size_bytes for one in remembered()) + (300 << 10)

@@ -10,7 +10,8 @@ Rules of this file:
    may each believe another one.
 4. Every refusal reads the same, but for two that PostgREST's clients know by their text and two that the operator must
    see, of tokens whose signature is good: who forges tokens learns nothing from us (TK6).
-5. A good token is remembered until it expires, and its expiry is looked at each time; a bad one never is.
+5. A good token is remembered until it expires, and its expiry is looked at each time; a bad one never is.  What all of
+   them hold is bounded: people write a part of what theirs say.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from joserfc.util import urlsafe_b64decode
 from backstay.auth.jsonobject import read_object
 from backstay.auth.keys import KID, OneAlgorithm, PublicKey, public_keys, shared_key
 from backstay.errors import TokenError
+from backstay.pipeline.remember import held
 from backstay.policy.principal import ANON, AUTHENTICATED, SERVICE, Principal
 
 #: Longer tokens are refused unread.
@@ -59,6 +61,7 @@ class TokenVerifier:
         endless: whether tokens for nobody, of the roles ``anon`` and ``service_role``, may have no ``exp``.
         clock: seconds since 1970.
         remembered: how many good tokens are kept.
+        remembered_bytes: how much they hold at most, with their claims.
 
     Raises:
         ConfigError: BST-E201, BST-E202 for keys that cannot verify anything safely.
@@ -75,6 +78,7 @@ class TokenVerifier:
         endless: bool = False,
         clock: Callable[[], float] = time.time,
         remembered: int = 10_000,
+        remembered_bytes: int = 32 << 20,
     ) -> None:
         self._shared = None if secret is None else shared_key(secret)
         self._public = public_keys(jwks)
@@ -86,6 +90,8 @@ class TokenVerifier:
         self._endless = endless
         self._clock = clock
         self._remembered = remembered
+        self._remembered_bytes = remembered_bytes
+        self._bytes = 0
         # Token → (last second, principal), least recently used first.  The whole token is the key: comparing it costs
         # less than a SHA-256 of it (0.1 against 0.5 µs), and a look-up compares bytes only after a 64-bit keyed hash
         # of all of them agreed, so its time says nothing about any remembered token.
@@ -100,6 +106,7 @@ class TokenVerifier:
         self._own = public_keys(jwks)
         self._own_issuer = issuer
         self._good.clear()
+        self._bytes = 0
 
     def verify(self, token: bytes | str) -> Principal:
         """Return whom *token* speaks for.
@@ -113,7 +120,7 @@ class TokenVerifier:
         known = self._good.get(token)
         if known is not None:
             if self._clock() >= known[0]:
-                del self._good[token]
+                self._forget(token)
                 raise _expired()
             self._good.move_to_end(token)
             return known[1]
@@ -124,9 +131,13 @@ class TokenVerifier:
             self._check_issuer(claims, shared=key is None)
         principal = self._principal(claims)
         self._good[token] = (last_second, principal)
-        if len(self._good) > self._remembered:
-            self._good.popitem(last=False)
+        self._bytes += _weight(token, principal)
+        while len(self._good) > self._remembered or self._bytes > self._remembered_bytes:
+            self._forget(next(iter(self._good)))
         return principal
+
+    def _forget(self, token: bytes) -> None:
+        self._bytes -= _weight(token, self._good.pop(token)[1])
 
     def _claims(self, token: bytes) -> tuple[dict[str, Any], PublicKey | None]:
         """The claims of a token whose form and signature are good, and the key that says so; ``None``: the secret."""
@@ -260,6 +271,10 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _invalid() -> TokenError:
     return TokenError("PGRST301", "The token is not valid", hint="Sign in again.")
+
+
+def _weight(token: bytes, principal: Principal) -> int:
+    return held(token) + held(principal)
 
 
 def _expired() -> TokenError:

@@ -22,6 +22,8 @@ from backstay.proxies import MAX_HOPS, UNKNOWN, Address, Proxies
 
 #: Who has one IPv6 address has the 2⁶⁴ beside it as well.
 BUCKET_BITS: Final = 64
+#: Letters of an address in brackets, with a port and a zone.
+_LONGEST: Final = 100
 #: An address as proxies write it: bare, or with a port, IPv6 then in brackets.
 _HOP: Final = re.compile(r"\[([0-9A-Fa-f:.]{2,45})\](?::[0-9]{1,5})?|([0-9]{1,3}(?:\.[0-9]{1,3}){3}):[0-9]{1,5}")
 
@@ -72,9 +74,13 @@ def bucket(address: Address | None) -> str:
     return str(IPv6Network((int(address) >> BUCKET_BITS << BUCKET_BITS, 128 - BUCKET_BITS)))
 
 
-@lru_cache(maxsize=1024)
 def _read(text: str) -> Address | None:
     """An address as a socket or a proxy writes it; IPv4 inside of IPv6 is IPv4, and a zone is no part of it."""
+    return _known(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=1024)
+def _known(text: str) -> Address | None:
     found = _HOP.fullmatch(text)
     bare = (found[1] or found[2]) if found else text.partition("%")[0]
     try:

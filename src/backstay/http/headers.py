@@ -160,15 +160,19 @@ def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:
             )
 
 
-# Hosts repeat: remembering the last ones costs 0.1 µs instead of the 0.8 µs of the expression.
-@lru_cache(maxsize=256)
 def is_host(value: bytes) -> bool:
     """Say whether a Host header is well formed: a name or address, and a port from 0 to 65535 if any.
 
     >>> is_host(b"api.example.org:8000"), is_host(b"[::1]:80"), is_host(b"a b"), is_host(b"a:99999"), is_host(b"")
     (True, True, False, False, False)
     """
-    found = _HOST.fullmatch(value) if len(value) <= 261 else None
+    return len(value) <= 261 and _is_known(value)
+
+
+# Hosts repeat: remembering the last ones costs 0.1 µs instead of the 0.8 µs of the expression.
+@lru_cache(maxsize=256)
+def _is_known(value: bytes) -> bool:
+    found = _HOST.fullmatch(value)
     if found is None or (found["port"] is not None and int(found["port"]) > 65535):
         return False
     return found["ipv6"] is None or _address(found["ipv6"]) is not None

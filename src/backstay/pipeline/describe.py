@@ -11,7 +11,7 @@ import msgspec
 from backstay.catalog import Function
 from backstay.errors import RequestError
 from backstay.pipeline.planner import may_plan
-from backstay.pipeline.remember import Remembered
+from backstay.pipeline.remember import Remembered, held
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.policy import ANON, Kind
@@ -54,7 +54,9 @@ class Descriptions:
             zones=surface.timezones is not None,
             ends=surface.tx_end.endswith("-allow-override"),
         )
-        self._known: Remembered[tuple[Kind, str], bytes] = Remembered(32)
+        self._known: Remembered[tuple[Kind, str], bytes] = Remembered(
+            32, weigh=lambda key, document: held(key) + len(document)
+        )
 
     def answer(self, request: DataRequest) -> Reply:
         """Answer one request for the root.

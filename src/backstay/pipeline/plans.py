@@ -15,7 +15,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from backstay.errors import BackstayError
 from backstay.pipeline.planner import may_plan, too_different
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.remember import Remembered, held, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
@@ -34,10 +34,10 @@ _LATE: Final = 4
 
 
 class Plans(Generic[V]):
-    """At most *most* plans, which *weigh* weighs in bytes."""
+    """At most *most* plans, which *weigh* weighs in bytes, without their keys."""
 
     def __init__(self, most: int, weigh: Callable[[V], int]) -> None:
-        self._remembered: Remembered[Hashable, V] = Remembered(most, weigh=weigh)
+        self._remembered: Remembered[Hashable, V] = Remembered(most, weigh=lambda key, plan: held(key) + weigh(plan))
 
     def of(self, request: DataRequest, key: Hashable, make: Callable[[], V]) -> V:
         """The plan under *key* for callers of the kind of *request*'s; *make* makes it, where it is the first.

@@ -7,7 +7,6 @@ request that differs from a known one only in its values does no SQLAlchemy work
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -17,7 +16,7 @@ from backstay.pipeline.count import Estimate, counting
 from backstay.pipeline.explain import explained
 from backstay.pipeline.export import export
 from backstay.pipeline.plans import Plans, once
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import Opener, looked_with, opener
 from backstay.pipeline.surface import Surface
@@ -40,8 +39,10 @@ from backstay.sql.statement import Statement
 
 _STREAMED: Final[frozenset[MediaKind]] = frozenset(("ndjson",))
 
-#: Texts longer than this are planned under their shape only, so that nobody fills the memory with them.
-_MAX_REMEMBERED_TEXT = 2048
+#: Bytes that are held for each letter of a query string, at most: a list of short values has a text for each.  And for
+#: each letter that a read is known by.
+_PER_LETTER: Final = 32
+_PER_KEY_LETTER: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +75,7 @@ class Reads:
         self._fetch = database.fetch
         self._transact = database.transact
         self._inside = isinstance(database, Joined)
-        self._texts: Remembered[Hashable, KnownRead] = Remembered(
-            4096, weigh=lambda known: room_of(known.prepared, *looked_with(known.opener))
-        )
+        self._texts: Remembered[tuple[Any, ...], KnownRead] = Remembered(4096, weigh=_room)
         self._shapes: Plans[tuple[Prepared, Opener | None, Form, Estimate | None]] = Plans(
             2048, lambda found: room_of(found[0], found[0] if found[3] else None, *looked_with(found[1]))
         )
@@ -149,7 +148,8 @@ class Reads:
         known = self._texts.get(key)
         if known is None:
             known = self._read(request)
-            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+            # What is longer is planned under its shape only, so that nobody fills the memory with it.
+            if letters(key) <= MOST_LETTERS:
                 self._texts.put(key, known)
         return known
 
@@ -217,7 +217,12 @@ class Reads:
         return prepared, found_opener, made, estimate
 
 
-def _text_of(request: DataRequest) -> Hashable:
+def _room(key: tuple[Any, ...], known: KnownRead) -> int:
+    own = _PER_LETTER * len(key[1]) + _PER_KEY_LETTER * letters(key)
+    return own + room_of(known.prepared, *looked_with(known.opener))
+
+
+def _text_of(request: DataRequest) -> tuple[Any, ...]:
     """All of *request* that its plan depends on, as it came."""
     headers = request.headers
     return (

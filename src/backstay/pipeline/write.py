@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,7 +15,7 @@ from backstay.pipeline.explain import explained
 from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of, told_as
-from backstay.pipeline.remember import Remembered, room_of
+from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
@@ -41,8 +41,10 @@ Action: TypeAlias = Literal["insert", "update", "delete", "put"]
 #: All of an `Ask` but the request itself.
 Asked: TypeAlias = tuple[Table, Query, tuple[Any, ...], Preferences, Media, str | None]
 
-#: Texts longer than this are read anew each time, so that nobody fills the memory with them.
-_MAX_REMEMBERED_TEXT: Final = 2048
+#: Bytes that are held for each letter of a query string, at most: each column that it names is a value of its own.  And
+#: for each letter that a write is known by: each preference that nobody knows is a text of its own.
+_PER_LETTER: Final = 100
+_PER_KEY_LETTER: Final = 16
 #: More than any form puts around its rows.
 _AROUND: Final = 100
 
@@ -55,7 +57,9 @@ class Writes:
         self._database = database
         self._inside = isinstance(database, Joined)
         self._works = Works(surface)
-        self._asked: Remembered[Hashable, Asked] = Remembered(2048)
+        self._asked: Remembered[tuple[Any, ...], Asked] = Remembered(
+            2048, weigh=lambda key, _: _PER_LETTER * len(key[2]) + _PER_KEY_LETTER * letters(key)
+        )
         #: What looks whether a row can be seen that a refusal is about.
         self._sights: Plans[Prepared] = Plans(256, room_of)
 
@@ -119,7 +123,8 @@ class Writes:
         known = self._asked.get(key)
         if known is None:
             known = self._read(request)
-            if len(request.query) <= _MAX_REMEMBERED_TEXT:
+            # What is longer is read anew each time, so that nobody fills the memory with it.
+            if letters(key) <= MOST_LETTERS:
                 self._asked.put(key, known)
         return Ask(*known, request, self._surface.dialect.writes_inside)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
@@ -21,6 +21,9 @@ from backstay.plan.coerce import coercion
 from backstay.policy import Fact, MeParameter, Principal, fact_of
 from backstay.sql.parameters import Encode, SlotParameter
 from backstay.sql.statement import Statement
+
+#: Letters of a claim that is remembered as its column holds it.
+_REMEMBERED: Final = 64
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,7 +116,10 @@ def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
 
     def encoded(principal: Principal) -> Any:
         value = fact(principal)
-        return None if value is None or isinstance(value, dict | list) else convert(value)
+        if value is None or isinstance(value, dict | list):
+            return None
+        # What is long is what people write about themselves.
+        return convert.__wrapped__(value) if isinstance(value, str) and len(value) > _REMEMBERED else convert(value)
 
     return encoded
 

@@ -7,7 +7,8 @@ Rules of this file:
    meant as it stands.  GLOB itself is taken for short texts; these functions give the same answers for the others.
 3. Every function says what it is about to look at before it does (*spend*), in slices where that is much: the
    statement's time can only run out there.
-4. Compiled patterns are remembered by text; the memory is bounded.
+4. Compiled patterns are remembered by text, if they are no longer than those of requests: a rule may take its patterns
+   from rows.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import Any, Concatenate, Final, ParamSpec, TypeAlias, TypeVar
 
 from backstay.errors import DatabaseError, PlanError
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 #: Says how many bytes are looked at next; raises 57014 when the statement must stop.
 Spend: TypeAlias = Callable[[int], None]
@@ -29,6 +33,23 @@ _Piece = str | re.Pattern[str]
 _SLICE: Final = 64 << 10
 #: Python searches texts up to here by trying the piece at each letter, and longer ones in linear time.
 _TRIED: Final = 30_000
+#: Letters of a pattern that is remembered: those of a request, each as a set of its own.
+_LETTERS: Final = 4096
+
+
+def _remembered(most: int) -> Callable[[Callable[Concatenate[str, P], R]], Callable[Concatenate[str, P], R]]:
+    """As `lru_cache`, for functions of a pattern."""
+
+    def decorate(read: Callable[Concatenate[str, P], R]) -> Callable[Concatenate[str, P], R]:
+        known: Any = lru_cache(most)(read)
+
+        def found(pattern: str, /, *more: P.args, **named: P.kwargs) -> R:
+            made: R = (known if len(pattern) <= _LETTERS else read)(pattern, *more, **named)
+            return made
+
+        return found
+
+    return decorate
 
 
 def lower(value: Any) -> str:
@@ -62,7 +83,7 @@ def like_glob(pattern: Any, escape: str, before: str, after: str) -> str | None:
     return None if pattern is None else _globbed(before + _string(pattern) + after, escape)
 
 
-@lru_cache(maxsize=1024)
+@_remembered(1024)
 def _globbed(pattern: str, escape: str) -> str:
     out: list[str] = []
     characters = iter(pattern)
@@ -127,7 +148,7 @@ def _string(value: Any) -> str:
     return value if isinstance(value, str) else str(value)
 
 
-@lru_cache(maxsize=1024)
+@_remembered(1024)
 def _matcher(pattern: str) -> Callable[[str, Spend], bool]:
     first, *middle = _pieces(pattern)
     if not middle:
@@ -176,11 +197,13 @@ def _piece(part: list[str | None]) -> _Piece:
     return re.compile("".join("." if one is None else re.escape(one) for one in part), re.DOTALL)
 
 
-@lru_cache(maxsize=4096)
 def _length(piece: _Piece) -> int:
-    if isinstance(piece, str):
-        return len(piece)
-    return len(re.sub(r"\\(.)", r"\1", piece.pattern, flags=re.DOTALL))
+    return len(piece) if isinstance(piece, str) else _width(piece.pattern)
+
+
+@_remembered(4096)
+def _width(pattern: str) -> int:
+    return len(re.sub(r"\\(.)", r"\1", pattern, flags=re.DOTALL))
 
 
 def _at(piece: _Piece, value: str, start: int) -> int:
