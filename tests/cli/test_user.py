@@ -149,7 +149,6 @@ def test_commands_and_app_make_accounts_in_one_way(
         "reuse_seconds",
         "recent",
         "otp_seconds",
-        "mail_interval_seconds",
     } == {field.name for field in fields(AuthOptions)} - chosen
 
 

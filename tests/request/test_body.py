@@ -21,26 +21,26 @@ FORM = "application/x-www-form-urlencoded"
 @pytest.mark.parametrize(
     ("body", "content_type", "expected"),
     [
-        (b"{}", None, Payload(({},), False, ())),
-        (b"{}", "", Payload(({},), False, ())),
-        (b"[]", "application/json", Payload((), True, ())),
-        (b'{"b": 1, "a": 2.50}', "application/json", Payload(({"b": 1, "a": Decimal("2.50")},), False, ("b", "a"))),
-        (b'[{"a": 1}, {"a": 2}]', "Application/JSON; charset=UTF-8", Payload(({"a": 1}, {"a": 2}), True, ("a",))),
+        (b"{}", None, Payload(({},), ())),
+        (b"{}", "", Payload(({},), ())),
+        (b"[]", "application/json", Payload((), ())),
+        (b'{"b": 1, "a": 2.50}', "application/json", Payload(({"b": 1, "a": Decimal("2.50")},), ("b", "a"))),
+        (b'[{"a": 1}, {"a": 2}]', "Application/JSON; charset=UTF-8", Payload(({"a": 1}, {"a": 2}), ("a",))),
         (
             b'[{"a": 1, "b": 2}, {"b": 3, "a": 4}]',
             None,
-            Payload(({"a": 1, "b": 2}, {"b": 3, "a": 4}), True, ("a", "b")),
+            Payload(({"a": 1, "b": 2}, {"b": 3, "a": 4}), ("a", "b")),
         ),
-        (b"[{}, {}]", None, Payload(({}, {}), True, ())),
-        (b'{"a": 1}', "application/vnd.pgrst.array+json", Payload(({"a": 1},), False, ("a",))),
-        (b"a,b\n1,hi\n2,NULL\n", CSV, Payload(({"a": "1", "b": "hi"}, {"a": "2", "b": None}), True, ("a", "b"))),
-        (b'a,b\r\n1,"x, ""y""\nz"\r\n', CSV, Payload(({"a": "1", "b": 'x, "y"\nz'},), True, ("a", "b"))),
-        (b"a,b\n1,\n\n,2", CSV, Payload(({"a": "1", "b": ""}, {"a": "", "b": "2"}), True, ("a", "b"))),
-        (b"a\n", "text/csv; charset=utf-8", Payload((), True, ("a",))),
-        (b"\xef\xbb\xbfa\n1", CSV, Payload(({"a": "1"},), True, ("a",))),
-        (b"a=1&b=x+y%26&c=", FORM, Payload(({"a": "1", "b": "x y&", "c": ""},), False, ("a", "b", "c"))),
-        (b"", FORM, Payload(({},), False, ())),
-        (b"%C3%A9=%E4%B8%AD", FORM, Payload(({"é": "中"},), False, ("é",))),
+        (b"[{}, {}]", None, Payload(({}, {}), ())),
+        (b'{"a": 1}', "application/vnd.pgrst.array+json", Payload(({"a": 1},), ("a",))),
+        (b"a,b\n1,hi\n2,NULL\n", CSV, Payload(({"a": "1", "b": "hi"}, {"a": "2", "b": None}), ("a", "b"))),
+        (b'a,b\r\n1,"x, ""y""\nz"\r\n', CSV, Payload(({"a": "1", "b": 'x, "y"\nz'},), ("a", "b"))),
+        (b"a,b\n1,\n\n,2", CSV, Payload(({"a": "1", "b": ""}, {"a": "", "b": "2"}), ("a", "b"))),
+        (b"a\n", "text/csv; charset=utf-8", Payload((), ("a",))),
+        (b"\xef\xbb\xbfa\n1", CSV, Payload(({"a": "1"},), ("a",))),
+        (b"a=1&b=x+y%26&c=", FORM, Payload(({"a": "1", "b": "x y&", "c": ""},), ("a", "b", "c"))),
+        (b"", FORM, Payload(({},), ())),
+        (b"%C3%A9=%E4%B8%AD", FORM, Payload(({"é": "中"},), ("é",))),
     ],
 )
 def test_rows(body: bytes, content_type: str | None, expected: Payload) -> None:
@@ -90,7 +90,7 @@ def test_malformed_rows(body: bytes, content_type: str | None, message: str) -> 
 
 def test_columns_let_keys_differ() -> None:
     """With the columns parameter objects may leave keys out; all keys are told."""
-    expected = Payload(({"a": 1}, {"b": 2}, {}), True, ("a", "b"))
+    expected = Payload(({"a": 1}, {"b": 2}, {}), ("a", "b"))
     assert expected == parse_body(b'[{"a": 1}, {"b": 2}, {}]', None, columns_given=True)
     with pytest.raises(RequestError):
         parse_body(b"[1]", None, columns_given=True)

@@ -15,10 +15,8 @@ from typing import Final
 
 from backstay.auth.refusal import AuthError
 
-#: Least characters of a password, of an administrator's, and what GoTrue asks for by default.
+#: Least characters of a password.
 MINIMUM: Final = 8
-ADMIN_MINIMUM: Final = 15
-GOTRUE_MINIMUM: Final = 6
 
 #: Shorter words of the surroundings stand in too many good passwords by chance.
 _LEAST_WORD: Final = 3

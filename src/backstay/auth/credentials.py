@@ -23,11 +23,8 @@ from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
-from backstay.errors import ConfigError, TokenError
+from backstay.errors import TokenError
 from backstay.policy.principal import ANON, ANONYMOUS, Principal
-
-#: Opaque keys of any role but anon are secrets, and this short they can be guessed.
-MIN_KEY_CHARS: Final = 32
 
 _OPAQUE_PREFIX: Final = b"sb_"
 _SECRET_PREFIX: Final = b"sb_secret_"
@@ -62,40 +59,16 @@ class Credentials:
 
     Args:
         verify: `TokenVerifier.verify`, for whatever has the form of a token.
-        keys: opaque API keys (``sb_publishable_…``, ``sb_secret_…``) and the role of each.
         clock: seconds since 1970.
-
-    Raises:
-        ConfigError: BST-E203 for a key without the prefix, or one too short to be a secret.
     """
 
-    def __init__(
-        self,
-        verify: Callable[[bytes], Principal],
-        keys: Mapping[str, str] | None = None,
-        *,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
+    def __init__(self, verify: Callable[[bytes], Principal], *, clock: Callable[[], float] = time.time) -> None:
         self._verify = verify
         self._clock = clock
-        #: Those of the database, by SHA-256, and when each was used since anybody asked.
+        #: Keys by SHA-256, and when each was used since anybody asked.  A look-up that compared them byte by byte would
+        #: tell by its time how far a guess was right.
         self._kept: dict[bytes, _Kept] = {}
         self._uses: dict[UUID, float] = {}
-        # By SHA-256: a look-up that compared keys byte by byte would tell by its time how far a guess was right.
-        self._keys: dict[bytes, Principal] = {}
-        for key, role in (keys or {}).items():
-            raw = key.encode()
-            if not raw.startswith(_OPAQUE_PREFIX) or not key.isascii() or not key.isprintable() or " " in key:
-                raise ConfigError(
-                    "BST-E203", "An API key does not begin with sb_publishable_ or sb_secret_", hint="Make a new one."
-                )
-            if role != ANON and len(key) < MIN_KEY_CHARS:
-                raise ConfigError(
-                    "BST-E203",
-                    f"The API key for {role} is shorter than {MIN_KEY_CHARS} characters",
-                    hint="Make one: python -c \"import secrets; print('sb_secret_' + secrets.token_urlsafe(32))\"",
-                )
-            self._keys[hashlib.sha256(raw).digest()] = ANONYMOUS if role == ANON else Principal(role=role)
 
     def adopt(self, rows: Iterable[Any]) -> None:
         """Take *rows* of `apikey.living_keys` as the keys of the database from now on."""
@@ -154,9 +127,6 @@ class Credentials:
         return principal
 
     def _of_key(self, digest: bytes) -> Principal:
-        found = self._keys.get(digest)
-        if found is not None:
-            return found
         kept = self._kept.get(digest)
         if kept is None or not kept.begin <= (now := self._clock()) < kept.end:
             raise TokenError("PGRST301", "The API key is not valid", hint="Use a key of this project.")

@@ -40,8 +40,6 @@ class AuthOptions:
     otp_seconds: int = 600
     #: Most bytes of one list.
     answer_bytes: int = DEFAULT_BUDGET.answer_bytes
-    #: Least seconds between two mails to one address.
-    mail_interval_seconds: int = 60
 
     @property
     def issuer(self) -> str:

@@ -71,6 +71,7 @@ class User(Own):
     #: What the account says of itself: never trusted.
     user_metadata: Mapped[dict[str, Any]]
     is_anonymous: Mapped[bool]
+    #: Never true: SAML is not spoken.  Who reads the table as GoTrue's looks for it.
     is_sso: Mapped[bool]
     #: Language of mails, e.g. ``de``; ``None``: the app's.
     locale: Mapped[str | None]
@@ -141,6 +142,7 @@ class RefreshToken(Own):
     __tablename__ = "backstay_refresh_tokens"
     hash: Mapped[bytes] = mapped_column(primary_key=True)
     session_id: Mapped[UUID] = mapped_column(sa.ForeignKey(Session.id, ondelete="CASCADE"), index=True)
+    #: For whoever looks into a theft by hand: which token this one came from.
     parent_hash: Mapped[bytes | None]
     created_at: Mapped[datetime]
     superseded_at: Mapped[datetime | None]

@@ -87,7 +87,6 @@ _SQLITE_TEXT: Final[tuple[tuple[str, str], ...]] = (
     ("ON CONFLICT clause does not match", "42P10"),
     ("ROLLBACK TO", "3B001"),
     ("no such savepoint", "3B001"),
-    ("ON CONFLICT clause does not match", "42P10"),
 )
 
 #: PostgreSQL's sentence, where clients know it.

@@ -88,29 +88,18 @@ class CorsPolicy:
     Args:
         origins: ``("*",)``, or literal origins as browsers write them: ``https://app.example.org``, lower case,
             without a path or a default port.  Empty: no page of another origin reads anything.
-        credentials: also let listed pages send cookies; impossible with ``*``.
-        allow_headers: request headers that pages may set; lower case.
-        max_age_seconds: how long a browser may remember a preflight.
-        plain: speak as PostgREST does; *allow_headers* then are those that a page asks for.
+        plain: speak as PostgREST does; the headers that a page may set are then those that it asks for.
 
     Raises:
-        ConfigError: BST-E301 for an origin that no browser sends, or ``*`` with credentials.
+        ConfigError: BST-E301 for an origin that no browser sends, or ``*`` beside others.
     """
 
-    def __init__(
-        self,
-        origins: tuple[str, ...] = ("*",),
-        *,
-        credentials: bool = False,
-        allow_headers: tuple[str, ...] = ALLOW_HEADERS,
-        max_age_seconds: int = 86400,
-        plain: bool = False,
-    ) -> None:
+    def __init__(self, origins: tuple[str, ...] = ("*",), *, plain: bool = False) -> None:
         any_origin = "*" in origins
-        if any_origin and (credentials or len(origins) > 1):
+        if any_origin and len(origins) > 1:
             raise ConfigError(
                 "BST-E301",
-                "CORS for every origin cannot be mixed with credentials or with single origins",
+                "CORS for every origin cannot be mixed with single origins",
                 hint='Use origins=("*",) alone, or list the origins.',
             )
         for origin in origins:
@@ -126,14 +115,13 @@ class CorsPolicy:
         expose = (b"access-control-expose-headers", ", ".join(exposed).encode())
         ask: Headers = (
             (b"access-control-allow-methods", ", ".join(methods).encode()),
-            *(() if plain else ((b"access-control-allow-headers", ", ".join(allow_headers).encode()),)),
-            (b"access-control-max-age", str(max_age_seconds).encode()),
+            *(() if plain else ((b"access-control-allow-headers", ", ".join(ALLOW_HEADERS).encode()),)),
+            (b"access-control-max-age", b"86400"),
         )
-        with_credentials = ((b"access-control-allow-credentials", b"true"),) if credentials else ()
         self._answers: dict[bytes, Headers] = {}
         self._preflights: dict[bytes, Reply] = {}
         for origin in origins:
-            allow = ((b"access-control-allow-origin", origin.encode()), *with_credentials, *vary)
+            allow = ((b"access-control-allow-origin", origin.encode()), *vary)
             self._answers[origin.encode()] = (*allow, expose)
             self._preflights[origin.encode()] = Reply(200 if plain else 204, (*allow, *ask))
         # What an origin gets that is not listed.

@@ -33,7 +33,6 @@ from backstay.mail.language import FALLBACK, choose_language, direction
 from backstay.mail.letter import DATA, KINDS, PROOFS, Kind, Letter, Mail
 
 _OURS: Final = Path(__file__).parent / "templates"
-_LAYOUTS: Final = ("subject.txt", "layout.txt", "layout.html")
 _LANGUAGE: Final = re.compile(r"[a-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 _WIDTH: Final = 72

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Final
 
-from backstay.catalog import Column, Computed, Family, Search, Table
+from backstay.catalog import Column, Computed, Family, Search
 from backstay.catalog.geometry import Geometry
 from backstay.errors import PlanError
 from backstay.plan.coerce import type_name
@@ -21,7 +21,7 @@ _SET_SYMBOLS: Final = {"cs": "@>", "cd": "<@", "ov": "&&"}
 _RANGE_SYMBOLS: Final = {"sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
 
 
-def check_operator(table: Table, operand: Operand, asked: Filter) -> None:
+def check_operator(operand: Operand, asked: Filter) -> None:
     """Refuse an operator that *operand*'s type does not have, as PostgreSQL would.
 
     Raises:

@@ -262,7 +262,7 @@ def _condition(draft: _Draft, asked: AskedCondition) -> Condition:
     operand = draft.operand(asked.field)
     if _is_sealed(operand) and asked.op != "is":
         return _blind(operand, asked)
-    check_operator(draft.table, operand, asked)
+    check_operator(operand, asked)
     searchable = _searchable(draft.table, operand) if asked.op in SEARCH else None
     return Compare(operand, asked.op, asked.value, asked.negated, asked.quantifier, asked.language, searchable)
 

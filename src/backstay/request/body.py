@@ -19,12 +19,10 @@ class Payload:
     """What a write is to store.
 
     *rows* map column names to JSON values (fractions are `decimal.Decimal`; CSV and forms give text or ``None``).
-    *is_array* says that the client sent a list, so that no rows means none and not one row of defaults.
     *keys* are the names in the order in which they first stand.
     """
 
     rows: tuple[Mapping[str, Any], ...]
-    is_array: bool
     keys: tuple[str, ...]
 
 
@@ -57,17 +55,17 @@ def parse_body(
         return _parse_csv(body, limits)
     if kind == _FORM:
         row = _parse_form(body, limits)
-        return Payload((row,), False, tuple(row))
+        return Payload((row,), tuple(row))
     value = parse_json(body, limits)
     if isinstance(value, dict):
         check_names(len(value), limits)
-        return Payload((value,), False, tuple(value))
+        return Payload((value,), tuple(value))
     if not isinstance(value, list):
         raise invalid_json("Rows are an object or an array of objects.")
     check_rows(len(value), limits)
     keys = _keys(value, columns_given)
     check_names(len(keys), limits)
-    return Payload(tuple(value), True, keys)
+    return Payload(tuple(value), keys)
 
 
 def parse_arguments(
@@ -165,7 +163,7 @@ def _parse_csv(body: bytes, limits: BodyLimits) -> Payload:
             check_rows(len(rows), limits)
     except csv.Error as error:
         _fail("Invalid CSV", f"Line {reader.line_num}: {error}.")
-    return Payload(tuple(rows), True, tuple(header))
+    return Payload(tuple(rows), tuple(header))
 
 
 def _parse_form(body: bytes, limits: BodyLimits) -> dict[str, Any]:

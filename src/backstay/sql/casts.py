@@ -55,7 +55,6 @@ _OWN: Final = frozenset(
     [
         "bit",
         "varying",
-        "bit",
         "box",
         "cidr",
         "circle",
