@@ -402,6 +402,23 @@ CASES: Final[dict[str, Case]] = {
         "at",
         "span",
     ),
+    "far after": _case(
+        lambda me: (Doc.at + timedelta(days=3_000_000) > Doc.at) & (Doc.day + 3_000_000 > Doc.day), lambda r: True, "at", "day"
+    ),
+    "far before": _case(lambda me: Doc.local - timedelta(days=800_000) < Doc.local, lambda r: True, "local"),
+    "far and back": _case(
+        lambda me: Doc.at - timedelta(days=1_200_000) + timedelta(days=1_200_000) == Doc.at, lambda r: True, "at"
+    ),
+    "far from one another": _case(
+        lambda me: Doc.at - timedelta(days=800_000) > Doc.at - timedelta(days=1_200_001), lambda r: True, "at"
+    ),
+    "far between": _case(lambda me: (Doc.day + 3_000_000).between(Doc.at, Doc.day + 3_000_001), lambda r: True, "at", "day"),
+    "far difference": _case(
+        lambda me: (Doc.local + timedelta(days=3_000_000)) - Doc.local == timedelta(days=3_000_000), lambda r: True, "local"
+    ),
+    "far difference of days": _case(lambda me: (Doc.day + 3_000_000) - Doc.day == 3_000_000, lambda r: True, "day"),
+    "far is there": _case(lambda me: (Doc.at + timedelta(days=3_000_000)).is_not(None), lambda r: r["at"] is not None),
+    "the last day and more": _case(lambda me: sa.literal(date(9999, 12, 31)) + Doc.n > Doc.day, lambda r: True, "n", "day"),
     "difference": _case(
         lambda me: Doc.at - datetime(2024, 2, 28, tzinfo=UTC) > DAY,
         lambda r: r["at"] - datetime(2024, 2, 28, tzinfo=UTC) > DAY,

@@ -84,7 +84,8 @@ def _qualified(function: Any) -> str:
 
 
 def _cannot_run(rule: Rule, why: str, unlike: Unlike | None) -> ConfigError:
-    near = next((near for name in sorted(rule.calls) if name in why and (near := near_word(name, FUNCTIONS))), None)
+    unknown = [name for name in sorted(rule.calls - FUNCTIONS.keys()) if name in why]
+    near = next((near for name in unknown if (near := near_word(name, FUNCTIONS))), None)
     usual = "Compare values of one type, and ask only for functions that this database has."
     hint = usual if unlike is None else unlike.hint
     return ConfigError(

@@ -107,7 +107,11 @@ def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
         if family == "boolean" and isinstance(value, bool):
             return process(value) if process is not None else value
         try:
-            typed = _python_value(read(str(value)), type_)
+            told = str(value).lower() if isinstance(value, bool) else str(value)
+            typed = _python_value(read(told), type_)
+            if typed != typed:
+                # NaN is the greatest number of PostgreSQL, and SQLite has none.
+                return None
             return process(typed) if process is not None else typed
         except (BackstayError, ValueError, TypeError):
             return None

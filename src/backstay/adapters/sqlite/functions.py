@@ -18,6 +18,7 @@ import apsw
 from backstay.adapters.sqlite.array import array_contains, array_overlaps, array_text
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, microseconds, scaled_text
+from backstay.adapters.sqlite.far import compute_far
 from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
@@ -173,6 +174,7 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
         ("backstay_lower", lower_text, 1),
         ("backstay_upper", upper_text, 1),
         ("backstay_compute", compute, 5),
+        ("backstay_compute_far", compute_far, 5),
         ("backstay_decimal", decimal_text, 1),
         ("backstay_scaled", scaled_text, 2),
         ("backstay_microseconds", microseconds, 1),
@@ -202,7 +204,9 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
 
 
 #: Those that read their arguments once, and know nothing of budgets.
-_PLAIN: Final = frozenset((array_text, cast, compute, decimal_text, json_text, like_glob, microseconds, scaled_text))
+_PLAIN: Final = frozenset(
+    (array_text, cast, compute, compute_far, decimal_text, json_text, like_glob, microseconds, scaled_text)
+)
 
 
 def _spending(function: Callable[..., Any], spend: Spend, *arguments: Any) -> Any:

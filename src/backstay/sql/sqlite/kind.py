@@ -321,7 +321,7 @@ def _of_unary(element: Any) -> Kind:
         kind = kind_of(element.element)
         if kind in NUMBERS:
             return kind
-        raise Unlike(f"minus a value that is {_named(kind)}", _WHOLE, element)
+        raise Unlike(f"minus a value that is {_named(kind)}", "Give it a number, or cast() to one.", element)
     raise Unlike("", _ASK_POSTGRESQL, element)
 
 
@@ -667,7 +667,8 @@ def _sum(given: list[Any], whole: Any) -> Kind:
 def _absolute(given: list[Any], whole: Any) -> Kind:
     kind = kind_of(given[0])
     if kind not in (*INTEGERS, "whole", "float", "number"):
-        raise Unlike(f"abs() of a value that is {_named(kind)}", "Compare with both bounds.")
+        hint = "Compare with both bounds." if kind in NUMBERS else "Give it a number, or cast() to one."
+        raise Unlike(f"abs() of a value that is {_named(kind)}", hint)
     return kind
 
 

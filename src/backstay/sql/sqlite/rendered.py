@@ -25,6 +25,7 @@ from backstay.sql.sqlite.kind import (
     EXTRACTS,
     FINER,
     INTEGERS,
+    IS,
     JSON_ITEMS,
     LIKES,
     LISTS,
@@ -76,28 +77,49 @@ def _binary(element: Any) -> Expression | None:
     if operator in EQUALS or operator in RANKS:
         found = _made_alike(element.left, element.right)
         return None if found is None else operator(*found)
+    if operator in IS and (left := _far(element.left)) is not element.left:
+        return operator(left, element.right)  # type: ignore[no-any-return]
     if operator in BETWEEN:
         return _between(element)
     return _listed(element) if operator in LISTS else None
 
 
-def _computed(sign: str, left: Any, right: Any, kind: Kind, other: Kind | None = None) -> Expression:
+def _computed(
+    sign: str,
+    left: Any,
+    right: Any,
+    kind: Kind,
+    other: Kind | None = None,
+    function: Callable[..., Expression] = sa.func.backstay_compute,
+) -> Expression:
     first, second = ("number" if each == "whole" else each for each in (kind, other or kind))
-    return sa.func.backstay_compute(word(sign), word(first), word(second), left, right)
+    return function(word(sign), word(first), word(second), left, right)
 
 
 def _arithmetic(operator: Any, values: Iterable[Any]) -> Expression | None:
     """From left to right; ``a + b + c`` is one list of SQLAlchemy's."""
-    sign, (first, *others) = ARITHMETIC[operator], values
-    found: Expression = first
-    kind = kind_of(first)
-    for each in others:
-        other = kind_of(each)
+    return _summed(operator, [(each, kind_of(each)) for each in values], sa.func.backstay_compute)
+
+
+def _summed(operator: Any, values: list[tuple[Any, Kind]], function: Callable[..., Expression]) -> Expression | None:
+    sign, ((found, kind), *others) = ARITHMETIC[operator], values
+    for each, other in others:
         made = arithmetic(sign, kind, other)
         if made is None:
             return None
-        found, kind = _computed(sign, found, each, kind, other), made
-    return found
+        found, kind = _computed(sign, found, each, kind, other, function), made
+    return found  # type: ignore[no-any-return]
+
+
+def _far(value: Any) -> Any:
+    """Where *value* is a sum of moments, one without an end at the year 9999, which only comparisons take."""
+    bare = value.element if isinstance(value, e.Grouping) else value
+    if not isinstance(bare, e.BinaryExpression | e.ExpressionClauseList) or bare.operator not in (op.add, op.sub):
+        return value
+    parts = bare.clauses if isinstance(bare, e.ExpressionClauseList) else (bare.left, bare.right)
+    if MOMENTS.isdisjoint(map(kind_of, parts)):
+        return value
+    return _summed(bare.operator, [(_far(each), kind_of(each)) for each in parts], sa.func.backstay_compute_far)
 
 
 def _like(element: Any) -> Expression:
@@ -135,11 +157,14 @@ def _made_alike(left: Any, right: Any) -> tuple[Expression, Expression] | None:
     """Both sides in a form that SQLite compares right; ``None`` where they are."""
     first, second = kind_of(left), kind_of(right)
     kinds = {first, second}
+    one, other = _far(left), _far(right)
     if kinds == {"interval"}:
-        return sa.func.backstay_microseconds(left), sa.func.backstay_microseconds(right)
+        return sa.func.backstay_microseconds(one), sa.func.backstay_microseconds(other)
     if kinds <= MOMENTS and len(kinds) == 2:
         zone = "+00:00" if "timestamptz" in kinds else ""
-        return _moment(left, first, zone), _moment(right, second, zone)
+        return _moment(one, first, zone), _moment(other, second, zone)
+    if one is not left or other is not right:
+        return one, other
     if "char" in kinds:
         return _unpadded(left, first), _unpadded(right, second)
     if "float" in kinds and kinds & {*FINER, "number"}:
