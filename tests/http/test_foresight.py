@@ -125,11 +125,17 @@ def test_plans_are_not_forgotten_before_they_are_used(notes: Api, made: list[tup
 
 
 def test_all_plans_of_one_request_have_an_end(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """S11: what has too little in common is refused, in a batch and with relatives, and nothing is done."""
+    """S11: what has too little in common is refused, in a batch and with relatives, and nothing is done.
+
+    A few plans are made in any case, however long the machine stood still.
+    """
     operations = [patch("notes?id=eq.1", {"title": "no"}), *({"path": f"notes/1?select=late{i}:id"} for i in range(3))]
     nested = {"owner_id": 1, "name": "no", "notes": [{**NEW, "title": "no", "version": None}]}
     with monkeypatch.context() as short:
-        short.setattr(planning, "_PLANNING_SECONDS", 0.0)
+        short.setattr(planning, "_PLANNING_SECONDS", -1.0)
+        few = send(notes, "POST", "batch", [{"path": f"notes/1?select=few{i}:id"} for i in range(3)])
+        assert 200 == few.status, few.body
+        short.setattr(planning, "_FEW", 0)
         for path, body in (("batch", operations), ("folders?select=no:id", nested)):
             reply = send(notes, "POST", path, body)
             assert (413, "BST413") == (reply.status, reply.code), reply.body

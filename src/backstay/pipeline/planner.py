@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
-from math import inf
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from backstay.db.failures import RETRY
@@ -47,9 +47,25 @@ _LETTERS: Final = 16 << 20
 #: Processor time for the plans of one request: a hundred ordinary ones take half a second.
 _PLANNING_SECONDS: Final = 2.0
 
+#: So many plans are made in any case: a pause of the machine, or Python's collector, counts as time of this thread.
+_FEW: Final = 16
+
+
+@dataclass(slots=True)
+class _Spending:
+    """Processor time of this thread at which one request has had its share, and the plans that it made so far."""
+
+    ends: float
+    plans: int = 0
+
+    def go_on(self) -> bool:
+        self.plans += 1
+        return self.plans <= _FEW or time.thread_time() <= self.ends
+
+
 _MAY_PLAN: Final = ContextVar("backstay_may_plan", default=True)
-#: When this thread has spent its time on the plans of one request.
-_ENDS: Final = ContextVar("backstay_planning_ends", default=inf)
+#: What this thread has for the plans of one request.
+_SPENDING: Final = ContextVar[_Spending | None]("backstay_planning", default=None)
 
 
 class Unplanned(Exception):
@@ -62,7 +78,8 @@ def may_plan() -> None:
     Raises:
         Unplanned: the event loop would wait for it, or the plans of this request have taken too long.
     """
-    if not _MAY_PLAN.get() or time.thread_time() > _ENDS.get():
+    spending = _SPENDING.get()
+    if not _MAY_PLAN.get() or not (spending is None or spending.go_on()):
         raise Unplanned
 
 
@@ -149,13 +166,13 @@ class Planner:
 
 
 def _in_time(make: Callable[[], T]) -> T:
-    token = _ENDS.set(time.thread_time() + _PLANNING_SECONDS)
+    token = _SPENDING.set(_Spending(time.thread_time() + _PLANNING_SECONDS))
     try:
         return make()
     except Unplanned:
         raise too_different() from None
     finally:
-        _ENDS.reset(token)
+        _SPENDING.reset(token)
 
 
 def too_different() -> RequestError:
