@@ -234,6 +234,18 @@ def test_a_key_set_may_stand_in_a_file(tmp_path: Path) -> None:
     assert ["k1", "k2"] == [key["kid"] for key in jwks["keys"]]
 
 
+def test_a_key_set_that_others_may_change_is_refused(tmp_path: Path) -> None:
+    """SE2: whoever adds a key to it signs tokens; anybody may read it."""
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps({"keys": [public_key()]}))
+    path.chmod(0o646)
+    with pytest.raises(ConfigError, match="can be changed by others") as caught:
+        load(tmp_path, JWKS=str(path))
+    assert "BST-E407" == caught.value.code
+    path.chmod(0o644)
+    assert load(tmp_path, JWKS=str(path)).jwks is not None
+
+
 def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
     """The line end of the file is not part of the secret."""
     path = tmp_path / "jwt"

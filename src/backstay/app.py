@@ -501,6 +501,8 @@ class Backstay:
         """The accounts: of an app with models, an operator's keyring, and no wish to be without."""
         if self._reflection is not None or not settings.accounts or settings.encryption_keys is None:
             return None
+        if settings.password_minimum < settings.password_min_length:
+            _tell(["BACKSTAY_PASSWORD_COMPAT is gotrue: passwords of 6 characters are taken, which can be guessed"])
         await database.create_tables(Own.metadata)
         store = Store(database, sql_dialect(database.name).compiler)
         keys = audit_keys(settings.encryption_keys)

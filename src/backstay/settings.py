@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import difflib
+import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Mapping
@@ -89,11 +90,22 @@ def _parse_jwks(text: str) -> Mapping[str, Any]:
     import msgspec  # here, because most apps have no key set and `backstay --help` is fast without it
 
     try:
-        source = text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8")
+        source = text if text.lstrip().startswith("{") else _read_public(Path(text))
         found: Mapping[str, Any] = msgspec.json.decode(source, type=dict[str, Any])
     except (OSError, UnicodeDecodeError, msgspec.DecodeError, RecursionError) as fault:
         raise ValueError(str(fault)) from None
     return found
+
+
+def _read_public(path: Path) -> str:
+    """The text of *path*, which anybody may read and nobody else may change: whoever adds a key signs tokens."""
+    if os.name == "posix" and path.stat().st_mode & stat.S_IWOTH:
+        raise ConfigError(
+            "BST-E407",
+            f"The file {path} of BACKSTAY_JWKS can be changed by others",
+            hint=f"Run: chmod o-w {path}  and see that its keys are those of the issuer.",
+        )
+    return path.read_text(encoding="utf-8")
 
 
 def _is_read(text: str, name: str) -> bool:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from pathlib import Path
+
 import pytest
 
-from tests.accounts.house import PASSWORD, VERSION, House
+from tests.accounts.house import PASSWORD, VERSION, House, make_app
 
 
 def test_sign_up_gives_a_session_and_a_user(house: House) -> None:
@@ -181,3 +185,16 @@ def test_paths_and_methods_that_are_not_there(house: House) -> None:
     assert (404, "not_found") == ((lost := house.get("nothing")).status, lost.json["code"])
     assert (405, "GET, HEAD, OPTIONS, PUT") == ((wrong := house.post("user", {})).status, wrong.one("allow"))
     assert (204, "OPTIONS, POST") == ((asked := house.send("OPTIONS", "signup")).status, asked.one("allow"))
+
+
+@pytest.mark.parametrize("compat", ["gotrue", "off"])
+def test_the_start_says_that_passwords_are_short(tmp_path: Path, caplog: pytest.LogCaptureFixture, compat: str) -> None:
+    """PW4: six characters are taken where that is asked for, and each start tells the operator."""
+    caplog.set_level(logging.WARNING)
+
+    async def start() -> None:
+        async with make_app(f"sqlite:///{tmp_path / 'app.db'}", password_compat=compat).started():
+            pass
+
+    asyncio.run(start())
+    assert (compat == "gotrue") == ("BACKSTAY_PASSWORD_COMPAT is gotrue: passwords of 6 characters" in caplog.text)
