@@ -69,6 +69,7 @@ STATUS: Final[Mapping[str, int]] = {
     "BST414": 414,  # URL over its limit
     "BST415": 415,  # content type that no parser takes
     "BST422": 422,  # the body parsed, and one or more values in it are not valid
+    "BST429": 429,  # too much is kept for the Idempotency-Keys of a caller
     "BST4221": 422,  # an Idempotency-Key came again with another request
     "BST431": 431,  # header block over its limit
     "BST500": 500,  # a bug: generic body with an id

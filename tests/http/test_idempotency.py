@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from backstay.pipeline import idempotency
 from tests.http.api import Api, Reply
@@ -121,6 +122,41 @@ def test_keys_are_forgotten_after_a_day(notes: Api, monkeypatch: pytest.MonkeyPa
     clock[0] += 2
     assert None is create(notes, "old").one("idempotency-replayed")
     assert 2 == len(notes.rows("notes?title=eq.new"))
+
+
+def test_an_account_has_so_many_keys(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LM12, S11: past them a new key is refused and nothing is done; those of before, and of others, are answered."""
+    clock = [1_000_000_000.0]
+    plane: Any = notes.app._kernel._data  # type: ignore[union-attr]
+    monkeypatch.setattr(plane._keys, "_now", lambda: clock[0])
+    monkeypatch.setattr(plane._keys, "_swept", 0.0)
+    monkeypatch.setattr(idempotency, "_MOST_KEYS", 3)
+    assert [201, 201] == [create(notes, key).status for key in "ab"]
+    clock[0] += 3600
+    # Another table is another scope, and the same account.
+    assert 201 == notes.post("folders", {"owner_id": 1, "name": "k"}, as_="ann", idempotency_key="a").status
+    refused = create(notes, "c")
+    assert (429, "BST429", str(23 * 3600)) == (refused.status, refused.code, refused.one("retry-after"))
+    assert 2 == len(notes.rows("notes?title=eq.new"))
+    assert "true" == create(notes, "a").one("idempotency-replayed")
+    assert 201 == create(notes, "c", {"owner_id": 2, "title": "new"}, as_="bob").status
+    assert [201] * 4 == [create(notes, key, as_="svc").status for key in "abcd"]
+    clock[0] += 23 * 3600 + 1
+    assert [201, 201, 429] == [create(notes, key).status for key in "cde"]
+
+
+def test_an_account_has_so_much_kept(notes: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """S11: what is kept is counted with its headers; the answer that goes past the bound is the last."""
+    reply = create(notes, "a")
+
+    async def kept() -> int:
+        async with notes.app.session() as session:
+            return int((await session.execute(sa.select(idempotency.KEPT.c.size))).scalar_one())
+
+    size = notes.loop.run_until_complete(kept())
+    assert size > len(reply.body) + len("content-type")
+    monkeypatch.setattr(idempotency, "_MOST_BYTES", size + 1)
+    assert [201, 429, 201] == [create(notes, key).status for key in "bca"]
 
 
 def keep_instead(notes: Api, **columns: Any) -> None:

@@ -9,7 +9,7 @@
 4. Under other rules than those it was made under an answer is not shown any more, and the effect is not repeated.
 5. With the operator's keys, an answer is kept sealed, its headers too, and what a request was is kept as an HMAC: who
    reads the database cannot try out what was in them.
-6. Keys are kept for 24 hours.
+6. Keys are kept for 24 hours, and of one account no more than so many and so much.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ import sqlalchemy as sa
 
 from backstay.audit.policy import fingerprint
 from backstay.crypt import Keyring, Unsealable, context_of
+from backstay.db.columns import later
 from backstay.db.statement import Rows, Statement
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.standing import Standing, is_nobody
-from backstay.policy import ANONYMOUS, Rule
+from backstay.policy import ANONYMOUS, Principal, Rule
 from backstay.response.reply import Reply
 from backstay.sql.dialect import SqlDialect
 from backstay.sql.parameters import SlotParameter
@@ -49,10 +50,18 @@ KEPT: Final = sa.Table(
     sa.Column("body", sa.LargeBinary),
     # Seconds since 1970.
     sa.Column("made_at", sa.BigInteger, nullable=False, index=True),
+    # Whose share it counts in, whatever else its scope depends on, and the bytes of the answer.
+    sa.Column("caller", sa.String(32), info=later()),
+    sa.Column("size", sa.BigInteger, info=later()),
+    # All that is asked of a caller's keys stands in it.
+    sa.Index("ix_backstay_idempotency_caller", "caller", "made_at", "size"),
 )
 
 _KEPT_SECONDS: Final = 24 * 3600
 _SWEEP_SECONDS: Final = 60
+#: Keys of one caller, and bytes of its answers, beyond which no new one is begun.
+_MOST_KEYS: Final = 10_000
+_MOST_BYTES: Final = 64 << 20
 #: What of a request, beside its target and its body, may change what is done or what is answered.
 _DECIDING: Final = (
     b"content-type",
@@ -65,6 +74,8 @@ _DECIDING: Final = (
     b"content-profile",
 )
 _KEY: Final = re.compile(r'"?([\x21\x23-\x5b\x5d-\x7e]{1,255})"?')
+
+_SLOTS: Final = ("scope", "key", "fingerprint", "status", "headers", "body", "made_at", "caller", "size")
 
 #: Runs one statement in the transaction of the effect.
 Run = Callable[[Statement], Awaitable[Rows]]
@@ -112,18 +123,17 @@ class Keys:
         self._printing = (b"",) if keyring is None else keyring.derive_all("idempotency")
         self._swept = 0.0
         self._running: set[tuple[str, str]] = set()
-        names = ("scope", "key", "fingerprint", "status", "headers", "body", "made_at")
-        slot = {name: _slot(index, KEPT.c[name].type) for index, name in enumerate(names)}
+        slot = {name: _slot(index, KEPT.c[name].type) for index, name in enumerate(_SLOTS)}
         mine = sa.and_(KEPT.c.scope == slot["scope"], KEPT.c.key == slot["key"])
 
         def ready(statement: Any) -> Prepared:
             return prepare(statement, dialect.compiler)
 
-        lock = dialect.try_lock(_slot(7, sa.BigInteger()))
+        lock = dialect.try_lock(_slot(len(_SLOTS), sa.BigInteger()))
         self._lock = None if lock is None else ready(lock)
         self._forget = ready(sa.delete(KEPT).where(mine, KEPT.c.made_at < slot["made_at"]))
         self._sweep = ready(sa.delete(KEPT).where(KEPT.c.made_at < slot["made_at"]))
-        claimed = {name: slot[name] for name in ("scope", "key", "fingerprint", "made_at")}
+        claimed = {name: slot[name] for name in ("scope", "key", "fingerprint", "made_at", "caller")}
         self._claim = ready(
             dialect.insert(KEPT)
             .values(claimed)
@@ -131,7 +141,9 @@ class Keys:
             .returning(sa.literal_column("1"))
         )
         self._find = ready(sa.select(KEPT.c.fingerprint, KEPT.c.status, KEPT.c.headers, KEPT.c.body).where(mine))
-        stored = {name: slot[name] for name in ("status", "headers", "body")}
+        count = sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(KEPT.c.size), 0), sa.func.min(KEPT.c.made_at))
+        self._count = ready(count.where(KEPT.c.caller == slot["caller"], KEPT.c.made_at >= slot["made_at"]))
+        stored = {name: slot[name] for name in ("status", "headers", "body", "size")}
         self._store = ready(sa.update(KEPT).where(mine).values(stored))
 
     def scope(self, request: DataRequest, *, calls: bool) -> str:
@@ -170,18 +182,24 @@ class Keys:
         """*answer*, or what it was the first time.  All of it happens in the transaction that *run* writes to.
 
         Raises:
-            DatabaseError: BST409 (the first one still runs), BST4221 (the key came with another request).
+            DatabaseError: BST409 (the first one still runs), BST4221 (the key came with another request), BST429 (the
+                caller has too many keys, or too much is kept for them).
         """
         now = int(self._now())
         prints = [_fingerprint(request, printing) for printing in self._printing]
         print_ = prints[0]
         old = now - _KEPT_SECONDS
-        values = [scope, key, print_, None, None, None, old, _number(scope, key)]
+        given = {
+            "scope": scope,
+            "key": key,
+            "fingerprint": print_,
+            "made_at": old,
+            "caller": _caller(request.principal),
+        }
 
-        def ask(prepared: Prepared, **changed: Any) -> Awaitable[Rows]:
-            for index, name in enumerate(("status", "headers", "body", "made_at"), 3):
-                values[index] = changed.get(name, values[index])
-            return run(prepared.bind(values, ANONYMOUS))
+        def ask(prepared: Prepared, **more: Any) -> Awaitable[Rows]:
+            values = [{**given, **more}.get(name) for name in _SLOTS]
+            return run(prepared.bind((*values, _number(scope, key)), ANONYMOUS))
 
         if self._lock is not None and not (await ask(self._lock))[0][0]:
             raise _in_flight()
@@ -191,9 +209,11 @@ class Keys:
         await ask(self._forget)
         if not await ask(self._claim, made_at=now):
             return self._replayed((await ask(self._find))[0], prints, context_of(scope, key))
+        if not request.principal.is_service:
+            _check_share(*(await ask(self._count))[0], now=now)
         reply = await answer()
         headers, body = self._kept(reply, context_of(scope, key))
-        await ask(self._store, status=reply.status, headers=headers, body=body)
+        await ask(self._store, status=reply.status, headers=headers, body=body, size=len(headers) + len(body))
         return reply
 
     def _kept(self, reply: Reply, context: str) -> tuple[str, bytes]:
@@ -245,6 +265,17 @@ class Keys:
         return Reply(row[1], (*headers, (b"idempotency-replayed", b"true")), body)
 
 
+def _check_share(keys: int, size: int, oldest: int, *, now: int) -> None:
+    if keys > _MOST_KEYS or size >= _MOST_BYTES:
+        raise DatabaseError(
+            "BST429",
+            "Too much is kept for the Idempotency-Keys of this caller",
+            details=f"At most {_MOST_KEYS} keys, and {_MOST_BYTES >> 20} MiB of answers, each for 24 hours.",
+            hint="Nothing was done. Wait, ask for less with Prefer: return=minimal, or leave the header out.",
+            headers=(("Retry-After", str(max(1, oldest + _KEPT_SECONDS - now))),),
+        )
+
+
 def _in_flight() -> DatabaseError:
     return DatabaseError(
         "BST409",
@@ -260,6 +291,12 @@ def _unshown(why: str) -> DatabaseError:
         f"The answer that was kept for this Idempotency-Key {why}",
         hint="The request had its effect; look at it, and take a new key for another.",
     )
+
+
+def _caller(who: Principal) -> str:
+    """Who is counted: the account, whatever role it has at the moment; without one, all that its token says."""
+    told = [who.id] if who.id is not None else Standing().of(who)
+    return _digest(json.dumps(told, sort_keys=True, default=str).encode())
 
 
 def _fingerprint(request: DataRequest, key: bytes) -> str:
