@@ -32,7 +32,6 @@ from backstay.plan.shape import shape_of
 from backstay.policy import Caller
 from backstay.request import negotiate, parse_arguments, parse_query
 from backstay.request.media import Media, media_type
-from backstay.request.page import Page
 from backstay.request.prefer import Preferences, applied
 from backstay.request.read import Query
 from backstay.response.form import csv_of, feature_collection, strip_nulls
@@ -156,18 +155,16 @@ class Calls:
         return _Call(function, arguments, rows, media, demands, preferences, profile)
 
     def _asked(self, request: DataRequest, name: str) -> _Asked:
-        text, who = request.query.decode("utf-8", "surrogateescape"), request.principal.kind
-        schema = self._surface.catalog.schema
-        limits = self._surface.limits
+        who, schema = request.principal.kind, self._surface.catalog.schema
         if request.method == "POST":
             given = parse_arguments(request.body, request.header(b"content-type"))
             function = find_function(self._functions, name, who, tuple(given), schema)
-            return _Asked(function, given, parse_query(text, limits=limits).query, textual=False)
+            return _Asked(function, given, self._surface.query(request), textual=False)
         if request.method not in ("GET", "HEAD"):
             raise RequestError("PGRST101", f"Cannot use the {request.method} method on RPC", hint="Use POST, or GET.")
         there = self._functions.get(name)
         names = frozenset(there.parameters) if there is not None else self._names
-        parsed = parse_query(text, arguments=names, limits=limits)
+        parsed = parse_query(request.query_text, arguments=names, limits=self._surface.limits)
         pairs = dict(parsed.arguments)
         function = find_function(self._functions, name, who, tuple(pairs), schema)
         if not function.read_only:
@@ -197,11 +194,8 @@ class Calls:
 
             return known(surface, node, form, statement)
 
-        page = next((page for path, page in query.pages if not path), Page())
-        offset = page.offset if isinstance(page.offset, int) else 0
-        return _Rows(
-            table, self._plans.of(request, (table.name, shape, slots, counted, form), make), values, form, offset
-        )
+        found = self._plans.of(request, (table.name, shape, slots, counted, form), make)
+        return _Rows(table, found, values, form, query.offset)
 
     async def _run(self, call: _Call, request: DataRequest, render: Callable[[Answered], Reply]) -> Reply:
         """Make *call* in its transaction; whatever refuses its answer undoes what it has done."""

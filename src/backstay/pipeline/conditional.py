@@ -27,7 +27,7 @@ from backstay.pipeline.surface import Surface
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.plan.write import plan_lock
-from backstay.request import negotiate, parse_query
+from backstay.request import negotiate
 from backstay.request.media import Media, media_type
 from backstay.request.name import quote as quote_name
 from backstay.request.prefer import parse_prefer
@@ -122,8 +122,7 @@ class Conditional:
 
     def _locking(self, request: DataRequest) -> Statement:
         surface, action = self._surface, _WRITINGS[request.method]
-        query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
-        shape, values = shape_of(query)
+        shape, values = shape_of(surface.query(request))
 
         def make() -> Known:
             plan = plan_lock(request.path, shape, surface.scope(request.principal), action)

@@ -14,6 +14,7 @@ from backstay.db.violation import ConstraintError
 from backstay.errors import RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
+from backstay.pipeline.item import methods_of
 from backstay.pipeline.read import Reads
 from backstay.pipeline.refusal import told_alone
 from backstay.pipeline.request import DataRequest
@@ -88,11 +89,5 @@ class Data:
     def _options(self, request: DataRequest) -> Reply:
         scope = self._surface.scope(request.principal)
         self._surface.require_table(scope, request.path)
-        table = find_table(scope, request.path)
-        writes = frozenset() if table.read_only else table.writes
-        methods = ["OPTIONS,GET,HEAD"]
-        methods += ["POST"] if "create" in writes else []
-        methods += ["PUT"] if {"create", "update"} <= writes and table.primary_key else []
-        methods += ["PATCH"] if "update" in writes else []
-        methods += ["DELETE"] if "delete" in writes else []
-        return Reply(200, ((b"allow", ",".join(methods).encode()),))
+        allowed = methods_of(find_table(scope, request.path), item=False)
+        return Reply(200, ((b"allow", allowed.encode()),))

@@ -50,7 +50,7 @@ def item_request(request: DataRequest, surface: Surface) -> DataRequest:
             "PGRST117",
             "Unsupported HTTP method: POST",
             hint="POST to the table; change a row with PATCH.",
-            headers=(("Allow", item_methods(table)),),
+            headers=(("Allow", methods_of(table, item=True)),),
         )
     filters = [
         f"{quote(quote_name(column), safe='')}=eq.{quote(value, safe='')}" for column, value in _keys(table, key)
@@ -59,11 +59,12 @@ def item_request(request: DataRequest, surface: Surface) -> DataRequest:
     return request._replace(path=name, query=query, headers=_headers(request, surface))
 
 
-def item_methods(table: Table) -> str:
-    """The ``Allow`` header of an item."""
+def methods_of(table: Table, *, item: bool) -> str:
+    """The ``Allow`` header of *table*, or of an *item* of it."""
     writes = frozenset() if table.read_only else table.writes
     methods = ["OPTIONS,GET,HEAD"]
-    methods += ["PUT"] if {"create", "update"} <= writes else []
+    methods += ["POST"] if "create" in writes and not item else []
+    methods += ["PUT"] if {"create", "update"} <= writes and table.primary_key else []
     methods += ["PATCH"] if "update" in writes else []
     methods += ["DELETE"] if "delete" in writes else []
     return ",".join(methods)

@@ -33,7 +33,7 @@ from backstay.pipeline.unit import Joined
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
-from backstay.request import negotiate, parse_query
+from backstay.request import negotiate
 from backstay.request.field import Field
 from backstay.request.filters import Filter
 from backstay.request.logic import Condition, Logic
@@ -162,8 +162,7 @@ class Keysets:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile"))
-        text = request.query.decode("utf-8", "surrogateescape")
-        query = parse_query(text, limits=surface.limits).query
+        query = surface.query(request)
         scope = surface.scope(request.principal)
         table = find_table(scope, request.path)
         media = negotiate(request.header(b"accept"), surface.offered & _LISTS)
@@ -185,17 +184,17 @@ class Keysets:
             orders=(((), tuple(map(_order, walked))), *(item for item in query.orders if item[0])),
             pages=(((), Page(size + 1 if size > 0 else size)), *within),
         )
-        frame = frame_read(request.path, text, media, replace(preferences, page="keyset"), profile)
+        frame = frame_read(request.path, request.query_text, media, replace(preferences, page="keyset"), profile)
         return Asked(len(terms), cursor, size, bound, frame, self._sought(request, paged), total)
 
     def _most(self) -> int:
         return self._surface.max_rows if self._surface.max_rows is not None else 1000
 
     def _size(self, query: Query) -> int:
-        page = next((page for path, page in query.pages if not path), Page())
-        if page.offset:
+        if query.page.offset:
             raise RequestError("PGRST100", "A cursor and an offset contradict each other", hint="Send limit alone.")
-        return min(page.limit, self._most()) if isinstance(page.limit, int) else self._most()
+        limit = query.page.limit
+        return min(limit, self._most()) if isinstance(limit, int) else self._most()
 
     def _sought(self, request: DataRequest, query: Query, *, count: bool = False) -> Sought:
         surface = self._surface

@@ -29,7 +29,7 @@ from backstay.plan.fill import fill_rows
 from backstay.plan.read import plan_rows
 from backstay.plan.scope import Scope, find_relation, find_table, relation_names
 from backstay.plan.shape import shape_of
-from backstay.request import negotiate, parse_query
+from backstay.request import negotiate
 from backstay.request.body import check_names, parse_body
 from backstay.request.limits import DEFAULT_BODY_LIMITS
 from backstay.request.media import Media
@@ -110,8 +110,7 @@ class Nested:
         surface = self._surface
         scope = surface.scope(request.principal)
         table = find_table(scope, request.path)
-        text = request.query.decode("utf-8", "surrogateescape")
-        query = parse_query(text, limits=surface.limits).query
+        query = surface.query(request)
         content_type = request.header(b"content-type")
         if query.columns is not None or (content_type is not None and "json" not in content_type):
             return None
@@ -137,7 +136,7 @@ class Nested:
             )
         media = negotiate(request.header(b"accept"), surface.offered)
         profile = surface.check_profile(request.header(b"content-profile"))
-        if not any(key == "select" and value for key, value in split_pairs(text)):
+        if not any(key == "select" and value for key, value in split_pairs(request.query_text)):
             query = replace(query, items=_select(level))
         return Tree(request, level, query, preferences, media, profile)
 

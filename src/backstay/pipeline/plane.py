@@ -23,7 +23,7 @@ from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
 from backstay.pipeline.etag import etag_of, tagged, tagging_key, unless_known
 from backstay.pipeline.idempotency import Keys, parse_key
-from backstay.pipeline.item import is_empty_change, item_methods, item_reply, item_request, no_item, not_theirs
+from backstay.pipeline.item import is_empty_change, item_reply, item_request, methods_of, no_item, not_theirs
 from backstay.pipeline.keyset import Keysets, split_cursor
 from backstay.pipeline.nested import Nested, Tree
 from backstay.pipeline.planner import is_long
@@ -220,7 +220,7 @@ class Plane:
     async def _item(self, request: DataRequest) -> Reply:
         asked = item_request(request, self._surface)
         if request.method == "OPTIONS":
-            methods = item_methods(self._surface.catalog.tables[asked.path])
+            methods = methods_of(self._surface.catalog.tables[asked.path], item=True)
             return Reply(200, ((b"allow", methods.encode()),))
         try:
             reply = await self._unchanged(asked) if is_empty_change(asked) else await self._rows(asked)

@@ -25,7 +25,7 @@ from backstay.pipeline.zone import in_zone, rows_of
 from backstay.plan.opening import opening_of
 from backstay.plan.read import plan_read
 from backstay.plan.shape import shape_of
-from backstay.request import narrow, negotiate, parse_query, parse_range
+from backstay.request import narrow, negotiate, parse_range
 from backstay.request.media import MediaKind
 from backstay.request.page import Page
 from backstay.request.prefer import Preferences
@@ -157,8 +157,7 @@ class Reads:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"accept-profile"))
-        text = request.query.decode("utf-8", "surrogateescape")
-        query = parse_query(text, limits=surface.limits).query
+        text, query = request.query_text, surface.query(request)
         # Names are looked up before the representation is chosen: an unknown table is 404 whatever is accepted.
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
@@ -177,7 +176,7 @@ class Reads:
         return KnownRead(
             prepared,
             values if opens is None else opens.values(values),
-            _offset(query),
+            query.offset,
             frame,
             preferences.count in ("planned", "estimated"),
             estimate,
@@ -238,7 +237,7 @@ def _text_of(request: DataRequest) -> tuple[Any, ...]:
 
 def paged(query: Query, request: DataRequest, surface: Surface) -> Query:
     """*query* with the ``Range`` header in its page, and the page within its bounds."""
-    asked = next((page for path, page in query.pages if not path), Page())
+    asked = query.page
     if request.method == "GET":
         asked = narrow(asked, parse_range(request.header(b"range")))
     if surface.max_offset is not None and isinstance(asked.offset, int) and asked.offset > surface.max_offset:
@@ -250,8 +249,3 @@ def paged(query: Query, request: DataRequest, surface: Surface) -> Query:
     if asked == Page():
         return query
     return replace(query, pages=(((), asked), *(item for item in query.pages if item[0])))
-
-
-def _offset(query: Query) -> int:
-    offset = next((page.offset for path, page in query.pages if not path), 0)
-    return offset if isinstance(offset, int) else 0

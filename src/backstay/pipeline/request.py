@@ -54,6 +54,11 @@ class DataRequest(NamedTuple):
         """All that the client has sent."""
         return self.method, self.path, self.query, frozenset(self.headers.items()), self.body
 
+    @property
+    def query_text(self) -> str:
+        """The query string as `parse_query` takes it."""
+        return self.query.decode("utf-8", "surrogateescape")
+
     def reading(self, *, plainly: bool) -> DataRequest:
         """The ``GET`` of what it writes to; *plainly* without its preconditions, preferences and page."""
         left_out = _JUDGED if plainly else frozenset[bytes]()

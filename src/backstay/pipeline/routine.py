@@ -134,13 +134,11 @@ class Routines:
         return self._plans.of(request, key, make)
 
     def _sent(self, request: DataRequest) -> tuple[Sent, Query]:
-        text = request.query.decode("utf-8", "surrogateescape")
-        limits = self._surface.limits
         if request.method == "POST":
-            query = parse_query(text, limits=limits).query
+            query = self._surface.query(request)
             return parse_call(request.body, request.header(b"content-type"), query.columns), query
         # What begins like an operator is a filter, even on a column that is called like an argument.
-        parsed = parse_query(text, arguments=frozenset(), limits=limits)
+        parsed = parse_query(request.query_text, arguments=frozenset(), limits=self._surface.limits)
         return sent_pairs(parsed.arguments), parsed.query
 
     def _statement(
@@ -206,8 +204,7 @@ def _reply(call: _Call, row: Row) -> Reply:
     elif call.routine.rows is None and not facts.is_set:
         reply = Reply(200, (*frame.headers, (b"content-range", _one(call))), body.encode())
     else:
-        offset = next((page.offset for path, page in call.query.pages if not path), 0)
-        reply = render_read(frame, body, rows, total, offset if isinstance(offset, int) else 0)
+        reply = render_read(frame, body, rows, total, call.query.offset)
         if call.routine.rows is not None and not facts.is_set and call.media.kind == "array" and call.form == "json":
             # One row that is not a set stands alone.
             reply = reply._replace(body=reply.body[1:-1] if rows else b"null")

@@ -18,9 +18,10 @@ from backstay.pipeline.request import DataRequest
 from backstay.pipeline.workers import Workers
 from backstay.plan.scope import Scope, find_table
 from backstay.policy import Kind, Principal, Rule
-from backstay.request import QueryLimits, check_strict, parse_prefer
+from backstay.request import QueryLimits, check_strict, parse_prefer, parse_query
 from backstay.request.media import MediaKind
 from backstay.request.prefer import Preferences, TxEnd, settle_end, undoes
+from backstay.request.read import Query
 from backstay.sql.dialect import SqlDialect
 
 _ROWS: Final[frozenset[MediaKind]] = frozenset(("array", "object", "csv"))
@@ -104,6 +105,10 @@ class Surface:
         check_strict(preferences)
         zone = preferences.timezone if self.timezones is not None else None
         return replace(settle_end(preferences, self.tx_end), timezone=zone, page=None)
+
+    def query(self, request: DataRequest) -> Query:
+        """What the query string of *request* says about rows."""
+        return parse_query(request.query_text, limits=self.limits).query
 
     def offers(self, principal: Principal) -> frozenset[MediaKind]:
         """The representations that *principal* may ask of a table or a function of the database."""

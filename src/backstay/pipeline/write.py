@@ -24,7 +24,7 @@ from backstay.pipeline.zone import in_zone
 from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
-from backstay.request import negotiate, parse_query
+from backstay.request import negotiate
 from backstay.request.media import Media
 from backstay.request.prefer import Preferences
 from backstay.request.read import Query
@@ -132,7 +132,7 @@ class Writes:
         surface = self._surface
         preferences = surface.preferences(request)
         profile = surface.check_profile(request.header(b"content-profile"))
-        query = parse_query(request.query.decode("utf-8", "surrogateescape"), limits=surface.limits).query
+        query = surface.query(request)
         scope = surface.scope(request.principal)
         surface.require_table(scope, request.path)
         media = negotiate(request.header(b"accept"), surface.offers(request.principal))

@@ -30,3 +30,14 @@ class Query:
     pages: tuple[tuple[Path, Page], ...] = ()
     columns: tuple[str, ...] | None = None
     on_conflict: tuple[str, ...] | None = None
+
+    @property
+    def page(self) -> Page:
+        """The page of the rows themselves, not of what is embedded in them."""
+        return next((page for path, page in self.pages if not path), Page())
+
+    @property
+    def offset(self) -> int:
+        """Where that page begins; 0 in a shape, which has no numbers."""
+        offset = self.page.offset
+        return offset if isinstance(offset, int) else 0
