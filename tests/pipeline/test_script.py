@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from backstay.pipeline.script import Batch, Demands, Script, is_one_statement
+from backstay.pipeline.script import Bulk, Demands, Script, is_one_statement
 from backstay.sql.prepared import Prepared
 
 STATEMENT = Prepared("INSERT …", (), (), ())
@@ -22,7 +22,7 @@ JUDGED = Script(
     pack_keys=lambda rows, width: (),
     judged_first=True,
 )
-ONE = Batch(JUDGED, (), expected=1)
+ONE = Bulk(JUDGED, (), expected=1)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ ONE = Batch(JUDGED, (), expected=1)
     ],
 )
 def test_only_what_nothing_can_refuse_afterwards_is_one_statement(
-    batches: list[Batch], demands: Demands, alone: bool
+    batches: list[Bulk], demands: Demands, alone: bool
 ) -> None:
     """One row, judged by its own statement, with nothing to check, count or render after it."""
     assert alone == is_one_statement(batches, demands)

@@ -10,7 +10,7 @@ import pytest
 
 from backstay.db.transaction import drive
 from backstay.errors import BackstayError
-from backstay.pipeline.script import Batch, Demands, Script, delete_steps, write_steps
+from backstay.pipeline.script import Bulk, Demands, Script, delete_steps, write_steps
 from backstay.pipeline.sealed import Opener
 from backstay.policy import ANONYMOUS
 from backstay.response.written import Written
@@ -68,8 +68,8 @@ ALONE = replace(BARE, alone=statement("alone", 1))
 KEYLESS = replace(ALONE, ordered_keys=())
 
 
-def one(script: Script, expected: int | None = None, value: str = "v") -> Batch:
-    return Batch(script, (value,), expected)
+def one(script: Script, expected: int | None = None, value: str = "v") -> Bulk:
+    return Bulk(script, (value,), expected)
 
 
 def played(steps: Steps[Written], answers: Sequence[Rows]) -> tuple[Asked, Written | str]:
@@ -94,7 +94,7 @@ KEPT = (BEFORE, KEEP)
 
 
 def written(
-    batches: Sequence[Batch], *answers: Rows, order: Sequence[int] | None = None, demands: Demands = NOTHING
+    batches: Sequence[Bulk], *answers: Rows, order: Sequence[int] | None = None, demands: Demands = NOTHING
 ) -> tuple[Asked, Written | str]:
     return played(write_steps(batches, order, ("q",), ANONYMOUS, demands), answers)
 

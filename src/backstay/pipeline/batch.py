@@ -27,7 +27,7 @@ from backstay.pipeline.unit import apart
 from backstay.request.body import parse_value
 from backstay.request.limits import VALUE_BYTES
 from backstay.request.prefer import parse_prefer
-from backstay.response.exact import read_exact
+from backstay.response.exact import read_exact, write_exact
 from backstay.response.reply import Reply
 from backstay.response.size import check_size
 
@@ -44,7 +44,6 @@ _HEADERS: Final = frozenset(
 _REFERENCE: Final = re.compile(r"([0-9]{1,3})\.(.+)", re.DOTALL)
 #: What begins like one and is none.
 _NEARLY: Final = re.compile(r"[\s+-]*\d")
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _JSON: Final = ((b"content-type", b"application/json; charset=utf-8"),)
 
 
@@ -170,7 +169,7 @@ def _operation(number: int, value: Any) -> Operation:
             number,
             f'{str(slip["$ref"])[:100]!r} is no reference: write the operation, counted from 0, and a column, "0.id".',
         )
-    sent = b"" if body is None else _ENCODER.encode(body)
+    sent = b"" if body is None else write_exact(body)
     made = None if _refers(body) else dict[Hashable, Any]()
     return Operation(method, named, raw if path.isascii() else b"", text.encode(), headers, body, sent, made)
 
@@ -232,7 +231,7 @@ class Named:
 
 def _resolved_body(value: Any, named: Named) -> bytes:
     rows = [_resolved(row, named) for row in value] if isinstance(value, list) else _resolved(value, named)
-    return _ENCODER.encode(rows)
+    return write_exact(rows)
 
 
 def _resolved(row: Any, named: Named) -> Any:

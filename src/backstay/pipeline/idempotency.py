@@ -123,13 +123,13 @@ class Keys:
         self._printing = (b"",) if keyring is None else keyring.derive_all("idempotency")
         self._swept = 0.0
         self._running: set[tuple[str, str]] = set()
-        slot = {name: _slot(index, KEPT.c[name].type) for index, name in enumerate(_SLOTS)}
+        slot = {name: SlotParameter.plain(index, KEPT.c[name].type) for index, name in enumerate(_SLOTS)}
         mine = sa.and_(KEPT.c.scope == slot["scope"], KEPT.c.key == slot["key"])
 
         def ready(statement: Any) -> Prepared:
             return prepare(statement, dialect.compiler)
 
-        lock = dialect.try_lock(_slot(len(_SLOTS), sa.BigInteger()))
+        lock = dialect.try_lock(SlotParameter.plain(len(_SLOTS), sa.BigInteger()))
         self._lock = None if lock is None else ready(lock)
         self._forget = ready(sa.delete(KEPT).where(mine, KEPT.c.made_at < slot["made_at"]))
         self._sweep = ready(sa.delete(KEPT).where(KEPT.c.made_at < slot["made_at"]))
@@ -312,7 +312,3 @@ def _digest(data: bytes, key: bytes = b"") -> str:
 def _number(scope: str, key: str) -> int:
     """Of the database's lock: 64 bits, signed."""
     return int.from_bytes(blake2b(f"{scope}{key}".encode(), digest_size=8).digest(), signed=True)
-
-
-def _slot(index: int, type_: sa.types.TypeEngine[Any]) -> SlotParameter:
-    return SlotParameter.of(index, lambda value: value, type_)

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -39,7 +39,7 @@ async def note_keys(database: Database, dialect: SqlDialect, keyring: Keyring) -
     """
     await database.create_tables(TABLES)
     proofs = _proofs(keyring)
-    slots = {column.name: _slot(at, column.type) for at, column in enumerate(_KEYS.columns)}
+    slots = {column.name: SlotParameter.plain(at, column.type) for at, column in enumerate(_KEYS.columns)}
     insert = dialect.insert(_KEYS).values(slots).on_conflict_do_nothing(index_elements=[_KEYS.c.id])
     note = prepare(insert, dialect.compiler)
     newest = keyring.newest.id
@@ -69,7 +69,7 @@ async def forget_keys(
     database: Database, dialect: SqlDialect, keyring: Keyring, needed: Collection[str] = ()
 ) -> tuple[str, ...]:
     """Note that nothing needs any key but the newest and those *needed*; the ids that may be dropped now."""
-    forget = prepare(sa.delete(_KEYS).where(_KEYS.c.id == _slot(0, sa.String())), dialect.compiler)
+    forget = prepare(sa.delete(_KEYS).where(_KEYS.c.id == SlotParameter.plain(0, sa.String())), dialect.compiler)
     kept = {keyring.newest.id, *needed}
 
     def steps() -> Steps[tuple[str, ...]]:
@@ -79,10 +79,6 @@ async def forget_keys(
         return free
 
     return await database.transact(steps)
-
-
-def _slot(at: int, type_: sa.types.TypeEngine[Any]) -> SlotParameter:
-    return SlotParameter.of(at, lambda value: value, type_)
 
 
 def _all(dialect: SqlDialect) -> Statement:

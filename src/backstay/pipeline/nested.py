@@ -15,8 +15,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
-import msgspec
-
 from backstay.catalog import Relation, Table
 from backstay.db.statement import Database
 from backstay.errors import BackstayError, Forbidden, PlanError, RequestError
@@ -38,7 +36,7 @@ from backstay.request.prefer import Preferences
 from backstay.request.query import split_pairs
 from backstay.request.read import Query
 from backstay.request.select import Embed, Item, Star
-from backstay.response.exact import read_exact
+from backstay.response.exact import read_exact, write_exact
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.written import Written, render_written
@@ -46,7 +44,6 @@ from backstay.sql.dialect import Form
 from backstay.sql.write import key_columns, read_sql
 
 _LEVELS: Final = 5
-_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 
 Row = dict[str, Any]
 
@@ -257,7 +254,7 @@ def _posted(tree: Tree, level: Level, rows: Sequence[Row], wanted: frozenset[str
         path=level.table.name,
         query=f"select={select}".encode() if wanted else b"",
         headers=headers,
-        body=_ENCODER.encode(rows),
+        body=write_exact(rows),
         # Its keys are those that the database gives.
         made=None,
     )

@@ -83,7 +83,7 @@ def _rival(columns: tuple[str, ...], row: Mapping[str, Any], table: Table, named
 
 def parents_of(
     error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
-) -> tuple[Parent, ...]:
+) -> tuple[NamedParent, ...]:
     """The parents that one of *rows* names, if *error* says that one is not there.
 
     The database names the first that is missing, with its key, and passes over those that are there but hidden: what it
@@ -99,7 +99,7 @@ def parents_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Parent:
+class NamedParent:
     """A parent that a row names.  *query* finds it, as the caller sees it; ``None`` where that cannot be known."""
 
     violation: Violation
@@ -109,16 +109,16 @@ class Parent:
     unnamed: bool = False
 
 
-def _parent(relation: Relation, row: Mapping[str, Any], table: Table, scope: Scope) -> Parent:
+def _parent(relation: Relation, row: Mapping[str, Any], table: Table, scope: Scope) -> NamedParent:
     columns = tuple(here for here, _ in relation.pairs)
     violation = Violation(FOREIGN_KEY, table.name, columns, relation.constraint, relation.remote)
     known = all(here in row for here in columns)
     readable = scope.grant("read", scope.catalog.tables[relation.remote]).columns
     if not known or not {there for _, there in relation.pairs} <= readable:
-        return Parent(violation, relation.remote, None)
+        return NamedParent(violation, relation.remote, None)
     texts = [(there, text_of(row[here], table.columns[here].type)) for here, there in relation.pairs]
     found = tuple(((), Filter(Field(there), "eq", text)) for there, text in texts if text is not None)
-    return Parent(violation, relation.remote, Query(conditions=found), unnamed=len(found) < len(texts))
+    return NamedParent(violation, relation.remote, Query(conditions=found), unnamed=len(found) < len(texts))
 
 
 def told_as(

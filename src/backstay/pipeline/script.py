@@ -85,7 +85,7 @@ class Demands:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Bulk:
     """One statement of a write: its script, the values it binds, and how many rows it must give (``None``: any)."""
 
     script: Script
@@ -108,70 +108,70 @@ def demands_of_call(preferences: Preferences, *, gives_set: bool) -> Demands:
     return Demands(max_affected=most)
 
 
-def is_one_statement(batches: Sequence[Batch], demands: Demands) -> bool:
+def is_one_statement(bulks: Sequence[Bulk], demands: Demands) -> bool:
     """Whether `write_steps` is one statement that nothing after it could refuse, so that it needs no transaction."""
-    if len(batches) != 1 or demands != Demands() or batches[0].script.probe is not None:
+    if len(bulks) != 1 or demands != Demands() or bulks[0].script.probe is not None:
         return False
-    script = batches[0].script
+    script = bulks[0].script
     if script.alone is not None:
         return True
     settled = script.check is None and script.parents is None and script.read is None
-    return settled and script.judged_first and batches[0].expected == 1
+    return settled and script.judged_first and bulks[0].expected == 1
 
 
 def write_steps(
-    batches: Sequence[Batch],
+    bulks: Sequence[Bulk],
     order: Sequence[int] | None,
     query_values: tuple[Any, ...],
     principal: Principal,
     demands: Demands,
 ) -> Steps[Written]:
-    """Write every batch, then judge and render all rows together.
+    """Write every bulk, then judge and render all rows together.
 
-    *order* puts the rows of several batches back into the order in which the client sent them.
+    *order* puts the rows of several bulks back into the order in which the client sent them.
     """
     # What several statements have rendered cannot be sorted; only rows without a key cannot be asked for again.
-    if all(batch.script.alone is not None for batch in batches) and (len(batches) == 1 or not batches[0].script.keyed):
-        return (yield from _alone(batches, principal, demands))
+    if all(bulk.script.alone is not None for bulk in bulks) and (len(bulks) == 1 or not bulks[0].script.keyed):
+        return (yield from _alone(bulks, principal, demands))
     keys: list[Row] = []
     collisions = 0
     refusal: Exception | None = None
-    for batch in batches:
-        if batch.script.probe is not None:
-            there, hidden, refused = (yield batch.script.probe.bind(batch.values, principal))[0]
+    for bulk in bulks:
+        if bulk.script.probe is not None:
+            there, hidden, refused = (yield bulk.script.probe.bind(bulk.values, principal))[0]
             collisions += there
             if refused:
-                raise _refused(batch.script.table)
+                raise _refused(bulk.script.table)
             if hidden:
                 # Neither merged nor ignored: the answer must not depend on more of a hidden row than that it is there.
                 raise broken_constraint(Violation(UNIQUE))
-        rows = yield from _judged(batch, query_values, principal)
-        if batch.expected is not None and len(rows) < batch.expected:
+        rows = yield from _judged(bulk, query_values, principal)
+        if bulk.expected is not None and len(rows) < bulk.expected:
             unseen = broken_constraint(Violation(UNIQUE))
-            refusal = refusal or (_refused(batch.script.table) if batch.script.judged_first else unseen)
+            refusal = refusal or (_refused(bulk.script.table) if bulk.script.judged_first else unseen)
         if not all(row[-1] for row in rows):
-            refusal = refusal or _refused(batch.script.table)
+            refusal = refusal or _refused(bulk.script.table)
         keys += [tuple(row[:-1]) for row in rows]
     if refusal is not None:
-        yield from _find_parents(batches[0].script, keys, query_values, principal)
+        yield from _find_parents(bulks[0].script, keys, query_values, principal)
         raise refusal
     # Rows that were ignored left no key: what is left keeps the order of its statements.
     if order is not None and len(order) == len(keys):
         keys = [key for _, key in sorted(zip(order, keys, strict=True))]
-    script = batches[0].script
+    script = bulks[0].script
     body = yield from _settle(script, keys, query_values, principal, demands)
     first = tuple(zip(script.key_names, keys[0], strict=True)) if keys and script.keyed else ()
     return Written(len(keys), body, first, inserted=len(keys) > collisions, form=script.form)
 
 
-def _judged(batch: Batch, query_values: tuple[Any, ...], principal: Principal) -> Steps[Rows]:
-    """Write *batch*; its rows have passed the policies that look at other rows, as these were before it.
+def _judged(bulk: Bulk, query_values: tuple[Any, ...], principal: Principal) -> Steps[Rows]:
+    """Write *bulk*; its rows have passed the policies that look at other rows, as these were before it.
 
     What the database makes of a row (defaults, triggers, merged columns) is known when it is written, and the state
     before is there when it is not: so it is written, looked at, undone, judged, and written again.
     """
-    script = batch.script
-    write = script.write.bind(batch.values, principal)
+    script = bulk.script
+    write = script.write.bind(bulk.values, principal)
     if script.images is None or script.check is None:
         return (yield write)
     passed: list[Row] | None = None
@@ -199,23 +199,23 @@ def _judged(batch: Batch, query_values: tuple[Any, ...], principal: Principal) -
     raise _refused(script.table)
 
 
-def _alone(batches: Sequence[Batch], principal: Principal, demands: Demands) -> Steps[Written]:
-    """Each batch by the one statement that writes and renders it: one, or of rows without a key."""
+def _alone(bulks: Sequence[Bulk], principal: Principal, demands: Demands) -> Steps[Written]:
+    """Each bulk by the one statement that writes and renders it: one, or of rows without a key."""
     bodies: list[str] = []
     rows = collisions = 0
     first: tuple[tuple[str, Any], ...] = ()
-    for batch in batches:
-        script = batch.script
+    for bulk in bulks:
+        script = bulk.script
         assert script.alone is not None  # noqa: S101 - the caller has looked
         if script.probe is not None:
-            collisions += (yield script.probe.bind(batch.values, principal))[0][0]
-        body, count, keys = (yield script.alone.bind(batch.values, principal))[0]
+            collisions += (yield script.probe.bind(bulk.values, principal))[0][0]
+        body, count, keys = (yield script.alone.bind(bulk.values, principal))[0]
         rows += count
         bodies.append(body)
         if keys is not None:
             first = tuple(zip(script.ordered_keys, read_exact(keys), strict=True))
     check_number(rows, demands)
-    script = batches[0].script
+    script = bulks[0].script
     body = _glued(bodies, script.form)
     return Written(rows, _opened(script, body), first, inserted=rows > collisions, form=script.form)
 

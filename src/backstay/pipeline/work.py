@@ -10,7 +10,7 @@ from backstay.catalog import Table
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.plans import Plans
-from backstay.pipeline.script import Batch, Script, delete_steps, is_one_statement, write_steps
+from backstay.pipeline.script import Bulk, Script, delete_steps, is_one_statement, write_steps
 from backstay.pipeline.sealed import Opener, opener, sealing_keys
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Filler, default_of
@@ -104,8 +104,8 @@ class Works:
             return None
         groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
         merge = _merging(ask)
-        batches = [self._insert_batch(ask, keys, rows, merge) for keys, rows in groups.items()]
-        flat = [batch for part in batches for batch in part]
+        bulks = [self._insert_bulks(ask, keys, rows, merge) for keys, rows in groups.items()]
+        flat = [bulk for part in bulks for bulk in part]
         order = None
         if len(groups) > 1:
             order = [number for rows in groups.values() for number, _ in rows]
@@ -119,13 +119,13 @@ class Works:
         alone = is_one_statement(flat, ask.demands)
         return Work(steps, rows, frozenset(payload.keys), alone, _statement(flat, ask), flat[0].script.opener, values)
 
-    def _insert_batch(
+    def _insert_bulks(
         self,
         ask: Ask,
         keys: tuple[str, ...],
         numbered: Sequence[tuple[int, Mapping[str, Any]]],
         merge: bool | None,
-    ) -> list[Batch]:
+    ) -> list[Bulk]:
         (plan, filler), script = self._inserting(ask, keys, merge)
         rows = [row for _, row in numbered]
         filled = filler.fill(rows, nulls_refused=not self._surface.tells_nulls)
@@ -134,11 +134,11 @@ class Works:
         counted = script.judged_first or (plan.conflict is not None and plan.conflict.merge)
         if not plan.packed:
             # A row of nothing but defaults cannot come out of a list: one statement for each.
-            return [Batch(script, script.values(ask.values), 1 if counted else None) for _ in rows]
+            return [Bulk(script, script.values(ask.values), 1 if counted else None) for _ in rows]
         if plan.conflict is not None and plan.conflict.merge:
             _refuse_twins(plan, filled)
         packed = self._surface.dialect.pack(filled, len(plan.packed))
-        return [Batch(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
+        return [Bulk(script, (*script.values(ask.values), *packed), len(rows) if counted else None)]
 
     def _inserting(
         self, ask: Ask, keys: tuple[str, ...], merge: bool | None
@@ -182,12 +182,12 @@ class Works:
             (filled,) = sealed_rows(plan.table, plan.packed, [filled], keyring, named)
         pick = self._surface.dialect.pick
         values = script.values(ask.values)
-        batch = Batch(script, (*values, *(pick(pair) for pair in filled)))
+        bulk = Bulk(script, (*values, *(pick(pair) for pair in filled)))
 
         def steps() -> Steps[Written]:
-            return write_steps([batch], None, values, ask.request.principal, ask.demands)
+            return write_steps([bulk], None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, [row], frozenset(keys), False, _statement([batch], ask), script.opener, values)
+        return Work(steps, [row], frozenset(keys), False, _statement([bulk], ask), script.opener, values)
 
     def _setting(self, ask: Ask) -> tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]:
         """The row that a ``PATCH`` brings, the columns that it sets, and those that it sets to their defaults."""
@@ -229,11 +229,11 @@ class Works:
 
         def steps() -> Steps[Written]:
             if lock is None or script.alone is not None:
-                return write_steps([Batch(script, values)], None, values, principal, ask.demands)
+                return write_steps([Bulk(script, values)], None, values, principal, ask.demands)
             return delete_steps(lock.bind(values, principal), script, values, principal, ask.demands)
 
         one = lock is None or script.alone is not None
-        statement = _statement([Batch(script, values)] if one else [], ask)
+        statement = _statement([Bulk(script, values)] if one else [], ask)
         return Work(steps, [], frozenset(), False, statement, script.opener, values)
 
     def _deleting(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
@@ -256,14 +256,14 @@ class Works:
         payload = self._payload(ask)
         rows = put_rows(ask.table, ask.shape, ask.values, payload.rows)
         keys = payload.keys if ask.shape.columns is None else ask.shape.columns
-        batches = self._insert_batch(_unfiltered(ask), keys, list(enumerate(rows)), _putting(ask))
+        bulks = self._insert_bulks(_unfiltered(ask), keys, list(enumerate(rows)), _putting(ask))
 
-        values = batches[0].script.values(ask.values)
+        values = bulks[0].script.values(ask.values)
 
         def steps() -> Steps[Written]:
-            return write_steps(batches, None, values, ask.request.principal, ask.demands)
+            return write_steps(bulks, None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, rows, frozenset(keys), False, _statement(batches, ask), batches[0].script.opener, values)
+        return Work(steps, rows, frozenset(keys), False, _statement(bulks, ask), bulks[0].script.opener, values)
 
     # -- shared ------------------------------------------------------------------------------------------------------
 
@@ -337,11 +337,11 @@ def _unfiltered(ask: Ask) -> Ask:
     return replace(ask, shape=replace(ask.shape, on_conflict=None, conditions=put_conditions(ask.shape)))
 
 
-def _statement(batches: Sequence[Batch], ask: Ask) -> Statement | None:
-    """The only statement of *batches* that writes, where its plan is asked for."""
-    if ask.media.kind != "plan" or len(batches) != 1:
+def _statement(bulks: Sequence[Bulk], ask: Ask) -> Statement | None:
+    """The only statement of *bulks* that writes, where its plan is asked for."""
+    if ask.media.kind != "plan" or len(bulks) != 1:
         return None
-    script, values = batches[0].script, batches[0].values
+    script, values = bulks[0].script, bulks[0].values
     return (script.alone or script.write).bind(values, ask.request.principal)
 
 

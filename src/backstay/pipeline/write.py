@@ -14,7 +14,7 @@ from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import Plans, once
-from backstay.pipeline.refusal import Parent, Rival, parents_of, rivals_of, told_as
+from backstay.pipeline.refusal import NamedParent, Rival, parents_of, rivals_of, told_as
 from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
@@ -183,7 +183,10 @@ class Writes:
             rival = await self._seen(ask, rivals_of(error, ask.table, scope, work.rows, work.written))
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, work.rows, work.written))
             told = told if rival is None else broken_constraint(rival.violation)
-            raise told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None) from error
+            told = told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None)
+            if told is error:
+                raise
+            raise told from error
 
     def _bounded(self, ask: Ask, work: Work) -> Steps[Written]:
         """The steps of *work*, refused where what they send back is too large: while they can still be undone."""
@@ -204,7 +207,7 @@ class Writes:
                 return rival
         return None
 
-    async def _missing(self, ask: Ask, error: Exception, parents: Sequence[Parent]) -> Exception:
+    async def _missing(self, ask: Ask, error: Exception, parents: Sequence[NamedParent]) -> Exception:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
         for parent in parents:
             if parent.query is None:

@@ -10,6 +10,9 @@ import json
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
+
+_ENCODER: Final = msgspec.json.Encoder(decimal_format="number")
 _MIN: Final = -(2**63)
 _MAX: Final = 2**63 - 1
 #: Digits of any integer of 64 bits, and its sign.
@@ -24,6 +27,15 @@ def read_exact(body: str | bytes) -> Any:
     [Decimal('12345678901234567.8901'), 7, '12345678901234567890123']
     """
     return json.loads(body, parse_float=Decimal, parse_int=_integer)
+
+
+def write_exact(value: Any) -> bytes:
+    """*value* as JSON that `read_exact` gives again, and so does a request.
+
+    >>> write_exact([Decimal("12345678901234567.8901"), None])
+    b'[12345678901234567.8901,null]'
+    """
+    return _ENCODER.encode(value)
 
 
 def _integer(text: str) -> int | str:

@@ -75,7 +75,7 @@ def _called(routine: Routine, given: Sequence[ArgumentFacts], slots: int) -> Any
 
 
 def _argument(argument: ArgumentFacts, slot: int) -> Expression:
-    value: Expression = SlotParameter.of(slot, lambda text: text, sa.Text())
+    value: Expression = SlotParameter.plain(slot, sa.Text())
     target = bare(argument.type)
     typed = value if target is None else sa.cast(value, target)
     if not argument.name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
@@ -20,6 +20,9 @@ from backstay.sql.statement import Statement
 from backstay.sql.unlike import Unlike
 
 Expression: TypeAlias = ColumnElement[Any]
+
+#: SQL's signs for the operators that compare.
+COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 
 #: What a body is made of: JSON, JSON whose objects have no nulls, the lines of a CSV file, or features of GeoJSON.
 Form: TypeAlias = Literal["json", "stripped", "csv", "features"]

@@ -27,3 +27,8 @@ class SlotParameter(BindParameter[Any]):
         parameter.slot_index = index
         parameter.slot_encode = encode
         return parameter
+
+    @classmethod
+    def plain(cls, index: int, type_: sa.types.TypeEngine[Any]) -> SlotParameter:
+        """One whose value the driver takes as it is."""
+        return cls.of(index, lambda value: value, type_)

@@ -26,7 +26,7 @@ from backstay.request.field import Step
 from backstay.request.filters import Slot, Value
 from backstay.sql.casts import postgresql_type
 from backstay.sql.chosen import chosen
-from backstay.sql.dialect import Expression, Listed, SqlDialect, Typed, defaults
+from backstay.sql.dialect import COMPARISONS, Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
@@ -35,7 +35,6 @@ from backstay.sql.statement import Statement
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.
 _MAX_PAIRS: Final = 50
-_COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _PATTERNS: Final = {"like": "LIKE", "ilike": "ILIKE", "match": "~", "imatch": "~*"}
 _SETS: Final = {"cs": "@>", "cd": "<@", "ov": "&&", "sl": "<<", "sr": ">>", "nxr": "&<", "nxl": "&>", "adj": "-|-"}
 _SEARCHES: Final = {
@@ -237,7 +236,7 @@ def _compare(typed: Typed, condition: Compare) -> Expression:
         return left == _any(_many(value, typed.type))
     if op == "isdistinct":
         return left.is_distinct_from(_one(value, typed.type))
-    operator = _COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
+    operator = COMPARISONS.get(op) or _PATTERNS.get(op) or _SETS.get(op)
     if operator is None:
         raise PlanError("PGRST100", f"unknown operator {op}")
     type_: sa.types.TypeEngine[Any] = sa.Text() if op in _PATTERNS else typed.type

@@ -217,7 +217,7 @@ def _update(plan: UpdatePlan, dialect: SqlDialect, slots: int) -> Any:
         if own is not None:
             values[column.sql] = own
     for at, column in enumerate(plan.packed, slots):
-        parameter = SlotParameter.of(at, lambda value: value, dialect.stored_type(column))
+        parameter = SlotParameter.plain(at, dialect.stored_type(column))
         values[column.sql] = dialect.stored(column, parameter)
     if not values:
         # Only what the database computes was to get its default: the rows are counted and shown, and stay.

@@ -23,6 +23,7 @@ from backstay.adapters.postgresql.search import create_searches
 from backstay.db.columns import add_columns
 from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
+from backstay.db.quoted import quoted
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.threads import Threads
@@ -98,9 +99,9 @@ class PostgresDatabase:
             "jit": "off",  # compiling costs more than any statement that fits the budget gains
         }
         if schema is not None:
-            self._settings["search_path"] = _quoted(schema)
+            self._settings["search_path"] = quoted(schema)
         elif search_path:
-            self._settings["search_path"] = ", ".join(map(_quoted, dict.fromkeys((*search_path, "public"))))
+            self._settings["search_path"] = ", ".join(map(quoted, dict.fromkeys((*search_path, "public"))))
         self._exports = Exports(wait_seconds, share)
         self._sessions = turns(max_size, wait_seconds, share)
         #: For what transactions do between their statements, of which each connection has one.
@@ -486,10 +487,6 @@ def _translated(error: Exception) -> Exception:
     if isinstance(error, asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError | OSError):
         return from_postgresql(error)
     return error
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _first(prepared: Any, args: tuple[Any, ...]) -> Awaitable[Any]:

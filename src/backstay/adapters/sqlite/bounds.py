@@ -18,6 +18,7 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy import types as sqltypes
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from backstay.db.quoted import quoted
 from backstay.errors import DatabaseError
 
 _EXACT: Final = Context(prec=140_000)
@@ -36,7 +37,7 @@ def bound(connection: apsw.Connection, metadata: MetaData) -> None:
     try:
         for table in metadata.tables.values():
             if table.schema is None:
-                there = {row[1] for row in connection.execute(f"PRAGMA main.table_info({_quoted(table.name)})")}
+                there = {row[1] for row in connection.execute(f"PRAGMA main.table_info({quoted(table.name)})")}
                 for statement in _triggers(table, there):
                     connection.execute(statement)
     finally:
@@ -86,35 +87,35 @@ def _triggers(table: Table, there: set[str]) -> Iterator[str]:
     columns = [(column, condition) for column, condition in bounded if condition is not None]
     if not columns:
         return
-    name = _quoted(table.name)
-    listed = ", ".join(_quoted(column.name) for column, _ in columns)
+    name = quoted(table.name)
+    listed = ", ".join(quoted(column.name) for column, _ in columns)
     for action in ("INSERT", f"UPDATE OF {listed}"):
         # Of an update only what was changed is judged.
         changed = action != "INSERT"
         body = "".join(
             f"SELECT {refusal} WHERE {condition}"
-            f"{f' AND NEW.{_quoted(column.name)} IS NOT OLD.{_quoted(column.name)}' if changed else ''}; "
+            f"{f' AND NEW.{quoted(column.name)} IS NOT OLD.{quoted(column.name)}' if changed else ''}; "
             for column, (condition, refusal) in columns
         )
-        label = _quoted(f"backstay_{action[:6].lower()}_{table.name}")
+        label = quoted(f"backstay_{action[:6].lower()}_{table.name}")
         yield f"CREATE TEMP TRIGGER {label} BEFORE {action} ON main.{name} BEGIN {body}END"
     exact = [column for column, _ in columns if isinstance(_plain(column.type), sqltypes.Numeric)]
     if not exact:
         return
-    keys = [_quoted(column.name) for column in table.primary_key] or ["rowid"]
+    keys = [quoted(column.name) for column in table.primary_key] or ["rowid"]
     row = " AND ".join(f"{key} IS NEW.{key}" for key in keys)
-    sets = ", ".join(f"{_quoted(column.name)} = {_rounding(column)}" for column in exact)
-    rough = " OR ".join(f"NEW.{_quoted(column.name)} IS NOT {_rounding(column)}" for column in exact)
-    listed = ", ".join(_quoted(column.name) for column in exact)
+    sets = ", ".join(f"{quoted(column.name)} = {_rounding(column)}" for column in exact)
+    rough = " OR ".join(f"NEW.{quoted(column.name)} IS NOT {_rounding(column)}" for column in exact)
+    listed = ", ".join(quoted(column.name) for column in exact)
     for action in ("INSERT", f"UPDATE OF {listed}"):
-        label = _quoted(f"backstay_round_{action[:6].lower()}_{table.name}")
+        label = quoted(f"backstay_round_{action[:6].lower()}_{table.name}")
         body = f"BEGIN UPDATE {name} SET {sets} WHERE {row}; END"  # noqa: S608 - names of the models, quoted
         yield f"CREATE TEMP TRIGGER {label} AFTER {action} ON main.{name} WHEN {rough} {body}"
 
 
 def _judged(column: Column[Any]) -> tuple[str, str] | None:
     """When a value of *column* is refused, and by what; ``None`` for a column of any values."""
-    type_, value = _plain(column.type), f"NEW.{_quoted(column.name)}"
+    type_, value = _plain(column.type), f"NEW.{quoted(column.name)}"
     if isinstance(type_, sqltypes.Enum):
         if not type_.native_enum or not type_.enums:
             return None
@@ -138,7 +139,7 @@ def _judged(column: Column[Any]) -> tuple[str, str] | None:
 
 def _rounding(column: Column[Any]) -> str:
     type_: Any = _plain(column.type)
-    return f"backstay_rounded(NEW.{_quoted(column.name)}, {type_.precision}, {type_.scale or 0})"
+    return f"backstay_rounded(NEW.{quoted(column.name)}, {type_.precision}, {type_.scale or 0})"
 
 
 def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
@@ -146,10 +147,6 @@ def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     while isinstance(type_, TypeDecorator):
         type_ = type_.impl_instance
     return type_
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _text(text: str) -> str:

@@ -17,6 +17,7 @@ from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget
 from backstay.db.failures import foreign_key_name
+from backstay.db.quoted import quoted
 from backstay.db.statement import Statement
 from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint
 
@@ -38,12 +39,12 @@ class _Key:
     def dangling(self, where: str) -> str:
         """SQL for the values of one row of *child* whose parent is missing."""
         both = list(zip(self.columns, self.referred, strict=True))
-        present = " AND ".join(f"c.{_quoted(mine)} IS NOT NULL" for mine in self.columns)
-        match = " AND ".join(f"p.{_quoted(theirs)} = c.{_quoted(mine)}" for mine, theirs in both)
-        values = ", ".join(f"c.{_quoted(mine)}" for mine in self.columns)
+        present = " AND ".join(f"c.{quoted(mine)} IS NOT NULL" for mine in self.columns)
+        match = " AND ".join(f"p.{quoted(theirs)} = c.{quoted(mine)}" for mine, theirs in both)
+        values = ", ".join(f"c.{quoted(mine)}" for mine in self.columns)
         return (
-            f"SELECT {values} FROM {_quoted(self.child)} AS c WHERE {where} AND {present} AND NOT EXISTS"  # noqa: S608
-            f" (SELECT 1 FROM {_quoted(self.parent)} AS p WHERE {match}) LIMIT 1"
+            f"SELECT {values} FROM {quoted(self.child)} AS c WHERE {where} AND {present} AND NOT EXISTS"  # noqa: S608
+            f" (SELECT 1 FROM {quoted(self.parent)} AS p WHERE {match}) LIMIT 1"
         )
 
 
@@ -156,7 +157,3 @@ def _name(key: _Key, metadata: MetaData | None) -> str:
 
 def _shown(columns: tuple[str, ...], values: tuple[Any, ...]) -> str:
     return f"Key ({', '.join(columns)})=({', '.join(map(str, values))})"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

@@ -31,6 +31,7 @@ from backstay.catalog.opaque import (
     StoredText,
 )
 from backstay.db.failures import from_sqlite
+from backstay.db.quoted import quoted
 
 _LENGTH: Final = re.compile(
     r"(?:VAR(?:YING )?CHAR(?:ACTER)?|CHARACTER VARYING|NVARCHAR|VARCHAR)\s*\(\s*(\d+)\s*\)", re.I
@@ -77,7 +78,7 @@ def facts_of(connection: apsw.Connection, schema: str) -> Facts:
 
 def _table(connection: apsw.Connection, name: Name, kind: str, without_rowid: bool, text: str) -> TableFacts | None:
     try:
-        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.table_xinfo({_quoted(name.table)})").fetchall()
+        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.table_xinfo({quoted(name.table)})").fetchall()
     except apsw.SQLError:
         # A view of something that is no longer there: nobody can read it.
         return None
@@ -144,9 +145,9 @@ def type_of(declared: str) -> sa.types.TypeEngine[Any]:
 
 
 def _uniques(connection: apsw.Connection, table: str, text: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-    listed: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_list({_quoted(table)})").fetchall()
+    listed: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_list({quoted(table)})").fetchall()
     for _, index, unique, origin, partial in listed:
-        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_info({_quoted(index)})").fetchall()
+        rows: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.index_info({quoted(index)})").fetchall()
         columns = tuple(row[2] for row in rows)
         if not unique or partial or origin == "pk" or None in columns:
             continue
@@ -159,9 +160,7 @@ def _keys(
 ) -> Iterator[KeyFacts]:
     name = table.name
     found: dict[int, list[tuple[str, str, str | None]]] = {}
-    listed: list[tuple[Any, ...]] = connection.execute(
-        f"PRAGMA main.foreign_key_list({_quoted(name.table)})"
-    ).fetchall()
+    listed: list[tuple[Any, ...]] = connection.execute(f"PRAGMA main.foreign_key_list({quoted(name.table)})").fetchall()
     for number, _, other, column, target, *_ in listed:
         found.setdefault(number, []).append((other, column, target))
     uniques = [frozenset(columns) for _, columns in table.uniques] + [frozenset(table.primary_key)]
@@ -185,10 +184,6 @@ def _keys(
 
 
 # -- the texts of the schema -----------------------------------------------------------------------------------------
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _one(name: str) -> str:
@@ -226,7 +221,7 @@ def _origins(
 
     cursor.exec_trace = look
     try:
-        cursor.execute(f"SELECT * FROM main.{_quoted(view)}")  # noqa: S608 - a name of the schema, quoted
+        cursor.execute(f"SELECT * FROM main.{quoted(view)}")  # noqa: S608 - a name of the schema, quoted
     except apsw.ExecTraceAbort:
         pass
     except apsw.Error:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from backstay.catalog import SEARCHABLE, Searchable
+from backstay.db.quoted import quoted
 from backstay.errors import ConfigError
 from backstay.sql.fts5 import index_name
 
@@ -42,39 +43,39 @@ def _create(connection: sa.Connection, table: sa.Table, declared: Searchable) ->
     index = index_name(table.name, declared)
     for name in there:
         kind = "TABLE" if name == index else "TRIGGER"
-        connection.exec_driver_sql(f"DROP {kind} {_quoted(name)}")
+        connection.exec_driver_sql(f"DROP {kind} {quoted(name)}")
     for sql in wanted.values():
         connection.exec_driver_sql(sql)
-    connection.exec_driver_sql(f"INSERT INTO {_quoted(index)}({_quoted(index)}) VALUES ('rebuild')")  # noqa: S608
+    connection.exec_driver_sql(f"INSERT INTO {quoted(index)}({quoted(index)}) VALUES ('rebuild')")  # noqa: S608
 
 
 def _is_true(connection: sa.Connection, table: sa.Table, declared: Searchable) -> bool:
     """Whether the index knows as many rows as there are, up to the same number: renumbering closes every gap."""
-    documents = _quoted(f"{index_name(table.name, declared)}_docsize")
+    documents = quoted(f"{index_name(table.name, declared)}_docsize")
     counted = [
         connection.exec_driver_sql(f"SELECT count(*), max({key}) FROM {name}").one()  # noqa: S608
-        for key, name in (("_rowid_", _quoted(table.name)), ("id", documents))
+        for key, name in (("_rowid_", quoted(table.name)), ("id", documents))
     ]
     return counted[0] == counted[1]
 
 
 def _objects(table: sa.Table, declared: Searchable) -> Iterator[tuple[str, str]]:
     """(name, SQL) of the index and its triggers."""
-    index, name = index_name(table.name, declared), _quoted(table.name)
-    columns = [_quoted(column) for column in declared.columns]
+    index, name = index_name(table.name, declared), quoted(table.name)
+    columns = [quoted(column) for column in declared.columns]
     tokenizer = "unicode61 remove_diacritics 2"
     if declared.language == "english":
         tokenizer = f"porter {tokenizer}"
     yield (
         index,
-        f"CREATE VIRTUAL TABLE {_quoted(index)} USING fts5({', '.join(columns)}, "
-        f"content={_quoted(table.name)}, content_rowid='_rowid_', tokenize='{tokenizer}')",
+        f"CREATE VIRTUAL TABLE {quoted(index)} USING fts5({', '.join(columns)}, "
+        f"content={quoted(table.name)}, content_rowid='_rowid_', tokenize='{tokenizer}')",
     )
     listed = ", ".join(columns)
-    target = f"INSERT INTO {_quoted(index)}"
+    target = f"INSERT INTO {quoted(index)}"
     add = f"{target}(rowid, {listed}) VALUES (new._rowid_, {', '.join(f'new.{c}' for c in columns)});"
     drop = (
-        f"{target}({_quoted(index)}, rowid, {listed}) "
+        f"{target}({quoted(index)}, rowid, {listed}) "
         f"VALUES ('delete', old._rowid_, {', '.join(f'old.{c}' for c in columns)});"
     )
     changed = " OR ".join(f"old.{c} IS NOT new.{c}" for c in ["_rowid_", *columns])
@@ -85,8 +86,4 @@ def _objects(table: sa.Table, declared: Searchable) -> Iterator[tuple[str, str]]
     ):
         trigger = f"{index}_{event.lower()}"
         when = f" WHEN {changed}" if event == "UPDATE" else ""
-        yield trigger, f"CREATE TRIGGER {_quoted(trigger)} AFTER {event} ON {name}{when} BEGIN {body} END"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+        yield trigger, f"CREATE TRIGGER {quoted(trigger)} AFTER {event} ON {name}{when} BEGIN {body} END"

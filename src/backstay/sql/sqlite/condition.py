@@ -17,13 +17,12 @@ from backstay.plan.duration import parse_duration
 from backstay.plan.intent import Compare
 from backstay.plan.pattern import bounded_pattern, like_pattern
 from backstay.request.filters import Slot
-from backstay.sql.dialect import Expression, Typed
+from backstay.sql.dialect import COMPARISONS, Expression, Typed
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.sqlite.path import COLLATIONS, json_path, labels_of, number, ordered
 from backstay.sql.sqlite.value import word
 from backstay.sql.stored import moment, moment_text
 
-_COMPARISONS: Final = {"eq": "=", "neq": "<>", "gt": ">", "gte": ">=", "lt": "<", "lte": "<="}
 _RANKED: Final = frozenset({"gt", "gte", "lt", "lte"})
 _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
@@ -76,7 +75,7 @@ Test = Callable[[Expression], Expression]
 def _test(op: str, left: Expression, type_: sa.types.TypeEngine[Any]) -> Test:
     match op:
         case "eq" | "neq" | "gt" | "gte" | "lt" | "lte":
-            return lambda right: left.op(_COMPARISONS[op], is_comparison=True, return_type=sa.Boolean())(right)
+            return lambda right: left.op(COMPARISONS[op], is_comparison=True, return_type=sa.Boolean())(right)
         case "isdistinct":
             return lambda right: left.is_distinct_from(right)
         case "like":

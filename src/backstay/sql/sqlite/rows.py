@@ -21,7 +21,7 @@ _PLAIN: Final = frozenset((str, int, type(None)))
 
 def listed(columns: Sequence[Column], slot: int) -> Listed:
     """``json_each(?)`` over an array of arrays: one parameter, whatever the number of rows."""
-    parameter = SlotParameter.of(slot, lambda packed: packed, sa.Text())
+    parameter = SlotParameter.plain(slot, sa.Text())
     rows = sa.func.json_each(parameter).table_valued("key", "value", name=f"_l{slot}")
     values = tuple(_unpacked(column, rows.c.value, i) for i, column in enumerate(columns))
     return Listed(rows, values, rows.c.key)
