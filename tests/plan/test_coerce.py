@@ -115,6 +115,7 @@ VALUES: list[tuple[sa.types.TypeEngine[Any], str, Any]] = [
     (TIME, "10:00:00.500", "10:00:00.5"),
     (JSON, '{"b": 1, "a": [null]}', '{"b":1,"a":[null]}'),
     (JSON, '"\\u00fc"', '"ü"'),
+    *((JSON, text, text) for text in ('"\\\\u0000"', '"u0000"', "9" * 5000)),
     *((BYTES, text, b"\x00\xff") for text in ("\\x00fF", "\\x 00 fF\n", "\\000\\377")),
     (BYTES, "a\\\\b", b"a\\b"),
     *((BYTES, text, value) for text, value in (("abc", b"abc"), ("", b""), ("\\x", b""), ("ü", "ü".encode()))),
@@ -162,6 +163,10 @@ REFUSED: list[tuple[sa.types.TypeEngine[Any], str, str, str]] = [
     *((DATE, text, "22007", "syntax for type date") for text in ("x", "")),
     *((TIME, text, "22007", "syntax for type time:") for text in ("x", "")),
     *((JSON, text, "22P02", "syntax for type json") for text in ("", "{", "NaN", "-Infinity", "[" * 100_000)),
+    *(
+        (JSON, text, "22P05", "unsupported Unicode escape")
+        for text in ('"\\u0000"', '{"a\\u0000":1}', '["\\\\\\u0000"]')
+    ),
     *((BYTES, text, "22023", "odd number of digits") for text in ("\\xf", "\\xf f")),
     *((BYTES, text, "22023", "invalid hexadecimal digit") for text in ("\\xgg", "\\x0_", "\\x\u0661\u0661")),
     *((BYTES, text, "22P02", "syntax for type bytea") for text in ("a\\b", "\\X00", "\\400", "\\")),

@@ -33,6 +33,8 @@ _NUMBER: Final = re.compile(r"\s*+[+-]?(?:[0-9]++(?:\.[0-9]*+)?|\.[0-9]++)(?:[eE
 _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 #: As PostgreSQL has it: a dash may stand behind every four digits, and braces around all of them.
 _UUID: Final = re.compile(r"(\{)?(?:[0-9a-f]{4}-?){7}[0-9a-f]{4}(?(1)\})", re.ASCII | re.IGNORECASE)
+#: A NUL in JSON, and not a backslash in front of the letters.
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
 #: Blanks stand between bytes alone.
 _HEX_BYTES: Final = re.compile(r"\\x(?:[ \n\t\r]|[0-9a-fA-F]{2})*+")
 _ESCAPED_BYTES: Final = re.compile(r"(?:[^\\]|\\\\|\\[0-3][0-7]{2})*+", re.DOTALL)
@@ -223,9 +225,13 @@ def canonical_json(value: Any) -> str:
 
 def _json(text: str, type_: Any) -> str:
     try:
-        return canonical_json(json.loads(text, parse_int=_whole, parse_float=Decimal, parse_constant=_refuse_constant))
+        found = canonical_json(json.loads(text, parse_int=_whole, parse_float=Decimal, parse_constant=_refuse_constant))
     except (ValueError, RecursionError):
         raise PlanError("22P02", "invalid input syntax for type json") from None
+    if _NUL.search(found):
+        # Stored, it would be an error of every later read as text.
+        raise PlanError("22P05", "unsupported Unicode escape sequence", details="\\u0000 cannot be converted to text.")
+    return found
 
 
 def _whole(digits: str) -> int | Decimal:
