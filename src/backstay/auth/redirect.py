@@ -8,9 +8,10 @@ still leads somewhere.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import ip_address
-from typing import Final
+from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
 from backstay.auth.options import AuthOptions
@@ -78,25 +79,60 @@ def _matches(options: AuthOptions, url: str) -> bool:
     if (site.scheme, site.netloc.lower()) == (asked.scheme, asked.netloc.lower()):
         return True
     whole = url.partition("#")[0]
-    return any(_pattern(entry).fullmatch(whole) is not None for entry in options.redirect_urls)
+    return any(_fits(places, whole) for entry in options.redirect_urls for places in _readings(entry))
+
+
+#: What letters may stand at a place of an entry, and whether so many as there are.
+_Place: TypeAlias = tuple[Callable[[str], object], bool]
+
+
+def _fits(places: Sequence[_Place], text: str) -> bool:
+    """Whether *places* describe all of *text*.
+
+    All ways to read it are followed at once, letter by letter: an expression with three stars would try each of them,
+    and take the cube of what anybody sends.
+    """
+    ways = _reached(places, {0})
+    for letter in text:
+        here = [(at, *places[at]) for at in ways if at < len(places)]
+        ways = _reached(places, {at + (not many) for at, fits, many in here if fits(letter)})
+        if not ways:
+            return False
+    return len(places) in ways
+
+
+def _reached(places: Sequence[_Place], ways: set[int]) -> set[int]:
+    for at in sorted(ways):
+        while at < len(places) and places[at][1]:
+            at += 1
+            ways.add(at)
+    return ways
 
 
 @lru_cache(maxsize=256)
-def _pattern(entry: str) -> re.Pattern[str]:
-    """*entry* as an expression: a single ``*`` stays within one label of the host or one part of the path."""
+def _readings(entry: str) -> list[list[_Place]]:
+    """What *entry* describes, any of it: a single ``*`` stays within one label of the host or one part of the path."""
     scheme, _, rest = entry.partition("://")
     host, slash, path = rest.partition("/")
-    stands_for = {"**": r"[^@]*", "*": r"[^./@:]*", "?": r"[^./@:]"}
+    stands_for = {"**": _place(r"[^@]", many=True), "*": _place(r"[^./@:]", many=True), "?": _place(r"[^./@:]")}
     labels = stands_for
     if scheme in ("http", "https") and "**" in host:
         # In a host ``**`` stands for labels only, and for every host there is it does not stand.
-        labels = stands_for | {"**": r"[a-z0-9.-]*" if "." in host.rpartition("**")[2] else r"(?!)"}
-    body = re.escape(f"{scheme}://") + _expression(host, labels)
-    if not path:
-        # An entry without a path is a host, and a browser writes the slash behind it or not.
-        return re.compile(body + "/?")
-    return re.compile(body + slash + _expression(path, stands_for))
+        of_host = _place(r"[a-z0-9.-]", many=True) if "." in host.rpartition("**")[2] else _place(r"(?!)")
+        labels = stands_for | {"**": of_host}
+    found = [*map(_letter, f"{scheme}://"), *_places(host, labels)]
+    # An entry without a path is a host, and a browser writes the slash behind it or not.
+    return [found + _places(slash + path, stands_for)] if path else [found, [*found, _letter("/")]]
 
 
-def _expression(text: str, stands_for: dict[str, str]) -> str:
-    return "".join(stands_for.get(part, re.escape(part)) for part in re.split(r"(\*\*|\*|\?)", text))
+def _places(text: str, stands_for: Mapping[str, _Place]) -> list[_Place]:
+    parts = [part for part in re.split(r"(\*\*|\*|\?)", text) if part]
+    return [place for part in parts for place in ([stands_for[part]] if part in stands_for else map(_letter, part))]
+
+
+def _letter(letter: str) -> _Place:
+    return _place(re.escape(letter))
+
+
+def _place(letters: str, *, many: bool = False) -> _Place:
+    return re.compile(letters).fullmatch, many
