@@ -23,7 +23,7 @@ PREFLIGHT: Final = ("OPTIONS", "/rest/v1/wide", b"")
 HEALTH: Final = ("GET", "/health", b"")
 ACCOUNT: Final = ("GET", "/auth/v1/user", b"")
 SIGN_IN: Final = ("POST", "/auth/v1/token?grant_type=password", b'{"email":"a@example.org","password":"x"}')
-SIGN_OUT: Final = ("GET", "/auth/v1/callback?state=x&code=y", b"")
+CALLBACK: Final = ("GET", "/auth/v1/callback?state=x&code=y", b"")
 NOWHERE: Final = ("GET", "/nowhere", b"")
 
 READERS: Final = {
@@ -35,7 +35,7 @@ READERS: Final = {
     "authorization": (DATA, ACCOUNT),
     "content-profile": (WRITE,),
     "content-type": (WRITE, CALL, SIGN_IN),
-    "cookie": (DATA, SIGN_OUT, NOWHERE),
+    "cookie": (DATA, CALLBACK, NOWHERE),
     "forwarded": (DATA,),
     "host": (DATA, HEALTH, NOWHERE),
     "idempotency-key": (WRITE,),
