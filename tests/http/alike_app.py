@@ -88,7 +88,7 @@ ROWS: Final = [
         span=-2 * DAY,
     ),
     _row(10, n=3, at=datetime(2024, 2, 29, tzinfo=UTC), local=datetime(2024, 2, 29), span=30 * HOUR, data={"a": None}),
-    _row(11, n=4, data={"a": "x", "b": {"c": 5}, "l": [1, "two"], "t": True, "f": 1.5}),
+    _row(11, n=4, data={"a": "x", "b": {"c": 5}, "l": [1, "two"], "t": True, "f": 1.5, "0": "a"}),
     _row(12, n=6, data={"a": "5", "b": [1], "l": "no", "t": False, "f": 2}),
     _row(13, n=8, big=2**62, data=["a"]),
     _row(14, n=9, big=2**53 + 1, exact=Decimal(2**53 + 1), weight=2.0**53),
@@ -488,6 +488,8 @@ CASES: Final[dict[str, Case]] = {
     "json text": Case(lambda me: Doc.data["a"].as_string() == "x", lambda r: _is(_plain(r, "a"), "x")),
     "json number as text": Case(lambda me: Doc.data["b"]["c"].as_string() == "5", lambda r: _is(_plain(r, "b", "c"), 5)),
     "json path": Case(lambda me: Doc.data[("l", 1)].as_string() == "two", lambda r: _is(_plain(r, "l", 1), "two")),
+    "json path of a digit": Case(lambda me: Doc.data[("0",)].as_string() == "a", lambda r: _is(_plain(r, "0"), "a")),
+    "json path of a number": Case(lambda me: Doc.data[(0,)].as_string() == "a", lambda r: _is(_plain(r, 0), "a")),
     "json last": Case(lambda me: Doc.data[("l", -1)].as_string() == "two", lambda r: _is(_plain(r, "l", -1), "two")),
     "json integer": Case(lambda me: Doc.data[("b", "c")].as_integer() == 5, lambda r: _is(_plain(r, "b", "c"), 5)),
     "json boolean": _case(lambda me: Doc.data["t"].as_boolean(), lambda r: _plain(r, "t")),
@@ -504,6 +506,9 @@ CASES: Final[dict[str, Case]] = {
     ),
     "sum": _case(
         lambda me: sa.select(sa.func.sum(other.small)).scalar_subquery() < Doc.n, lambda r: r["n"] > -6, "n"
+    ),
+    "of its key": _case(
+        lambda me: sa.select(other.n).where(other.id == 2).scalar_subquery() < Doc.n, lambda r: r["n"] > 7, "n"
     ),
     "count": _case(
         lambda me: sa.select(sa.func.count()).where(other.n < Doc.n).scalar_subquery() == 0, lambda r: r["n"] in (None, -7)

@@ -43,6 +43,7 @@ class Ware(Base):
     day: Mapped[date]
     at: Mapped[datetime] = mapped_column(sa.DateTime(timezone=True))
     hour: Mapped[time]
+    local: Mapped[datetime]
     key: Mapped[UUID]
     open: Mapped[bool]
     kind: Mapped[Kind]
@@ -92,6 +93,8 @@ OTHER: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: Ware.at == "2024-01-01", "which is timestamptz"),
     (lambda me: Ware.hour == "01:02", "which is time"),
     (lambda me: Ware.key == 7, "which is uuid, with 7"),
+    (lambda me: Ware.hour == time(9, tzinfo=UTC), "which is time, with 09:00:00+00:00"),
+    (lambda me: Ware.local == datetime(2024, 1, 1, tzinfo=UTC), "which is timestamp, with 2024-01-01 00:00:00+00:00"),
     (lambda me: Ware.key == "seven", "which is uuid, with 'seven'"),
     (lambda me: Ware.open.is_(sa.true), "which is boolean, with true (function)"),
     (lambda me: Ware.open == 1, "with 1"),

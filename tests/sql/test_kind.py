@@ -16,6 +16,7 @@ from backstay.catalog import build_catalog
 from backstay.errors import ConfigError
 from backstay.policy import allow, compile_rules
 from backstay.sql.chosen import chosen
+from backstay.sql.single import several
 from backstay.sql.sqlite.kind import misleading, unlike
 from tests.http.alike_app import Base, Doc, Kind
 
@@ -117,6 +118,8 @@ UNLIKE: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.func.abs(Doc.flag) == 1, "abs() of a value that is boolean"),
     (lambda me: (Doc.flag * Doc.n).is_(None), "boolean * integer"),
     (lambda me: sa.func.coalesce(Doc.flag, 0).is_(True), "values of several kinds, boolean and integer, as one"),
+    (lambda me: Doc.n.is_(7), "is_() of another value"),
+    (lambda me: Doc.data[me.claim("org")].as_string() == "x", "a key of JSON that is no constant"),
     # casts
     (lambda me: sa.cast(Doc.name, sa.String(2)) == "an", "text cast to VARCHAR(2)"),
     (lambda me: sa.cast(Doc.weight, sa.String) == "0.1", "float cast to VARCHAR"),
@@ -234,6 +237,44 @@ def test_what_postgresql_answers_otherwise(says: Callable[[Any], Any], seen: str
 def test_a_sample_is_no_condition() -> None:
     """P1: PostgreSQL alone takes one, and another one each time."""
     assert "a sample of rows" in said(lambda me: Doc.id.in_(sa.select(sa.tablesample(Doc.__table__, 10).c.id)), chosen)
+
+
+a = aliased(Doc)
+#: Subqueries that stand for a value, and whether they may find several rows.
+SINGLE: list[tuple[Callable[[Any], Any], bool]] = [
+    (lambda me: Doc.n == sa.select(other.n).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).where(other.id > 2).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).where(other.key == me.id).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).where((other.id == Doc.id) | (other.n > 3)).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).where(~(other.id == Doc.id)).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(sa.func.max(other.n)).group_by(other.flag).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).where(other.id == other.n).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(a.n).join(other, other.n == a.n).where(a.id == Doc.id).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(a.n).join(other, other.id == a.n).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.union(sa.select(other.n), sa.select(other.small)).scalar_subquery(), False),
+    (lambda me: Doc.n == sa.select(other.n).order_by(other.id).limit(2).scalar_subquery(), False),
+    (lambda me: sa.select(other.flag).scalar_subquery(), False),
+    (lambda me: sa.exists().where(other.n == sa.select(a.n).where(a.small == other.small).scalar_subquery()), False),
+    (lambda me: Doc.n == sa.select(other.n).where(other.id == 2).scalar_subquery(), True),
+    (lambda me: Doc.n == sa.select(other.n).where(sa.literal(2) == other.id, other.n > 3).scalar_subquery(), True),
+    (lambda me: Doc.n == sa.select(a.n).join(other, other.id == a.n).where(a.id == Doc.id).scalar_subquery(), True),
+    (lambda me: Doc.n == sa.select(a.n).where(other.id == a.n, a.id == Doc.id).scalar_subquery(), True),
+    (lambda me: Doc.n == sa.select(sa.func.max(other.n) + 1).scalar_subquery(), True),
+    (lambda me: Doc.n == sa.select(other.n).order_by(other.id).limit(1).scalar_subquery(), True),
+    (lambda me: Doc.at < sa.select(sa.func.now()).scalar_subquery(), True),
+    (lambda me: Doc.n.in_(sa.select(other.n).where(other.n > 3)), True),
+    (lambda me: Doc.n.in_(sa.select(other.n).where(other.n > 3).scalar_subquery()), True),
+    (lambda me: sa.exists(sa.select(other.n)), True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("says", "single"), SINGLE, ids=range(len(SINGLE)))
+@pytest.mark.parametrize("told", [unlike, several])
+def test_one_value_is_one_row(says: Callable[[Any], Any], single: bool, told: Callable[[Any], Any]) -> None:
+    """P1: SQLite would take any of several."""
+    found = said(says, told)
+    assert single == ("a subquery that may find several rows" not in found), found
+    assert single == (found == "nothing"), found
 
 
 SAID: list[Callable[[Any], Any]] = [

@@ -32,9 +32,9 @@ _KINDS: Final[dict[Family, tuple[tuple[type, ...], str]]] = {
     "text": ((str,), "a text"),
     "uuid": ((UUID, str), "a UUID"),
     "timestamptz": ((date,), "a datetime"),
-    "timestamp": ((date,), "a datetime"),
+    "timestamp": ((date,), "a datetime without a time zone"),
     "date": ((date,), "a date"),
-    "time": ((time,), "a time"),
+    "time": ((time,), "a time without a time zone"),
     "interval": ((timedelta,), "a timedelta"),
     "bytes": ((bytes, bytearray, memoryview), "bytes"),
 }
@@ -176,6 +176,8 @@ def _fits(value: Any, family: Family, type_: Any) -> bool:
     if family == "uuid" and isinstance(value, str):
         return _is_uuid(value)
     if family == "date" and isinstance(value, datetime):
+        return False
+    if family in ("time", "timestamp") and getattr(value, "tzinfo", None) is not None:
         return False
     if family in _NUMERIC and isinstance(value, _NUMBERS):
         # NaN is the greatest number of PostgreSQL, and SQLite has none.

@@ -312,6 +312,10 @@ def _type_facts(rows: ColumnElement[bool]) -> None:
     """
     if isinstance(rows, MeParameter):
         _give_type(rows, sa.Boolean())
+    for fact in _facts(rows):
+        if isinstance(fact.type, type):
+            # A key of JSON, to which SQLAlchemy gives the class.
+            fact.type = fact.type()
     for element in visitors.iterate(rows):
         if isinstance(element, BinaryExpression):
             _type_rows(element.left, element.right)

@@ -26,13 +26,29 @@ _GIVE_TEXTS: Final = frozenset({"lower", "upper", "trim", "ltrim", "rtrim", "rep
 
 
 def spell_out(rows: Any) -> None:
-    """Write a list of rows in *rows* value by value: it is sent without types, and PostgreSQL would take 7.5 for 7."""
+    """Write in *rows* one by one what is sent as a whole: the values of rows in a list, and the keys of a path.
+
+    A row goes without its types, and PostgreSQL would take 7.5 for 7; in a path it takes 0 for ``"0"``.
+    """
+    element: Any
     for element in list(visitors.iterate(rows)):
+        if isinstance(element, BinaryExpression) and element.operator is operators.json_path_getitem_op:
+            _walk(element)
         if isinstance(element, BinaryExpression) and element.operator in (operators.in_op, operators.not_in_op):
             left, right = bare(element.left), bare(element.right)
             if isinstance(left, sa.Tuple) and is_constant(right) and right.value:
                 types = [each.type for each in left.clauses]
                 element.right = left.in_([_row(values, types) for values in right.value]).right
+
+
+def _walk(path: Any) -> None:
+    keys = path.right.value if is_constant(path.right) else ()
+    if not isinstance(keys, list | tuple) or not keys:
+        return
+    found = path.left
+    for key in keys:
+        found = found[key]
+    path.left, path.operator, path.right = found.left, found.operator, found.right
 
 
 def _row(values: Any, types: list[Any]) -> Any:

@@ -44,7 +44,7 @@ def chosen(rows: Any) -> Unlike | None:
     """The first part of *rows* whose meaning the database would choose.
 
     >>> chosen(sa.column("name", sa.String) < "b").seen
-    'texts by their order'
+    'texts by their order: name < :name_1'
     >>> chosen(sa.column("name", sa.String).collate("C") < "b") is None
     True
     """

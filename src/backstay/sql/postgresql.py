@@ -30,6 +30,7 @@ from backstay.sql.dialect import COMPARISONS, Expression, Listed, SqlDialect, Ty
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.single import several
 from backstay.sql.sqlite.kind import misleading
 from backstay.sql.statement import Statement
 
@@ -82,7 +83,7 @@ def postgresql(dialect: SaDialect, *, answer_bytes: int = DEFAULT_BUDGET.answer_
         geojson=_geojson,
         sealed=_sealed,
         path=_path,
-        unlike=lambda rows: chosen(rows) or misleading(rows),
+        unlike=lambda rows: chosen(rows) or several(rows) or misleading(rows),
         volatile=lambda names: Statement(_VOLATILE, (list(names),)),
         sort_key=_sort_key,
         tie_key=_tie_key,

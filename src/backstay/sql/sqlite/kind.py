@@ -28,6 +28,7 @@ from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
 from backstay.catalog.standing import table_of
 from backstay.sql.chosen import BETWEEN, COLLATE, RANKS, chosen, sorted_by
+from backstay.sql.single import several
 from backstay.sql.sqlite.value import is_native
 from backstay.sql.unlike import Unlike, shown
 
@@ -135,7 +136,7 @@ def unlike(rows: Any) -> Unlike | None:
                 kind_of(element)
     except Unlike as found:
         return found
-    return chosen(rows)
+    return chosen(rows) or several(rows)
 
 
 def misleading(rows: Any) -> Unlike | None:
@@ -342,7 +343,10 @@ def _of_binary(element: Any) -> Kind:
         return "boolean"
     if operator in IS:
         kind_of(element.left)
-        kind_of(element.right)
+        if not isinstance(_bare(element.right), e.Null | e.True_ | e.False_):
+            raise Unlike(
+                "is_() of another value than None, True or False", "Write == or .is_not_distinct_from().", element
+            )
         return "boolean"
     if operator in LIKES:
         _is_a("text", element.left, element)
