@@ -34,10 +34,8 @@ _JSON: Final = msgspec.json.Encoder(decimal_format="number")
 #: As PostgreSQL has it: a dash may stand behind every four digits, and braces around all of them.
 _UUID: Final = re.compile(r"(\{)?(?:[0-9a-f]{4}-?){7}[0-9a-f]{4}(?(1)\})", re.ASCII | re.IGNORECASE)
 #: A NUL in JSON, and not a backslash in front of the letters.
-_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*+\\u0000")
-#: Blanks stand between bytes alone.
-_HEX_BYTES: Final = re.compile(r"\\x(?:[ \n\t\r]|[0-9a-fA-F]{2})*+")
-_ESCAPED_BYTES: Final = re.compile(r"(?:[^\\]|\\\\|\\[0-3][0-7]{2})*+", re.DOTALL)
+_NUL: Final = re.compile(r"(?<!\\)\\(?:\\\\)*u0000")
+_BLANKS: Final = re.compile(r"[ \n\t\r]++")
 _ESCAPE: Final = re.compile(rb"\\\\|\\[0-3][0-7]{2}")
 _BOOLEANS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("t", "tr", "tru", "true", "y", "ye", "yes", "on", "1"), True),
@@ -245,14 +243,16 @@ def _refuse_constant(word: str) -> Any:
 
 def _bytes(text: str, type_: Any) -> bytes:
     if not text.startswith("\\x"):
-        if not _ESCAPED_BYTES.fullmatch(text):
+        if b"\\" in _ESCAPE.sub(b"", text.encode()):
             raise PlanError("22P02", "invalid input syntax for type bytea")
         return _ESCAPE.sub(_unescaped, text.encode())
-    digits = re.sub(r"[ \n\t\r]", "", text[2:])
+    # Blanks stand between bytes alone.
+    parts = _BLANKS.split(text[2:])
+    digits = "".join(parts)
     strange = re.search(r"[^0-9a-fA-F]", digits)
     if strange is not None:
         raise PlanError("22023", f'invalid hexadecimal digit: "{strange[0]}"')
-    if len(digits) % 2 or not _HEX_BYTES.fullmatch(text):
+    if any(len(part) % 2 for part in parts):
         raise PlanError("22023", "invalid hexadecimal data: odd number of digits")
     return bytes.fromhex(digits)
 

@@ -85,8 +85,8 @@ _PLAN_OPTIONS: Final = ("analyze", "verbose", "settings", "buffers", "wal")
 _REMEMBERED_CHARS = 200
 
 # As far as every quote is closed; and an entry of that.
-_CLOSED = re.compile(r'(?:[^"]++|"(?:[^"\\]++|\\.)*+")*+', re.DOTALL)
-_ENTRY = re.compile(r'((?:[^,"]++|"(?:[^"\\]++|\\.)*+(?:"|\\?\Z))*+)(?:,|\Z)', re.DOTALL)
+_CLOSED = re.compile(r'(?:[^"]++|"(?:[^"\\]++|\\.)*")*', re.DOTALL)
+_ENTRY = re.compile(r'((?:[^,"]++|"(?:[^"\\]++|\\.)*(?:"|\\?\Z))*)(?:,|\Z)', re.DOTALL)
 _PARAMETER = re.compile(r';[ \t]*+([^;="]++)=(?:"([^"]*+)"|([^;"]*+))')
 _Q = re.compile(r"[01](?:\.[0-9]{0,3})?")
 # What a plan is asked for goes back in Content-Type: nothing but a media type may.

@@ -93,7 +93,7 @@ def translate(error: Exception) -> Exception:
     return error
 
 
-_WORD: Final = re.compile(r"(?:\s|--[^\n]*+\n|/\*(?:[^*]|\*(?!/))*+\*/)*+([A-Za-z]+)")
+_WORD: Final = re.compile(r"(?:\s++|--[^\n]*+\n|/\*(?:[^*]++|\*(?!/))*\*/)*([A-Za-z]+)")
 _OUTSIDE: Final = frozenset(
     {"PRAGMA", "VACUUM", "ATTACH", "DETACH", "BEGIN", "COMMIT", "END", "ROLLBACK", "RELEASE", "EXPLAIN"}
 )
