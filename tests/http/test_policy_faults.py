@@ -29,7 +29,6 @@ FAULTS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "postgresql": {
         **_FAULTS,
         "patterns": lambda m: m.text.regexp_match(m.text),
-        "several": lambda m: sa.select(Shelf.id).where(Shelf.id > m.n).scalar_subquery() > 0,
     },
 }
 #: What no answer may hold: the database's words, names of the rule, values of the row.
