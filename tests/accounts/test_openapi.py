@@ -45,6 +45,12 @@ def test_every_route_is_described() -> None:
     assert [] == document["paths"]["/signup"]["post"]["security"]
 
 
+def test_descriptions_are_markdown() -> None:
+    """What a class says of itself marks names as reStructuredText does; a reader of the document has Markdown."""
+    text = json.dumps(describe(ROUTES, "https://api.example.org/auth/v1"))
+    assert (True, False) == ("Body of `POST /signup`." in text, "``" in text)
+
+
 @pytest.mark.settings(rate_limits="off")
 def test_no_request_breaks_it(house: House) -> None:
     """Whatever the description allows, or nearly allows, is answered with less than 500 and with a status it names."""
