@@ -168,13 +168,13 @@ def test_a_map_keeps_what_other_processes_found(mutants: ModuleType) -> None:
 
 
 def test_the_tests_that_ran_a_line_try_it_first(mutants: ModuleType) -> None:
-    """One of each function at a time, the quick ones first; behind them those whose fixture ran it."""
+    """One of each function at a time, the quick ones first: those of the file, the others, those whose fixture ran it."""
     known = {
-        "lines": {"f.py": {"3": ["", "a::slow", "a::t[1]", "a::t[2]", "fixture x"]}},
+        "lines": {"src/backstay/f.py": {"3": ["", "a::slow", "a::t[1]", "a::t[2]", "tests/test_f.py::t", "fixture x"]}},
         "seconds": {"a::slow": 9.0, "a::t[1]": 0.2, "a::t[2]": 0.1, "b::u": 0.0, "b::none": 0.0},
         "users": {"": [], "fixture x": ["b::u", "a::slow"]},
         "unmapped": {"a::t": ["a::t[3]"]},
     }
-    (mutant,) = mutants.mutants("r", "f.py", "def f():\n\n    x = 3\n")
-    expected = ["a::t[2]", "a::slow", "a::t[1]", "a::t[3]", "b::u"]
-    assert (expected, expected[:2]) == (mutants.tests_of(mutant, known, 9), mutants.tests_of(mutant, known, 2))
+    (mutant,) = mutants.mutants("r", "src/backstay/f.py", "def f():\n\n    x = 3\n")
+    expected = ["tests/test_f.py::t", "a::t[2]", "a::slow", "a::t[1]", "a::t[3]", "b::u"]
+    assert (expected, expected[:3]) == (mutants.tests_of(mutant, known, 9), mutants.tests_of(mutant, known, 3))

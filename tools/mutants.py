@@ -464,7 +464,7 @@ def contexts_of(mutant: Mutant, known: dict[str, Any]) -> list[str]:
 
 
 def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
-    """At most *most* tests: first those that ran the line, then those whose fixtures did, then those that may have."""
+    """At most *most* tests: those of the file itself, that ran the line, whose fixtures did, and that may have."""
     ran, users = set(contexts_of(mutant, known)), known["users"]
     groups = [ran - set(users), {test for context in ran for test in users.get(context, ())}]
     # Cases of these that are newer than the map.
@@ -474,6 +474,9 @@ def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
     if mutant.file.startswith(POLICY):
         # A policy is called under a trace of its own, which hides from coverage what runs there.
         groups.append({test for test in known["seconds"] if test.startswith("tests/policy/")})
+    path = Path(mutant.file)
+    own = f"{path.parent}/test_{path.name}::".replace("src/backstay", "tests")
+    groups.insert(0, {test for tests in groups for test in tests if test.startswith(own)})
     return list(dict.fromkeys(test for tests in groups for test in _in_turns(tests, known["seconds"])))[:most]
 
 
