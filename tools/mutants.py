@@ -82,6 +82,8 @@ TESTS = [
     "contracts",
     "db",
     "adapters/sqlite",
+    "test_app.py",
+    "test_lifetime.py",
 ]
 #: The second map's.
 TESTS_ON_POSTGRESQL = ["http", "sql", "pipeline"]
