@@ -21,7 +21,7 @@ from backstay.auth.oauth.linking import LINK
 from backstay.auth.oauth.person import Person
 from backstay.auth.oauth.state import Wish, begin, cookie_line
 from backstay.auth.session import sessions_of
-from backstay.auth.tables import User
+from backstay.auth.tables import Session, User
 from backstay.sql.query import query
 from tests.accounts.authenticator import Authenticator
 from tests.accounts.house import House
@@ -294,6 +294,11 @@ def _give_row(id: UUID, email: str) -> Any:
     return sa.update(User).where(User.id == id).values(email=email)
 
 
+@query
+def _forget_row(id: UUID) -> Any:
+    return sa.delete(Session).where(Session.id == id)
+
+
 @pytest.mark.parametrize("issued", ["magic link", "one-time code", "recovery link", "PKCE code", "refresh token"])
 def test_a_ban_that_ended_nothing_bans(house: House, issued: str) -> None:
     """A4: written past the API, or restored: whoever is banned is refused, whatever they hold, until the ban is over."""
@@ -317,3 +322,18 @@ def test_a_mail_to_another_address_proves_nothing(house: House, issued: str) -> 
     house.run(house.store.transact(lambda tx: tx.run(_give_row(UUID(account.id), NEW))))
     assert ("otp_expired" if issued == "magic link" else _OTP) == outcome(use())
     assert 2 == len(house.run(house.store.all(sessions_of(UUID(account.id)))))
+
+
+@pytest.mark.parametrize(
+    "issued",
+    [
+        *("link of a change of address", "refresh token", "access token, account", "link code"),
+        *("challenge of a factor", "challenge of a passkey", "code of /reauthenticate"),
+    ],
+)
+def test_what_is_left_behind_by_a_session_is_nothing(house: House, issued: str) -> None:
+    """A5: also when the session was ended past the API, which has ended nothing that it had begun."""
+    account = Account(house)
+    use = ISSUED[issued](account)
+    house.run(house.store.transact(lambda tx: tx.run(_forget_row(account.session_id))))
+    assert PROMISED[issued][-1] == outcome(use())
