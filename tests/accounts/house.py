@@ -82,7 +82,7 @@ def own_vaults(me: Me) -> Any:
     return (Vault.owner_id == me.id) & (me.aal == "aal2")
 
 
-@allow("read", Notice, to="authenticated")
+@allow("read", Notice, to=("authenticated", "press"))
 def editors_read_notices(me: Me) -> Any:
     """Editors read notices."""
     return me.has_role("editor")

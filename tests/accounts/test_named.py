@@ -16,10 +16,8 @@ pytestmark = pytest.mark.settings(rate_limits="off")
 
 @pytest.fixture
 def staffed(house: House) -> House:
-    """The app, with roles that have permissions, and one that tokens may ask for."""
-    accounts = house.office.accounts
-    accounts.permissions.update({"support": frozenset({"users:read"}), "clerk": frozenset()})
-    object.__setattr__(accounts, "roles", accounts.roles | {"press"})
+    """The app, with roles that have permissions; one that tokens may ask for is in a rule."""
+    house.office.accounts.permissions.update({"support": frozenset({"users:read"}), "clerk": frozenset()})
     return house
 
 
@@ -116,5 +114,5 @@ def test_who_may_give_no_role_learns_none(staffed: House) -> None:
 def test_the_start_notes_what_the_app_names(house: House) -> None:
     """S14: for the commands, which do not know the app."""
     book = house.run(noted_roles(house.store))
-    assert ({"editor"}, {"anon", "authenticated", "service_role"}) == (book.asked, book.tokens)
+    assert ({"editor"}, {"anon", "authenticated", "press", "service_role"}) == (book.asked, book.tokens)
     assert ["admin"] == [*book.permissions]

@@ -62,6 +62,12 @@ async def helped(me: Me) -> bool:
     return bool(me.has_role("moderator")) or inner() or any(me.has_role(role) for role in ("a", "b"))
 
 
+@function
+def odd(me: Me) -> bool:
+    """No role is a number, or nothing."""
+    return bool(me.has_role(7) or me.has_role(None))  # type: ignore[arg-type]
+
+
 @function(to="press")
 def plain(caller: Caller) -> str:
     """What it writes about roles is no question."""
@@ -70,7 +76,7 @@ def plain(caller: Caller) -> str:
 
 def test_functions_name_roles() -> None:
     """S4: by the text in their own code; what they compute nobody can read there."""
-    assert {"moderator", "inner"} == roles_asked([], [helped, plain])
+    assert {"moderator", "inner"} == roles_asked([], [helped, odd, plain])
 
 
 def test_a_role_that_is_a_slip() -> None:
