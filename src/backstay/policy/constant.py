@@ -166,9 +166,8 @@ def _fits(value: Any, family: Family, type_: Any) -> bool:
     if value is None:
         return True
     if family == "enum":
-        listed = getattr(type_, "enums", None)
         kind = getattr(type_, "enum_class", None)
-        return listed is None or value in listed or (kind is not None and isinstance(value, kind))
+        return value in type_.enums or (kind is not None and isinstance(value, kind))
     if family not in _KINDS:
         return True
     if isinstance(value, bool):
