@@ -475,7 +475,8 @@ def tests_of(mutant: Mutant, known: dict[str, Any], most: int) -> list[str]:
     ]
     if mutant.file.startswith(POLICY):
         # A policy is called under a trace of its own, which hides from coverage what runs there.
-        groups.append({test for test in known["seconds"] if test.startswith("tests/policy/")})
+        newer = (test for tests in known["unmapped"].values() for test in tests)
+        groups.append({test for test in (*known["seconds"], *newer) if test.startswith("tests/policy/")})
     path = Path(mutant.file)
     own = f"{path.parent}/test_{path.name}::".replace("src/backstay", "tests")
     groups.insert(0, {test for tests in groups for test in tests if test.startswith(own)})
