@@ -70,6 +70,9 @@ def _aggregates(r: Random, _: Shapes) -> Request:
                 "docs?select=id,author:author_id(count)&order=author(name)",
                 f"docs?select=share.{folded},n",
                 "docs?select=count&share=gt.0",
+                f"docs?select=title::int.{folded}",
+                f"docs?select=public,data->>a::int.{folded}",
+                f"authors?select=id,docs!author_id(title::int.{folded})",
             ]
         ),
         prefer=_counted(r),

@@ -65,7 +65,7 @@ class Author(Model):
 
 def _fatal(n: Any) -> Any:
     """*n*; of 2 the one number that has no absolute value."""
-    return sa.case((n == 2, sa.literal_column("(-9223372036854775807 - 1)", sa.BigInteger())), else_=n)
+    return sa.case((n == 2, sa.literal(-(2**63), sa.BigInteger())), else_=n)
 
 
 class Doc(Model):
@@ -99,7 +99,7 @@ class Doc(Model):
     @classmethod
     def _share(cls) -> Any:
         # abs() of the smallest number fails on SQLite too, which divides by nothing without a word.
-        return sa.literal_column("12", sa.BigInteger()) // cls.n + sa.func.abs(_fatal(cls.n), type_=sa.BigInteger())
+        return sa.literal(12, sa.BigInteger()) // cls.n + sa.func.abs(_fatal(cls.n), type_=sa.BigInteger())
 
     @hybrid_property
     def loud(self) -> str | None:
@@ -425,13 +425,13 @@ def _bearer(caller: Mapping[str, Any]) -> str:
 
 
 def _seen(api: Api, caller: Mapping[str, Any] | None, r: Random) -> Any:
-    """What the caller sees of each table: its keys, and a column of which a rule may show other rows."""
+    """What the caller sees of each table: its keys, some with a column of which a rule may show other rows."""
     found: dict[str, Any] = {}
     for table, shape in SHAPES.items():
-        for column in (shape.key[0], r.choice(list(shape.columns))):
-            select = ",".join(dict.fromkeys((*shape.key, column)))
-            reply = _ask(api, Request("GET", f"{table}?select={select}&order={','.join(shape.key)}"), caller)
-            found[f"{table}.{column}"] = reply.json
+        column = r.choice([shape.key[0], r.choice(list(shape.columns))])
+        select = ",".join(dict.fromkeys((*shape.key, column)))
+        reply = _ask(api, Request("GET", f"{table}?select={select}&order={','.join(shape.key)}"), caller)
+        found[f"{table}.{column}"] = reply.json
     return found
 
 
@@ -468,9 +468,11 @@ def test_noninterference(worlds: Worlds, seed: int) -> None:
         look = Random(looks)
         found: list[Any] = [_seen(api, caller, look)]
         for request in requests:
-            found.append(_ask(api, request, caller))
+            reply = _ask(api, request, caller)
+            found.append(reply)
             if request.writes:
-                found.append(_seen(api, caller, look))
+                # What a refused write leaves behind is looked at now and then: most are refused.
+                found.append(_seen(api, caller, look) if reply.status < 400 or look.random() < 0.2 else None)
         answers.append(found)
     where = f"BACKSTAY_SEED={SEED}, example {seed}, variant {worlds.apis.index(api)} of {api.name}, caller {name}"
     _compare(requests, answers, where)

@@ -6,23 +6,28 @@ each; this one only chooses.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from typing import Final
+from urllib.parse import unquote
 
 from backstay.catalog import Function
 from backstay.db.statement import Database
 from backstay.db.violation import ConstraintError
-from backstay.errors import RequestError
+from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
 from backstay.pipeline.item import methods_of
 from backstay.pipeline.read import Reads
-from backstay.pipeline.refusal import told_alone
+from backstay.pipeline.refusal import told_alone, uncomputed
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.write import Writes
 from backstay.plan.scope import find_table
 from backstay.response.reply import Reply
+
+_CAST_AND_AGGREGATED: Final = re.compile(r"::[^(),.]*\.[a-z]+\(\)")
 
 
 class Data:
@@ -49,6 +54,14 @@ class Data:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        try:
+            return await self._answer(request)
+        except DatabaseError as error:
+            if error.code.startswith("22") and self._computes(request):
+                raise uncomputed() from error
+            raise
+
+    async def _answer(self, request: DataRequest) -> Reply:
         if request.path.startswith("rpc/"):
             return await self._call(request, request.path[4:])
         if not request.path:
@@ -63,6 +76,16 @@ class Data:
                 return self._options(request)
             case method:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
+
+    def _computes(self, request: DataRequest) -> bool:
+        """Whether *request* may ask of rows, in whatever order they are found, what has no value for some.
+
+        That is a computed field, whose name's letters its query string has, or a cast of what is aggregated.
+        """
+        text, tables = unquote(request.query_text), self._surface.catalog.tables.values()
+        return bool(_CAST_AND_AGGREGATED.search(text)) or any(
+            name in text for table in tables for name in table.computed
+        )
 
     async def _call(self, request: DataRequest, name: str) -> Reply:
         try:

@@ -5,6 +5,9 @@
 2. A row that is in the way, or that still refers to this one, is told only where the caller can see it; else the answer
    is the bare 409 that cannot be avoided.
 3. Values only where the caller sent them itself, or sees the whole table.
+
+Of a value that cannot be computed only that is told (`uncomputed`): which row the database came upon first, of several,
+says how it laid them down.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from backstay.catalog import Relation, Table
 from backstay.catalog.constraint import columns_of
 from backstay.db.failures import unique_name
 from backstay.db.violation import FOREIGN_KEY, UNIQUE, ConstraintError, Violation, broken_constraint, details_of
+from backstay.errors import DatabaseError
 from backstay.plan.scope import Scope
 from backstay.plan.value import text_of
 from backstay.request.field import Field
@@ -179,6 +183,15 @@ def told_alone(error: ConstraintError, scope: Scope) -> Exception:
     bare = broken_constraint(Violation(error.violation.code))
     table = scope.catalog.tables.get(error.violation.table or "")
     return bare if table is None else told_as(error, table, scope, (), frozenset())
+
+
+def uncomputed() -> DatabaseError:
+    """22000: a computed field, or a cast, has no value for some row."""
+    return DatabaseError(
+        "22000",
+        "a value cannot be computed for one of the rows",
+        hint="Filter by the columns that it is made of, or correct the row.",
+    )
 
 
 def _failing_row(row: Mapping[str, Any], table: Table) -> str | None:
