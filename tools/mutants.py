@@ -157,6 +157,7 @@ QUIET_CALLS = {
     "ConfigError",
     "BackstayError",
     "Refused",
+    "invalid",
     "AssertionError",
     "TypeVar",
     "doc",

@@ -229,9 +229,12 @@ def test_the_length_of_a_credential_id(size: int, expected: bool) -> None:
     assert expected == accepted(lambda: credential_id_of(answer))
 
 
-@pytest.mark.parametrize("answer", [{}, {"rawId": None}, {"rawId": 7}, {"rawId": "é"}, {"rawId": "A" * 100_000}])
+@pytest.mark.parametrize(
+    "answer",
+    [{}, {"rawId": None}, {"rawId": 7}, {"rawId": "é"}, {"rawId": "A" * 100_000}, {"rawId": f"{'!' * 100_000}AAAA"}],
+)
 def test_ids_that_are_none(answer: dict[str, Any]) -> None:
-    """T-500: nothing, another type, no base64, and far too long."""
+    """T-500: nothing, another type, no base64, and far too long, also in letters that decoding passes over."""
     assert not accepted(lambda: credential_id_of(answer))
 
 
