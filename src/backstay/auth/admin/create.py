@@ -128,7 +128,7 @@ def checked_app_metadata(data: dict[str, Any] | None) -> dict[str, Any]:
     Raises:
         AuthError: validation_failed, for more than 16 KiB.
     """
-    if data is not None and len(msgspec.json.encode(data)) > MAX_METADATA_BYTES:
+    if len(msgspec.json.encode(data)) > MAX_METADATA_BYTES:
         raise invalid(f"app metadata is larger than {MAX_METADATA_BYTES} bytes")
     return data or {}
 
