@@ -339,7 +339,7 @@ def _type_rows(row: Any, other: Any) -> None:
     else:
         beside = list(getattr(other, "clauses", ()))
     for value, each in zip(row.clauses, beside, strict=False):
-        if isinstance(value, MeParameter) and not _is_asked(each):
+        if isinstance(value, MeParameter):
             _give_type(value, each.type)
 
 
