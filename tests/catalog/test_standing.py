@@ -200,6 +200,22 @@ def test_columns_move_by_their_keys_or_names() -> None:
     assert ["r.id = r.at", "r.id = r.at"] == [str(moved(rule, things, each)) for each in (things.alias("r"), called)]
 
 
+def _of_teams(value: Any) -> Any:
+    return sa.select(value).select_from(Team).correlate(Member).scalar_subquery()
+
+
+def _asked_of_row() -> Any:
+    return sa.select(Team.id).where(Team.id == Member.team).correlate(Member).cte("asked")
+
+
+def test_aggregates_of_what_is_brought() -> None:
+    """S1: one that mentions a row of the subquery is the subquery's, whatever else it mentions."""
+    rule = Member.who == _of_teams(sa.func.max(Team.id + Member.who))
+    assert _said(rule, T.alias("r")).endswith(
+        "WHERE r.who = (SELECT max(teams_1.id + r.who) AS max_1 FROM teams AS teams_1)"
+    )
+
+
 @pytest.mark.parametrize(
     ("rule", "code"),
     [
@@ -215,6 +231,11 @@ def test_columns_move_by_their_keys_or_names() -> None:
         (lambda: sa.table("other", sa.column("a")).c.a == 5, "BST-E050"),
         (lambda: sa.exists(sa.select(X.id).where(sa.exists().where(Y.id == X.id, Y.who == Member.who))), "BST-E050"),
         (lambda: sa.exists(sa.select(Member.id).options(with_loader_criteria(Member, Member.who == 5))), "BST-E050"),
+        # An aggregate of nothing but its columns is the statement's around, whose rows a request chooses.
+        (lambda: sa.exists(sa.select(Team.id).having(sa.func.max(Member.who) > 3).correlate(Member)), "BST-E050"),
+        (lambda: sa.exists(sa.select(Team.id).having(sa.func.count(Member.id + 1) > 3).correlate(Member)), "BST-E050"),
+        (lambda: Member.who == _of_teams(sa.func.max(Member.who)), "BST-E050"),
+        (lambda: Member.team.in_(sa.select(_asked_of_row().c.id)), "BST-E050"),
         (lambda: sa.text("m.team in (select 1)"), "BST-E051"),
         (lambda: Member.team.in_(sa.text("(SELECT team FROM m)")), "BST-E051"),
         (lambda: sa.literal_column("(select max(id) from m)") == Member.id, "BST-E051"),
