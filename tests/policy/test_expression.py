@@ -140,6 +140,7 @@ MISREAD = [
     ("return (Note.public, True)", "(Note.public, True) (tuple)", "Join them: and_("),
     ("return Note.public, ", "(Note.public) (tuple)", "Join them: and_("),
     ("return [Note.public]", "[Note.public] (list)", "Join them: and_("),
+    ("return {1, 2}", "{1, 2} (set)", "Join them: and_("),
     ("return {}", "(dict)", "Return"),
     ("return (c for c in [Note.public])", "(generator)", "Join them: and_("),
     ("return lambda: True", "<lambda> (function)", "Call it"),
