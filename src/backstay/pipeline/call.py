@@ -15,7 +15,8 @@ from sqlalchemy.orm.exc import StaleDataError
 from backstay.catalog import Function, Table
 from backstay.catalog.annotation import members_of
 from backstay.db.session import bounded
-from backstay.db.statement import Database
+from backstay.db.statement import Database, Rows
+from backstay.db.transaction import drive_async
 from backstay.errors import PlanError, RequestError
 from backstay.pipeline.etag import failed
 from backstay.pipeline.planner import is_long
@@ -135,10 +136,12 @@ class Calls:
             BackstayError: what would refuse it.
         """
         if request.made is not None:
-            once(request, self, lambda: self._call(request, name))
-            return
-        media = negotiate(request.header(b"accept"), self._surface.offered)
-        self._planned(request, self._asked(request, name), media, self._surface.preferences(request))
+            rows = once(request, self, lambda: self._call(request, name)).rows
+        else:
+            media = negotiate(request.header(b"accept"), self._surface.offered)
+            rows = self._planned(request, self._asked(request, name), media, self._surface.preferences(request))
+        if rows is not None:
+            rows.known.foreseen(request, rows.values)
 
     def _call(self, request: DataRequest, name: str) -> _Call:
         preferences = self._surface.preferences(request)
@@ -269,7 +272,14 @@ class Calls:
         async def fetch(asked: Statement) -> Row:
             return tuple((await connection.exec_driver_sql(asked.sql, asked.args)).one())
 
-        await rows.known.look(rows.values, principal, fetch, self._surface)
+        opener = rows.known.opener
+        if opener is not None and opener.looks:
+
+            async def run(asked: Statement) -> Rows:
+                return [await fetch(asked)]
+
+            looking = opener.looking(opener.values(rows.values), request, self._surface)
+            await drive_async(looking, run, self._surface.planner.beside)
         columns = key_columns(rows.table)
         filled = fill_rows(keys, columns, frozenset(rows.table.columns))
         packed = self._surface.dialect.pack(filled, len(columns))

@@ -209,12 +209,12 @@ class Keysets:
             return known(surface, plan.node, "json", lambda form: select_rows(plan, surface.dialect, max_rows=most))
 
         found = self._plans.of(request, (request.path, shape, count), make)
+        found.foreseen(request, values)
         return Sought(found, values, found.bind(values, request.principal))
 
     async def _fetch(self, request: DataRequest, sought: Sought) -> Row:
-        found, principal, fetch = sought.known, request.principal, self._database.fetch
-        await found.look(sought.values, principal, fetch, self._surface, inside=self._inside)
-        return await fetch(sought.statement)
+        await sought.known.look(sought.values, request, self._database, self._surface, inside=self._inside)
+        return await self._database.fetch(sought.statement)
 
 
 def _terms(query: Query, table: Table, visible: frozenset[str]) -> list[Term]:

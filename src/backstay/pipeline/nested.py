@@ -92,7 +92,7 @@ class Nested:
         self, surface: Surface, database: Database, data: Data, post: Callable[[DataRequest], Awaitable[Reply]]
     ) -> None:
         self._surface = surface
-        self._fetch = database.fetch
+        self._database = database
         self._data = data
         self._answer = post
         self._plans: Plans[Known] = Plans(512, lambda found: found.room)
@@ -164,7 +164,8 @@ class Nested:
             if rows:
                 self._data.foresee(_posted(tree, level, list(rows.values()), wanted))
         if tree.preferences.returning == "representation":
-            self._representing(tree)
+            known, values = self._representing(tree)
+            known.foreseen(tree.request, values)
 
     async def _insert(self, tree: Tree, level: Level, wanted: frozenset[str]) -> list[Row]:
         """Insert *level* and all below it; the *wanted* columns of its own rows."""
@@ -195,14 +196,14 @@ class Nested:
 
     async def _represented(self, tree: Tree, keys: Sequence[Mapping[str, Any]]) -> tuple[str, Form]:
         """The rows of *keys*, and what they are made of."""
-        surface, principal, table = self._surface, tree.request.principal, tree.level.table
+        surface, request, table = self._surface, tree.request, tree.level.table
         if not keys:
             return "[]", self._surface.dialect.form(tree.media.form)
         known, values = self._representing(tree)
-        await known.look(values, principal, self._fetch, surface, inside=True)
+        await known.look(values, request, self._database, surface, inside=True)
         columns = key_columns(table)
         packed = surface.dialect.pack(fill_rows(keys, columns, frozenset(table.columns)), len(columns))
-        row = await self._fetch(known.bind(values, principal, packed))
+        row = await self._database.fetch(known.bind(values, request.principal, packed))
         if row[1] != len(keys):
             raise Forbidden("42501", f'new row violates row-level security policy for table "{table.name}"')
         return known.body(str(row[0])), known.form

@@ -18,6 +18,7 @@ from backstay.db.transaction import run_inside, steps_of
 from backstay.db.violation import ConstraintError
 from backstay.errors import BackstayError, PlanError, RequestError, Unjudged
 from backstay.pipeline.batch import Operation, foreseeable, parse_batch, run_batch
+from backstay.pipeline.compared import Compared
 from backstay.pipeline.conditional import Conditional
 from backstay.pipeline.data import Data
 from backstay.pipeline.describe import Described
@@ -30,6 +31,7 @@ from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import once
 from backstay.pipeline.refusal import told_alone
 from backstay.pipeline.request import Ahead, DataRequest
+from backstay.pipeline.sealed import look_ahead
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import InSession, Joined
 from backstay.pipeline.unjudged import is_unjudged
@@ -85,6 +87,8 @@ class Plane:
         Raises:
             BackstayError: whatever refuses it, with its code.
         """
+        if self._surface.seals:
+            request = request._replace(compared=Compared(self._surface.budget.database_seconds))
         try:
             operations = None
             if self._is_batch(request):
@@ -173,7 +177,14 @@ class Plane:
             return await work(request)
         ahead = Ahead()
         ready, long = request._replace(ahead=ahead, made={}), is_long(request)
-        await self._surface.planner.make(ready, lambda: foresee(ready))
+
+        def foreseeing() -> None:
+            ahead.looks.clear()
+            foresee(ready)
+
+        await self._surface.planner.make(ready, foreseeing)
+        if not reads:
+            await look_ahead(ready, self._database, self._surface)
         ahead.begun = True
         undone = self._surface.undoes(request)
         if calls:

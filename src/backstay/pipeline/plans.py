@@ -9,15 +9,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from backstay.db.statement import Database
 from backstay.errors import BackstayError
 from backstay.pipeline.planner import may_plan, too_different
 from backstay.pipeline.remember import Remembered, held, room_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, looked_with, opener
+from backstay.pipeline.sealed import Opener, foreseen, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.plan.intent import Node
 from backstay.plan.opening import opening_of
@@ -25,7 +26,7 @@ from backstay.policy import Principal
 from backstay.response.reply import Headers
 from backstay.sql.dialect import Form
 from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.statement import Row, Statement
+from backstay.sql.statement import Statement
 
 V = TypeVar("V")
 
@@ -101,15 +102,20 @@ class Known:
     async def look(
         self,
         values: tuple[Any, ...],
-        principal: Principal,
-        fetch: Callable[[Statement], Awaitable[Row]],
+        request: DataRequest,
+        database: Database,
         surface: Surface,
         *,
         inside: bool = False,
     ) -> None:
         """Compare the blind indexes that are filtered by (see `Opener.look`)."""
+        if self.opener is not None and self.opener.looks:
+            await self.opener.look(self.opener.values(values), request, database, surface, inside=inside)
+
+    def foreseen(self, request: DataRequest, values: tuple[Any, ...]) -> None:
+        """Have it compared before the transaction of *request* begins."""
         if self.opener is not None:
-            await self.opener.look(self.opener.values(values), principal, fetch, surface, inside=inside)
+            foreseen(request, self.opener, self.opener.values(values))
 
     def bind(self, values: tuple[Any, ...], principal: Principal, packed: tuple[Any, ...] = ()) -> Statement:
         """The statement for the request's *values*, and for the *packed* keys of rows behind them."""

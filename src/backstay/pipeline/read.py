@@ -18,7 +18,7 @@ from backstay.pipeline.export import export
 from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.sealed import Opener, looked_with, opener
+from backstay.pipeline.sealed import Opener, foreseen, looked_with, opener
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.pipeline.zone import in_zone, rows_of
@@ -94,7 +94,7 @@ class Reads:
             else:
                 known, statement = found, found.prepared.bind(found.values, principal)
         if known.opener is not None and known.opener.looks:
-            await known.opener.look(known.values, principal, self._fetch, self._surface, inside=self._inside)
+            await known.opener.look(known.values, request, self._database, self._surface, inside=self._inside)
         if known.asks_plan:
             dialect, media = self._surface.dialect, known.frame.media
             return await explained(self._database, dialect, media, statement, known.profile, reads=True)
@@ -137,7 +137,8 @@ class Reads:
         Raises:
             BackstayError: what would refuse it.
         """
-        once(request, self, lambda: self._bound(request))
+        known, _ = once(request, self, lambda: self._bound(request))
+        foreseen(request, known.opener, known.values)
 
     def _bound(self, request: DataRequest) -> tuple[KnownRead, Statement]:
         known = self._known(request)

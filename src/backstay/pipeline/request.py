@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
+from backstay.pipeline.compared import Compared
 from backstay.policy.principal import Principal
 from backstay.response.reply import Reply
 
@@ -17,10 +18,12 @@ class Ahead:
     *begun* says that it has begun, and *late* how many plans were made in it nevertheless.
     """
 
-    __slots__ = ("begun", "late", "plans")
+    __slots__ = ("begun", "late", "looks", "plans")
 
     def __init__(self) -> None:
         self.plans: dict[Hashable, Any] = {}
+        #: What looks at blind indexes, with the values that it takes (``sealed.py``).
+        self.looks: list[tuple[Any, tuple[Any, ...]]] = []
         self.begun = False
         self.late = 0
 
@@ -48,6 +51,8 @@ class DataRequest(NamedTuple):
     ahead: Ahead | None = None
     #: What else was made of it before, or refused it; ``None`` where it is not yet known what it will be.
     made: dict[Hashable, Any] | None = None
+    #: What it has compared of encrypted values; ``None`` where there are none.
+    compared: Compared | None = None
 
     @property
     def text(self) -> Hashable:

@@ -11,7 +11,7 @@ from backstay.errors import PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.plans import Plans
 from backstay.pipeline.script import Bulk, Script, delete_steps, is_one_statement, write_steps
-from backstay.pipeline.sealed import Opener, opener, sealing_keys
+from backstay.pipeline.sealed import Opener, foreseen, opener, sealing_keys
 from backstay.pipeline.surface import Surface
 from backstay.plan.fill import Filler, default_of
 from backstay.plan.opening import opening_of
@@ -83,17 +83,20 @@ class Works:
                 payload = self._payload(ask)
                 groups = _groups(payload, ask.shape.columns, defaults=ask.preferences.missing == "default")
                 for keys in groups if payload.rows else ():
-                    self._inserting(ask, keys, _merging(ask))
+                    self._foreseen(ask, self._inserting(ask, keys, _merging(ask))[1])
             case "PATCH":
                 _, keys, cleared = self._setting(ask)
                 if keys or cleared:
-                    self._updating(ask, keys, cleared)
+                    self._foreseen(ask, self._updating(ask, keys, cleared)[1])
             case "PUT":
                 payload = self._payload(ask)
                 keys = payload.keys if ask.shape.columns is None else ask.shape.columns
-                self._inserting(_unfiltered(ask), keys, _putting(ask))
+                self._foreseen(ask, self._inserting(_unfiltered(ask), keys, _putting(ask))[1])
             case _:
-                self._deleting(ask)
+                self._foreseen(ask, self._deleting(ask)[1])
+
+    def _foreseen(self, ask: Ask, script: Script) -> None:
+        foreseen(ask.request, script.opener, script.values(ask.values))
 
     # -- insert ------------------------------------------------------------------------------------------------------
 

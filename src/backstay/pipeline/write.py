@@ -17,6 +17,7 @@ from backstay.pipeline.plans import Plans, once
 from backstay.pipeline.refusal import NamedParent, Rival, parents_of, rivals_of, told_as
 from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.sealed import foreseen
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.pipeline.work import Work, Works
@@ -93,7 +94,9 @@ class Writes:
         if request.made is None:
             self._works.foresee(self._ask(request))
         else:
-            once(request, self, lambda: self._work(request))
+            _, _, work = once(request, self, lambda: self._work(request))
+            if work is not None:
+                foreseen(request, work.opener, work.values)
 
     def _work(self, request: DataRequest) -> tuple[Ask, Action, Work | None]:
         """What *request* asks for, and what is to be done for it."""
@@ -163,9 +166,8 @@ class Writes:
         alone = work.alone and (small or not ask.representation)
         if work.opener is not None and work.opener.looks:
             # Before the transaction: whoever could exchange them in between could write the row itself.
-            fetch = self._database.fetch
             await work.opener.look(
-                work.values, ask.request.principal, fetch, self._surface, inside=self._inside, writes=True
+                work.values, ask.request, self._database, self._surface, inside=self._inside, writes=True
             )
 
         def steps() -> Steps[Written]:

@@ -35,7 +35,7 @@ def _opened(raw: bytes, opened: Opened, keyring: Keyring, faults: list[Unsealabl
     match opened:
         case Place():
             try:
-                return _value(raw, opened, keyring)
+                return open_value(raw, opened, keyring)
             except Unsealable as fault:
                 if faults is None:
                     raise
@@ -49,7 +49,12 @@ def _opened(raw: bytes, opened: Opened, keyring: Keyring, faults: list[Unsealabl
             return _encode(_filled(_object(raw), opened, keyring, faults))
 
 
-def _value(raw: bytes, place: Place, keyring: Keyring) -> bytes:
+def open_value(raw: bytes, place: Place, keyring: Keyring) -> bytes:
+    """The JSON of one value as the database gives it, ``[ciphertext, key…]``; its blind index is compared with it.
+
+    Raises:
+        Unsealable: when it does not open, or the index is another one's.
+    """
     stored, *beside = msgspec.json.decode(raw)
     index = beside.pop(0) if place.indexed else None
     key = tuple(map(key_text, beside))
