@@ -73,6 +73,11 @@ def _aggregates(r: Random, _: Shapes) -> Request:
                 f"docs?select=title::int.{folded}",
                 f"docs?select=public,data->>a::int.{folded}",
                 f"authors?select=id,docs!author_id(title::int.{folded})",
+                f"docs?select=title::int,{value}.{folded}{_page(r)}",
+                f"docs?select=public,key:data->>a::int,{value}.{folded}&public=is.true",
+                "docs?select=title.max()::int,public",
+                f"authors?select=id,docs!author_id(title::int,{value}.{folded})",
+                "notes?select=count(),...docs(title::int)",
             ]
         ),
         prefer=_counted(r),

@@ -6,10 +6,7 @@ each; this one only chooses.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from typing import Final
-from urllib.parse import unquote
 
 from backstay.catalog import Function
 from backstay.db.statement import Database
@@ -17,6 +14,7 @@ from backstay.db.violation import ConstraintError
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
+from backstay.pipeline.first import tells_first
 from backstay.pipeline.item import methods_of
 from backstay.pipeline.read import Reads
 from backstay.pipeline.refusal import told_alone, uncomputed
@@ -26,8 +24,6 @@ from backstay.pipeline.surface import Surface
 from backstay.pipeline.write import Writes
 from backstay.plan.scope import find_table
 from backstay.response.reply import Reply
-
-_CAST_AND_AGGREGATED: Final = re.compile(r"::[^(),.]*\.[a-z]+\(\)")
 
 
 class Data:
@@ -42,6 +38,7 @@ class Data:
     ) -> None:
         self._surface = surface
         self._functions = functions
+        self._computed = frozenset().union(*(table.computed for table in surface.catalog.tables.values()))
         self._reads = Reads(surface, database)
         self._writes = Writes(surface, database)
         self._calls = Calls(surface, database, functions)
@@ -57,7 +54,7 @@ class Data:
         try:
             return await self._answer(request)
         except DatabaseError as error:
-            if error.code.startswith("22") and self._computes(request):
+            if tells_first(error, request.query_text, self._computed, self._surface.limits):
                 raise uncomputed() from error
             raise
 
@@ -76,16 +73,6 @@ class Data:
                 return self._options(request)
             case method:
                 raise RequestError("PGRST117", f"Unsupported HTTP method: {method}")
-
-    def _computes(self, request: DataRequest) -> bool:
-        """Whether *request* may ask of rows, in whatever order they are found, what has no value for some.
-
-        That is a computed field, whose name's letters its query string has, or a cast of what is aggregated.
-        """
-        text, tables = unquote(request.query_text), self._surface.catalog.tables.values()
-        return bool(_CAST_AND_AGGREGATED.search(text)) or any(
-            name in text for table in tables for name in table.computed
-        )
 
     async def _call(self, request: DataRequest, name: str) -> Reply:
         try:
