@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from backstay import Backstay, function
@@ -36,3 +38,17 @@ async def mounted(scope: object, receive: object, send: object) -> None:
 
 
 app.mount("/beside", mounted)  # type: ignore[arg-type]
+
+
+async def heard(scope: Any, receive: Any, send: Any) -> None:
+    """Reads its whole body, and answers with the lines of the head: whatever follows it is in the same read."""
+    more = True
+    while more:
+        message = await receive()
+        more = message.get("more_body", False)
+    text = b"".join(b"%b: %b\n" % line for line in scope["headers"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
+    await send({"type": "http.response.body", "body": text})
+
+
+app.mount("/heard", heard)

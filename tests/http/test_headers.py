@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backstay.errors import ConfigError, RequestError
-from backstay.http.headers import KNOWN, READ, SINGLE, allowed_hosts, check_host, is_host, read_headers
+from backstay.http.headers import KNOWN, READ, SINGLE, allowed_hosts, check_framing, check_host, is_host, read_headers
 from backstay.http.limits import HttpLimits
 
 LIMITS = HttpLimits()
@@ -199,3 +199,25 @@ def test_the_public_url_is_allowed() -> None:
     for names, url in ((["example.org"], "https://api.example.org"), ([".example.org"], "https://example.org")):
         with pytest.raises(ConfigError, match="BST-E515"):
             allowed_hosts(names, url)
+
+
+@pytest.mark.parametrize(
+    ("version", "code", "more"),
+    [
+        ("1.1", "BST400", {b"content-length": b"1"}),
+        ("1.0", "BST400", {}),
+        ("1.1", "BST415", {b"transfer-encoding": b"gzip, chunked"}),
+        ("1.1", "BST415", {b"transfer-encoding": b"chunked, chunked"}),
+        ("1.1", "BST415", {b"transfer-encoding": b""}),
+    ],
+)
+def test_a_body_whose_end_is_in_doubt(version: str, code: str, more: dict[bytes, bytes]) -> None:
+    """S10, LM1: a server that lets it through does not make us guess, and the connection is not used again."""
+    with pytest.raises(RequestError, match=code) as caught:
+        check_framing({b"transfer-encoding": b"chunked"} | more, version)
+    assert (("connection", "close"),) == caught.value.headers
+
+
+def test_chunks() -> None:
+    """LM1: they are HTTP/1.1's, in any case."""
+    check_framing({b"transfer-encoding": b"Chunked "}, "1.1")

@@ -5,7 +5,8 @@ Rules of this file:
 1. One look a second over all connections, and none for each: what a request costs does not change.
 2. Whoever is late is cut off (``abort``): an orderly close waits for a peer that takes nothing for ever.
 3. A body is cut off where what frames it is far more than the body: chunks of a byte, and what may stand beside them.
-4. What a request needs to be refused properly is not our business here: a body that is late is answered 408 above.
+4. A request is what its head says: no trailer and no byte of a body becomes a header, or another request.
+5. What a request needs to be refused properly is not our business here: a body that is late is answered 408 above.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from collections import Counter
 from ipaddress import ip_address
 from typing import Any, Final
 
-from httptools import HttpParserInvalidMethodError
+from httptools import HttpParserInvalidMethodError, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from backstay.cli.limits import SocketLimits
@@ -117,6 +118,8 @@ class Guarded(HttpToolsProtocol):
         #: Of the body that arrives: its bytes, the chunks of them, and all bytes that have come for it.
         self._carried = self._chunks = self._arrived = 0
         self._begins = False
+        #: Where a body begins, of a request for another protocol that is answered as if it asked for none.
+        self._unread: int | None = None
         #: What was in the buffer, and when, since the client last took something.
         self._unsent: tuple[int, float] | None = None
         self.timeout_keep_alive = door.limits.idle_seconds  # type: ignore[assignment]  # call_later takes any number
@@ -134,6 +137,12 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._unread is not None:
+            # Its parser takes no body of such a request, and what comes of it later for the next request.
+            data, self._unread = self._plain_head() + data[self._unread :], None
+            self.parser = HttpRequestParser(self)
+            self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+            super().data_received(data)
         if self.cycle is not None and not self.cycle.response_complete:
             self._awaiting, self._head = None, 0
             # With its head there may have come what was before it.
@@ -148,6 +157,12 @@ class Guarded(HttpToolsProtocol):
         self._head += len(data)
         if self._head > self._door.limits.head_bytes:
             self.transport.abort()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        # Trailers come the same way, behind a head that has a method, and nobody in front has looked at them: they are
+        # dropped, as Granian does (RFC 9110 §6.5.1).
+        if "method" not in self.scope:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._carried = self._chunks = self._arrived = 0
@@ -169,9 +184,27 @@ class Guarded(HttpToolsProtocol):
         self.transport.write(_UNKNOWN_METHOD if unknown else _NO_REQUEST)
         self.transport.close()
 
+    def _should_upgrade(self) -> bool:
+        return self.scope["method"] != "CONNECT"
+
     def handle_websocket_upgrade(self) -> None:
-        self._door.leave(self, self._address)
-        super().handle_websocket_upgrade()
+        """Let go of a connection that is a WebSocket's from now on; any other request to upgrade is a plain one."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.send_400_response("")
+        elif self._opens_websocket():
+            self._door.leave(self, self._address)
+            super().handle_websocket_upgrade()
+        else:
+            self._unread = sys.exc_info()[1].args[0]  # type: ignore[union-attr]  # it is called where this is caught
+
+    def _opens_websocket(self) -> bool:
+        bodiless = {b"content-length", b"transfer-encoding"}.isdisjoint(name for name, _ in self.headers)
+        return self.scope["method"] == "GET" and bodiless and super()._should_upgrade()
+
+    def _plain_head(self) -> bytes:
+        lines = [b"%b %b HTTP/%b" % (self.scope["method"].encode(), self.url, self.scope["http_version"].encode())]
+        lines += [b"%b: %b" % line for line in self.headers if line[0] != b"upgrade"]
+        return b"\r\n".join(lines) + b"\r\n\r\n"
 
     def resume_writing(self) -> None:
         self._unsent = None

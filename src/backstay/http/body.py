@@ -23,10 +23,6 @@ _PIECES: Final = 1_000
 _PIECE_BYTES: Final = 16
 
 
-class ClientGone(Exception):
-    """The client closed the connection before its request was complete: nobody is left to answer."""
-
-
 class BodyReader:
     """Reads bodies under the limits, and knows how many bytes are waiting for their end over all requests (LM10).
 
@@ -46,8 +42,7 @@ class BodyReader:
         Raises:
             RequestError: BST415 for a content encoding, BST413 over the limit or in too many pieces, BST408 when it
                 takes too long, BST503 when too many unfinished bodies wait, BST400 for a Content-Length that is not a
-                number or not alone.
-            ClientGone: the connection ended first.
+                number and for a body that breaks off.
         """
         encoding = headers.get(b"content-encoding")
         if encoding is not None and encoding.strip().lower() != b"identity":
@@ -55,9 +50,6 @@ class BodyReader:
             raise RequestError("BST415", "A content encoding is not supported", hint="Send the body uncompressed.")
         declared = headers.get(b"content-length")
         if declared is not None:
-            if b"transfer-encoding" in headers:
-                # Two framings: whoever stands in front may have believed the other one (RFC 9112 §6.1).
-                raise RequestError("BST400", "Content-Length and Transfer-Encoding exclude each other")
             # isdigit of bytes is ASCII only: no sign, no underscore, no other script, as int() would take.
             if not declared.isdigit() or len(declared) > 19:
                 raise RequestError("BST400", "The Content-Length header is not a number of bytes")
@@ -79,7 +71,7 @@ class BodyReader:
     async def _collect(self, receive: Receive, address: str) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise _broken_off()
         chunk: bytes = message.get("body", b"")
         if not message.get("more_body", False):
             if len(chunk) > self._limits.body_bytes:
@@ -108,7 +100,7 @@ class BodyReader:
                     )
                 message = await receive()
                 if message["type"] == "http.disconnect":
-                    raise ClientGone
+                    raise _broken_off()
                 chunk = message.get("body", b"")
         finally:
             self.unfinished -= len(body)
@@ -122,3 +114,8 @@ class BodyReader:
             f"The body is larger than {self._limits.body_bytes} bytes",
             hint="Split it into several requests.",
         )
+
+
+def _broken_off() -> RequestError:
+    # Granian says of chunks that are malformed, and of extensions and trailers beyond its bounds, that nobody is there.
+    return RequestError("BST400", "The body breaks off, or its chunks are malformed or too large", headers=_CLOSE)

@@ -16,12 +16,14 @@ from typing import Final
 
 from starlette.types import Receive
 
-from backstay.http.body import ClientGone
-
 #: Seconds after which somebody looks whether the client is still there.
 _PATIENCE: Final = 0.05
 #: Messages that a server may have before it tells that the client has left: what it gives of a body that nobody reads.
 _MESSAGES: Final = 8
+
+
+class ClientGone(Exception):
+    """The client closed the connection before it was answered: nobody is left to answer."""
 
 
 class Departure:

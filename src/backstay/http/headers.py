@@ -23,12 +23,20 @@ from backstay.http.limits import HttpLimits
 
 #: Headers of which a second line is an attack or a broken client.
 SINGLE: Final = frozenset(
-    {b"host", b"content-length", b"content-type", b"authorization", b"apikey", b"origin", b"content-encoding"}
+    {
+        b"host",
+        b"content-length",
+        b"content-type",
+        b"authorization",
+        b"apikey",
+        b"origin",
+        b"content-encoding",
+        b"transfer-encoding",
+    }
 )
 
 #: Names that some part of a deployment acts upon, and whose ``_`` twins are refused.
 KNOWN: Final = SINGLE | {
-    b"transfer-encoding",
     b"accept-profile",
     b"content-profile",
     b"range-unit",
@@ -74,6 +82,9 @@ READ: Final = frozenset(
         b"x-request-id",
     }
 )
+
+#: After a body whose end is in doubt, nobody knows where a next request begins.
+_CLOSE: Final = (("connection", "close"),)
 
 #: ``name: value CRLF``: what a line costs beyond its name and value.
 _LINE_EXTRA: Final = 4
@@ -158,6 +169,30 @@ def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:
                 f"The header {name.decode('latin-1')} is written with an underscore",
                 hint=f"Its name is {name.replace(b'_', b'-').decode('latin-1')}.",
             )
+
+
+def check_framing(headers: Mapping[bytes, bytes], version: str) -> None:
+    """Refuse a body that somebody in front may have ended elsewhere, or not understood (RFC 9112 §6.1).
+
+    >>> check_framing({b"transfer-encoding": b"Chunked"}, "1.1")
+    >>> check_framing({b"transfer-encoding": b"gzip, chunked"}, "1.1")
+    Traceback (most recent call last):
+    backstay.errors.RequestError: BST415: A transfer encoding but chunked is not supported
+
+    Raises:
+        RequestError: BST400 for two framings, or chunks under HTTP/1.0; BST415 for another encoding.
+    """
+    if b"content-length" in headers:
+        raise RequestError("BST400", "Content-Length and Transfer-Encoding exclude each other", headers=_CLOSE)
+    if version == "1.0":
+        raise RequestError("BST400", "HTTP/1.0 has no Transfer-Encoding", headers=_CLOSE)
+    if headers[b"transfer-encoding"].strip().lower() != b"chunked":
+        raise RequestError(
+            "BST415",
+            "A transfer encoding but chunked is not supported",
+            hint="Send the body uncompressed.",
+            headers=_CLOSE,
+        )
 
 
 def is_host(value: bytes) -> bool:

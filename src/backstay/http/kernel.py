@@ -24,11 +24,11 @@ from backstay.db.caller import CALLER, Caller
 from backstay.db.failures import RETRY
 from backstay.db.turns import share_of
 from backstay.errors import BackstayError, Forbidden, RequestError, TokenError
-from backstay.http.body import BodyReader, ClientGone
+from backstay.http.body import BodyReader
 from backstay.http.client import addressing
 from backstay.http.cors import CorsPolicy
-from backstay.http.departure import Departure
-from backstay.http.headers import check_host, read_headers
+from backstay.http.departure import ClientGone, Departure
+from backstay.http.headers import check_framing, check_host, read_headers
 from backstay.http.limits import HttpLimits
 from backstay.http.nowhere import NEVER, is_spelled, no_method, told_at
 from backstay.http.problem import crash, problem, untold
@@ -321,6 +321,8 @@ class Kernel:
 
     def _check_head(self, scope: Scope, headers: Mapping[bytes, bytes], hosts: frozenset[str] | None) -> None:
         check_host(headers.get(b"host"), hosts)
+        if b"transfer-encoding" in headers:
+            check_framing(headers, scope["http_version"])
         raw_path = scope.get("raw_path")
         # The decoded path is never longer than the raw one, which not every server passes on.
         length = len(scope["path"] if raw_path is None else raw_path) + len(scope["query_string"])
