@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack, nullcontext
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
-from backstay.catalog.annotation import members_of
 from backstay.db.session import bounded
 from backstay.db.statement import Database, Rows
 from backstay.db.transaction import drive_async
@@ -22,9 +21,11 @@ from backstay.pipeline.etag import failed
 from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import Known, Plans, known, once
 from backstay.pipeline.request import DataRequest
+from backstay.pipeline.returned import FEW, keys_of, rows_of, taken
+from backstay.pipeline.returned import is_long as rows_are_long
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
-from backstay.pipeline.unit import Joined, apart
+from backstay.pipeline.unit import Joined
 from backstay.plan.call import find_function, may_call, no_function, read_arguments
 from backstay.plan.feature import no_geometry
 from backstay.plan.fill import fill_rows
@@ -39,10 +40,13 @@ from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.size import bytes_of, check_size
-from backstay.response.value import WrongResult, check_result, encode_result
+from backstay.response.value import check_result, encode_result, is_small
 from backstay.sql.dialect import Form
 from backstay.sql.statement import Row, Statement
 from backstay.sql.write import key_columns, read_sql
+
+#: Letters that are counted for a large answer while nobody knows how many they are.
+_UNKNOWN: Final = 64 << 10
 
 _items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
@@ -224,7 +228,9 @@ class Calls:
             if rows is not None and session is not None:
                 answer = await self._rows(function, result, session, rows, request)
             else:
-                encoded = encode_result(result)
+                most = self._surface.budget.answer_bytes
+                encode = partial(encode_result, result, most)
+                encoded = encode() if is_small(result) else await render_aside(_UNKNOWN, encode)
                 await render_aside(
                     len(encoded), lambda: check_result(function.name, result, encoded, function.result_type)
                 )
@@ -253,20 +259,17 @@ class Calls:
         if function.is_async:
             return await function.call(**injected, **arguments)
         return await self._surface.workers.run(
-            lambda: function.call(**injected, **arguments), session if "sync_db" in given else None
+            lambda: taken(function, function.call(**injected, **arguments)), session if "sync_db" in given else None
         )
 
     async def _rows(
         self, function: Function, result: Any, session: AsyncSession, rows: _Rows, request: DataRequest
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
-        found, principal = _models(function, result), request.principal
+        principal, beside = request.principal, self._surface.planner.beside
+        taken = partial(rows_of, function, result)
+        found = await beside(taken) if rows_are_long(result) else taken()
         await session.flush()
-        mapper: Any = sa.inspect(function.model)
-        keys: list[Mapping[str, Any]] = []
-        for row in found:
-            identity = mapper.primary_key_from_instance(row)
-            keys.append({c.name: v for c, v in zip(mapper.primary_key, identity, strict=True)})
         connection = await session.connection()
 
         async def fetch(asked: Statement) -> Row:
@@ -280,10 +283,14 @@ class Calls:
 
             looking = opener.looking(opener.values(rows.values), request, self._surface)
             await drive_async(looking, run, self._surface.planner.beside)
-        columns = key_columns(rows.table)
-        filled = fill_rows(keys, columns, frozenset(rows.table.columns))
-        packed = self._surface.dialect.pack(filled, len(columns))
-        bound = await apart(lambda: rows.known.bind(rows.values, principal, packed), long=is_long(request))
+
+        def bind() -> Statement:
+            columns = key_columns(rows.table)
+            filled = fill_rows(keys_of(function, found), columns, frozenset(rows.table.columns))
+            packed = self._surface.dialect.pack(filled, len(columns))
+            return rows.known.bind(rows.values, principal, packed)
+
+        bound = await beside(bind) if len(found) > FEW or is_long(request) else bind()
         answer: Any = await fetch(bound)
         text, number = str(answer[0]), int(answer[1])
         body = text
@@ -300,20 +307,6 @@ class Calls:
             if table.model is function.model:
                 return table
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
-
-
-def _models(function: Function, result: Any) -> list[Any]:
-    """The rows that *function* returned, which are of its model or a bug."""
-    wanted: Any = function.model
-    if function.result == "row":
-        found = [] if result is None and type(None) in members_of(function.result_type) else [result]
-    else:
-        found = list(result) if isinstance(result, Iterable) else [None]
-    strange = next((row for row in found if not isinstance(row, wanted)), wanted)
-    if strange is not wanted:
-        what = type(strange if isinstance(result, Iterable) else result).__name__
-        raise WrongResult(f"the function {function.name} returned a {what} that is not of {function.result_type}")
-    return found
 
 
 def _as_rows(body: str) -> str:
