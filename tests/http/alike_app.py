@@ -319,6 +319,16 @@ CASES: Final[dict[str, Case]] = {
     "large between floats": _case(lambda me: Doc.big.between(2.0**53, 2.0**53 + 0.5), lambda r: r["big"] == 2**53),
     "large distinct from float": _case(lambda me: Doc.big.is_distinct_from(2.0**53), lambda r: r["big"] != 2**53),
     "large with broken": _case(lambda me: Doc.big < 0.5, lambda r: r["big"] < 1),
+    "distinct from in": _case(
+        lambda me: Doc.flag.is_distinct_from(Doc.n.in_([2, 3])),
+        lambda r: r["flag"] is not (None if r["n"] is None else r["n"] in (2, 3)),
+    ),
+    "not distinct from facts in": _case(
+        lambda me: Doc.flag.is_not_distinct_from(me.role.in_(["x", "y"])), lambda r: r["flag"] is False
+    ),
+    "distinct from case in": _case(
+        lambda me: Doc.n.is_distinct_from(sa.case((Doc.n.in_([2, 7]), 2), else_=Doc.n)), lambda r: r["n"] == 7
+    ),
     "large in broken": _case(lambda me: Doc.big.in_([0.5, 1.0]), lambda r: r["big"] == 1),
     "large with column": _case(lambda me: Doc.big == Doc.weight, lambda r: float(r["big"]) == r["weight"], "weight"),
     "large with cast": _case(

@@ -55,8 +55,10 @@ class Prepared:
 
 def prepare(statement: sa.Executable, dialect: SaDialect) -> Prepared:
     """Compile *statement* for *dialect*; its constants are made driver-ready now."""
-    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
-    names: Sequence[str] = compiled.positiontup or ()
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    # Lists are split of the text as a whole: compilers lose the word that would do it on their way.
+    split = compiled.construct_expanded_state(escape_names=False)
+    names: Sequence[str] = split.positiontup or ()
     template: list[Any] = []
     slots: list[tuple[int, int, Encode]] = []
     facts: list[tuple[int, Fact]] = []
@@ -69,13 +71,15 @@ def prepare(statement: sa.Executable, dialect: SaDialect) -> Prepared:
             facts.append((position, _encoded_fact(parameter, dialect)))
             template.append(None)
         else:
-            template.append(_constant(name, parameter, compiled, dialect))
-    return Prepared(str(compiled), tuple(template), tuple(slots), tuple(facts))
+            template.append(_constant(name, parameter, compiled, split.parameters, dialect))
+    return Prepared(split.statement, tuple(template), tuple(slots), tuple(facts))
 
 
-def _constant(name: str, parameter: BindParameter[Any] | None, compiled: Any, dialect: SaDialect) -> Any:
+def _constant(
+    name: str, parameter: BindParameter[Any] | None, compiled: Any, split: Mapping[str, Any], dialect: SaDialect
+) -> Any:
     # An expanding parameter (``column.in_([…])`` in a policy) has been split: its parts are not in ``binds``.
-    value = compiled.params[name] if parameter is None else parameter.effective_value
+    value = split[name] if parameter is None else parameter.effective_value
     kind = compiled.escaped_bind_names.get(name, name) if parameter is None else name
     type_ = parameter.type if parameter is not None else _expanded_type(kind, compiled)
     process = type_.dialect_impl(dialect).bind_processor(dialect)

@@ -104,12 +104,13 @@ def query(build: Callable[P, sa.Executable]) -> Query[P]:
 
 
 def _compile(statement: sa.Executable, dialect: SaDialect) -> Compiled:
-    compiled: Any = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})  # type: ignore[attr-defined]
+    compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    split = compiled.construct_expanded_state(escape_names=False)
     arguments = []
-    for name in compiled.positiontup or ():
+    for name in split.positiontup or ():
         parameter = compiled.binds.get(name)
         if parameter is None:
-            arguments.append(_listed(name, compiled, dialect))
+            arguments.append(_listed(name, compiled, split.parameters[name], dialect))
             continue
         process = parameter.type.dialect_impl(dialect).bind_processor(dialect)
         arguments.append((str(parameter.key), parameter.effective_value, process))
@@ -117,14 +118,14 @@ def _compile(statement: sa.Executable, dialect: SaDialect) -> Compiled:
     for column in getattr(statement, "exported_columns", ()) if _gives_rows(statement) else ():
         columns.append((str(column.key), _reader(column.type, dialect)))
     row: Any = namedtuple("Row", [name for name, _ in columns])  # type: ignore[misc]
-    return Compiled(str(compiled), tuple(arguments), tuple(columns), row)
+    return Compiled(split.statement, tuple(arguments), tuple(columns), row)
 
 
-def _listed(name: str, compiled: Any, dialect: SaDialect) -> tuple[str, Any, Any]:
+def _listed(name: str, compiled: Any, value: Any, dialect: SaDialect) -> tuple[str, Any, Any]:
     """A constant of an ``IN`` list, which the compiler has split: its parts are not among the binds."""
     whole = compiled.binds[name.rpartition("_")[0]]
     process = whole.type.dialect_impl(dialect).bind_processor(dialect)
-    return name, compiled.construct_params(_check=False)[name], process
+    return name, value, process
 
 
 def _gives_rows(statement: Any) -> bool:
