@@ -36,6 +36,7 @@ from backstay.auth.token import TokenVerifier
 from backstay.auth.vaults import VAULTS
 from backstay.budget import RequestBudget
 from backstay.catalog import Catalog, Function, build_catalog, metadata_of
+from backstay.catalog.inheritance import whole_model
 from backstay.catalog.instances import KEYRING, NOTICE
 from backstay.catalog.reflect import reflect_catalog
 from backstay.catalog.routine import routines_of
@@ -684,7 +685,7 @@ def _by_name(functions: Iterable[Function], catalog: Catalog) -> Mapping[str, Fu
             raise ConfigError("BST-E031", f"functions must be decorated with @function; got {item!r}")
         if item.name in found:
             raise ConfigError("BST-E032", f"two functions are called {item.name}", hint="Give one of them name=….")
-        if item.model is not None and item.model not in served:
+        if item.model is not None and whole_model(item.model) not in served:
             raise ConfigError(
                 "BST-E033",
                 f"{place_of(item.call)}: {item.name} returns rows of {item.model.__name__}, which is not served",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import sqlalchemy as sa
@@ -275,3 +275,87 @@ def test_a_window_of_a_subquery_is_of_no_table() -> None:
 
     rules = compile_rules([newest], CATALOG)
     assert ["newest"] == [rule.name for rule in rules]
+
+
+class Kinds(DeclarativeBase):
+    pass
+
+
+class Thing(Kinds):
+    __tablename__ = "things"
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_on": "kind", "polymorphic_identity": "thing"}
+    id: Mapped[int] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+
+
+class Tool(Thing):
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "tool"}
+    weight: Mapped[int | None]
+
+
+class Nameless(Thing):
+    """Its rows look like those of nothing."""
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_abstract": True}
+
+
+class Unmapped(Thing):
+    __abstract__ = True
+
+
+class Machine(Thing):
+    __tablename__ = "machines"
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "machine"}
+    id: Mapped[int] = mapped_column(sa.ForeignKey("things.id"), primary_key=True)
+
+
+class Motor(Machine):
+    """A part of ``machines``, as a column of ``things`` tells."""
+
+    __mapper_args__: ClassVar[dict[str, Any]] = {"polymorphic_identity": "motor"}
+
+
+class Plain(Kinds):
+    __tablename__ = "plains"
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Plainer(Plain):
+    pass
+
+
+PARTS: list[tuple[Any, Any, str, str]] = [
+    (Nameless, policy, "BST-E055", "neither it nor a subclass has a polymorphic_identity that would tell its rows"),
+    (Motor, policy, "BST-E055", "what tells its rows, things.kind, is not in its table machines"),
+    (Plainer, policy, "BST-E055", "nothing tells its rows from others of its table: its base has no polymorphic_on"),
+    (Unmapped, policy, "BST-E022", "Unmapped, which is no model and no table"),
+    (Thing, lambda me: Tool.weight > 3, "BST-E055", "looks at Tool.weight, and not only rows of Tool are judged"),
+    (Thing.__table__, lambda me: ~(Tool.kind == "x"), "BST-E055", "looks at Tool.kind, and not only rows of Tool"),
+]
+
+
+@pytest.mark.parametrize(("model", "over", "code", "message"), PARTS, ids=[str(m) for m, *_ in PARTS])
+def test_a_part_of_a_table_that_nothing_tells(model: Any, over: Any, code: str, message: str) -> None:
+    """P1: a rule for a subclass is about its rows alone, or the app does not start."""
+    fault = _refused("read", model, catalogs=(build_catalog(Kinds),), over=over)
+    assert code == fault.code
+    assert message in fault.message
+    assert "test_compiled.py:" in fault.message
+
+
+def test_models_of_several_tables_are_parts_of_none() -> None:
+    """P1: joined inheritance: each table's rows are its model's."""
+    rules = compile_rules([allow("read", Thing, Machine)(policy)], build_catalog(Kinds))
+    assert ["true", "true"] == [str(rule.rows) for rule in rules]
+    assert [{"id", "kind"}, {"id"}] == [set(rule.columns) for rule in rules]
+
+
+def test_the_columns_of_the_whole_table_may_be_named() -> None:
+    """A rule of the base may look at those that a subclass has beside it, by its columns."""
+
+    def heavy(me: Me, rows: Any) -> Any:
+        return rows.weight > 3
+
+    (rule,) = compile_rules([allow("read", Thing, columns=["id", Tool.weight])(heavy)], build_catalog(Kinds))
+    assert {"id", "weight"} == rule.columns
+    assert "things.weight > :weight_1" == str(rule.rows)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapper, RelationshipProperty
 from backstay.catalog.computed import Computed, computed_fields
 from backstay.catalog.declared import declared_relation, is_plain
 from backstay.catalog.family import family_of
+from backstay.catalog.inheritance import is_part, sharing, whole
 from backstay.catalog.instances import watch
 from backstay.catalog.reserved import refuse_reserved
 from backstay.catalog.sealable import sealed_columns
@@ -33,7 +34,7 @@ def build_catalog(models: Any, *, schema: str = "public", read_only: frozenset[s
         ConfigError: BST-E001, when *models* is none of these.
     """
     metadata, mappers = _sources(models)
-    by_table = {mapper.local_table: mapper for mapper in mappers}
+    by_table = {mapper.local_table: whole(mapper) for mapper in mappers}
     tables = [table for table in metadata.tables.values() if _listed(table, mappers, models)]
     _refuse_namesakes(tables)
     relations, findings = _relations(tables, by_table)
@@ -172,10 +173,12 @@ def _column(column: sa.Column[Any], mapper: Mapper[Any] | None) -> Column:
 def _attribute_doc(column: sa.Column[Any], mapper: Mapper[Any] | None) -> str | None:
     if column.doc or mapper is None:
         return column.doc
-    try:
-        return mapper.get_property_by_column(column).doc
-    except sa.exc.SQLAlchemyError:
-        return None
+    for each in sharing(mapper):
+        try:
+            return each.get_property_by_column(column).doc
+        except sa.exc.SQLAlchemyError:
+            continue
+    return None
 
 
 def constraint_name(constraint: sa.ForeignKeyConstraint) -> str:
@@ -200,8 +203,7 @@ def _relations(
     named = {(relation.table, name) for relation in found for name in relation.names}
     findings: list[str] = []
     for table in tables:
-        mapper = mappers.get(table)
-        for relationship in mapper.relationships if mapper is not None else ():
+        for mapper, relationship in _relationships(mappers.get(table)):
             served = relationship.mapper.local_table in listed
             # A subclass has its parent's relationships too.
             if (str(table.name), relationship.key) in named or relationship.parent is not mapper or not served:
@@ -267,9 +269,7 @@ def _many_to_many(table: sa.Table, one: sa.ForeignKeyConstraint, other: sa.Forei
 def _named(relation: Relation, mappers: Mapping[Any, Mapper[Any]]) -> Relation:
     """Add the names of the ORM relationships that walk the same columns."""
     mapper = next((m for m in mappers.values() if str(getattr(m.local_table, "name", "")) == relation.table), None)
-    if mapper is None:
-        return relation
-    names = frozenset(r.key for r in mapper.relationships if _same_way(r, relation))
+    names = frozenset(r.key for _, r in _relationships(mapper) if _same_way(r, relation))
     if not names:
         return relation
     return Relation(
@@ -284,9 +284,16 @@ def _named(relation: Relation, mappers: Mapping[Any, Mapper[Any]]) -> Relation:
     )
 
 
+def _relationships(mapper: Mapper[Any] | None) -> list[tuple[Mapper[Any], RelationshipProperty[Any]]]:
+    """Those of the model, and of each that is a part of its table."""
+    return [(each, found) for each in (sharing(mapper) if mapper is not None else ()) for found in each.relationships]
+
+
 def _same_way(relationship: RelationshipProperty[Any], relation: Relation) -> bool:
     if str(getattr(relationship.mapper.local_table, "name", "")) != relation.remote or not is_plain(relationship):
         return False
+    if is_part(relationship.mapper):
+        return False  # A key leads to all rows of the table.
     if relation.junction is None:
         walked = {(str(a.name), str(b.name)) for a, b in relationship.local_remote_pairs or ()}
         return relationship.secondary is None and walked == set(relation.pairs) and _direction(relationship, relation)

@@ -26,6 +26,7 @@ from sqlalchemy.sql import coercions, roles
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.catalog.family import Family, family_of
+from backstay.catalog.inheritance import is_part, own_rows, sharing
 from backstay.catalog.readable import unreadable
 from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.catalog.truth import untrue
@@ -67,10 +68,10 @@ def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> tuple[dict[s
     left_out: list[str] = []
     if mapper is None or mapper.local_table is not table:
         return found, ()
-    for name, expression, annotation, doc in _declared(mapper):
+    for name, expression, annotation, doc, own in _of_all(mapper, left_out):
         if name in table.columns:
             continue
-        field = _read(name, expression, annotation, doc, table)
+        field = _read(name, expression, annotation, doc, table, own)
         if isinstance(field, Computed):
             found[name] = field
         else:
@@ -82,12 +83,19 @@ def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> tuple[dict[s
 
 
 def _read(
-    name: str, expression: ColumnElement[Any], annotation: Any, doc: str | None, table: sa.Table
+    name: str,
+    expression: ColumnElement[Any],
+    annotation: Any,
+    doc: str | None,
+    table: sa.Table,
+    own: ColumnElement[bool] | None,
 ) -> Computed | str:
     """The field, or why there is none: the model may need it for itself."""
     type_ = _typed(expression, annotation)
     if type_ is None:
         return "nobody knows its type; annotate what it returns, or cast() it"
+    if own is not None:
+        expression = sa.case((own, expression))
     try:
         stands = standing(expression, table, f"the computed field {table.name}.{name}")
     except ConfigError as fault:
@@ -101,15 +109,43 @@ def _read(
     return Computed(name, stands, type_, uses, elsewhere, table, doc)
 
 
+def _of_all(
+    mapper: Mapper[Any], left_out: list[str]
+) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None, ColumnElement[bool] | None]]:
+    """Likewise, and the condition of the rows that have the field: those of a subclass are of its rows alone."""
+    known: dict[str, str] = {}
+    for each in sharing(mapper):
+        for name, expression, annotation, doc in _declared(each):
+            of = f"the computed field {each.class_.__name__}.{name}"
+            if name in known:
+                left_out.append(f"{of} is not served: the table has one of {known[name]}, of the same name")
+                continue
+            known[name] = each.class_.__name__
+            try:
+                own = own_rows(each, of)
+            except ConfigError as fault:
+                left_out.append(f"{of} is not served: {fault.message}")
+                continue
+            yield name, expression, annotation, doc, own
+
+
 def _declared(mapper: Mapper[Any]) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None]]:
-    """(name, expression, return annotation, doc) of each; names with an underscore in front are the model's own."""
+    """(name, expression, return annotation, doc) of each; names with an underscore in front are the model's own.
+
+    What a part of a table has from the rest of it is left out.
+    """
+    base = mapper.inherits if is_part(mapper) else None
     for attribute in mapper.column_attrs:
+        if base is not None and attribute.parent is not mapper:
+            continue
         expression = attribute.columns[0]
         if not isinstance(expression, sa.Column) and not attribute.key.startswith("_"):
             plain = expression.element if isinstance(expression, sa.Label) else expression
             yield attribute.key, plain, None, attribute.doc
     for name, descriptor in mapper.all_orm_descriptors.items():
         if not isinstance(descriptor, hybrid_property) or str(name).startswith("_"):
+            continue
+        if base is not None and base.all_orm_descriptors.get(name) is descriptor:
             continue
         try:
             value = getattr(mapper.class_, str(name))

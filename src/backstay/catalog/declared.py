@@ -4,7 +4,8 @@
 2. Its condition is pairs of equal columns, and whatever else speaks of the two tables' columns and of constants.
    A subquery would tell of rows that nobody has asked a policy about: such a relationship is not served.
 3. To-one is what is to-one by a key: several rows for one would repeat the row that they belong to.
-4. What cannot be served is named at the start; it harms nobody, since the model may need it for itself.
+4. A subclass that shares its base's table is those of its rows that it is (`own_rows`).
+5. What cannot be served is named at the start; it harms nobody, since the model may need it for itself.
 """
 
 from __future__ import annotations
@@ -14,13 +15,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import RelationshipProperty
+from sqlalchemy.orm import remote as marked_remote
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement, Grouping
 
+from backstay.catalog.inheritance import own_rows
 from backstay.catalog.readable import is_constant, unreadable
 from backstay.catalog.standing import looks_around
 from backstay.catalog.table import Join, Junction, Relation
 from backstay.catalog.truth import untrue
+from backstay.errors import ConfigError
 
 
 def is_plain(relationship: RelationshipProperty[Any]) -> bool:
@@ -40,7 +44,13 @@ def declared_relation(
         return "it leads to something that is no table"
     if relationship.entity is not relationship.mapper:
         return "it leads to an alias"
+    try:
+        own = own_rows(relationship.mapper, str(relationship))
+    except ConfigError as fault:
+        return fault.message
     if relationship.secondary is not None:
+        if own is not None:
+            return "it leads to a part of a table, with a table in its middle"
         return _through(relationship, local, remote, listed)
     pairs, rest = [], []
     for part in _conjuncts(relationship.primaryjoin):
@@ -52,7 +62,7 @@ def declared_relation(
             pairs.append((str(here.name), str(there.name)))
         else:
             rest.append(part)
-    join = _join(rest, local, remote)
+    join = _join(rest if own is None else [*rest, marked_remote(own)], local, remote)
     if isinstance(join, str):
         return join
     if not relationship.uselist and not any(key <= {there for _, there in pairs} for key in unique_sets(remote)):

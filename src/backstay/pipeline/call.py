@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
 from backstay.catalog import Function, Table
+from backstay.catalog.inheritance import whole_model
 from backstay.db.session import bounded
 from backstay.db.statement import Database, Rows
 from backstay.db.transaction import drive_async
@@ -304,7 +305,7 @@ class Calls:
 
     def _table(self, function: Function) -> Table:
         for table in self._surface.catalog.tables.values():
-            if table.model is function.model:
+            if table.model is whole_model(function.model):
                 return table
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
 

@@ -8,11 +8,13 @@ from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.elements import ColumnElement
 
 from backstay.arguments import told
 from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
+from backstay.catalog.inheritance import is_part, mapper_of, own_columns, own_rows
 from backstay.catalog.readable import unreadable
 from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.errors import ConfigError
@@ -34,7 +36,8 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
             BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what
             nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
-            it looks at, BST-E053 and BST-E054 when a comparison means nothing, BST-E080 when it names a table by a word
+            it looks at, BST-E053 and BST-E054 when a comparison means nothing, BST-E055 when nobody can tell which rows
+            are the model's, BST-E080 when it names a table by a word
             that the app does not serve.
     """
     listed = tuple(policies)
@@ -72,7 +75,10 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
     what = f"{place}: the policy {policy.name}"
     for allowance in policy.allowances:
         table = _table(allowance.model, catalogs, policy)
-        written = expression_of(policy.name, policy.function, table.sql)
+        mapper = mapper_of(allowance.model)
+        own = None if mapper is None else own_rows(mapper, what)
+        written = expression_of(policy.name, policy.function, table.sql, own)
+        _refuse_narrower(written, mapper, what)
         rows = standing(written, table.sql, what)
         _refuse_unreadable(rows, policy)
         refuse_unjoined(rows, table.sql, what)
@@ -100,6 +106,24 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
                 )
             )
     return rules
+
+
+def _refuse_narrower(written: ColumnElement[bool], mapper: Mapper[Any] | None, what: str) -> None:
+    """``Cat.lives > 3`` in a rule of animals would be about all of them, as no ``select(Cat)`` is."""
+    waiting: list[Any] = [written]
+    while waiting:
+        element = waiting.pop()
+        about = element._annotations.get("parentmapper")
+        if isinstance(about, Mapper) and is_part(about) and not (mapper is not None and mapper.isa(about)):
+            raise ConfigError(
+                "BST-E055",
+                f"{what} looks at {about.class_.__name__}.{getattr(element, 'key', '')}, and not only rows of"
+                f" {about.class_.__name__} are judged",
+                hint=f"Write a rule for {about.class_.__name__}, or name the column of the table: rows.… of"
+                " def policy(me, rows).",
+            )
+        if not isinstance(element, sa.SelectBase) and not is_rows(element):
+            waiting.extend(element.get_children())
 
 
 def _refuse_unreadable(rows: ColumnElement[bool], policy: Policy) -> None:
@@ -160,9 +184,8 @@ def _table(model: Any, catalogs: tuple[Catalog, ...], policy: Policy) -> Table:
     if isinstance(model, str):
         return _table_named(model, catalogs, policy)
     # What an object of a model says of its table is not meant: a policy is about all rows.
-    wanted = (
-        model if isinstance(model, sa.Table) else getattr(model, "__table__", None) if isinstance(model, type) else None
-    )
+    mapper = mapper_of(model)
+    wanted = model if isinstance(model, sa.Table) else None if mapper is None else mapper.local_table
     for catalog in catalogs:
         for candidate in catalog.tables.values():
             if candidate.sql is wanted:
@@ -217,7 +240,8 @@ def _unknown(policy: Policy, what: str, hint: str) -> ConfigError:
 
 def _columns(allowance: Allowance, table: Table, policy: Policy) -> frozenset[str]:
     if allowance.columns is None:
-        return frozenset(table.columns)
+        mapper = mapper_of(allowance.model)
+        return frozenset(table.columns) if mapper is None else own_columns(mapper) & frozenset(table.columns)
     named = [(_column_name(item, table), item) for item in allowance.columns]
     missing = sorted(str(item) for name, item in named if name not in table.columns)
     if missing:

@@ -46,8 +46,10 @@ _RETURN: Final = "Return a comparison such as Post.author_id == me.id, or True."
 _TAKES: Final = "Write def policy(me), or def policy(me, rows) for the columns of the table that it is about."
 
 
-def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause) -> ColumnElement[bool]:
-    """What *function* says of the rows of *table*.
+def expression_of(
+    name: str, function: Callable[..., Any], table: sa.FromClause, own: ColumnElement[bool] | None = None
+) -> ColumnElement[bool]:
+    """What *function* says of the rows of *table*, or of those that are its model's *own*.
 
     It is called twice.  What it returned must be one condition about *table*, the same both times, and hold every
     value of ``me`` and every column that it was given.
@@ -73,6 +75,8 @@ def expression_of(name: str, function: Callable[..., Any], table: sa.FromClause)
             f"{place}: the policy {name} says something else each time it is called",
             "It is called when the app starts, and never for a request: write func.now() for what changes later.",
         )
+    if own is not None:
+        rows = own & rows
     refuse_untrue(name, rows, place)
     unlike = mismatched(rows)
     if unlike is not None:

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, TypeAlias
 import msgspec
 
 from backstay.catalog import Function, Parameter
+from backstay.catalog.inheritance import whole_model
 from backstay.response.openapi.about import About
 from backstay.response.openapi.answer import refused, rows_content, success
 from backstay.response.openapi.name import Json, component
@@ -26,7 +27,8 @@ def table_rows(function: Function, tables: Iterable[Shown]) -> Shown | None:
     """The table whose rows *function* returns, when the caller may read it."""
     if function.model is None:
         return None
-    return next((shown for shown in tables if shown.table.model is function.model and shown.read), None)
+    model = whole_model(function.model)
+    return next((shown for shown in tables if shown.table.model is model and shown.read), None)
 
 
 def function_path(function: Function, rows: Shown | None, about: About) -> tuple[Json, dict[str, Json]]:
