@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Message, Receive, Scope, Send
 
-from backstay.errors import DatabaseError, Forbidden, PlanError, TokenError
+from backstay.errors import BackstayError, DatabaseError, Forbidden, PlanError, TokenError
 from backstay.http import HttpLimits, Kernel
 from backstay.pipeline import DataRequest
 from backstay.policy.principal import ANONYMOUS, Principal
@@ -574,3 +574,19 @@ async def test_body_is_json_for_any_message() -> None:
     answer = await client(Plane(error)).ask("GET", "/rest/v1/posts")
     assert 404 == answer.status
     assert "PGRST205" == json.loads(answer.body)["code"]
+
+
+async def test_a_header_that_nobody_joins_comes_once() -> None:
+    """S12: whoever raised an error with headers of ours has not added a second one; others may repeat."""
+    own = [("Content-Security-Policy", "sandbox"), ("X-Request-Id", "mine"), ("Content-Type", "x"), ("Vary", "Leaf")]
+
+    async def refuse(request: DataRequest) -> Reply:
+        raise BackstayError("PT418", "no", headers=(*own, ("X-Leaf", "1"), ("X-Leaf", "2")))
+
+    answer = await client(Plane(refuse)).ask("GET", "/rest/v1/posts", (b"origin", b"https://page.example"))
+    names = [name for name, _ in answer.headers]
+    once = (b"content-security-policy", b"x-request-id", b"content-type")
+    assert ([1, 1, 1], 2) == ([names.count(name) for name in once], names.count(b"x-leaf"))
+    assert (b"content-security-policy", b"sandbox") in answer.headers
+    assert (b"content-type", b"application/json; charset=utf-8") in answer.headers
+    assert (b"x-request-id", b"mine") not in answer.headers

@@ -57,6 +57,20 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Statuses that have no content, and so no Content-Length (RFC 9110 §8.6, §15.3.5, §15.4.5).
 _EMPTY_STATUSES: Final = frozenset({204, 304})
 
+#: What a function may say of its answer too, and what comes once (RFC 9110 §5.3).
+_ONCE: Final = frozenset(name for name, _ in (*API_TLS, *NO_STORE)) | {
+    b"access-control-allow-credentials",
+    b"access-control-allow-origin",
+    b"content-disposition",
+    b"content-location",
+    b"content-range",
+    b"content-type",
+    b"etag",
+    b"location",
+    b"retry-after",
+    b"x-request-id",
+}
+
 _HEALTHY: Final = Reply(200, ((b"content-type", b"application/json"),), b'{"status":"ok"}')
 
 
@@ -414,10 +428,21 @@ def _log_access(scope: Scope, status: int, began: float) -> None:
     _ACCESS.info("%s %.200r %s %.1f ms", scope["method"], scope["path"], status, (time.perf_counter() - began) * 1000)
 
 
+def _once(headers: Headers) -> Headers:
+    """*headers* with one line each of those that nobody joins: the first, which is the reply's own, and our id."""
+    kept: dict[bytes, tuple[bytes, bytes]] = {}
+    for pair in headers:
+        kept.setdefault(pair[0], pair)
+    kept[b"x-request-id"] = headers[-1]
+    return tuple(pair for pair in headers if pair[0] not in _ONCE or pair is kept[pair[0]])
+
+
 def _all_headers(scope: Scope, reply: Reply, cors: Headers, id: bytes) -> Headers:
     fixed = API_TLS if scope["scheme"] == "https" else API
     headers = (*reply.headers, *cors, *fixed, (b"x-request-id", id))
-    names = dict(reply.headers)
+    names = dict(headers)
+    if len(names) != len(headers):
+        headers = _once(headers)
     if b"cache-control" not in names:
         headers += NO_STORE
     if b"connection" in names and not scope["http_version"].startswith("1"):
