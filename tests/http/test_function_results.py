@@ -153,6 +153,24 @@ def _returning(hint: Any, value: Any, name: str) -> Any:
     return function(name=name)(call)
 
 
+FORMS: list[tuple[Any, Any, bytes]] = [
+    (int, 1, b"pgrst_scalar\n1"),
+    (int | None, None, b"\n"),
+    (str, "a, b", b'pgrst_scalar\n"a, b"'),
+    (list[int], [1, 2], b"pgrst_scalar\n1\n2"),
+    (list[int | None], [None, 2], b"pgrst_scalar\n\n2"),
+    (list[list[int]], [[1], []], b"pgrst_scalar\n[1]\n[]"),
+    (list[int], [], b"\n"),
+    (dict[str, Any], {"a": None, "b": [1, 2]}, b'a,b\n,"[1,2]"'),
+    (list[dict[str, int]], [{"a": 1, "b": 2}, {"b": 3}, {"c": 4}], b"a,b,c\n1,2,\n,3,\n,,4"),
+    (list[dict[str, int]], [{}, {"b": 3}], b"b\n\n3"),
+    (dict[str, int], {"a, b": 1, 'c"': 2}, b'"a, b","c"""\n1,2'),
+    (list[dict[str, int] | int], [{"a": 1}, 2], b'pgrst_scalar\n"{""a"":1}"\n2'),
+    (Pair, Pair(1, "x"), b"pgrst_scalar\n1\nx"),
+    (list[Box], [Box(side=1)], b"side\n1"),
+]
+
+
 @allow("read", Note, Other)
 def anybody(me: Any) -> Any:
     """Everybody."""
@@ -163,6 +181,7 @@ def anybody(me: Any) -> Any:
 def calls(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     functions = [_returning(hint, value, f"wrong{n}") for n, (hint, value) in enumerate(WRONG)]
     functions += [_returning(hint, value, f"right{n}") for n, (hint, value, _) in enumerate(RIGHT)]
+    functions += [_returning(hint, value, f"form{n}") for n, (hint, value, _) in enumerate(FORMS)]
 
     def make(url: str) -> Backstay:
         settings = Settings(database=url, jwt_secret=SECRET)
@@ -193,3 +212,10 @@ def test_the_value_that_was_meant_is_sent(calls: Api, number: int) -> None:
     reply = calls.clean().post(f"rpc/right{number}", {})
     assert (200, RIGHT[number][2]) == (reply.status, reply.json)
     assert [{"id": 100}] == calls.rows("notes")
+
+
+@pytest.mark.parametrize("number", range(len(FORMS)), ids=[f"{hint} <- {_named(value)}" for hint, value, _ in FORMS])
+def test_the_value_as_csv(calls: Api, number: int) -> None:
+    """S12: every value has lines, and each field of them stands under its name, whichever rows have it."""
+    reply = calls.clean().post(f"rpc/form{number}", {}, headers={"accept": "text/csv"})
+    assert (200, FORMS[number][2]) == (reply.status, reply.body)

@@ -239,6 +239,7 @@ READS = [
     Case("rumours?select=teller,said&teller=is.null", "teller,said\n,fog", ask={"accept": "text/csv"}),
     Case("rumours?select=said&limit=1", 'said\n"gold, ""much"" of it"', ask={"accept": "text/csv"}),
     Case("ships?id=eq.99", "\n", ask={"accept": "text/csv"}),
+    Case('Log; Book?"Page No."=eq.1', '"Page No.","what, exactly"\n1,calm', ask={"accept": "text/csv"}),
 ]
 
 

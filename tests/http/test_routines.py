@@ -15,6 +15,19 @@ from tests.http.api import Api, database
 from tests.http.harbour import FUNCTIONS, PORTABLE
 from tests.http.shop_app import SECRET
 
+SHAPES = """
+CREATE FUNCTION gaps() RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT unnest(array['a, b', null]) $$;
+CREATE FUNCTION nobody() RETURNS SETOF text LANGUAGE sql STABLE AS $$ SELECT 'x' WHERE false $$;
+CREATE FUNCTION papers() RETURNS SETOF json LANGUAGE sql STABLE AS $$ VALUES ('{"a":1,"b":null}'::json), ('{"c":2}') $$;
+CREATE FUNCTION box() RETURNS json LANGUAGE sql STABLE AS $$ SELECT '{"a":1,"b":null}'::json $$;
+CREATE FUNCTION list_of() RETURNS integer[] LANGUAGE sql STABLE AS $$ SELECT array[1, null] $$;
+CREATE FUNCTION nothing() RETURNS text LANGUAGE sql STABLE AS $$ SELECT null::text $$;
+CREATE FUNCTION labelled() RETURNS integer LANGUAGE sql STABLE AS $$
+  SELECT set_config('response.headers', '[{"Content-Security-Policy": "sandbox"}, {"X-Request-Id": "mine"},
+    {"ETag": "a"}, {"ETag": "b"}, {"Access-Control-Allow-Origin": "x"}, {"X-Leaf": "1"}, {"X-Leaf": "2"}]', true);
+  SELECT 1 $$;
+"""
+
 
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
@@ -25,11 +38,12 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
         async def run() -> None:
             own = await asyncpg.connect(url)
-            await own.execute(f"CREATE SCHEMA harbour; SET search_path TO harbour; {PORTABLE} {FUNCTIONS}")
+            await own.execute(f"CREATE SCHEMA harbour; SET search_path TO harbour; {PORTABLE} {FUNCTIONS} {SHAPES}")
             await own.close()
 
         loop.run_until_complete(run())
-        names = ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either", "posted"]
+        names = ["gaps", "nobody", "papers", "box", "list_of", "nothing", "labelled"]
+        names += ["add", "ships_of", "tides", "words", "hush", "rename", "rename_all", "either", "posted"]
         settings = Settings(jwt_secret=SECRET, tx_end="commit-allow-override", plan_enabled=True)
         app = Backstay.reflect(url, schema="harbour", open_to="anon", functions=names, settings=settings)
         started = app.started()
@@ -142,3 +156,62 @@ def test_refused_calls(port: Api) -> None:
     assert (405, "PGRST101") == ((reply := port.delete("rpc/add")).status, reply.code)
     assert "OPTIONS,GET,HEAD,POST" == port.options("rpc/add").one("allow")
     assert "OPTIONS,POST" == port.options("rpc/rename").one("allow")
+
+
+OBJECT = "application/vnd.pgrst.object+json"
+ARRAY = "application/vnd.pgrst.array+json"
+ACCEPTS = ("application/json", "text/csv", OBJECT, ARRAY + ";nulls=stripped", OBJECT + ";nulls=stripped")
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("add?a=1", ("3", "pgrst_scalar\n3", "3", "3", "3")),
+        ("nothing", ("null", "pgrst_scalar\n", "null", "null", "null")),
+        (
+            "box",
+            ('{"a":1,"b":null}', "a,b\n1,", '{"a":1,"b":null}', '{"a":1}', '{"a":1}'),
+        ),
+        ("list_of", ("[1,null]", 'pgrst_scalar\n"[1,null]"', "[1,null]", "[1,null]", "[1,null]")),
+        ("gaps", ('["a, b", null]', 'pgrst_scalar\n"a, b"\n', None, '["a, b",null]', None)),
+        ("nobody", ("[]", "\n", None, "[]", None)),
+        (
+            "papers",
+            ('[{"a":1,"b":null}, {"c":2}]', "a,b,c\n1,,\n,,2", None, '[{"a":1},{"c":2}]', None),
+        ),
+        (
+            "tides?hour=eq.1",
+            (
+                '[{"hour":1,"metres":0.5}]',
+                "hour,metres\n1,0.5",
+                '{"hour":1,"metres":0.5}',
+                '[{"hour":1,"metres":0.5}]',
+                '{"hour":1,"metres":0.5}',
+            ),
+        ),
+    ],
+)
+def test_each_result_in_each_representation(port: Api, call: str, expected: tuple[str | None, ...]) -> None:
+    """S12: no shape of a result is a fault in any form; a set that is not of one value is no object."""
+    for accept, text in zip(ACCEPTS, expected, strict=True):
+        reply = port.get(f"rpc/{call}", accept=accept)
+        told = (406, "PGRST116") if text is None else (200, None)
+        assert (accept, *told) == (accept, reply.status, reply.code)
+        if text is not None:
+            same = reply.body if "csv" in accept else json.loads(reply.body)
+            assert (accept, text.encode() if "csv" in accept else json.loads(text)) == (accept, same)
+
+
+def test_a_call_of_nothing_has_no_form(port: Api) -> None:
+    """S12: whatever is asked for, nothing comes."""
+    for accept in ACCEPTS:
+        assert (204, b"") == ((reply := port.post("rpc/hush", {}, headers={"accept": accept})).status, reply.body)
+
+
+def test_headers_of_a_function_come_once(port: Api) -> None:
+    """S12: it may say another policy, and nobody has to guess which of two counts; the id of a request is ours."""
+    reply = port.get("rpc/labelled", origin="https://page.example")
+    assert ("sandbox", "a") == (reply.one("content-security-policy"), reply.one("etag"))
+    assert reply.one("x-request-id") not in (None, "mine")
+    assert "x" == reply.one("access-control-allow-origin")
+    assert ["1", "2"] == reply.all("x-leaf")

@@ -8,7 +8,6 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, NamedTuple
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -48,8 +47,6 @@ from backstay.sql.write import key_columns, read_sql
 
 #: Letters that are counted for a large answer while nobody knows how many they are.
 _UNKNOWN: Final = 64 << 10
-
-_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
 class Answered(NamedTuple):
@@ -310,15 +307,6 @@ class Calls:
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
 
 
-def _as_rows(body: str) -> str:
-    """Whatever a function has returned, as an array of objects: PostgREST's column for a bare value is its own."""
-    # Everything stays as it is written: only the brackets and names around it are new.
-    listed = [bytes(one).decode() for one in _items(body)] if body.startswith("[") else [body] * (body != "null")
-    if not all(one.startswith("{") for one in listed):
-        listed = [f'{{"pgrst_scalar":{one}}}' for one in listed]
-    return "[" + ",".join(listed) + "]"
-
-
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
     headers: list[tuple[bytes, bytes]] = []
     told = applied(replace(preferences, resolution=None, missing=None, returning=None, timezone=None))
@@ -334,7 +322,7 @@ def _reply(function: Function, answer: Answered, media: Media, preferences: Pref
     if media.kind == "object" and function.result == "rows":
         body = body[1:-1]
     if media.form == "csv":
-        body = csv_of(_as_rows(body))
+        body = csv_of(body if body.startswith("[") else f"[{body}]" if body != "null" else "[]")
     elif media.form == "stripped":
         body = strip_nulls(body)
     content_range = f"{shown}/{'*' if total is None else total}"

@@ -202,6 +202,10 @@ def _reply(call: _Call, row: Row) -> Reply:
     if facts.gives == "void":
         reply = Reply(204, (*frame.headers[1:], (b"content-range", _one(call))))
     elif call.routine.rows is None and not facts.is_set:
+        if frame.convert is not None:
+            # The one value stands for itself, whatever it is.
+            body = frame.convert(f"[{body}]")
+            body = body if call.media.form == "csv" else body[1:-1]
         reply = Reply(200, (*frame.headers, (b"content-range", _one(call))), body.encode())
     else:
         reply = render_read(frame, body, rows, total, call.query.offset)

@@ -7,10 +7,9 @@ Numbers go through as they are written: no digit is lost on the way.
 from __future__ import annotations
 
 import json
-from typing import Any, Final
+from typing import Any
 
-#: What PostgreSQL quotes in its notation of rows (manual §8.16.2).
-_SPECIAL: Final = frozenset('"\\(), \t\n\r\v\f')
+from backstay.sql.notation import field
 
 
 class _Number(str):
@@ -29,14 +28,21 @@ def strip_nulls(body: str) -> str:
 
 
 def csv_of(body: str) -> str:
-    """The rows of *body*, a JSON array of objects, as PostgREST's CSV: a line of keys, no newline at the end.
+    """What *body*, an array in JSON, lists as PostgREST's CSV: a line of all keys, no newline at the end.
 
-    >>> csv_of('[{"id":1,"ok":true,"name":"a, b"},{"id":2,"ok":null,"name":""}]')
+    Values that are no objects have the column that PostgREST has for them.
+
+    >>> csv_of('[{"id":1,"ok":true,"name":"a, b"},{"id":2,"name":""}]')
     'id,ok,name\\n1,t,"a, b"\\n2,,""'
+    >>> csv_of('["a",null]')
+    'pgrst_scalar\\na\\n'
     """
     rows = _read(body)
-    header = ",".join(rows[0]) if rows else ""
-    return "\n".join((header, *(",".join(map(_field, row.values())) for row in rows))) + ("" if rows else "\n")
+    if not all(isinstance(row, dict) for row in rows):
+        rows = [{"pgrst_scalar": row} for row in rows]
+    keys = dict.fromkeys(key for row in rows for key in row)
+    lines = (",".join(_field(row.get(key)) for key in keys) for row in rows)
+    return "\n".join((",".join(map(field, keys)), *lines)) + ("" if rows else "\n")
 
 
 def feature_collection(features: str) -> str:
@@ -78,6 +84,4 @@ def _field(value: Any) -> str:
             text = value
         case _:
             text = _written(value, nulls=True)
-    if text and _SPECIAL.isdisjoint(text):
-        return text
-    return '"' + text.replace("\\", "\\\\").replace('"', '""') + '"'
+    return field(text)

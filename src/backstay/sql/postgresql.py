@@ -29,6 +29,7 @@ from backstay.sql.chosen import chosen
 from backstay.sql.dialect import COMPARISONS, Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
+from backstay.sql.notation import field
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.single import several
 from backstay.sql.sqlite.kind import misleading
@@ -159,7 +160,7 @@ def _csv(pairs: Sequence[tuple[str, Expression]]) -> Expression:
     row = sa.cast(sa.func.row(*(value for _, value in pairs)), sa.Text())
     line = sa.func.substr(row, sa.literal_column("2"), sa.func.length(row) - sa.literal_column("2"))
     lines = sa.func.coalesce(sa.func.string_agg(line, sa.literal_column("E'\\n'")), sa.literal_column("''"))
-    keys = sa.literal(",".join(key for key, _ in pairs), sa.Text())
+    keys = sa.literal(",".join(field(key) for key, _ in pairs), sa.Text())
     # Without a row PostgREST knows no keys either.
     header = sa.case((sa.func.count() > sa.literal_column("0"), keys), else_=sa.literal_column("''"))
     return sa.func.concat(header, sa.literal_column("E'\\n'"), lines)
