@@ -48,6 +48,7 @@ class Database(Protocol):
         *,
         rollback: bool = False,
         alone: bool = False,
+        isolated: bool = False,
         foreign: bool = False,
         long: bool = False,
     ) -> T:
@@ -58,6 +59,9 @@ class Database(Protocol):
 
         *alone* promises that the first statement is the whole write: nothing after it can refuse it, and what else is
         asked only reads.  A database may then commit that statement by itself, and save a transaction's round trips.
+
+        *isolated* asks for one state of the data from the first statement to the last.  Where another transaction has
+        changed a row meanwhile that this one writes, it is run again on the state after that, a few times.
 
         *foreign* says that code of the database's own is called, which may leave anything on its connection: that is
         taken away before another caller gets it.
@@ -77,10 +81,13 @@ class Database(Protocol):
         """
         ...
 
-    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+    def session(
+        self, *, read_only: bool = False, rollback: bool = False, isolated: bool = False
+    ) -> AbstractAsyncContextManager[AsyncSession]:
         """An ``AsyncSession`` in a transaction: committed when the block ends, rolled back when it raises.
 
         With *rollback* it is rolled back in any case, after everything that a commit would have refused is refused.
+        *isolated* is as for `transact`; but nobody runs the block again: it is refused with 40001.
         """
         ...
 

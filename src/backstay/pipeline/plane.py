@@ -191,13 +191,15 @@ class Plane:
             threaded = any(not function.is_async for function in calls)
             async with (
                 self._surface.workers.place() if threaded else contextlib.nullcontext(),
-                self._database.session(read_only=reads, rollback=undone) as session,
+                self._database.session(read_only=reads, rollback=undone, isolated=ahead.isolated) as session,
             ):
                 around = InSession(self._database, session, self._surface.planner.beside)
                 return await around.answer(work(ready))
         if reads:
             return await self._database.snapshot(lambda: steps_of(lambda: work(ready)), long=long)
-        return await self._database.transact(lambda: steps_of(lambda: work(ready)), rollback=undone, long=long)
+        return await self._database.transact(
+            lambda: steps_of(lambda: work(ready)), rollback=undone, isolated=ahead.isolated, long=long
+        )
 
     async def _once(self, request: DataRequest, operations: Sequence[Operation] | None) -> Reply:
         """*request*, or its stored answer where its ``Idempotency-Key`` was here before."""

@@ -15,16 +15,18 @@ _JUDGED: Final = frozenset((b"if-match", b"if-none-match", b"prefer", b"range"))
 class Ahead:
     """Plans that were made ahead, for a transaction in which everybody would wait for them.
 
-    *begun* says that it has begun, and *late* how many plans were made in it nevertheless.
+    *begun* says that it has begun, and *late* how many plans were made in it nevertheless; *isolated*, that it must be
+    (`Database.transact`).
     """
 
-    __slots__ = ("begun", "late", "looks", "plans")
+    __slots__ = ("begun", "isolated", "late", "looks", "plans")
 
     def __init__(self) -> None:
         self.plans: dict[Hashable, Any] = {}
         #: What looks at blind indexes, with the values that it takes (``sealed.py``).
         self.looks: list[tuple[Any, tuple[Any, ...]]] = []
         self.begun = False
+        self.isolated = False
         self.late = 0
 
 

@@ -57,6 +57,8 @@ class Script:
     form: str = "json"
     #: Names of the primary key's columns, in the table's order; none where the table has no key.
     ordered_keys: tuple[str, ...] = ()
+    #: It must not wait for a row and then write it: what its rules saw of other rows may have changed meanwhile.
+    isolated: bool = False
     #: For encrypted columns in what is rendered (*form* is JSON then) or in what is filtered by.
     opener: Opener | None = None
 

@@ -65,6 +65,7 @@ class Joined:
         *,
         rollback: bool = False,
         alone: bool = False,
+        isolated: bool = False,
         foreign: bool = False,
         long: bool = False,
     ) -> T:
@@ -83,7 +84,9 @@ class Joined:
         """
         raise PlanError("PGRST127", "Feature not implemented", details="An export cannot be a part of a batch.")
 
-    def session(self, *, read_only: bool = False, rollback: bool = False) -> AbstractAsyncContextManager[AsyncSession]:
+    def session(
+        self, *, read_only: bool = False, rollback: bool = False, isolated: bool = False
+    ) -> AbstractAsyncContextManager[AsyncSession]:
         """The session whose transaction is the one around (`InSession`), if it is one.
 
         Raises:

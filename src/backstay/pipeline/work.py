@@ -37,6 +37,7 @@ from backstay.sql.write import (
     judges_first,
     key_columns,
     lock_sql,
+    looks_around,
     parents_sql,
     probe_sql,
     read_sql,
@@ -58,6 +59,8 @@ class Work:
     written: frozenset[str]
     #: One statement that nothing after it could refuse.
     alone: bool = False
+    #: See `Database.transact`.
+    isolated: bool = False
     #: The statement that writes, where its plan is asked for and it is one.
     statement: Statement | None = None
     #: What compares blind indexes before, and the values that it takes.
@@ -120,7 +123,9 @@ class Works:
 
         rows = [row for _, row in next(iter(groups.values()))]
         alone = is_one_statement(flat, ask.demands)
-        return Work(steps, rows, frozenset(payload.keys), alone, _statement(flat, ask), flat[0].script.opener, values)
+        isolated = any(bulk.script.isolated for bulk in flat)
+        opens, statement = flat[0].script.opener, _statement(flat, ask)
+        return Work(steps, rows, frozenset(payload.keys), alone, isolated, statement, opens, values)
 
     def _insert_bulks(
         self,
@@ -148,7 +153,7 @@ class Works:
     ) -> tuple[tuple[InsertPlan, Filler], Script]:
         shape = (ask.shape, len(ask.values), ask.representation, ask.form)
         key = ("insert", ask.table.name, keys, shape, merge)
-        return self._scripts.of(ask.request, key, lambda: self._insert_script(ask, keys, merge))
+        return self._planned(ask, key, lambda: self._insert_script(ask, keys, merge))
 
     def _insert_script(
         self, ask: Ask, keys: tuple[str, ...], merge: bool | None
@@ -190,7 +195,8 @@ class Works:
         def steps() -> Steps[Written]:
             return write_steps([bulk], None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, [row], frozenset(keys), False, _statement([bulk], ask), script.opener, values)
+        statement = _statement([bulk], ask)
+        return Work(steps, [row], frozenset(keys), False, script.isolated, statement, script.opener, values)
 
     def _setting(self, ask: Ask) -> tuple[Mapping[str, Any], tuple[str, ...], tuple[str, ...]]:
         """The row that a ``PATCH`` brings, the columns that it sets, and those that it sets to their defaults."""
@@ -210,7 +216,7 @@ class Works:
         self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
     ) -> tuple[tuple[UpdatePlan, Filler], Script]:
         key = ("update", ask.table.name, keys, cleared, (ask.shape, ask.representation, ask.form))
-        return self._scripts.of(ask.request, key, lambda: self._update_script(ask, keys, cleared))
+        return self._planned(ask, key, lambda: self._update_script(ask, keys, cleared))
 
     def _update_script(
         self, ask: Ask, keys: tuple[str, ...], cleared: tuple[str, ...]
@@ -237,11 +243,11 @@ class Works:
 
         one = lock is None or script.alone is not None
         statement = _statement([Bulk(script, values)] if one else [], ask)
-        return Work(steps, [], frozenset(), False, statement, script.opener, values)
+        return Work(steps, [], frozenset(), False, script.isolated, statement, script.opener, values)
 
     def _deleting(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
         key = ("delete", ask.table.name, ask.shape, ask.representation, ask.form)
-        return self._scripts.of(ask.request, key, lambda: self._delete_script(ask))
+        return self._planned(ask, key, lambda: self._delete_script(ask))
 
     def _delete_script(self, ask: Ask) -> tuple[tuple[DeletePlan, Prepared | None], Script]:
         scope, dialect, slots = self._surface.scope(ask.request.principal), self._surface.dialect, len(ask.values)
@@ -266,9 +272,16 @@ class Works:
         def steps() -> Steps[Written]:
             return write_steps(bulks, None, values, ask.request.principal, ask.demands)
 
-        return Work(steps, rows, frozenset(keys), False, _statement(bulks, ask), bulks[0].script.opener, values)
+        script, statement = bulks[0].script, _statement(bulks, ask)
+        return Work(steps, rows, frozenset(keys), False, script.isolated, statement, script.opener, values)
 
     # -- shared ------------------------------------------------------------------------------------------------------
+
+    def _planned(self, ask: Ask, key: tuple[Any, ...], make: Callable[[], tuple[Any, Script]]) -> tuple[Any, Script]:
+        found, ahead = self._scripts.of(ask.request, key, make), ask.request.ahead
+        if ahead is not None and found[1].isolated:
+            ahead.isolated = True
+        return found
 
     def _payload(self, ask: Ask) -> Payload:
         given = ask.shape.columns is not None
@@ -320,6 +333,7 @@ class Works:
             alone=alone,
             form=form,
             ordered_keys=tuple(name for name in table.columns if name in table.primary_key),
+            isolated=bool(waiting) or looks_around(plan),
             opener=opens,
         )
 

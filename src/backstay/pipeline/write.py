@@ -176,7 +176,11 @@ class Writes:
 
         try:
             return await self._database.transact(
-                steps, rollback=undone, alone=alone and zone is None, long=is_long(ask.request)
+                steps,
+                rollback=undone,
+                alone=alone and zone is None,
+                isolated=work.isolated,
+                long=is_long(ask.request),
             )
         except (PlanError, RequestError):
             raise

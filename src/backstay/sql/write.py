@@ -61,6 +61,18 @@ def stands_alone(plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect
     return all(isinstance(rows, True_) for rows in grants)
 
 
+def looks_around(plan: InsertPlan | UpdatePlan | DeletePlan) -> bool:
+    """Whether a rule that lets a row be changed or deleted looks at other rows than that one."""
+    if not isinstance(plan, InsertPlan):
+        grants: tuple[Grant | None, ...] = (plan.grant, plan.rows.grant)
+    elif plan.conflict is not None and plan.conflict.merge:
+        grants = (plan.grant, plan.update_grant, plan.read_grant)
+    else:
+        return False
+    # Of all columns, so that it is known of a table before it is known what is written.
+    return any(grant is not None and grant.has_subquery(frozenset()) for grant in grants)
+
+
 def alone_sql(
     plan: InsertPlan | UpdatePlan | DeletePlan, dialect: SqlDialect, slots: int, form: Form
 ) -> sa.Select[Any]:

@@ -38,6 +38,13 @@ _CREATE_LOCK = 0x6261636B
 #: Has what COMMIT would refuse refused now.
 _ALL_CHECKED = "SET CONSTRAINTS ALL IMMEDIATE"
 
+#: One state of the data for all statements of the transaction, and 40001 where it would write a row that another has
+#: changed since.  A READ COMMITTED one would wait for the other, and then judge the row as it is, but by other rows as
+#: they were: who has lost a right meanwhile would still have it.
+_ISOLATED = "BEGIN ISOLATION LEVEL REPEATABLE READ"
+#: Of as many that write one row at the same time all get through: in each round one of them does.
+_TRIES = 10
+
 #: One state of the data for all statements of the transaction.
 _SNAPSHOT = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
 
@@ -323,13 +330,15 @@ class PostgresDatabase:
         *,
         rollback: bool = False,
         alone: bool = False,
+        isolated: bool = False,
         foreign: bool = False,
         long: bool = False,
     ) -> T:
-        """See `Database.transact`.  *steps* is called again when a statement had to be prepared anew."""
+        """See `Database.transact`.  *steps* is also called again when a statement had to be prepared anew."""
         # Each of BEGIN and COMMIT is a round trip: a one-row insert spends two thirds of its time on them.
-        end = None if alone and not rollback else "ROLLBACK" if rollback else "COMMIT"
-        return await self._in_transaction(steps, "BEGIN", end, foreign=foreign, long=long)
+        end = None if alone and not rollback and not isolated else "ROLLBACK" if rollback else "COMMIT"
+        begin = _ISOLATED if isolated else "BEGIN"
+        return await self._in_transaction(steps, begin, end, foreign=foreign, long=long)
 
     async def snapshot(self, steps: Callable[[], Steps[T]], *, long: bool = False) -> T:
         """See `Database.snapshot`."""
@@ -342,12 +351,7 @@ class PostgresDatabase:
         held = pool.pop() or await pool.acquire()
         try:
             async with asyncio.timeout(self._budget_seconds + _GRACE):
-                try:
-                    outcome = await self._transact(held, steps, begin, end, long=long)
-                except asyncpg.InvalidCachedStatementError:
-                    held.prepared.clear()
-                    await held.connection.reload_schema_state()
-                    outcome = await self._transact(held, steps, begin, end, long=long)
+                outcome = await self._transact_anew(held, steps, begin, end, long=long)
         except TimeoutError as error:
             pool.abandon(held)
             raise from_postgresql(error) from error
@@ -363,20 +367,40 @@ class PostgresDatabase:
         self._give_back(pool, held, ran_code=foreign or self._code.leaves)
         return outcome
 
+    async def _transact_anew(
+        self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, long: bool
+    ) -> T:
+        """`_transact`, as often as it takes: statements may be stale, and others may write the same rows."""
+        tries, stale = 1 if begin != _ISOLATED else _TRIES, False
+        while True:
+            try:
+                return await self._transact(held, steps, begin, end, long=long)
+            except asyncpg.InvalidCachedStatementError:
+                if stale:
+                    raise
+                stale = True
+                held.prepared.clear()
+                await held.connection.reload_schema_state()
+            except asyncpg.SerializationError:
+                tries -= 1
+                if not tries:
+                    raise
+
     async def _transact(
         self, held: Held, steps: Callable[[], Steps[T]], begin: str, end: str | None, *, long: bool
     ) -> T:
         """Run *steps* in a transaction that *end* ends; without one, each statement by itself."""
-        stale: list[BaseException] = []
+        again: tuple[type[Exception], ...] = (asyncpg.InvalidCachedStatementError,)
+        again += (asyncpg.SerializationError,) if begin == _ISOLATED else ()
+        undone: list[Exception] = []
 
         async def run(statement: Statement) -> Rows:
             try:
                 prepared = held.find(statement.sql) or await held.prepare(statement.sql)
                 rows: Rows = await prepared.fetch(*statement.args)
-            except asyncpg.InvalidCachedStatementError as error:
-                stale.append(error)
-                raise
             except Exception as error:
+                if isinstance(error, again):
+                    undone.append(error)
                 raise from_postgresql(error) from error
             return rows
 
@@ -392,11 +416,13 @@ class PostgresDatabase:
         except Exception as error:
             if end is not None:
                 await _roll_back(connection)
-            raise (stale[0] if stale else error) from None
+            raise (undone[0] if undone else error) from None
         return outcome
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(
+        self, *, read_only: bool = False, rollback: bool = False, isolated: bool = False
+    ) -> AsyncIterator[AsyncSession]:
         """See `Database.session`."""
         if self._engine is None:
             raise DatabaseError("PGRST001", "the database is closed", headers=RETRY)
@@ -407,6 +433,8 @@ class PostgresDatabase:
                 AsyncSession(self._engine, expire_on_commit=False, close_resets_only=False) as session,
                 session.begin(),
             ):
+                if isolated:
+                    await session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
                 if read_only:
                     await self._only_read(session)
                 yield session

@@ -286,6 +286,7 @@ class SqliteDatabase:
         *,
         rollback: bool = False,
         alone: bool = False,
+        isolated: bool = False,
         foreign: bool = False,
         long: bool = False,
     ) -> T:
@@ -293,7 +294,9 @@ class SqliteDatabase:
         return await self.writer.write(steps, rollback=rollback)
 
     @asynccontextmanager
-    async def session(self, *, read_only: bool = False, rollback: bool = False) -> AsyncIterator[AsyncSession]:
+    async def session(
+        self, *, read_only: bool = False, rollback: bool = False, isolated: bool = False
+    ) -> AsyncIterator[AsyncSession]:
         """See `Database.session`.  A writing session holds the right to write from beginning to end: keep it short."""
         try:
             if read_only and not self._location.memory:
