@@ -225,3 +225,17 @@ def test_decimals_in_arrays_are_numbers(sums: Api) -> None:
 
     exact = [[Decimal("12345678901234567.01")], [Decimal("12345678901234567.02"), None], [], None]
     assert exact == sums.loop.run_until_complete(own())
+
+
+@pytest.mark.parametrize(
+    ("query", "sizes"),
+    [
+        ("select=size,id.count()", ["small", "large", "huge", None]),
+        ("select=size,id.count()&limit=2", ["small", "large"]),
+        ("select=size,id.count()&limit=2&offset=2", ["huge", None]),
+        ("select=size,id.count()&order=size.desc", [None, "huge", "large", "small"]),
+    ],
+)
+def test_groups_by_an_enum(sums: Api, query: str, sizes: list[str | None]) -> None:
+    """S12: they come in the order of the enum, and not of the alphabet, so that a page has the same on both."""
+    assert sizes == [row["size"] for row in sums.get(f"lines?{query}").json]

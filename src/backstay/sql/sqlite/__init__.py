@@ -19,7 +19,7 @@ from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.computed import computed
 from backstay.sql.sqlite.condition import compare, guard
 from backstay.sql.sqlite.kind import unlike
-from backstay.sql.sqlite.path import json_path, sort_key
+from backstay.sql.sqlite.path import json_path, labels_of, ordered, sort_key
 from backstay.sql.sqlite.rows import default, finite, key_out, listed, packed
 from backstay.sql.sqlite.value import json_object, json_value, sealed
 
@@ -49,7 +49,8 @@ def sqlite(dialect: SaDialect) -> SqlDialect:
         unlike=unlike,
         volatile=None,
         sort_key=sort_key,
-        tie_key=lambda typed: typed.expression,
+        # Groups and rows without a key come in the order of an enum, as on PostgreSQL.
+        tie_key=lambda typed: ordered(typed) if labels_of(typed.type) else typed.expression,
         compare=compare,
         search=search,
         relevance=relevance,
