@@ -28,6 +28,7 @@ from sqlalchemy.sql.elements import ColumnElement
 from backstay.catalog.family import Family, family_of
 from backstay.catalog.inheritance import is_part, own_rows, sharing
 from backstay.catalog.readable import unreadable
+from backstay.catalog.size import oversized
 from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.catalog.truth import untrue
 from backstay.errors import ConfigError
@@ -91,6 +92,9 @@ def _read(
     own: ColumnElement[bool] | None,
 ) -> Computed | str:
     """The field, or why there is none: the model may need it for itself."""
+    large = oversized(expression)
+    if large is not None:
+        return f"it {large.seen}"
     type_ = _typed(expression, annotation)
     if type_ is None:
         return "nobody knows its type; annotate what it returns, or cast() it"
@@ -100,6 +104,9 @@ def _read(
         stands = standing(expression, table, f"the computed field {table.name}.{name}")
     except ConfigError as fault:
         return fault.message
+    large = oversized(stands)
+    if large is not None:
+        return f"it {large.seen}"
     mistaken = untrue(stands)
     if mistaken is not None:
         return f"it {mistaken}"

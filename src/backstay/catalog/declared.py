@@ -21,6 +21,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnE
 
 from backstay.catalog.inheritance import own_rows
 from backstay.catalog.readable import is_constant, unreadable
+from backstay.catalog.size import oversized
 from backstay.catalog.standing import looks_around
 from backstay.catalog.table import Join, Junction, Relation
 from backstay.catalog.truth import untrue
@@ -44,6 +45,9 @@ def declared_relation(
         return "it leads to something that is no table"
     if relationship.entity is not relationship.mapper:
         return "it leads to an alias"
+    large = oversized(relationship.primaryjoin)
+    if large is not None:
+        return f"its condition {large.seen}"
     try:
         own = own_rows(relationship.mapper, str(relationship))
     except ConfigError as fault:

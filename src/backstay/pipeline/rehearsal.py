@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
+from backstay.catalog.size import too_large
 from backstay.db.statement import Database
 from backstay.errors import BackstayError, ConfigError
 from backstay.pipeline.surface import Surface
@@ -41,7 +42,10 @@ async def rehearse(database: Database, surface: Surface) -> None:
 
 async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
     dialect = surface.dialect
-    unlike = dialect.unlike(rule.rows)
+    try:
+        unlike = dialect.unlike(rule.rows)
+    except RecursionError as fault:
+        raise too_large(f"{rule.place}: the policy {rule.name}") from fault
     asking: sa.Select[tuple[int]] = sa.select(sa.literal_column("1")).select_from(rule.source).where(rule.rows)
     try:
         statement = prepare(asking, dialect.compiler).bind((), Principal())
@@ -50,6 +54,8 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
     except BackstayError as fault:
         if not fault.code.startswith(_OTHER):
             raise _cannot_run(rule, f"{fault.code}: {fault.message}", unlike) from fault
+    except RecursionError as fault:
+        raise too_large(f"{rule.place}: the policy {rule.name}") from fault
     except Exception as fault:
         raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__), unlike) from fault
     await _refuse_volatile(database, surface, rule)

@@ -16,6 +16,7 @@ from backstay.catalog import Catalog, Table
 from backstay.catalog.encrypted import BLIND, Encrypted
 from backstay.catalog.inheritance import is_part, mapper_of, own_columns, own_rows
 from backstay.catalog.readable import unreadable
+from backstay.catalog.size import refuse_oversized, too_large
 from backstay.catalog.standing import elements, is_rows, standing, table_of
 from backstay.errors import ConfigError
 from backstay.place import place_of
@@ -34,11 +35,10 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
 
     Raises:
         ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
-            BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what
-            nobody can read, BST-E050 and BST-E051 when nobody can tell which rows
-            it looks at, BST-E053 and BST-E054 when a comparison means nothing, BST-E055 when nobody can tell which rows
-            are the model's, BST-E080 when it names a table by a word
-            that the app does not serve.
+            BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what nobody can read,
+            BST-E050 and BST-E051 when nobody can tell which rows it looks at, BST-E053 and BST-E054 when a comparison
+            means nothing, BST-E055 when nobody can tell which rows are the model's, BST-E056 when it is too large,
+            BST-E080 when it names a table by a word that the app does not serve.
     """
     listed = tuple(policies)
     often = Counter(code_of(policy.function) for policy in listed if isinstance(policy, Policy))
@@ -46,7 +46,15 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
         for policy in listed:
             if isinstance(policy, Policy) and often[code_of(policy.function)] > 1:
                 _refuse_changed(policy)
-        return tuple(rule for policy in listed for rule in _rules_of(policy, catalogs))
+        return tuple(rule for policy in listed for rule in _measured(policy, catalogs))
+
+
+def _measured(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
+    try:
+        return _rules_of(policy, catalogs)
+    except RecursionError as fault:
+        # What SQLAlchemy makes of models may be deeper than what was measured.
+        raise too_large(f"{place_of(policy.function)}: the policy {policy.name}") from fault
 
 
 def _refuse_changed(policy: Policy) -> None:
@@ -80,6 +88,7 @@ def _rules_of(policy: Policy, catalogs: tuple[Catalog, ...]) -> list[Rule]:
         written = expression_of(policy.name, policy.function, table.sql, own)
         _refuse_narrower(written, mapper, what)
         rows = standing(written, table.sql, what)
+        refuse_oversized(rows, what)
         _refuse_unreadable(rows, policy)
         refuse_unjoined(rows, table.sql, what)
         # Once more: the joins of models are conditions only now.

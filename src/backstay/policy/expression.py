@@ -6,6 +6,7 @@ import inspect
 import linecache
 from collections.abc import Callable, Iterable
 from enum import Enum
+from traceback import walk_tb
 from types import GeneratorType
 from typing import Any, Final, NoReturn
 
@@ -26,9 +27,10 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from backstay.arguments import told
+from backstay.catalog.size import MAX_LEVELS, refuse_oversized, too_large
 from backstay.catalog.truth import is_condition, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
-from backstay.place import place_of
+from backstay.place import is_authors, place_of
 from backstay.policy.affix import take_literally
 from backstay.policy.constant import mismatched
 from backstay.policy.fault import told_fault
@@ -55,8 +57,8 @@ def expression_of(
     value of ``me`` and every column that it was given.
 
     Raises:
-        ConfigError: BST-E023, when it is not; BST-E081, when it compares values of two kinds.  The message names the
-            file and the line.
+        ConfigError: BST-E023, when it is not; BST-E056, when it is too large; BST-E081, when it compares values of two
+            kinds.  The message names the file and the line.
     """
     linecache.checkcache()
     place = place_of(function)
@@ -131,6 +133,8 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
         raise
     except Exception as fault:
         at = raised_at(fault)
+        if isinstance(fault, RecursionError) and _is_of_an_expression(fault):
+            raise too_large(f"{place if at is None else at.place}: the policy {name}") from fault
         said = told_fault(fault, at)
         raise ConfigError(
             "BST-E023",
@@ -139,8 +143,15 @@ def _called(name: str, call: Callable[[], Any], place: str, *, traced: bool) -> 
         ) from fault
 
 
+def _is_of_an_expression(fault: RecursionError) -> bool:
+    """Whether what called itself was SQLAlchemy, going down an expression, and no function of the author's."""
+    frames = (frame for frame, _ in walk_tb(fault.__traceback__))
+    return sum(map(is_authors, frames)) < MAX_LEVELS
+
+
 def _condition(name: str, returned: Any, watch: Watch, place: str, table: sa.FromClause) -> ColumnElement[bool]:
     rows = _coerced(name, returned, place, table)
+    refuse_oversized(rows, f"{place}: the policy {name}")
     spell_out(rows)
     _type_facts(rows)
     join_texts(rows)
