@@ -188,6 +188,7 @@ ASKED = [
     ),
     ("try:\n    int('x')\nexcept ValueError:\n    return Note.public", "notes.public"),
     ("try:\n    'x'.nope\nexcept AttributeError:\n    return Note.public", "notes.public"),
+    ("try:\n    int.nope\nexcept AttributeError:\n    return Note.public", "notes.public"),
     ("return false() if isinstance(me, Caller) else Note.public", "notes.public"),
 ]
 
