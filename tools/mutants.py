@@ -716,7 +716,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=[""], help="only files whose path begins with one of these")
     parser.add_argument("--sample", type=int, default=300, help="how many wrong lines are tried")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    parser.add_argument("--most", type=int, default=400, help="most tests for one wrong line")
+    parser.add_argument("--most", type=int, default=4000, help="most tests for one wrong line")
     parser.add_argument("--least", type=float, default=90, help="the share that must be noticed, in per cent")
     arguments = parser.parse_args()
     if arguments.verb == "map":

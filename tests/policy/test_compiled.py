@@ -210,6 +210,7 @@ LOOKS: list[tuple[Any, bool, bool]] = [
     (lambda me: Note.team == me.role, False, False),
     (lambda me: Note.team == me.claim("id"), False, False),
     (lambda me: me.has_role("id") & Note.public, False, False),
+    (lambda me: (lambda has: has("id") & has("other") & Note.public)(me.has_role), False, False),
     (lambda me: Note.author_id == me.id, True, False),
     (lambda me: Note.author_id == me.claim("sub"), True, False),
     (lambda me: Note.public | ~(Note.author_id == me.id), True, False),

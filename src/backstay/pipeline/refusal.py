@@ -45,7 +45,12 @@ class Rival:
 
 
 def rivals_of(
-    error: Exception, table: Table, scope: Scope, rows: Sequence[Mapping[str, Any]], written: frozenset[str]
+    error: Exception,
+    table: Table,
+    scope: Scope,
+    rows: Sequence[Mapping[str, Any]],
+    written: frozenset[str],
+    settled: Sequence[str] = (),
 ) -> tuple[Rival, ...]:
     """The rows that may be in the way of the only one of *rows*, if *error* says that there is one.
 
@@ -53,6 +58,8 @@ def rivals_of(
     the caller knows: what it names would tell whether there is a hidden one.  So each that could have been broken is
     looked at, in an order of their own.  None where nobody needs to look: no such error, nothing that could be told, or
     everything visible anyway.
+
+    *settled* are the columns by which an upsert finds the row that is there, which is in nobody's way.
     """
     if not isinstance(error, ConstraintError) or error.code != UNIQUE or len(rows) != 1:
         return ()
@@ -61,8 +68,9 @@ def rivals_of(
         return ()
     known = written & scope.grant("read", table).columns
     # What the database names comes last, where no model lists it.
-    listed = dict.fromkeys((*_unique(table), error.violation.columns))
-    found = (_rival(columns, rows[0], table, error.violation) for columns in listed if frozenset(columns) <= known)
+    named = dict.fromkeys((*_unique(table), error.violation.columns))
+    listed = [columns for columns in named if frozenset(columns) <= known and set(columns) != set(settled)]
+    found = (_rival(columns, rows[0], table, error.violation) for columns in listed)
     return tuple(rival for rival in found if rival is not None)
 
 

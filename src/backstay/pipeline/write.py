@@ -186,7 +186,8 @@ class Writes:
             raise
         except Exception as error:
             scope = self._surface.scope(ask.request.principal)
-            rival = await self._seen(ask, rivals_of(error, ask.table, scope, work.rows, work.written))
+            rivals = rivals_of(error, ask.table, scope, work.rows, work.written, _settled(ask))
+            rival = await self._seen(ask, rivals)
             told = await self._missing(ask, error, parents_of(error, ask.table, scope, work.rows, work.written))
             told = told if rival is None else broken_constraint(rival.violation)
             told = told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None)
@@ -207,11 +208,19 @@ class Writes:
         return written
 
     async def _seen(self, ask: Ask, rivals: Sequence[Rival]) -> Rival | None:
-        """The first of *rivals* that the caller sees."""
+        """The first of *rivals* that the caller sees, and that is not the row itself."""
         for rival in rivals:
-            if await self._sees(ask, ask.table.name, rival.query):
+            if await self._sees(ask, ask.table.name, rival.query) and not await self._changes(ask, rival):
                 return rival
         return None
+
+    async def _changes(self, ask: Ask, rival: Rival) -> bool:
+        """Whether *rival* is a row that this very ``PATCH`` changes."""
+        if ask.request.method != "PATCH":
+            return False
+        query = self._surface.query(ask.request)
+        query = replace(query, conditions=(*query.conditions, *rival.query.conditions))
+        return bool(await self._sees(ask, ask.table.name, query))
 
     async def _missing(self, ask: Ask, error: Exception, parents: Sequence[NamedParent]) -> Exception:
         """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
@@ -240,6 +249,13 @@ class Writes:
         prepared = await surface.planner.make(request, lambda: self._sights.of(request, (table, shape), make))
         row = await self._database.fetch(prepared.bind(values, request.principal))
         return bool(row[1])
+
+
+def _settled(ask: Ask) -> Sequence[str]:
+    """The columns by which *ask* finds a row that is there, and does not break its constraint."""
+    if ask.request.method == "PUT":
+        return ask.table.primary_key
+    return () if ask.preferences.resolution is None else ask.shape.on_conflict or ask.table.primary_key
 
 
 def _nothing(ask: Ask) -> Written:
