@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, aliased, mapped_column, relationship, with_loader_criteria
+from sqlalchemy.orm import (
+    DeclarativeBase,
+    Mapped,
+    aliased,
+    column_property,
+    mapped_column,
+    relationship,
+    with_loader_criteria,
+)
 
 from backstay.catalog.standing import elements, moved, standing, valued
 from backstay.errors import ConfigError
@@ -259,3 +267,33 @@ def test_what_is_left_is_noticed() -> None:
         moved(Member.id.in_(sa.select(asked.c.id)), T, T.alias("r"))
     values = {"team": sa.literal_column("7"), "who": sa.literal_column("8")}
     assert "m_1.team = 7 AND 8 = " in str(valued(rule, T, values))
+
+
+def test_what_a_column_of_a_model_selects_is_a_subquery_too() -> None:
+    """S1: it comes in only where the select of the model is made plain."""
+
+    class Own(DeclarativeBase):
+        pass
+
+    class Part(Own):
+        __tablename__ = "parts"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        whole: Mapped[int]
+
+    class Whole(Own):
+        __tablename__ = "wholes"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        over: Mapped[int]
+
+    Whole.many = column_property(  # type: ignore[attr-defined]
+        sa.select(sa.func.count(Part.id)).where(Part.whole == Whole.id).scalar_subquery()
+    )
+    other = aliased(Whole)
+    for asked in (
+        sa.exists(sa.select(other).where(other.id == Whole.over)),
+        sa.select(other).where(other.id == Whole.over).exists(),
+    ):
+        rows = sa.select(sa.literal_column("1")).where(standing(asked, Whole.__table__, "it"))
+        found = " ".join(str(rows.select_from(Whole.__table__)).split())
+        assert "parts_1.whole = wholes_1.id) AS " in found, found
+        assert "wholes_1.id = wholes.over" in found, found

@@ -175,6 +175,11 @@ doubled = sa.select(
 ).subquery()
 both = sa.union_all(sa.select(other.price), sa.select(other.exact)).subquery()
 CASES: Final[dict[str, Case]] = {
+    # constants that their column's type does not hold
+    "large product": _case(lambda me: Doc.n * 10**10 > 10**10, lambda r: r["n"] > 1, "n"),
+    "large sum": _case(lambda me: Doc.small + 10**10 > 10**10, lambda r: r["small"] > 0),
+    "large difference": _case(lambda me: 10**10 - Doc.n < 10**10, lambda r: r["n"] > 0, "n"),
+    "large remainder": _case(lambda me: Doc.n % 10**10 == 2, lambda r: r["n"] == 2, "n"),
     # texts
     "like": _case(lambda me: Doc.name.like("A%"), lambda r: r["name"].startswith("A"), "name"),
     "like one": _case(lambda me: Doc.name.like("_nn"), lambda r: r["name"] in ("Ann", "ann"), "name"),

@@ -83,6 +83,40 @@ def test_a_function_that_is_not_there_has_a_near_one(database: str) -> None:
     assert "Did you mean func.length()?" == refused.value.hint
 
 
+#: What is no SQL there, and what to write instead.
+LACKS: list[tuple[Callable[[Any], Any], str, str]] = [
+    (lambda me: Sheet.n.in_(sa.select(other.n).except_all(sa.select(other.id))), "EXCEPT ALL", "except_()"),
+    (lambda me: Sheet.n.in_(sa.select(other.n).intersect_all(sa.select(other.id))), "INTERSECT ALL", "intersect()"),
+    (lambda me: Sheet.n.between(3, 1, symmetric=True), "BETWEEN SYMMETRIC", "symmetric="),
+    (lambda me: Sheet.n.in_(sa.select(_values())), "rows of values", ".in_([…])"),
+    (
+        lambda me: sa.exists(
+            sa.select(other.id, sa.select(twin.n).where(twin.id == other.id).lateral().c.n).where(other.id == Sheet.id)
+        ),
+        "a lateral subquery",
+        "exists()",
+    ),
+    (lambda me: sa.extract("isodow", sa.cast(Sheet.kind, sa.Date)) == 1, "extract(isodow)", "dow"),
+    (
+        lambda me: sa.select(sa.func.array_agg(other.n)).scalar_subquery()[1] == 1,
+        "an operator that means something else",
+        "PostgreSQL",
+    ),
+]
+
+
+def _values() -> Any:
+    return sa.values(sa.column("n", sa.Integer), name="given").data([(1,), (2,)])
+
+
+@pytest.mark.parametrize(("says", "seen", "hint"), LACKS, ids=range(len(LACKS)))
+def test_what_sqlite_lacks_is_told(says: Callable[[Any], Any], seen: str, hint: str) -> None:
+    """P1: with what to write instead, and no object in memory."""
+    fault = _refused_at_start("sqlite", says)
+    assert ("BST-E082", True, True) == (fault.code, seen in fault.message, hint in str(fault.hint))
+    assert " object at " not in fault.message
+
+
 EACH_TIME: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.func.random() < 0.5, "random"),
     (lambda me: sa.cast(sa.func.random(), sa.Integer) == Sheet.n, "random"),
@@ -95,6 +129,7 @@ EACH_TIME: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.func.pg_try_advisory_lock(Sheet.n), "pg_try_advisory_lock"),
 ]
 other = aliased(Sheet)
+twin = aliased(Sheet)
 
 
 def _refused_at_start(database: str, says: Callable[[Any], Any]) -> ConfigError:

@@ -15,6 +15,11 @@ from tests.policy.written import CATALOG, Note, rules_in, rules_of, sql_of
 
 #: Bodies that Python and SQL read differently: what the message quotes, and what the hint says to write.
 MISREAD = [
+    # what sorts and sifts the rows of a query
+    ("return Note.public.desc()", "which is an order and no condition", "Leave it out"),
+    ("return Note.public.nulls_last()", "which is an order and no condition", "Leave it out"),
+    ("return distinct(Note.public)", "which is a DISTINCT and no condition", "Leave it out"),
+    ("return Note.public.desc() & (Note.stars > 1)", "for a condition, and it is an order", "Compare what is"),
     # asking an expression whether it is true
     ("return Note.author_id == me.id and Note.public", "Note.author_id == me.id and Note.public", "(…) & (…)"),
     ("return Note.public and Note.author_id == me.id", "Note.public and Note.author_id == me.id", "(…) & (…)"),

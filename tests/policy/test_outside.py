@@ -82,6 +82,8 @@ def test_another_module_is_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 
 MEANT = [
+    ("class K:\n    A = Word.text and Word.text.is_(None)", 'return Note.words.any(text="a")'),
+    ("class K:\n    A = Word.text and Word.text.is_(None)", 'return Note.words.any(Word.text == "a")'),
     ("class K:\n    A = Note.public & (Note.stars < 3)", "return K.A"),
     ("class K:\n    A = Note.stars < 3\nif Note.team:\n    pass", "return K.A"),
     ("class K:\n    A = Note.stars < 3\nassert Note.team or Note.meta", "return K.A & Note.public"),

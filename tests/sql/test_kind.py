@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy.dialects.postgresql import aggregate_order_by, distinct_on
 from sqlalchemy.orm import aliased
 
 from backstay.catalog import build_catalog
@@ -209,6 +209,67 @@ CHOSEN: list[tuple[Callable[[Any], Any], str]] = [
 def test_what_a_database_would_choose(says: Callable[[Any], Any], seen: str, told: Callable[[Any], Any]) -> None:
     """P1: no database chooses an order of texts, rows or one of a group; both are told the same."""
     assert seen in said(says, told), said(says, told)
+
+
+#: Windows, and aggregates with an order: SQLite has none of them, or none of these words.
+CHOSEN_THERE: list[tuple[Callable[[Any], Any], str]] = [
+    (lambda me: _ranked(sa.func.row_number().over(order_by=other.flag.nulls_last())), "does not tell any two rows"),
+    (lambda me: _ranked(sa.func.row_number().over(partition_by=other.flag)), "does not tell any two rows"),
+    (lambda me: _ranked(sa.func.lag(other.id).over(order_by=other.small)), "does not tell any two rows"),
+    (lambda me: _ranked(sa.func.first_value(other.id).over()), "does not tell any two rows"),
+    (lambda me: _ranked(sa.func.sum(other.small).over(order_by=other.small, rows=(-1, 0))), "does not tell any two"),
+    (lambda me: _ranked(sa.func.row_number().over(order_by=other.path)), "texts by their order"),
+    (lambda me: _ranked(sa.func.rank().over(order_by=other.path)), "texts by their order"),
+    (lambda me: _ranked(sa.func.rank().over(order_by=other.n)), "where NULL stands"),
+    (lambda me: Doc.id.in_(sa.select(other.id).order_by(sa.func.lag(other.n).over(), other.id)), "does not tell any"),
+    (lambda me: _ranked(sa.func.row_number().over(order_by=other.id) + sa.func.ntile(2).over()), "does not tell any"),
+    (
+        lambda me: Doc.id.in_(
+            sa.select(
+                sa.func.row_number().over(order_by=other.id),
+            ).join(another, another.small == other.small)
+        ),
+        "does not tell any two rows",
+    ),
+    (lambda me: _ranked(sa.func.row_number().over(order_by=other.id)), "nothing"),
+    (lambda me: _ranked(sa.func.row_number().over(partition_by=other.flag, order_by=[other.small, other.id])), "nothing"),
+    (lambda me: _ranked(sa.func.rank().over(order_by=other.small.desc())), "nothing"),
+    (lambda me: _ranked(sa.func.rank().over(order_by=other.path.collate("C"))), "nothing"),
+    (lambda me: _ranked(sa.func.sum(other.small).over(order_by=other.small)), "nothing"),
+    (lambda me: _ranked(sa.func.count().filter(other.flag).over(partition_by=other.small)), "nothing"),
+    (lambda me: _gathered(sa.func.string_agg(other.path, ",")) == "a", "gathered in no order"),
+    (lambda me: _gathered(sa.func.array_agg(other.n)) == sa.null(), "gathered in no order"),
+    (lambda me: _gathered(sa.func.array_agg(other.n).filter(other.flag)) == sa.null(), "gathered in no order"),
+    (lambda me: _gathered(sa.func.array_agg(other.n).aggregate_order_by(other.small)) == sa.null(), "gathered in no"),
+    (lambda me: _gathered(sa.func.string_agg(other.path, aggregate_order_by(",", other.small))) == "a", "gathered in no"),
+    (lambda me: _gathered(sa.func.string_agg(other.path, ",").aggregate_order_by(other.path)) == "a", "texts by their"),
+    (lambda me: _gathered(sa.func.mode().within_group(other.small)) == 1, "the most frequent value"),
+    (lambda me: _gathered(sa.func.percentile_disc(0.5).within_group(other.path)) == "a", "texts by their order"),
+    (lambda me: _gathered(sa.func.percentile_disc(0.5).within_group(other.small)) == 1, "nothing"),
+    (lambda me: _gathered(sa.func.array_agg(other.small).aggregate_order_by(other.id)) == sa.null(), "nothing"),
+    (lambda me: _gathered(sa.func.array_agg(aggregate_order_by(other.small, other.small))) == sa.null(), "nothing"),
+    (
+        lambda me: _gathered(sa.func.string_agg(other.path, ",").aggregate_order_by(other.path.collate("C"))) == "a",
+        "nothing",
+    ),
+]  # fmt: skip
+another = aliased(Doc)
+
+
+def _ranked(place: Any) -> Any:
+    among = sa.select(other.id, place.label("place")).subquery()
+    return Doc.id.in_(sa.select(among.c.id).where(among.c.place == 1))
+
+
+def _gathered(of: Any) -> Any:
+    return sa.select(of).where(other.id == Doc.id).scalar_subquery()
+
+
+@pytest.mark.parametrize(("says", "seen"), CHOSEN_THERE, ids=range(len(CHOSEN_THERE)))
+def test_what_a_window_would_choose(says: Callable[[Any], Any], seen: str) -> None:
+    """P1: PostgreSQL numbers rows of one place as it finds them, and gathers values so; SQLite has no word for it."""
+    assert seen in said(says, chosen), said(says, chosen)
+    assert said(says) != "nothing"
 
 
 MISLEADING: list[tuple[Callable[[Any], Any], str]] = [

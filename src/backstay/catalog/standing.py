@@ -164,12 +164,12 @@ def _without_models(expression: ColumnElement[Any]) -> ColumnElement[Any]:
         # The columns of subqueries go along with the copies of those.
         return element if is_rows(element) else None
 
-    return _replaced(_each_select(expression, plain), bare)  # type: ignore[no-any-return]
+    return _replaced(_each_select(expression, plain, brings_more=True), bare)  # type: ignore[no-any-return]
 
 
-def _each_select(expression: Any, change: Callable[[Any, Any], Any]) -> Any:
+def _each_select(expression: Any, change: Callable[[Any, Any], Any], *, brings_more: bool = False) -> Any:
     """*expression* with each select changed, the innermost first: *change* takes it as it was and with what it holds
-    changed.
+    changed, and may bring more of them.
     """
 
     copies: dict[int, Any] = {}
@@ -177,7 +177,9 @@ def _each_select(expression: Any, change: Callable[[Any, Any], Any]) -> Any:
     def below(root: Any) -> Any:
         def replace(element: Any) -> Any:
             if isinstance(element, sa.Select) and element is not root:
-                return change(element, below(element))
+                inner = below(element)
+                found = change(element, inner)
+                return below(found) if brings_more and found is not inner else found
             return element if is_rows(element) else None
 
         return _replaced(root, replace, copies)

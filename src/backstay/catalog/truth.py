@@ -30,6 +30,8 @@ _COMPARE: Final = frozenset({operators.eq, operators.ne, operators.lt, operators
 
 def is_condition(element: Any) -> bool:
     """Whether *element* may be true or false, as far as its type tells."""
+    if is_order(element):
+        return False
     type_ = getattr(element, "type", None)
     if not isinstance(type_, sa.types.TypeEngine) or isinstance(type_, sa.types.NullType):
         return not isinstance(element, sa.Column | BindParameter)
@@ -101,7 +103,16 @@ def _bare(element: Any) -> Any:
     return element
 
 
+def is_order(element: Any) -> bool:
+    """Whether *element* is for queries, as ``.desc()`` and ``distinct()`` are: each has the type of what it sorts."""
+    return isinstance(element, sa.UnaryExpression) and (
+        element.modifier is not None or element.operator is operators.distinct_op
+    )
+
+
 def kind_of(element: Any) -> str:
+    if is_order(element):
+        return "an order" if element.modifier is not None else "a DISTINCT"
     type_ = getattr(element, "type", sa.types.NULLTYPE)
     return "a value" if isinstance(type_, sa.types.NullType) else f"of the type {type(type_).__name__}"
 

@@ -5,7 +5,8 @@ Clients would be told of it as of a fault of their own, at each request, with th
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
@@ -24,6 +25,10 @@ from backstay.sql.unlike import Unlike
 
 #: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.
 _OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001")
+
+
+#: What has no words in a database is what it lacks, where all that it has is known.
+_SYNTAX: Final = "42601"
 
 
 async def rehearse(database: Database, surface: Surface) -> None:
@@ -52,19 +57,33 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
         asked = dialect.explain.ask(statement, "text", ())
         await database.snapshot(lambda: rows_of(asked))
     except BackstayError as fault:
+        if fault.code == _SYNTAX and unlike is not None and dialect.volatile is None:
+            raise _unlike(rule, unlike) from fault
         if not fault.code.startswith(_OTHER):
             raise _cannot_run(rule, f"{fault.code}: {fault.message}", unlike) from fault
     except RecursionError as fault:
         raise too_large(f"{rule.place}: the policy {rule.name}") from fault
     except Exception as fault:
-        raise _cannot_run(rule, next(iter(str(fault).splitlines()), type(fault).__name__), unlike) from fault
+        if unlike is not None:
+            raise _unlike(rule, unlike) from fault
+        raise _cannot_run(rule, _said(fault), unlike) from fault
     await _refuse_volatile(database, surface, rule)
     if unlike is not None:
-        raise ConfigError(
-            "BST-E082",
-            f"{rule.place}: the policy {rule.name} holds what databases answer differently: {unlike.seen}",
-            hint=unlike.hint,
-        )
+        raise _unlike(rule, unlike)
+
+
+def _unlike(rule: Rule, unlike: Unlike) -> ConfigError:
+    return ConfigError(
+        "BST-E082",
+        f"{rule.place}: the policy {rule.name} holds what databases answer differently: {unlike.seen}",
+        hint=unlike.hint,
+    )
+
+
+def _said(fault: Exception) -> str:
+    """The first line of what *fault* says; objects by their class alone."""
+    said = next(iter(str(fault).splitlines()), "") or type(fault).__name__
+    return re.sub(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>", r"\1", said.partition(" (Background on")[0])
 
 
 async def _refuse_volatile(database: Database, surface: Surface, rule: Rule) -> None:

@@ -28,7 +28,7 @@ from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from backstay.arguments import told
 from backstay.catalog.size import MAX_LEVELS, refuse_oversized, too_large
-from backstay.catalog.truth import is_condition, kind_of, untrue
+from backstay.catalog.truth import is_condition, is_order, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import is_authors, place_of
 from backstay.policy.affix import take_literally
@@ -244,9 +244,13 @@ def _coerced(name: str, returned: Any, place: str, table: sa.FromClause) -> Colu
             "Write it as a SQLAlchemy expression.",
         )
     if not _may_be_true(rows):
+        # Of the words of a DISTINCT alone SQLAlchemy warns.
+        shown = "distinct(…)" if is_order(rows) and rows.modifier is None else told(returned)
         _refuse(
-            f"{place}: the policy {name} returned {told(returned)}, which is {kind_of(rows)} and no condition",
-            "Compare it: == for a value, .is_not(None) for one that is there.",
+            f"{place}: the policy {name} returned {shown}, which is {kind_of(rows)} and no condition",
+            "Leave it out: queries are sorted, and a rule is asked of each row."
+            if is_order(rows)
+            else "Compare it: == for a value, .is_not(None) for one that is there.",
         )
     return rows
 

@@ -97,6 +97,7 @@ def settle(rows: Any) -> None:
     for element in visitors.iterate(rows):
         if is_constant(element):
             _retype(element)
+            _widen(element)
         if isinstance(element, BindParameter):
             _unsize(element)
     for _, constant, beside in compared(rows):
@@ -108,6 +109,13 @@ def _retype(constant: Any) -> None:
     """``cast("5", Integer)`` is a text that is cast; SQLAlchemy takes it for a number, and PostgreSQL 7.5 for 7."""
     if not is_of(constant.value, constant.type):
         constant.type = sa.literal(constant.value).type
+
+
+def _widen(constant: Any) -> None:
+    """``Post.stars * 10**10`` is of large numbers, and SQLAlchemy takes every whole one for what its column is."""
+    value, type_ = constant.value, constant.type
+    if type(value) is int and family_of(type_) == "integer" and _beyond(type_) <= abs(value) < 2**63:
+        constant.type = sa.BigInteger()
 
 
 def _unsize(parameter: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import dis
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from types import CodeType, FrameType
 from typing import Any, Final
@@ -34,7 +34,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
     def enter(frame: FrameType, event: str, argument: Any) -> Any:
         if watching() is not watch or not is_authors(frame):
             return None
-        watch.mentioned.update(frame.f_code.co_names, filter(_is_text, frame.f_code.co_consts))
+        watch.mentioned.update(frame.f_code.co_names, _texts(frame.f_code.co_consts))
         _refuse_constants(watch, frame)
         frame.f_trace_lines = False
         frame.f_trace_opcodes = bool(_identities(frame.f_code) or _calls_of_type(frame.f_code))
@@ -64,8 +64,13 @@ def _is_slip(fault: object) -> bool:
     return isinstance(fault, NameError) or (isinstance(owner, type) and "__mapper__" in vars(owner))
 
 
-def _is_text(value: object) -> bool:
-    return isinstance(value, str)
+def _texts(constants: Iterable[Any]) -> Iterator[str]:
+    """Those among *constants*; the names of ``any(public=True)`` are a tuple of them."""
+    for each in constants:
+        if isinstance(each, str):
+            yield each
+        elif isinstance(each, tuple):
+            yield from _texts(each)
 
 
 def _refuse_constants(watch: Watch, frame: FrameType) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import ColumnElement, False_, Null, True_
+from sqlalchemy.sql.elements import BinaryExpression, ColumnElement, False_, Null, True_
 
 from backstay.catalog.noted import asked_places
 from backstay.errors import ConfigError
@@ -51,9 +51,15 @@ def _columns_outside(rows: Any, second: Any, touched: frozenset[str]) -> Iterato
         if isinstance(element, sa.Column):
             if isinstance(element.type, sa.Boolean) and element.key not in touched:
                 yield element.key
-        # The negation of a comparison is a new one, of the same parts.
-        elif any(id(each) in again and _is_built(each) for each in (element, *element.get_children())):
+        elif any(id(each) in again and _is_built(each) for each in _same(element)):
             yield from (str(e.key) for e in visitors.iterate(element) if isinstance(e, sa.Column))
+
+
+def _same(element: Any) -> Iterator[Any]:
+    """*element*; the negation of a comparison is a new one, of the same parts."""
+    yield element
+    if isinstance(element, BinaryExpression):
+        yield from element.get_children()
 
 
 def _is_built(element: Any) -> bool:

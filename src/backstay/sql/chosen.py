@@ -3,6 +3,7 @@
 1. Texts and enums have an order in each database, and another one in the next: a rule says which it means.
 2. Rows have none: where a subquery takes some of them, its ``order_by()`` must tell which.
 3. Of the rows of a group there is one only where the group says which.
+4. A window goes through rows in an order, and what gathers values does: it must tell any two of them apart.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.sql import elements as e
 from sqlalchemy.sql import operators as op
 from sqlalchemy.sql import selectable as s
@@ -33,10 +35,21 @@ _GIVE_TEXTS: Final = frozenset(
 )
 _EXTREMES: Final = frozenset({"max", "min", "greatest", "least"})
 
+#: Aggregates that keep each value in its place, and functions of a window that give rows of one place one number.
+_GATHER: Final = frozenset(
+    {
+        *("aggregate_strings", "array_agg", "group_concat", "json_agg", "json_group_array", "json_group_object"),
+        *("json_object_agg", "jsonb_agg", "jsonb_object_agg", "string_agg", "xmlagg"),
+    }
+)
+_RANK: Final = frozenset({"cume_dist", "dense_rank", "percent_rank", "rank"})
+
 COLLATE: Final = 'Databases sort texts in several ways; write .collate("C") on one side, which is by code point.'
 _NAMES: Final = "Name the values: column.in_([…])."
 _TAKE_OUT: Final = 'Take the value out: column["key"].as_integer() < ….'
 _ORDERED: Final = "Write .order_by(…) of what is selected, or with the primary key at its end."
+_GATHERED: Final = "Write .aggregate_order_by(…) of what is gathered, or with the primary key at its end."
+_WINDOW: Final = "End its order_by= with the primary key of each table, or ask by exists() and func.count()."
 _LAST: Final = "Write .nulls_first() or .nulls_last()."
 
 
@@ -49,16 +62,23 @@ def chosen(rows: Any) -> Unlike | None:
     True
     """
     asked = {id(_bare(each.element)) for each in visitors.iterate(rows) if isinstance(each, sa.Exists)}
-    around = set[Any]()
+    around, ordered = set[Any](), set[int]()
+    element: Any
     for element in visitors.iterate(rows):
+        if isinstance(element, sa.Over | e.AggregateOrderBy):
+            ordered.add(id(element.element))
         found = next(_said(element), None)
+        if found is None and id(element) not in ordered and _called(element) in _GATHER:
+            found = next(_gathered(list(element.clauses), []), None)
         if found is None and isinstance(element, s.GenerativeSelect) and id(element) not in asked:
             found = next(_taken(element), None)
         if found is None and isinstance(element, sa.Select):
             # What stands around a subquery is looked at before it, and each FROM has an alias of its own.
             brought = {each for from_ in element.get_final_froms() for each in from_._from_objects} - around
             around |= brought
-            found = next(_grouped(element, {each for each in brought if not isinstance(each, sa.TableClause)}), None)
+            found = next(_windowed(element, brought), None) or next(
+                _grouped(element, {each for each in brought if not isinstance(each, sa.TableClause)}), None
+            )
         if found is not None:
             return found
     return None
@@ -73,6 +93,12 @@ def _said(element: Any) -> Iterator[Unlike]:
                 yield from _in_order([element.left, bound], element)
         case FunctionElement() if str(getattr(element, "name", "")).lower() in _EXTREMES:
             yield from _in_order(list(element.clauses), element)
+        case sa.WithinGroup():
+            if _called(element.element) == "mode":
+                yield Unlike("the most frequent value, which several may be", "Ask by func.count() of a subquery.")
+            yield from _sorted_by(_clauses(element.order_by))
+        case e.AggregateOrderBy():
+            yield from _gathered(list(element.element.clauses), _clauses(element.order_by))
         case sa.TableSample():
             yield Unlike("a sample of rows", "Ask for the rows by a condition.")
 
@@ -123,13 +149,71 @@ def _taken(query: Any) -> Iterator[Unlike]:
         yield Unlike("the first row of each by DISTINCT ON", "Ask for it by exists(), or by func.max().")
     if all(each is None for each in (query._limit_clause, query._offset_clause, query._fetch_clause)):
         return
-    keys = list(map(sorted_by, query._order_by_clauses))
-    for key, clause in zip(keys, query._order_by_clauses, strict=True):
-        yield from _in_order([key], clause)
-        if not _tells_null(clause) and getattr(key, "nullable", True):
-            yield Unlike("an order that does not say where NULL stands", _LAST, clause)
-    if not _decide([key.left if _is_collated(key) else key for key in keys], query.selected_columns):
+    yield from _sorted_by(query._order_by_clauses)
+    if not _decide(_keys(query._order_by_clauses), query.selected_columns):
         yield Unlike("some rows of a subquery whose order does not tell which", _ORDERED)
+
+
+def _sorted_by(clauses: Iterable[Any]) -> Iterator[Unlike]:
+    for clause in clauses:
+        yield from _in_order([sorted_by(clause)], clause)
+        if not _tells_null(clause) and getattr(_keys([clause])[0], "nullable", True):
+            yield Unlike("an order that does not say where NULL stands", _LAST, clause)
+
+
+def _keys(clauses: Iterable[Any]) -> list[Any]:
+    return [key.left if _is_collated(key) else key for key in map(sorted_by, clauses)]
+
+
+def _clauses(listed: Any) -> list[Any]:
+    return [] if listed is None else list(listed.clauses) if isinstance(listed, e.ClauseList) else [listed]
+
+
+def _called(element: Any) -> str:
+    return str(getattr(element, "name", "")).lower() if isinstance(element, FunctionElement) else ""
+
+
+def _gathered(values: list[Any], order: list[Any]) -> Iterator[Unlike]:
+    if values and isinstance(values[0], aggregate_order_by):
+        values, order = [values[0].target, *values[1:]], _clauses(values[0].order_by)
+    yield from _sorted_by(order)
+    if not order or not _decide(_keys(order), values):
+        yield Unlike("values that are gathered in no order that tells which comes first", _GATHERED)
+
+
+def _windowed(query: Any, brought: Iterable[Any]) -> Iterator[Unlike]:
+    """The windows of *query*, which brings these FROMs."""
+    for over in (each for part in (*query.selected_columns, *query._order_by_clauses) for each in _windows(part)):
+        order = _clauses(over.order_by)
+        yield from _sorted_by(order)
+        told = {(key.table, key.name) for key in _keys([*order, *_clauses(over.partition_by)]) if _is_column(key)}
+        rows = [each for each in brought if not isinstance(each, sa.Join)]
+        if not _is_alike_of_peers(over) and not all(told.issuperset(_tell_apart(each)) for each in rows):
+            yield Unlike("a window whose order does not tell any two rows apart", _WINDOW, over)
+
+
+def _windows(part: Any) -> Iterator[Any]:
+    if isinstance(part, sa.Over):
+        yield part
+    elif not isinstance(part, sa.SelectBase):
+        for child in part.get_children():
+            yield from _windows(child)
+
+
+def _is_alike_of_peers(over: Any) -> bool:
+    """Whether rows that its order does not tell apart have one answer."""
+    called = over.element.func if isinstance(over.element, sa.FunctionFilter) else over.element
+    name = _called(called)
+    return name in _RANK or (is_aggregate(called) and name not in _GATHER and over.rows is None)
+
+
+def _tell_apart(from_: Any) -> list[Any]:
+    """The columns that tell the rows of *from_* apart."""
+    return [(from_, each.name) for each in (getattr(from_, "primary_key", ()) or from_.c)]
+
+
+def _is_column(key: Any) -> bool:
+    return isinstance(key, sa.ColumnClause)
 
 
 def _grouped(query: Any, own: set[Any]) -> Iterator[Unlike]:
@@ -165,7 +249,9 @@ def _leaves(part: Any) -> Iterator[Any]:
     part = _bare(part)
     if isinstance(part, sa.ColumnClause):
         yield part
-    elif not isinstance(part, sa.SelectBase | sa.FunctionFilter) and not is_aggregate(part):
+    elif not isinstance(
+        part, sa.SelectBase | sa.FunctionFilter | sa.WithinGroup | e.AggregateOrderBy
+    ) and not is_aggregate(part):
         for child in part.get_children():
             yield from _leaves(child)
 

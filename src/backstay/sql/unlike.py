@@ -23,5 +23,6 @@ class Unlike(Exception):
 
 def shown(element: Any) -> str:
     """*element* as SQL, on one line."""
-    text = re.sub(r"\s+", " ", str(element))
+    # What has no words of its own is shown as an object in memory.
+    text = re.sub(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>", r"\1", re.sub(r"\s+", " ", str(element)))
     return text if len(text) <= 80 else text[:79] + "…"

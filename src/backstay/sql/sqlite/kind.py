@@ -117,6 +117,7 @@ _OF_A_VALUE: Final[tuple[tuple[type, Kind], ...]] = (
 )
 _WHOLE: Final = "Compare values of one kind, or cast() one of them."
 _CAST_WHOLE: Final = "Cast what is taken out or summed: cast(func.sum(…), BigInteger) // 2."
+_NO_WINDOW: Final = "Ask by exists() and func.count() of a subquery."
 _ASK_POSTGRESQL: Final = "Use PostgreSQL for it, or say it by what the reference of policies lists."
 
 
@@ -230,6 +231,8 @@ def kind_of(element: Any) -> Kind:
             return _common(list(element.clauses), element)
         case sa.TextClause():
             return "null"
+        case sa.Over() | sa.WithinGroup():
+            raise Unlike("a window", _NO_WINDOW, element)
         case _:
             raise Unlike("", _ASK_POSTGRESQL, element)
 
@@ -735,7 +738,13 @@ def _is_a(wanted: Kind, element: Any, whole: Any) -> Kind:
 
 def _judge_query(element: Any) -> None:
     if isinstance(element, sa.Over | sa.WithinGroup):
-        raise Unlike("a window", "Ask by exists() and func.count() of a subquery.", element)
+        raise Unlike("a window", _NO_WINDOW, element)
+    if isinstance(element, s.Lateral):
+        raise Unlike("a lateral subquery", "Ask by exists(), or for one value by scalar_subquery().")
+    if isinstance(element, sa.Values):
+        raise Unlike("rows of values", "Write .in_([…]), of tuple_(…) for rows, or ask a table.")
+    if isinstance(element, sa.CompoundSelect) and element.keyword in _NOT_THERE:
+        raise Unlike(element.keyword.value, "Write intersect() or except_(), or ask by exists().")
     if isinstance(element, sa.TableValuedAlias):
         raise Unlike("rows of a function", _ASK_POSTGRESQL, element)
     if isinstance(element, s.GenerativeSelect):
@@ -753,6 +762,7 @@ def _judge_query(element: Any) -> None:
         _judge_set(element)
 
 
+_NOT_THERE: Final = frozenset({s._CompoundSelectKeyword.INTERSECT_ALL, s._CompoundSelectKeyword.EXCEPT_ALL})
 _ALL: Final = frozenset(
     {s._CompoundSelectKeyword.UNION_ALL, s._CompoundSelectKeyword.INTERSECT_ALL, s._CompoundSelectKeyword.EXCEPT_ALL}
 )
