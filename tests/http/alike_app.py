@@ -54,7 +54,22 @@ class Doc(Base):
 
 
 Row = Mapping[str, Any]
-CLAIMS: Final = {"sub": str(UUID(int=7)), "org": "a_b", "n": 3, "email": "Änn@X.org", "day": "2024-02-29"}
+#: Texts that PostgreSQL takes for numbers or moments, or that no pattern ends with; and one that is long.
+NO_VALUES: Final = (
+    "NaN",
+    "Infinity",
+    "-inf",
+    "0x7",
+    "1_0",
+    "now",
+    "today",
+    "epoch",
+    "infinity",
+    "10000-01-01",
+    "allballs",
+)
+ODD: Final = {**{f"odd_{text}": text for text in NO_VALUES}, "ends": "a\\", "wild_ends": "%\\", "long": "a" * 900}
+CLAIMS: Final = {"sub": str(UUID(int=7)), "org": "a_b", "n": 3, "email": "Änn@X.org", "day": "2024-02-29", **ODD}
 HOUR: Final = timedelta(hours=1)
 DAY: Final = timedelta(days=1)
 #: A leap day's last moment, with a fraction that SQLite would round up.
@@ -187,6 +202,24 @@ CASES: Final[dict[str, Case]] = {
     "like escape": _case(lambda me: Doc.path.like("50/%", escape="/"), lambda r: r["path"] == "50%"),
     "like backslash": _case(lambda me: Doc.path.like("b\\\\c"), lambda r: r["path"] == "b\\c"),
     "like stars": _case(lambda me: Doc.path.like("%*b?[%"), lambda r: "*b?[" in r["path"]),
+    **{
+        f"{name} long": _case(lambda me, ask=ask: ask(Doc.name, me.claim("long")), lambda r: False, "name")
+        for name, ask in {
+            "like": lambda x, y: x.like(y),
+            "ilike": lambda x, y: x.ilike(y),
+            "startswith": lambda x, y: x.startswith(y),
+            "endswith": lambda x, y: x.endswith(y),
+            "contains": lambda x, y: x.contains(y),
+            "icontains": lambda x, y: x.icontains(y),
+        }.items()
+    },
+    "contains a long constant": _case(lambda me: Doc.name.contains("a" * 1200), lambda r: False, "name"),
+    "long within": _case(lambda me: (Doc.path + me.claim("long")).contains("a" * 899), lambda r: True),
+    "like claim that ends": _case(lambda me: Doc.path.like(me.claim("ends")), lambda r: None),
+    "like wild claim that ends": _case(lambda me: Doc.path.not_ilike(me.claim("wild_ends")), lambda r: None),
+    "like more that ends": _case(lambda me: Doc.path.like("%" + me.claim("ends")), lambda r: None),
+    "like claim that goes on": _case(lambda me: (Doc.path + "%").like("%" + me.claim("ends") + "%"), lambda r: r["path"].endswith("a")),
+    "equals what ends": _case(lambda me: (me.claim("ends") == "a\\") & (Doc.n > 2), lambda r: r["n"] > 2, "n"),
     "ilike": _case(lambda me: Doc.name.ilike("ä%"), lambda r: r["name"].lower().startswith("ä"), "name"),
     "not ilike": _case(lambda me: Doc.name.not_ilike("ä%"), lambda r: not r["name"].lower().startswith("ä"), "name"),
     "ilike claim": _case(lambda me: Doc.name.ilike(me.claim("email")), lambda r: r["name"] == "ÄNN@x.ORG", "name"),
@@ -266,6 +299,19 @@ CASES: Final[dict[str, Case]] = {
     "broken taken for int": _case(lambda me: Doc.n == sa.literal(7.5, sa.Integer), lambda r: False, "n"),
     "text as day": _case(lambda me: Doc.day == sa.cast("2024-02-29", sa.Date), lambda r: r["id"] == 7, "day"),
     "text as bool": _case(lambda me: Doc.flag == sa.cast("true", sa.Boolean), lambda r: r["flag"], "flag"),
+    **{
+        f"{text} as {type_}": _case(lambda me, text=text, type_=type_: sa.cast(me.claim(f"odd_{text}"), type_).is_(None), lambda r: True)
+        for text in NO_VALUES
+        for type_ in (sa.Float(), sa.Numeric(), sa.Integer(), sa.Date(), sa.DateTime(), sa.DateTime(timezone=True), sa.Time())
+    },
+    **{
+        f"times {text}": _case(lambda me, text=text: Doc.weight * me.claim(f"odd_{text}") >= 0, lambda r: None)
+        for text in ("NaN", "Infinity", "-inf")
+    },
+    "greater than NaN": _case(lambda me: sa.cast(me.claim("odd_NaN"), sa.Float) > Doc.weight, lambda r: None),
+    "after infinity": _case(
+        lambda me: sa.cast(me.claim("odd_infinity"), sa.DateTime(timezone=True)) > Doc.at, lambda r: None
+    ),
     "claim as int": _case(lambda me: Doc.n == sa.cast(me.claim("n"), sa.Integer), lambda r: r["n"] == 3, "n"),
     "int as bool": _case(lambda me: sa.cast(Doc.n, sa.Boolean), lambda r: r["n"] != 0, "n"),
     "bool as int": _case(lambda me: sa.cast(Doc.flag, sa.Integer) == 1, lambda r: r["flag"], "flag"),

@@ -191,6 +191,17 @@ UNREAD: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: sa.cast("2024-02-30", sa.Date) > Ware.day, "casts '2024-02-30' (str) to date"),
     (lambda me: sa.cast("now", sa.DateTime(timezone=True)) > Ware.at, "casts 'now' (str) to timestamptz"),
     (lambda me: sa.cast("allballs", sa.Time) > Ware.hour, "casts 'allballs' (str) to time"),
+    (lambda me: Ware.text.like("%\\"), "holds the pattern '%\\\\' (str), which ends with an escape of nothing"),
+    (lambda me: Ware.open | ~Ware.text.ilike("a/", escape="/"), "holds the pattern 'a/'"),
+    (lambda me: Ware.text.endswith("a/", escape="/"), "holds the pattern 'a/'"),
+    (lambda me: me.id.in_(["7", 8]), "looks for me.id among '7' (str) and 8 (int)"),
+    (lambda me: me.claim("n").not_in([8, None, UUID(int=7)]), "looks for me.claim('n') among 8 (int) and 00000000"),
+    (lambda me: sa.cast(sa.func.trim(me.claim("n")), sa.Float) > Ware.weight, "which holds a claim, to float"),
+    (
+        lambda me: sa.cast(sa.func.coalesce(me.claim("n"), "0"), sa.Numeric) > Ware.price,
+        "which holds a claim, to numeric",
+    ),
+    (lambda me: sa.cast(me.claim("n") + "-01", sa.Date) > Ware.day, "which holds a claim, to date"),
 ]
 
 

@@ -546,7 +546,7 @@ TYPES = [
     ("return me.claim('admin').is_(True)", ["BOOLEAN"]),
     ("return Note.public & me.claim('admin')", ["BOOLEAN"]),
     ("return or_(me.claim('admin'), me.claim('b'))", ["BOOLEAN", "BOOLEAN"]),
-    ("return cast(me.claim('n'), Integer) == 1", ["VARCHAR"]),
+    ("return cast(me.claim('n'), Integer) == 1", ["INTEGER"]),
     ("return func.coalesce(me.id, Note.author_id) == Note.author_id", ["CHAR(32)"]),
     ("return func.lower(me.claim('n')) == 'x'", ["VARCHAR"]),
     ("return me.claim('n').like('x%')", ["VARCHAR"]),

@@ -166,6 +166,7 @@ UNLIKE: list[tuple[Callable[[Any], Any], str]] = [
 
 
 #: What is said of rules on every database.
+BY_ID = sa.select(other.id).order_by(other.id)
 CHOSEN: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: Doc.name < "b", "texts by their order"),
     (lambda me: sa.not_(Doc.name < "b"), "texts by their order"),
@@ -201,6 +202,13 @@ CHOSEN: list[tuple[Callable[[Any], Any], str]] = [
     (lambda me: Doc.n.in_(sa.select(other.n + 1).group_by(other.small)), "one row of a group"),
     (lambda me: sa.tuple_(Doc.n, Doc.id).in_(sa.select(other.n, sa.func.max(other.id))), "one row of a group"),
     (lambda me: sa.exists(sa.select(sa.func.max(other.n)).having(other.n > Doc.n)), "one row of a group"),
+    (lambda me: Doc.id.in_(BY_ID.limit(sa.cast(me.claim("n"), sa.Integer))), "as many rows of a subquery as"),
+    (lambda me: Doc.id.in_(BY_ID.limit(2).offset(me.claim("n"))), "as many rows of a subquery as"),
+    (lambda me: Doc.id.in_(BY_ID.fetch(sa.func.length("ab"))), "as many rows of a subquery as"),
+    (lambda me: Doc.id.in_(BY_ID.limit(sa.null())), "as many rows of a subquery as"),
+    (lambda me: Doc.id.in_(sa.union_all(BY_ID, BY_ID).limit(me.claim("n"))), "as many rows of a subquery as"),
+    (lambda me: Doc.id == sa.select(other.id).limit(me.claim("n")).scalar_subquery(), "as many rows of a subquery as"),
+    (lambda me: sa.exists(sa.select(other.id).limit(me.claim("n"))), "as many rows of a subquery as"),
 ]  # fmt: skip
 
 

@@ -85,6 +85,11 @@ def is_constant(element: Any) -> bool:
     return type(element) is e.BindParameter and element.callable is None and not element.required
 
 
+def is_plain(element: Any) -> bool:
+    """Whether *element* is a value, of whatever kind of parameter, and none that a request fills in."""
+    return isinstance(element, e.BindParameter) and element.callable is None and element.value is not None
+
+
 def values_of(constant: Any) -> Sequence[Any]:
     """The value of a *constant*, or those of its list."""
     return constant.value if constant.expanding and isinstance(constant.value, list | tuple) else [constant.value]

@@ -16,11 +16,13 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.sql import visitors
-from sqlalchemy.sql.elements import BindParameter
+from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClauseList
 
 from backstay.arguments import told
 from backstay.catalog import Family, family_of
-from backstay.policy.comparison import compared, is_constant, is_of, is_somebodys, values_of
+from backstay.policy.affix import ends_within, escape_of
+from backstay.policy.comparison import COMPARISONS, bare, compared, is_constant, is_of, is_somebodys, values_of
+from backstay.policy.me import MeParameter
 
 _NUMBERS: Final = (int, float, Decimal)
 #: What a value may be, and what that is called.
@@ -51,7 +53,8 @@ def mismatched(rows: Any) -> tuple[str, str] | None:
     ("compares n, which is integer, with 'x' (str)", 'Compare it with a number.')
     """
     compares = (_mismatched(one, other, type_) for one, other, type_ in compared(rows))
-    others = (_miscast(element) or _misplaced(element) or _unkept(element) for element in visitors.iterate(rows))
+    looks = (_miscast, _misplaced, _unkept, _unended, _mixed, _wrapped)
+    others = (look(element) for element in visitors.iterate(rows) for look in looks)
     return next((found for found in chain(compares, others) if found is not None), None)
 
 
@@ -119,6 +122,67 @@ def _unkept(element: Any) -> tuple[str, str] | None:
     values = values_of(element) if is_constant(element) else ()
     wrong = next((each for each in values if isinstance(each, str) and any(map(_is_no_letter, each))), None)
     return None if wrong is None else (f"holds {told(wrong)}, which is no text", "Leave NUL and surrogates out.")
+
+
+def _unended(element: Any) -> tuple[str, str] | None:
+    """A pattern at whose end the database would complain, when a row makes it look so far."""
+    escape = escape_of(element)
+    pattern = bare(element.right).value if escape is not None and is_constant(bare(element.right)) else None
+    if escape is None or not isinstance(pattern, str) or not ends_within(pattern, escape):
+        return None
+    return (
+        f"holds the pattern {told(pattern)}, which ends with an escape of nothing",
+        f"Write {escape * 2!r} for {escape!r} itself, or .endswith(…) without an escape.",
+    )
+
+
+def _mixed(element: Any) -> tuple[str, str] | None:
+    """A list of values of several kinds, beside a value of ``me``, which has none of its own."""
+    asked = bare(element.left) if isinstance(element, BinaryExpression) else None
+    if not isinstance(asked, MeParameter):
+        return None
+    listed = bare(element.right)
+    values = [value for value in values_of(listed) if value is not None] if is_constant(listed) else []
+    wrong = next((value for value in values if not _go_together(_kind(values[0]), _kind(value))), None)
+    if wrong is None:
+        return None
+    return (
+        f"looks for {asked.me_handed.asked} among {told(values[0])} and {told(wrong)}",
+        "Write values of one kind.",
+    )
+
+
+def _kind(value: Any) -> Family:
+    return family_of(sa.literal(value).type)
+
+
+#: What a claim is read as where it is cast, so that both databases read it alike.
+CAST_CLAIMS: Final[frozenset[Family]] = frozenset(
+    {"integer", "float", "numeric", "boolean", "uuid", "date", "timestamp", "timestamptz", "time", "interval"}
+)
+
+
+def _wrapped(element: Any) -> tuple[str, str] | None:
+    """A text in which a claim is, cast: PostgreSQL has numbers of NaN and Infinity, and days of "today"."""
+    if not isinstance(element, sa.Cast) or family_of(element.type) not in CAST_CLAIMS:
+        return None
+    if isinstance(bare(element.clause), MeParameter) or family_of(element.clause.type) not in ("text", "other"):
+        return None
+    if not _holds_claim(element.clause):
+        return None
+    return (
+        f"casts {_told(element.clause)}, which holds a claim, to {family_of(element.type)}",
+        "Cast the claim itself: coalesce(cast(me.claim(…), Integer), 0).",
+    )
+
+
+def _holds_claim(part: Any) -> bool:
+    """Whether a claim is a part of the value; what is compared, and what a subquery asks, is none."""
+    if isinstance(part, MeParameter):
+        return True
+    if isinstance(part, sa.SelectBase | BooleanClauseList) or getattr(part, "operator", None) in COMPARISONS:
+        return False
+    return any(map(_holds_claim, part.get_children()))
 
 
 def _is_no_letter(letter: str) -> bool:

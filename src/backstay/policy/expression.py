@@ -27,12 +27,13 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.selectable import SelectStatementGrouping
 
 from backstay.arguments import told
+from backstay.catalog import family_of
 from backstay.catalog.size import MAX_LEVELS, refuse_oversized, too_large
 from backstay.catalog.truth import is_condition, is_order, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import is_authors, place_of
-from backstay.policy.affix import take_literally
-from backstay.policy.constant import mismatched
+from backstay.policy.affix import end_patterns, take_literally
+from backstay.policy.constant import CAST_CLAIMS, mismatched
 from backstay.policy.fault import told_fault
 from backstay.policy.form import join_texts, settle, spell_out
 from backstay.policy.identity import call_traced
@@ -156,6 +157,7 @@ def _condition(name: str, returned: Any, watch: Watch, place: str, table: sa.Fro
     _type_facts(rows)
     join_texts(rows)
     take_literally(rows)
+    end_patterns(rows)
     _refuse_shapes(name, rows, place)
     if any(map(is_empty, visitors.iterate(rows))):
         _refuse(f"{place}: the policy {name} {JOINS_NOTHING}", BEGIN_IT)
@@ -401,7 +403,8 @@ def _type_beside(element: Any, child: Any, children: Iterable[Any]) -> sa.types.
     if isinstance(element, BooleanClauseList) or getattr(element, "operator", None) is operators.inv:
         return sa.Boolean()
     if isinstance(element, sa.Cast):
-        return sa.String()
+        # A claim that cannot be what it is cast to is NULL, as it is beside a column.
+        return element.type if family_of(element.type) in CAST_CLAIMS else sa.String()
     if isinstance(element, sa.Tuple):
         # Not beside its neighbours: `_type_rows`.
         return None

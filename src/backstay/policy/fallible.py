@@ -16,15 +16,14 @@ from sqlalchemy.sql import selectable as s
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
-from backstay.policy.comparison import COMPARISONS
-from backstay.policy.me import MeParameter
+from backstay.policy.comparison import COMPARISONS, is_constant
 
 #: Comparisons; what is compared is of one type, or the rehearsal of the rules has ended the start.
 _COMPARE: Final = COMPARISONS | {
     *(op.and_, op.or_, op.inv, op.exists, op.comma_op, op.concat_op, op.collate),
     *(op.desc_op, op.asc_op, op.distinct_op, op.is_true, op.is_false),
 }
-#: A pattern that ends in its own escape is refused; one that the policy holds has been tried by the rehearsal.
+#: A pattern that ends in its own escape is refused; of one that the policy holds that is known (`constant`).
 _LIKE: Final = frozenset({op.like_op, op.not_like_op, op.ilike_op, op.not_ilike_op})
 _FUNCTIONS: Final = frozenset(
     {
@@ -69,7 +68,7 @@ def _is_sure(element: Any) -> bool:
         case FunctionElement():
             return str(getattr(element, "name", "")).lower() in _FUNCTIONS
         case e.BinaryExpression() if element.operator in _LIKE:
-            return not any(isinstance(each, MeParameter | sa.ColumnClause) for each in visitors.iterate(element.right))
+            return is_constant(element.right)
         case e.UnaryExpression() if element.operator is None:
             return element.modifier in _COMPARE
         case e.BinaryExpression() | e.UnaryExpression() | e.ExpressionClauseList():

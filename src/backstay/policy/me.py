@@ -43,6 +43,8 @@ class MeParameter(BindParameter[Any]):
     me_source: Source
     #: Where it was asked for; SQLAlchemy's copies of it share this.
     me_handed: Handed
+    #: It ends a pattern in which this escapes: a value that ends within an escape is none.
+    me_escape: str | None = None
 
     @classmethod
     def of(cls, source: Source, type_: sa.types.TypeEngine[Any] | None = None) -> Asked:

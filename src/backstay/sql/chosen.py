@@ -2,8 +2,9 @@
 
 1. Texts and enums have an order in each database, and another one in the next: a rule says which it means.
 2. Rows have none: where a subquery takes some of them, its ``order_by()`` must tell which.
-3. Of the rows of a group there is one only where the group says which.
-4. A window goes through rows in an order, and what gathers values does: it must tell any two of them apart.
+3. How many rows it takes is a number that the rule says, and no value that may be missing.
+4. Of the rows of a group there is one only where the group says which.
+5. A window goes through rows in an order, and what gathers values does: it must tell any two of them apart.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of
 from backstay.catalog.standing import is_aggregate
-from backstay.sql.unlike import Unlike
+from backstay.policy.comparison import is_plain
+from backstay.sql.unlike import Unlike, shown
 
 RANKS: Final = frozenset({op.lt, op.le, op.gt, op.ge})
 BETWEEN: Final = frozenset({op.between_op, op.not_between_op})
@@ -50,6 +52,7 @@ _TAKE_OUT: Final = 'Take the value out: column["key"].as_integer() < ….'
 _ORDERED: Final = "Write .order_by(…) of what is selected, or with the primary key at its end."
 _GATHERED: Final = "Write .aggregate_order_by(…) of what is gathered, or with the primary key at its end."
 _WINDOW: Final = "End its order_by= with the primary key of each table, or ask by exists() and func.count()."
+_NUMBER: Final = "Give .limit(), .offset() and .fetch() a number; or compare a count of rows with the value."
 _LAST: Final = "Write .nulls_first() or .nulls_last()."
 
 
@@ -70,6 +73,8 @@ def chosen(rows: Any) -> Unlike | None:
         found = next(_said(element), None)
         if found is None and id(element) not in ordered and _called(element) in _GATHER:
             found = next(_gathered(list(element.clauses), []), None)
+        if found is None and isinstance(element, s.GenerativeSelect):
+            found = _uncounted(element)
         if found is None and isinstance(element, s.GenerativeSelect) and id(element) not in asked:
             found = next(_taken(element), None)
         if found is None and isinstance(element, sa.Select):
@@ -139,6 +144,14 @@ def _says_its_order(value: Any) -> bool:
 
 def _is_collated(value: Any) -> bool:
     return isinstance(value, e.BinaryExpression) and value.operator is op.collate
+
+
+def _uncounted(query: Any) -> Unlike | None:
+    """Where a number is NULL, PostgreSQL takes all rows and SQLite fails."""
+    for number in (query._limit_clause, query._offset_clause, query._fetch_clause):
+        if number is not None and not (is_plain(number) and isinstance(number.value, int)):
+            return Unlike(f"as many rows of a subquery as {shown(number)} says", _NUMBER)
+    return None
 
 
 def _taken(query: Any) -> Iterator[Unlike]:

@@ -6,8 +6,10 @@ where compiling the statement again costs 129–216 µs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,6 +21,7 @@ from backstay.catalog import family_of
 from backstay.errors import BackstayError
 from backstay.plan.coerce import coercion
 from backstay.policy import Fact, MeParameter, Principal, fact_of
+from backstay.policy.affix import ends_within
 from backstay.sql.parameters import Encode, SlotParameter
 from backstay.sql.statement import Statement
 
@@ -104,6 +107,7 @@ def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
     process = type_.dialect_impl(dialect).bind_processor(dialect)
     family = family_of(type_)
     read = coercion(type_)
+    escape = parameter.me_escape
 
     # One caller asks many times: remembering costs 0.1 µs, converting an id 3 to 6.
     @lru_cache(maxsize=256, typed=True)
@@ -113,8 +117,10 @@ def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
         try:
             told = str(value).lower() if isinstance(value, bool) else str(value)
             typed = _python_value(read(told), type_)
-            if typed != typed:
-                # NaN is the greatest number of PostgreSQL, and SQLite has none.
+            if isinstance(typed, float | Decimal) and not math.isfinite(typed):
+                # NaN is the greatest number of PostgreSQL, and SQLite has none; nor has it 0 · ∞.
+                return None
+            if escape is not None and isinstance(typed, str) and ends_within(typed, escape):
                 return None
             return process(typed) if process is not None else typed
         except (BackstayError, ValueError, TypeError):

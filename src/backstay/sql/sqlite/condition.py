@@ -28,6 +28,8 @@ _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
 #: Bytes of a text times bytes of a pattern: GLOB is done with them in some 50 µs at worst.
 _SHORT_PRODUCT: Final = 16_384
+#: Bytes of a pattern that GLOB takes (`adapters/sqlite/connection.py`).
+_LONGEST: Final = 800
 _SETS: Final = frozenset({"cs", "cd", "ov"})
 
 
@@ -102,10 +104,10 @@ def alike(left: Expression, shown: Expression, pattern: Expression, linear: Call
     """*shown*, which is made of *left*, against a pattern.
 
     SQLite's own GLOB tries each piece of the pattern at each letter, and cannot be stopped meanwhile: it is taken where
-    the product of both lengths is small, and *linear*, which reads a text once, for the rest.
+    the product of both lengths is small, and the pattern not long; *linear*, which reads a text once, for the rest.
     """
     size, length = sa.func.octet_length(left), sa.func.octet_length(pattern)
-    short = size * length <= number(_SHORT_PRODUCT)
+    short = sa.and_(length <= number(_LONGEST), size * length <= number(_SHORT_PRODUCT))
     native = shown.op("GLOB", is_comparison=True, return_type=sa.Boolean())(pattern)
     return sa.case((short, native), else_=linear(left, pattern, type_=sa.Boolean()))
 

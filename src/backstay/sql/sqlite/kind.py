@@ -549,6 +549,7 @@ CASTS: Final[dict[Kind, frozenset[Kind]]] = {
     "uuid": frozenset({"uuid", "text"}),
     "enum": frozenset({"text"}),
     "date": frozenset({"date", "timestamp", "timestamptz", "text"}),
+    "time": frozenset({"time"}),
     "timestamp": frozenset({"timestamp", "timestamptz", "date"}),
     "timestamptz": frozenset({"timestamp", "timestamptz", "date"}),
 }
