@@ -40,12 +40,12 @@ from backstay.response.form import csv_of, feature_collection, strip_nulls
 from backstay.response.reply import Reply
 from backstay.response.rows import not_single
 from backstay.response.size import bytes_of, check_size
-from backstay.response.value import check_result, encode_result, is_small
+from backstay.response.value import check_result, encode_result, is_small, letters_of
 from backstay.sql.dialect import Form
 from backstay.sql.statement import Row, Statement
 from backstay.sql.write import key_columns, read_sql
 
-#: Letters that are counted for a large answer while nobody knows how many they are.
+#: Letters that are counted for a large answer at least, while nobody knows how many they are.
 _UNKNOWN: Final = 64 << 10
 
 
@@ -228,7 +228,8 @@ class Calls:
             else:
                 most = self._surface.budget.answer_bytes
                 encode = partial(encode_result, result, most)
-                encoded = encode() if is_small(result) else await render_aside(_UNKNOWN, encode)
+                letters = max(_UNKNOWN, letters_of(result))
+                encoded = encode() if is_small(result) else await render_aside(letters, encode)
                 await render_aside(
                     len(encoded), lambda: check_result(function.name, result, encoded, function.result_type)
                 )

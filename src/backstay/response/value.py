@@ -24,6 +24,8 @@ _FEW: Final = 300
 _TEXT: Final = 64
 #: Items of the outermost list or object that are made in one step.
 _PIECE: Final = 1000
+#: Items of it whose letters are counted: some tenths of a millisecond.
+_COUNTED: Final = 5000
 
 
 def is_small(value: Any) -> bool:
@@ -46,6 +48,19 @@ def is_small(value: Any) -> bool:
         if left < len(pending):
             return False
     return True
+
+
+def letters_of(value: Any) -> int:
+    """About how many letters the JSON of *value* has at least: those of its texts, where they are its outermost.
+
+    >>> letters_of("abc"), letters_of(["abc", 1]), letters_of({"a": "bc"})
+    (3, 4, 3)
+    """
+    if isinstance(value, str | bytes | bytearray):
+        return len(value)
+    return sum(
+        len(each) if isinstance(each, str | bytes | bytearray) else 1 for each in islice(_within(value), _COUNTED)
+    )
 
 
 def _within(value: Any) -> Iterator[Any]:
