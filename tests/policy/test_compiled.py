@@ -177,6 +177,20 @@ def test_a_name_of_another_schema_is_told() -> None:
     assert ("BST-E022", "Write 'internal.logs'.") == (fault.code, fault.hint)
 
 
+@pytest.mark.parametrize(("schema", "refused"), [(None, True), ("internal", False)])
+def test_a_table_by_its_word_is_one_of_its_schema(schema: str | None, refused: bool) -> None:
+    """S13, BST-E080: without a schema it is one of the first, as the database looks for it."""
+    logs = sa.table("logs", sa.column("id", sa.Integer), schema=schema)
+
+    def look(me: Me) -> Any:
+        return sa.exists().where(logs.c.id == 1)
+
+    if refused:
+        assert "BST-E080" == _refused("read", "users", catalogs=_schemas(), over=look).code
+    else:
+        assert compile_rules([allow("read", "users")(look)], *_schemas())
+
+
 def test_a_name_that_may_be_two_tables_is_refused() -> None:
     """S13: ``internal.logs`` of the first schema, or ``logs`` of the second."""
     fault = _refused("read", "internal.logs", catalogs=_schemas())
