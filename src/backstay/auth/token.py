@@ -92,10 +92,10 @@ class TokenVerifier:
         self._remembered = remembered
         self._remembered_bytes = remembered_bytes
         self._bytes = 0
-        # Token → (last second, principal), least recently used first.  The whole token is the key: comparing it costs
-        # less than a SHA-256 of it (0.1 against 0.5 µs), and a look-up compares bytes only after a 64-bit keyed hash
-        # of all of them agreed, so its time says nothing about any remembered token.
-        self._good: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+        # Token → (last second, principal, bytes), least recently used first.  The whole token is the key: comparing it
+        # costs less than a SHA-256 of it (0.1 against 0.5 µs), and a look-up compares bytes only after a 64-bit keyed
+        # hash of all of them agreed, so its time says nothing about any remembered token.
+        self._good: OrderedDict[bytes, tuple[float, Principal, int]] = OrderedDict()
 
     def adopt(self, jwks: Iterable[Mapping[str, Any]], issuer: str) -> None:
         """Take *jwks* as the app's own signing keys from now on; those given at the start stay beside them (TK7).
@@ -130,14 +130,15 @@ class TokenVerifier:
         if key not in self._own.values():
             self._check_issuer(claims, shared=key is None)
         principal = self._principal(claims)
-        self._good[token] = (last_second, principal)
-        self._bytes += _weight(token, principal)
+        size = held(token) + held(principal)
+        self._good[token] = (last_second, principal, size)
+        self._bytes += size
         while len(self._good) > self._remembered or self._bytes > self._remembered_bytes:
             self._forget(next(iter(self._good)))
         return principal
 
     def _forget(self, token: bytes) -> None:
-        self._bytes -= _weight(token, self._good.pop(token)[1])
+        self._bytes -= self._good.pop(token)[2]
 
     def _claims(self, token: bytes) -> tuple[dict[str, Any], PublicKey | None]:
         """The claims of a token whose form and signature are good, and the key that says so; ``None``: the secret."""
@@ -271,10 +272,6 @@ def _seconds(claims: Mapping[str, Any], name: str) -> float | None:
 
 def _invalid() -> TokenError:
     return TokenError("PGRST301", "The token is not valid", hint="Sign in again.")
-
-
-def _weight(token: bytes, principal: Principal) -> int:
-    return held(token) + held(principal)
 
 
 def _expired() -> TokenError:
