@@ -111,6 +111,7 @@ async def test_a_body_that_breaks_off(parts: list[bytes]) -> None:
     with pytest.raises(RequestError, match="BST400") as caught:
         await reader.read(receive, {})
     assert ((("connection", "close"),), 0) == (caught.value.headers, reader.unfinished)
+    assert caught.value.hint
 
 
 async def test_unfinished_bodies_are_bounded_together() -> None:

@@ -216,6 +216,7 @@ def test_a_body_whose_end_is_in_doubt(version: str, code: str, more: dict[bytes,
     with pytest.raises(RequestError, match=code) as caught:
         check_framing({b"transfer-encoding": b"chunked"} | more, version)
     assert (("connection", "close"),) == caught.value.headers
+    assert caught.value.hint
 
 
 def test_chunks() -> None:

@@ -13,11 +13,9 @@ from starlette.types import Receive
 from backstay.db.failures import RETRY
 from backstay.db.turns import share_of
 from backstay.errors import RequestError
+from backstay.http.headers import CLOSE
 from backstay.http.limits import HttpLimits
 
-#: After a body that does not come the connection is of no use.  After one that is too large it stays open: closing
-#: it while the client still sends would reset it, and the client would never read the 413.
-_CLOSE: Final = (("connection", "close"),)
 #: Pieces that any body may come in, and bytes that they have on average beyond: each is a message, whatever is in it.
 _PIECES: Final = 1_000
 _PIECE_BYTES: Final = 16
@@ -52,7 +50,9 @@ class BodyReader:
         if declared is not None:
             # isdigit of bytes is ASCII only: no sign, no underscore, no other script, as int() would take.
             if not declared.isdigit() or len(declared) > 19:
-                raise RequestError("BST400", "The Content-Length header is not a number of bytes")
+                raise RequestError(
+                    "BST400", "The Content-Length header is not a number of bytes", hint="Send how many the body has."
+                )
             if int(declared) > self._limits.body_bytes:
                 raise self._too_large()
             if int(declared) == 0:
@@ -65,7 +65,7 @@ class BodyReader:
             "BST408",
             f"The body did not arrive within {self._limits.body_seconds:g} seconds",
             hint="Send it again, in smaller parts or over a faster connection.",
-            headers=_CLOSE,
+            headers=CLOSE,
         )
 
     async def _collect(self, receive: Receive, address: str) -> bytes:
@@ -96,7 +96,7 @@ class BodyReader:
                     return bytes(body)
                 if pieces > _PIECES + len(body) // _PIECE_BYTES:
                     raise RequestError(
-                        "BST413", "The body comes in too many pieces", hint="Send larger chunks.", headers=_CLOSE
+                        "BST413", "The body comes in too many pieces", hint="Send larger chunks.", headers=CLOSE
                     )
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -109,6 +109,8 @@ class BodyReader:
                 del self._unfinished_of[address]
 
     def _too_large(self) -> RequestError:
+        # The connection stays open: closing it while the client still sends would reset it, and the client would never
+        # read the 413.
         return RequestError(
             "BST413",
             f"The body is larger than {self._limits.body_bytes} bytes",
@@ -118,4 +120,9 @@ class BodyReader:
 
 def _broken_off() -> RequestError:
     # Granian says of chunks that are malformed, and of extensions and trailers beyond its bounds, that nobody is there.
-    return RequestError("BST400", "The body breaks off, or its chunks are malformed or too large", headers=_CLOSE)
+    return RequestError(
+        "BST400",
+        "The body breaks off, or its chunks are malformed or too large",
+        hint="Send all of it, with its length or in chunks as RFC 9112 writes them.",
+        headers=CLOSE,
+    )

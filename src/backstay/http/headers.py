@@ -83,8 +83,8 @@ READ: Final = frozenset(
     }
 )
 
-#: After a body whose end is in doubt, nobody knows where a next request begins.
-_CLOSE: Final = (("connection", "close"),)
+#: After a body that does not come, or whose end is in doubt, nobody knows where a next request begins.
+CLOSE: Final = (("connection", "close"),)
 
 #: ``name: value CRLF``: what a line costs beyond its name and value.
 _LINE_EXTRA: Final = 4
@@ -158,7 +158,9 @@ def _join(pairs: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 def _refuse_long(headers: Mapping[bytes, bytes], most: int) -> None:
     for name in READ & headers.keys():
         if len(headers[name]) > most:
-            raise RequestError("BST431", f"The header {name.decode('latin-1').title()} is longer than {most} bytes")
+            raise RequestError(
+                "BST431", f"The header {name.decode('latin-1').title()} is longer than {most} bytes", hint="Shorten it."
+            )
 
 
 def _refuse_twins(headers: Mapping[bytes, bytes]) -> None:
@@ -183,15 +185,25 @@ def check_framing(headers: Mapping[bytes, bytes], version: str) -> None:
         RequestError: BST400 for two framings, or chunks under HTTP/1.0; BST415 for another encoding.
     """
     if b"content-length" in headers:
-        raise RequestError("BST400", "Content-Length and Transfer-Encoding exclude each other", headers=_CLOSE)
+        raise RequestError(
+            "BST400",
+            "Content-Length and Transfer-Encoding exclude each other",
+            hint="Send one of them; a proxy in between may add the other.",
+            headers=CLOSE,
+        )
     if version == "1.0":
-        raise RequestError("BST400", "HTTP/1.0 has no Transfer-Encoding", headers=_CLOSE)
+        raise RequestError(
+            "BST400",
+            "HTTP/1.0 has no Transfer-Encoding",
+            hint="Send a Content-Length, or speak HTTP/1.1.",
+            headers=CLOSE,
+        )
     if headers[b"transfer-encoding"].strip().lower() != b"chunked":
         raise RequestError(
             "BST415",
             "A transfer encoding but chunked is not supported",
             hint="Send the body uncompressed.",
-            headers=_CLOSE,
+            headers=CLOSE,
         )
 
 

@@ -208,7 +208,9 @@ def _headers(number: int, value: Any) -> dict[bytes, bytes]:
         if name.lower() not in _HEADERS or not isinstance(text, str) or not text.isprintable() or not text.isascii():
             _refuse(number, f"headers may be {', '.join(sorted(_HEADERS))}; everything else comes with the batch.")
         if len(text) > VALUE_BYTES:
-            raise RequestError("BST431", f"A header of operation {number} is longer than {VALUE_BYTES} bytes")
+            raise RequestError(
+                "BST431", f"A header of operation {number} is longer than {VALUE_BYTES} bytes", hint="Shorten it."
+            )
         found[name.lower().encode()] = text.encode()
     return found
 
