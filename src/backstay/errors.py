@@ -59,7 +59,7 @@ STATUS: Final[Mapping[str, int]] = {
     "PGRST302": 401,
     "PGRST303": 401,
     # ours
-    "BST400": 400,  # malformed HTTP: duplicate or oversized headers, bad Host
+    "BST400": 400,  # malformed HTTP: a header that came twice, a bad Host, a body that breaks off
     "BST403": 403,  # a policy failed on a row: refused, and told to the operator alone
     "BST404": 404,  # no such row, or none that the caller may see
     "BST408": 408,  # the body came too slowly
@@ -67,11 +67,11 @@ STATUS: Final[Mapping[str, int]] = {
     "BST412": 412,  # a precondition (If-Match, If-None-Match) does not hold
     "BST413": 413,  # body or row count over its limit
     "BST414": 414,  # URL over its limit
-    "BST415": 415,  # content type that no parser takes
+    "BST415": 415,  # content type that no parser takes, or an encoding
     "BST422": 422,  # the body parsed, and one or more values in it are not valid
     "BST429": 429,  # too much is kept for the Idempotency-Keys of a caller
     "BST4221": 422,  # an Idempotency-Key came again with another request
-    "BST431": 431,  # header block over its limit
+    "BST431": 431,  # header block, or one header, over its limit
     "BST500": 500,  # a bug: generic body with an id
     "BST503": 503,  # busy: try again
     "BST507": 507,  # the disk is full
@@ -86,6 +86,7 @@ SQLSTATE_STATUS: Final[Mapping[str, int]] = {
     "0L": 403,
     "0P": 403,
     "21000": 400,
+    "22000": 400,
     "22023": 400,
     "23503": 409,
     "23505": 409,
