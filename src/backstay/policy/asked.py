@@ -67,7 +67,7 @@ def refuse_asked(watch: Watch, frame: FrameType, function: Any) -> None:
         raise watch.refuse(frame, _SEEN, Words(segment(frame.f_code.co_filename, call), _ADVICE))
 
 
-def _lacks(owner: Any, name: Any = None) -> bool:
+def _lacks(owner: Any = None, name: Any = None) -> bool:
     """Whether *owner* is a model without an attribute *name*; one of ``DeclarativeBase`` says so itself."""
     is_model = isinstance(owner, type) and "__mapper__" in vars(owner)
     return is_model and isinstance(name, str) and not is_special(name) and not hasattr(owner, name)

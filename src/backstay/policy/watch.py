@@ -226,6 +226,7 @@ def _of_model(before: Any) -> Any:
 
 
 def _of_class(before: Any) -> Any:
+    # Of a call that C makes, as ``partial()`` and ``map()`` do of ``hasattr()``, no profiler and no trace is told.
     def __getattr__(cls: Any, name: str) -> Any:
         watch, frame = _HERE.watch, sys._getframe(1)
         if watch is not None and is_authors(frame) and "__mapper__" in vars(cls) and not is_special(name):
