@@ -18,7 +18,7 @@ from sqlalchemy.sql import operators
 
 from backstay.policy.me import Caller, Me
 from backstay.policy.symbol import Question
-from backstay.policy.watch import Watch, is_special, unwatched
+from backstay.policy.watch import Watch, is_model, is_special, unwatched
 from backstay.policy.words import Words, enclosing, segment
 
 _SYMBOLIC: Final = (operators.ColumnOperators, AssociationProxyInstance, Question)
@@ -69,8 +69,7 @@ def refuse_asked(watch: Watch, frame: FrameType, function: Any) -> None:
 
 def _lacks(owner: Any = None, name: Any = None) -> bool:
     """Whether *owner* is a model without an attribute *name*; one of ``DeclarativeBase`` says so itself."""
-    is_model = isinstance(owner, type) and "__mapper__" in vars(owner)
-    return is_model and isinstance(name, str) and not is_special(name) and not hasattr(owner, name)
+    return is_model(owner) and isinstance(name, str) and not is_special(name) and not hasattr(owner, name)
 
 
 def _may(function: Any, given: list[Any]) -> bool:

@@ -9,11 +9,12 @@ from types import ModuleType
 from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.orm import Mapper, RelationshipProperty
+from sqlalchemy.orm import RelationshipProperty
 from sqlalchemy.orm.attributes import QueryableAttribute
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from backstay.catalog.inheritance import mapper_of
 from backstay.policy.slip import near_word
 from backstay.policy.words import Raised
 
@@ -89,8 +90,8 @@ def _short(text: str) -> str:
 
 def told_missing(owner: Any, name: str) -> Told:
     """*owner* has no attribute *name*."""
-    mapper = sa.inspect(owner, raiseerr=False) if isinstance(owner, type) else None
-    if isinstance(mapper, Mapper):
+    mapper = mapper_of(owner)
+    if mapper is not None:
         names = [str(each) for each in mapper.all_orm_descriptors.keys()]  # noqa: SIM118 - it iterates over values
         return Told(f"{owner.__name__} has no {name}", _one_of(name, names, f"{owner.__name__}.", "It has"))
     if isinstance(owner, ReadOnlyColumnCollection):

@@ -15,7 +15,7 @@ from backstay.place import is_authors, shown_file
 from backstay.policy.asked import is_symbolic, refuse_asked, value_of
 from backstay.policy.fault import told_fault
 from backstay.policy.moment import is_moment
-from backstay.policy.watch import CANNOT_BE_COMPILED, Watch, watching
+from backstay.policy.watch import CANNOT_BE_COMPILED, Watch, is_model, watching
 from backstay.policy.words import Raised, Words, called_for, decided_by_python, enclosing, identity_of
 
 #: What takes a value apart without asking it: ``is``, ``in`` a list that holds it, and ``case bool():``.
@@ -60,8 +60,7 @@ def call_traced(watch: Watch, function: Callable[[], Any]) -> Any:
 
 def _is_slip(fault: object) -> bool:
     """Whether *fault* is about a name that is not there, of all or of a model."""
-    owner = getattr(fault, "obj", None) if isinstance(fault, AttributeError) else None
-    return isinstance(fault, NameError) or (isinstance(owner, type) and "__mapper__" in vars(owner))
+    return isinstance(fault, NameError) or (isinstance(fault, AttributeError) and is_model(fault.obj))
 
 
 def _texts(constants: Iterable[Any]) -> Iterator[str]:

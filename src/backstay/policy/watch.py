@@ -229,13 +229,18 @@ def _of_class(before: Any) -> Any:
     # Of a call that C makes, as ``partial()`` and ``map()`` do of ``hasattr()``, no profiler and no trace is told.
     def __getattr__(cls: Any, name: str) -> Any:
         watch, frame = _HERE.watch, sys._getframe(1)
-        if watch is not None and is_authors(frame) and "__mapper__" in vars(cls) and not is_special(name):
+        if watch is not None and is_authors(frame) and is_model(cls) and not is_special(name):
             raise watch.refuse_missing(frame, cls, name)
         if before is not None:
             return before(cls, name)
         raise AttributeError(f"type object {cls.__name__!r} has no attribute {name!r}", name=name, obj=cls)
 
     return __getattr__
+
+
+def is_model(owner: Any) -> bool:
+    """Whether *owner* is a mapped class; a subclass that is not mapped is none."""
+    return isinstance(owner, type) and "__mapper__" in vars(owner)
 
 
 def is_special(name: str) -> bool:
