@@ -25,6 +25,8 @@ from sqlalchemy.sql.elements import (
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import Join
 
+from backstay.catalog.shown import shown
+
 _COMPARE: Final = frozenset({operators.eq, operators.ne, operators.lt, operators.le, operators.gt, operators.ge})
 
 
@@ -50,14 +52,14 @@ def untrue(expression: Any, judge: Callable[[Any], bool] = is_condition) -> str 
     for element in visitors.iterate(expression):
         for asked in _asked(element):
             if not judge(asked):
-                return f"takes {_told(asked)} for a condition, and it is {kind_of(asked)}"
+                return f"takes {shown(asked)} for a condition, and it is {kind_of(asked)}"
         if isinstance(element, BinaryExpression) and element.operator in _COMPARE:
             left, right = _bare(element.left), _bare(element.right)
             if isinstance(left, BooleanClauseList) or isinstance(right, BooleanClauseList):
-                return f"compares an AND or OR as if it were a value: {_told(element)}"
+                return f"compares an AND or OR as if it were a value: {shown(element)}"
             # Of AND and OR with a constant SQLAlchemy leaves that constant; `column == True` has it on the right.
             if _is_constant(left) or _mixes(left, right, judge) or _mixes(right, left, judge):
-                return f"compares a condition with what is none: {_told(element)}"
+                return f"compares a condition with what is none: {shown(element)}"
     return None
 
 
@@ -115,8 +117,3 @@ def kind_of(element: Any) -> str:
         return "an order" if element.modifier is not None else "a DISTINCT"
     type_ = getattr(element, "type", sa.types.NULLTYPE)
     return "a value" if isinstance(type_, sa.types.NullType) else f"of the type {type(type_).__name__}"
-
-
-def _told(element: Any) -> str:
-    text = " ".join(str(element).split())
-    return text if len(text) <= 80 else text[:79] + "…"

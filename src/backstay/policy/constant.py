@@ -20,6 +20,7 @@ from sqlalchemy.sql.elements import BinaryExpression, BindParameter, BooleanClau
 
 from backstay.arguments import told
 from backstay.catalog import Family, family_of
+from backstay.catalog.shown import shown
 from backstay.policy.affix import ends_within, escape_of
 from backstay.policy.comparison import COMPARISONS, bare, compared, is_constant, is_of, is_somebodys, values_of
 from backstay.policy.me import MeParameter
@@ -171,7 +172,7 @@ def _wrapped(element: Any) -> tuple[str, str] | None:
     if not _holds_claim(element.clause):
         return None
     return (
-        f"casts {_told(element.clause)}, which holds a claim, to {family_of(element.type)}",
+        f"casts {shown(element.clause)}, which holds a claim, to {family_of(element.type)}",
         "Cast the claim itself: coalesce(cast(me.claim(…), Integer), 0).",
     )
 
@@ -196,13 +197,13 @@ def _mismatched(one: Any, other: Any, type_: sa.types.TypeEngine[Any]) -> tuple[
         if not isinstance(beside, sa.types.TypeEngine) or is_somebodys(beside) or isinstance(other, BindParameter):
             return None
         if not _go_together(family, family_of(beside)):
-            seen = f"{_told(one)}, which is {family}, with {_told(other)}, which is {family_of(beside)}"
+            seen = f"{shown(one)}, which is {family}, with {shown(other)}, which is {family_of(beside)}"
             return f"compares {seen}", _CAST
         return None
     wrong = next((value for value in values_of(other) if not _fits(value, family, type_)), None)
     if wrong is None:
         return None
-    return f"compares {_told(one)}, which is {family}, with {told(wrong)}", _advice(wrong, family, type_)
+    return f"compares {shown(one)}, which is {family}, with {told(wrong)}", _advice(wrong, family, type_)
 
 
 def _advice(value: Any, family: Family, type_: Any) -> str:
@@ -262,8 +263,3 @@ def _is_uuid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _told(element: Any) -> str:
-    text = " ".join(str(element).split())
-    return text if len(text) <= 80 else text[:79] + "…"

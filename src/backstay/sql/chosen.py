@@ -21,9 +21,10 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of
+from backstay.catalog.shown import shown
 from backstay.catalog.standing import is_aggregate
 from backstay.policy.comparison import is_plain
-from backstay.sql.unlike import Unlike, shown
+from backstay.sql.unlike import Unlike
 
 RANKS: Final = frozenset({op.lt, op.le, op.gt, op.ge})
 BETWEEN: Final = frozenset({op.between_op, op.not_between_op})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
+
+from backstay.catalog.shown import shown
 
 
 class Unlike(Exception):
@@ -19,10 +20,3 @@ class Unlike(Exception):
     def seen(self) -> str:
         """What was seen.  Who renders asks nobody: the text of an element takes longer than all that is judged."""
         return self._wrong if self._of is None else ": ".join(filter(None, (self._wrong, shown(self._of))))
-
-
-def shown(element: Any) -> str:
-    """*element* as SQL, on one line."""
-    # What has no words of its own is shown as an object in memory.
-    text = re.sub(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>", r"\1", re.sub(r"\s+", " ", str(element)))
-    return text if len(text) <= 80 else text[:79] + "…"

@@ -26,11 +26,12 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
+from backstay.catalog.shown import shown
 from backstay.catalog.standing import table_of
 from backstay.sql.chosen import BETWEEN, COLLATE, RANKS, chosen, sorted_by
 from backstay.sql.single import several
 from backstay.sql.sqlite.value import is_native
-from backstay.sql.unlike import Unlike, shown
+from backstay.sql.unlike import Unlike
 
 #: "number" is a decimal that a double holds exactly, "decimal" one that is kept as text, "whole" one that SQLite has as
 #: an integer; "null" goes with any.
