@@ -33,7 +33,8 @@ from backstay.catalog.truth import is_condition, is_order, kind_of, untrue
 from backstay.errors import BackstayError, ConfigError
 from backstay.place import is_authors, place_of
 from backstay.policy.affix import end_patterns, take_literally
-from backstay.policy.constant import CAST_CLAIMS, mismatched
+from backstay.policy.casting import CAST_CLAIMS
+from backstay.policy.constant import mismatched
 from backstay.policy.fault import told_fault
 from backstay.policy.form import join_texts, settle, spell_out
 from backstay.policy.identity import call_traced
