@@ -6,6 +6,7 @@ PostgreSQL says of a constant that it is no number when the statement is run, an
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -28,7 +29,12 @@ CAST_CLAIMS: Final[frozenset[Family]] = frozenset(
 
 
 def miscast(element: Any) -> tuple[str, str] | None:
-    """A value that cannot become what it is cast to, which only PostgreSQL would say before it is asked."""
+    """A value that cannot become what it is cast to, which only PostgreSQL would say before it is asked; and what to
+    write.
+
+    >>> miscast(sa.cast("1_000", sa.Integer))
+    ("casts '1_000' (str) to integer, which it is not", 'Write the value itself, as a constant.')
+    """
     if not isinstance(element, sa.Cast | sa.TypeCoerce) or not is_constant(element.clause):
         return None
     value, type_ = element.clause.value, element.type
@@ -43,15 +49,29 @@ def miscast(element: Any) -> tuple[str, str] | None:
     if read is None or not isinstance(value, str) or is_somebodys(type_):
         return None
     try:
-        read(value)
+        if _PYTHONS.search(value) is None:
+            read(value)
+            return None
     except (ValueError, ArithmeticError):
-        return f"casts {told(value)} to {family_of(type_)}, which it is not", "Write the value itself, as a constant."
-    return None
+        pass
+    return f"casts {told(value)} to {family_of(type_)}, which it is not", "Write the value itself, as a constant."
+
+
+#: What Python reads, and no database does: digits of other scripts, ``1_000``, weeks, the name of a UUID.
+_PYTHONS: Final = re.compile(r"[^\x00-\x7f]|_|W\d|urn:")
+
+
+def _numeric(text: str) -> Decimal:
+    """*text* as a number: NaN and Infinity are none to SQLite."""
+    exact = Decimal(text)
+    if not exact.is_finite():
+        raise ValueError
+    return exact
 
 
 def _float(text: str) -> None:
-    exact = Decimal(text)
-    if not exact.is_finite() or abs(float(exact)) == math.inf or (exact and not float(exact)):
+    exact = _numeric(text)
+    if abs(float(exact)) == math.inf or (exact and not float(exact)):
         raise ValueError
 
 
@@ -63,7 +83,7 @@ def _boolean(text: str) -> None:
 _READ: Final[dict[Family, Callable[[str], object]]] = {
     "integer": int,
     "float": _float,
-    "numeric": Decimal,
+    "numeric": _numeric,
     "boolean": _boolean,
     "uuid": UUID,
     "date": date.fromisoformat,
@@ -74,7 +94,9 @@ _READ: Final[dict[Family, Callable[[str], object]]] = {
 
 
 def wrapped(element: Any) -> tuple[str, str] | None:
-    """A text in which a claim is, cast: PostgreSQL has numbers of NaN and Infinity, and days of "today"."""
+    """A text in which a claim is, cast: PostgreSQL has numbers of NaN and Infinity, and days of "today"; and what to
+    write.
+    """
     if not isinstance(element, sa.Cast) or family_of(element.type) not in CAST_CLAIMS:
         return None
     if isinstance(bare(element.clause), MeParameter) or family_of(element.clause.type) not in ("text", "other"):

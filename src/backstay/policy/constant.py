@@ -73,10 +73,14 @@ def _misplaced(element: Any) -> tuple[str, str] | None:
 
 
 def _unkept(element: Any) -> tuple[str, str] | None:
-    """A text that is none: PostgreSQL has no letter NUL, and no database half of one."""
-    values = values_of(element) if is_constant(element) else ()
-    wrong = next((each for each in values if isinstance(each, str) and any(map(_is_no_letter, each))), None)
-    return None if wrong is None else (f"holds {told(wrong)}, which is no text", "Leave NUL and surrogates out.")
+    """A value that is none: PostgreSQL has no letter NUL, SQLite no NaN, and no database half a letter."""
+    for value in values_of(element) if is_constant(element) else ():
+        if isinstance(value, str) and any(map(_is_no_letter, value)):
+            return f"holds {told(value)}, which is no text", "Leave NUL and surrogates out."
+        if _is_nan(value):
+            # It is the greatest number of PostgreSQL, whatever it is added to.
+            return f"holds {told(value)}, which is no number", "Write a number, or null() for one that is not there."
+    return None
 
 
 def _unended(element: Any) -> tuple[str, str] | None:
@@ -109,6 +113,10 @@ def _mixed(element: Any) -> tuple[str, str] | None:
 
 def _kind(value: Any) -> Family:
     return family_of(sa.literal(value).type)
+
+
+def _is_nan(value: Any) -> bool:
+    return value.is_nan() if isinstance(value, Decimal) else isinstance(value, float) and math.isnan(value)
 
 
 def _is_no_letter(letter: str) -> bool:
@@ -169,8 +177,7 @@ def _fits(value: Any, family: Family, type_: Any) -> bool:
     if family in ("time", "timestamp") and getattr(value, "tzinfo", None) is not None:
         return False
     if family in _NUMERIC and isinstance(value, _NUMBERS):
-        # NaN is the greatest number of PostgreSQL, and SQLite has none.
-        return value == value and (family != "float" or _is_float(value))
+        return not _is_nan(value) and (family != "float" or _is_float(value))
     return isinstance(value, _KINDS[family][0])
 
 

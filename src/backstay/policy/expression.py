@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import linecache
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from enum import Enum
 from traceback import walk_tb
 from types import GeneratorType
@@ -321,10 +322,10 @@ def _part(element: Any) -> tuple[Any, ...]:
 
 
 def _same(value: Any) -> Any:
-    """*value*, so that it is equal to itself: NaN is not."""
+    """*value*, so that it is equal to itself: NaN is not, and a signalling one is compared with nothing."""
     if isinstance(value, list | tuple):
         return [_same(each) for each in value]
-    return value if value == value else str(value)
+    return str(value) if isinstance(value, float | Decimal) else value
 
 
 def _type_facts(rows: ColumnElement[bool]) -> None:
