@@ -20,6 +20,7 @@ NUMBER, TEXT = sa.column("lower", sa.Integer), sa.column("t", sa.Text)
         (sa.func.lower(A) + TEXT, "lower(a) || t"),
         (TEXT + sa.func.replace(A, B, B), "t || replace(a, b, b)"),
         (sa.func.lower(A) + sa.func.upper(B) + sa.func.concat(A, B), "lower(a) || upper(b) || concat(a, b)"),
+        (sa.func.left(A, sa.literal_column("1")) + sa.func.reverse(B), "left(a, 1) || reverse(b)"),
         (sa.func.length(A) + sa.func.length(B), "length(a) + length(b)"),
         (sa.func.lower(A) + sa.func.length(B), "lower(a) + length(b)"),
         # A column is what it is, whatever its name.

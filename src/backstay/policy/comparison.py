@@ -31,6 +31,20 @@ EQUALITIES: Final = frozenset(
 COMPARISONS: Final = EQUALITIES | {op.lt, op.le, op.gt, op.ge, op.between_op, op.not_between_op}
 
 
+#: Functions that give the text that they are given, whose type SQLAlchemy does not know.
+_GIVE_TEXTS: Final = frozenset(
+    {
+        *("concat", "left", "lower", "lpad", "ltrim", "overlay", "regexp_replace", "repeat", "replace", "reverse"),
+        *("right", "rpad", "rtrim", "split_part", "substr", "substring", "translate", "trim", "upper"),
+    }
+)
+
+
+def gives_text(element: Any) -> bool:
+    """Whether *element* calls a function that gives a text, whose type SQLAlchemy does not know."""
+    return isinstance(element, FunctionElement) and str(getattr(element, "name", "")).lower() in _GIVE_TEXTS
+
+
 def compared(rows: Any) -> Iterator[tuple[Any, Any, sa.types.TypeEngine[Any]]]:
     """Each two values that *rows* compare, a parameter second, and the type of the first."""
     for element in visitors.iterate(rows):

@@ -11,18 +11,14 @@ import math
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import chain, repeat
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ExpressionClauseList
-from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of, plain_type
-from backstay.policy.comparison import bare, compared, is_constant, is_of, values_of
-
-#: The texts that a function gives, whose type SQLAlchemy does not know.
-_GIVE_TEXTS: Final = frozenset({"lower", "upper", "trim", "ltrim", "rtrim", "replace", "substr", "substring", "concat"})
+from backstay.policy.comparison import bare, compared, gives_text, is_constant, is_of, values_of
 
 
 def spell_out(rows: Any) -> None:
@@ -82,8 +78,7 @@ def _is_text(element: Any) -> bool:
     element = bare(element)
     if _is_sum(element):
         return all(map(_is_text, _summands(element)))
-    gives = isinstance(element, FunctionElement) and str(getattr(element, "name", "")).lower() in _GIVE_TEXTS
-    return gives or family_of(element.type) == "text"
+    return gives_text(element) or family_of(element.type) == "text"
 
 
 def settle(rows: Any) -> None:

@@ -23,19 +23,12 @@ from sqlalchemy.sql.functions import FunctionElement
 from backstay.catalog import family_of
 from backstay.catalog.shown import shown
 from backstay.catalog.standing import is_aggregate
-from backstay.policy.comparison import is_plain
+from backstay.policy.comparison import gives_text, is_plain
 from backstay.sql.unlike import Unlike
 
 RANKS: Final = frozenset({op.lt, op.le, op.gt, op.ge})
 BETWEEN: Final = frozenset({op.between_op, op.not_between_op})
 
-#: Functions that give the text that they are given, whose type SQLAlchemy does not know.
-_GIVE_TEXTS: Final = frozenset(
-    {
-        *("concat", "left", "lower", "lpad", "ltrim", "overlay", "regexp_replace", "repeat", "replace", "reverse"),
-        *("right", "rpad", "rtrim", "split_part", "substr", "substring", "translate", "trim", "upper"),
-    }
-)
 _EXTREMES: Final = frozenset({"max", "min", "greatest", "least"})
 
 #: Aggregates that keep each value in its place, and functions of a window that give rows of one place one number.
@@ -97,7 +90,7 @@ def _said(element: Any) -> Iterator[Unlike]:
         case e.BinaryExpression() if element.operator in BETWEEN:
             for bound in element.right.clauses:
                 yield from _in_order([element.left, bound], element)
-        case FunctionElement() if str(getattr(element, "name", "")).lower() in _EXTREMES:
+        case FunctionElement() if _called(element) in _EXTREMES:
             yield from _in_order(list(element.clauses), element)
         case sa.WithinGroup():
             if _called(element.element) == "mode":
@@ -128,7 +121,7 @@ def _in_order(values: list[Any], whole: Any) -> Iterator[Unlike]:
 
 def _family(value: Any) -> str:
     value = _bare(value)
-    if isinstance(value, FunctionElement) and str(getattr(value, "name", "")).lower() in _GIVE_TEXTS:
+    if gives_text(value):
         return "text"
     if isinstance(value, sa.ScalarSelect | sa.SelectBase):
         columns = list(_bare(value).selected_columns)
