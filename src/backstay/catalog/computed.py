@@ -69,17 +69,29 @@ def computed_fields(table: sa.Table, mapper: Mapper[Any] | None) -> tuple[dict[s
     left_out: list[str] = []
     if mapper is None or mapper.local_table is not table:
         return found, ()
-    for name, expression, annotation, doc, own in _of_all(mapper, left_out):
-        if name in table.columns:
-            continue
-        field = _read(name, expression, annotation, doc, table, own)
-        if isinstance(field, Computed):
-            found[name] = field
-        else:
-            left_out.append(
-                f"the computed field {table.name}.{name} is not served: {field}"
-                " (a name with an underscore in front is the model's own)"
-            )
+    known: dict[str, str] = {}
+    for each in sharing(mapper):
+        for name, expression, annotation, doc in _declared(each):
+            of = f"the computed field {each.class_.__name__}.{name}"
+            if name in known:
+                left_out.append(f"{of} is not served: the table has one of {known[name]}, of the same name")
+                continue
+            known[name] = each.class_.__name__
+            try:
+                own = own_rows(each, of)
+            except ConfigError as fault:
+                left_out.append(f"{of} is not served: {fault.message}")
+                continue
+            if name in table.columns:
+                continue
+            field = _read(name, expression, annotation, doc, table, own)
+            if isinstance(field, Computed):
+                found[name] = field
+            else:
+                left_out.append(
+                    f"the computed field {table.name}.{name} is not served: {field}"
+                    " (a name with an underscore in front is the model's own)"
+                )
     return found, tuple(left_out)
 
 
@@ -114,26 +126,6 @@ def _read(
         return "nobody can tell which rows and columns it looks at"
     uses, elsewhere = _used(stands, table)
     return Computed(name, stands, type_, uses, elsewhere, table, doc)
-
-
-def _of_all(
-    mapper: Mapper[Any], left_out: list[str]
-) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None, ColumnElement[bool] | None]]:
-    """Likewise, and the condition of the rows that have the field: those of a subclass are of its rows alone."""
-    known: dict[str, str] = {}
-    for each in sharing(mapper):
-        for name, expression, annotation, doc in _declared(each):
-            of = f"the computed field {each.class_.__name__}.{name}"
-            if name in known:
-                left_out.append(f"{of} is not served: the table has one of {known[name]}, of the same name")
-                continue
-            known[name] = each.class_.__name__
-            try:
-                own = own_rows(each, of)
-            except ConfigError as fault:
-                left_out.append(f"{of} is not served: {fault.message}")
-                continue
-            yield name, expression, annotation, doc, own
 
 
 def _declared(mapper: Mapper[Any]) -> Iterator[tuple[str, ColumnElement[Any], Any, str | None]]:
