@@ -80,6 +80,7 @@ def refuse_oversized(expression: Any, what: str) -> None:
 
 
 def too_large(what: str, found: Oversized = TOO_DEEP) -> ConfigError:
+    """BST-E056 for *what*, which is as it was *found*."""
     return ConfigError("BST-E056", f"{what} {found.seen}", hint=found.hint)
 
 

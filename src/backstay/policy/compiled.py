@@ -34,11 +34,12 @@ def compile_rules(policies: Iterable[Policy], *catalogs: Catalog) -> tuple[Rule,
     """Every rule of *policies*.  A name of a table means that of the first of *catalogs*, unless it names a schema.
 
     Raises:
-        ConfigError: BST-E022 when a model is not served, BST-E023 when the function does not mean one expression,
-            BST-E024 when *columns* names one that does not exist, BST-E027 when it holds what nobody can read,
-            BST-E050 and BST-E051 when nobody can tell which rows it looks at, BST-E053 and BST-E054 when a comparison
-            means nothing, BST-E055 when nobody can tell which rows are the model's, BST-E056 when it is too large,
-            BST-E080 when it names a table by a word that the app does not serve.
+        ConfigError: BST-E020 for what is no policy, BST-E022 when a model is not served, BST-E023 when the function
+            does not mean one expression, BST-E024 when *columns* names one that does not exist, BST-E027 when it holds
+            what nobody can read, BST-E050 and BST-E051 when nobody can tell which rows it looks at, BST-E053 and
+            BST-E054 when a comparison means nothing, BST-E055 when nobody can tell which rows are the model's,
+            BST-E056 when it is too large, BST-E080 when it names a table by a word that the app does not serve,
+            BST-E081 when it compares values of two kinds, BST-E505 when it looks at what is encrypted.
     """
     listed = tuple(policies)
     often = Counter(code_of(policy.function) for policy in listed if isinstance(policy, Policy))
