@@ -226,18 +226,8 @@ class Calls:
             if rows is not None and session is not None:
                 answer = await self._rows(function, result, session, rows, request)
             else:
-                most = self._surface.budget.answer_bytes
-                encode = partial(encode_result, result, most)
-                letters = max(_UNKNOWN, letters_of(result))
-                encoded = encode() if is_small(result) else await render_aside(letters, encode)
-                await render_aside(
-                    len(encoded), lambda: check_result(function.name, result, encoded, function.result_type)
-                )
-                body = encoded.decode()
-                if isinstance(result, list | tuple):
-                    answer = Answered(body[1:-1] if media.kind == "object" else body, len(result))
-                else:
-                    answer = Answered(body, 1)
+                value = partial(_value, function, result, media, self._surface.budget.answer_bytes)
+                answer = value() if is_small(result) else await render_aside(max(_UNKNOWN, letters_of(result)), value)
             check_number(answer.rows, call.demands)
             check_size(bytes_of(answer.body), self._surface.budget.answer_bytes)
             if media.kind == "object" and answer.rows != 1:
@@ -306,6 +296,16 @@ class Calls:
             if table.model is whole_model(function.model):
                 return table
         raise PlanError("PGRST202", f"The function {function.name} returns rows of a model that the app does not serve")
+
+
+def _value(function: Function, result: Any, media: Media, most: int) -> Answered:
+    """What is no row of a model, as JSON of at most *most* bytes that is what *function* says it returns."""
+    encoded = encode_result(result, most)
+    check_result(function.name, result, encoded, function.result_type)
+    body = encoded.decode()
+    if not isinstance(result, list | tuple):
+        return Answered(body, 1)
+    return Answered(body[1:-1] if media.kind == "object" else body, len(result))
 
 
 def _reply(function: Function, answer: Answered, media: Media, preferences: Preferences, profile: str | None) -> Reply:
