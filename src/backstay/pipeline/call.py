@@ -21,8 +21,7 @@ from backstay.pipeline.etag import failed
 from backstay.pipeline.planner import is_long
 from backstay.pipeline.plans import Known, Plans, known, once
 from backstay.pipeline.request import DataRequest
-from backstay.pipeline.returned import FEW, keys_of, rows_of, taken
-from backstay.pipeline.returned import is_long as rows_are_long
+from backstay.pipeline.returned import are_many, keys_of, rows_of, taken
 from backstay.pipeline.script import Demands, check_number, demands_of_call
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
@@ -42,7 +41,7 @@ from backstay.response.rows import not_single
 from backstay.response.size import bytes_of, check_size
 from backstay.response.value import check_result, encode_result, is_small, letters_of
 from backstay.sql.dialect import Form
-from backstay.sql.statement import Row, Statement
+from backstay.sql.statement import Statement
 from backstay.sql.write import key_columns, read_sql
 
 #: Letters that are counted for a large answer at least, while nobody knows how many they are.
@@ -256,22 +255,17 @@ class Calls:
     ) -> Answered:
         """Rows of a model, read back through the caller's policies, with the query's select, filters and order."""
         principal, beside = request.principal, self._surface.planner.beside
-        taken = partial(rows_of, function, result)
-        found = await beside(taken) if rows_are_long(result) else taken()
+        take = partial(rows_of, function, result)
+        found = await beside(take) if are_many(result) else take()
         await session.flush()
         connection = await session.connection()
 
-        async def fetch(asked: Statement) -> Row:
-            return tuple((await connection.exec_driver_sql(asked.sql, asked.args)).one())
+        async def run(asked: Statement) -> Rows:
+            return (await connection.exec_driver_sql(asked.sql, asked.args)).all()
 
         opener = rows.known.opener
         if opener is not None and opener.looks:
-
-            async def run(asked: Statement) -> Rows:
-                return [await fetch(asked)]
-
-            looking = opener.looking(opener.values(rows.values), request, self._surface)
-            await drive_async(looking, run, self._surface.planner.beside)
+            await drive_async(opener.looking(opener.values(rows.values), request, self._surface), run, beside)
 
         def bind() -> Statement:
             columns = key_columns(rows.table)
@@ -279,12 +273,12 @@ class Calls:
             packed = self._surface.dialect.pack(filled, len(columns))
             return rows.known.bind(rows.values, principal, packed)
 
-        bound = await beside(bind) if len(found) > FEW or is_long(request) else bind()
-        answer: Any = await fetch(bound)
+        bound = await beside(bind) if are_many(found) or is_long(request) else bind()
+        (answer,) = await run(bound)
         text, number = str(answer[0]), int(answer[1])
         body = text
         if rows.known.opener is not None:
-            body = await self._surface.planner.render_beside(len(text), lambda: rows.known.body(text))
+            body = await self._surface.planner.render_beside(len(text), partial(rows.known.body, text))
         if rows.form == "features":
             body = feature_collection(body)
         elif function.result == "row":

@@ -16,14 +16,14 @@ from backstay.response.value import WrongResult
 #: Rows of a model that a function may return; which of them are shown, the query says.
 ROWS: Final = 10_000
 #: Rows that are gone through on the event loop: a tenth of a millisecond.
-FEW: Final = 200
+_FEW: Final = 200
 
 
-def is_long(result: Any) -> bool:
-    """Whether going through *result* may take long; nobody knows of what is made while it is gone through."""
-    if isinstance(result, list | tuple | set | frozenset):
-        return len(result) > FEW
-    return isinstance(result, Iterable)
+def are_many(rows: Any) -> bool:
+    """Whether going through *rows* may take long; nobody knows of what is made while it is gone through."""
+    if isinstance(rows, list | tuple | set | frozenset):
+        return len(rows) > _FEW
+    return isinstance(rows, Iterable)
 
 
 def taken(function: Function, result: Any) -> Any:
