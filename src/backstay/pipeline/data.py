@@ -14,10 +14,10 @@ from backstay.db.violation import ConstraintError
 from backstay.errors import DatabaseError, RequestError
 from backstay.pipeline.call import Calls
 from backstay.pipeline.describe import Described, Descriptions
-from backstay.pipeline.first import tells_first
+from backstay.pipeline.first import tells_first, uncomputed
 from backstay.pipeline.item import methods_of
 from backstay.pipeline.read import Reads
-from backstay.pipeline.refusal import told_alone, uncomputed
+from backstay.pipeline.refusal import told_alone
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.routine import Routines
 from backstay.pipeline.surface import Surface

@@ -9,6 +9,8 @@ order they are found:
 3. a search, which reads a whole text;
 4. a path into JSON, or an order by it, where a text in it cannot be told: values of clients cannot be read either, and
    of them the error must say so.
+
+Of these only that is told (`uncomputed`).
 """
 
 from __future__ import annotations
@@ -45,6 +47,15 @@ def tells_first(error: DatabaseError, query_text: str, computed: Collection[str]
         return True
     untold = error.code == "22P05" or (error.details or "").startswith("Unicode")
     return untold and bool(ordered or any(field.path for field in fields))
+
+
+def uncomputed() -> DatabaseError:
+    """22000: a computed field, or a cast, has no value for some row."""
+    return DatabaseError(
+        "22000",
+        "a value cannot be computed for one of the rows",
+        hint="Filter by the columns that it is made of, or correct the row.",
+    )
 
 
 def _leaves(condition: Condition) -> Iterator[Filter]:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
 
 from backstay.catalog import Table
 from backstay.db.statement import Database
-from backstay.db.violation import FOREIGN_KEY, Violation, broken_constraint
 from backstay.errors import DatabaseError, PlanError, RequestError
 from backstay.pipeline.ask import Ask
 from backstay.pipeline.explain import explained
 from backstay.pipeline.planner import is_long
-from backstay.pipeline.plans import Plans, once
-from backstay.pipeline.refusal import NamedParent, Rival, parents_of, rivals_of, told_as
-from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters, room_of
+from backstay.pipeline.plans import once
+from backstay.pipeline.remember import MOST_LETTERS, Remembered, letters
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.sealed import foreseen
+from backstay.pipeline.sight import Sights
 from backstay.pipeline.surface import Surface
 from backstay.pipeline.unit import Joined
 from backstay.pipeline.work import Work, Works
 from backstay.pipeline.zone import in_zone
-from backstay.plan.read import plan_read
 from backstay.plan.scope import find_table
 from backstay.plan.shape import shape_of
 from backstay.request import negotiate
@@ -33,8 +30,6 @@ from backstay.response.reply import Reply
 from backstay.response.rows import converter, not_single
 from backstay.response.size import bytes_of, check_size
 from backstay.response.written import Written, render_written
-from backstay.sql.prepared import Prepared, prepare
-from backstay.sql.select import select_rows
 from backstay.sql.statement import Steps
 
 Action: TypeAlias = Literal["insert", "update", "delete", "put"]
@@ -61,8 +56,7 @@ class Writes:
         self._asked: Remembered[tuple[Any, ...], Asked] = Remembered(
             2048, weigh=lambda key, _: _PER_LETTER * len(key[2]) + _PER_KEY_LETTER * letters(key)
         )
-        #: What looks whether a row can be seen that a refusal is about.
-        self._sights: Plans[Prepared] = Plans(256, room_of)
+        self._sights = Sights(surface, database)
 
     async def answer(self, request: DataRequest) -> Reply:
         """Answer one write."""
@@ -185,12 +179,7 @@ class Writes:
         except (PlanError, RequestError):
             raise
         except Exception as error:
-            scope = self._surface.scope(ask.request.principal)
-            rivals = rivals_of(error, ask.table, scope, work.rows, work.written, _settled(ask))
-            rival = await self._seen(ask, rivals)
-            told = await self._missing(ask, error, parents_of(error, ask.table, scope, work.rows, work.written))
-            told = told if rival is None else broken_constraint(rival.violation)
-            told = told_as(told, ask.table, scope, work.rows, work.written, rival_seen=rival is not None)
+            told = await self._sights.told(error, ask, work)
             if told is error:
                 raise
             raise told from error
@@ -206,56 +195,6 @@ class Writes:
             # No form takes more than twice the bytes of another: only here is it worth knowing how many.
             check_size(bytes_of(convert(body)), most)
         return written
-
-    async def _seen(self, ask: Ask, rivals: Sequence[Rival]) -> Rival | None:
-        """The first of *rivals* that the caller sees, and that is not the row itself."""
-        for rival in rivals:
-            if await self._sees(ask, ask.table.name, rival.query) and not await self._changes(ask, rival):
-                return rival
-        return None
-
-    async def _changes(self, ask: Ask, rival: Rival) -> bool:
-        """Whether *rival* is a row that this very ``PATCH`` changes."""
-        if ask.request.method != "PATCH":
-            return False
-        query = self._surface.query(ask.request)
-        query = replace(query, conditions=(*query.conditions, *rival.query.conditions))
-        return bool(await self._sees(ask, ask.table.name, query))
-
-    async def _missing(self, ask: Ask, error: Exception, parents: Sequence[NamedParent]) -> Exception:
-        """*error*, naming the first of *parents* that the caller does not see, whether it is there or not."""
-        for parent in parents:
-            if parent.query is None:
-                return broken_constraint(parent.violation if len(parents) == 1 else Violation(FOREIGN_KEY))
-            if parent.unnamed:
-                continue
-            seen = await self._sees(ask, parent.table, parent.query)
-            if not seen:
-                return broken_constraint(Violation(FOREIGN_KEY) if seen is None else parent.violation)
-        return error
-
-    async def _sees(self, ask: Ask, table: str, query: Query) -> bool | None:
-        """Whether the caller would be shown a row of *table* by *query*; ``None`` within a larger transaction."""
-        if self._inside:
-            # Not even where a database would still answer: it does where we refused, and not where it did itself.
-            return None
-        request, surface = ask.request, self._surface
-        shape, values = shape_of(query)
-
-        def make() -> Prepared:
-            plan = plan_read(table, shape, surface.scope(request.principal))
-            return prepare(select_rows(plan, surface.dialect, max_rows=1), surface.dialect.compiler)
-
-        prepared = await surface.planner.make(request, lambda: self._sights.of(request, (table, shape), make))
-        row = await self._database.fetch(prepared.bind(values, request.principal))
-        return bool(row[1])
-
-
-def _settled(ask: Ask) -> Sequence[str]:
-    """The columns by which *ask* finds a row that is there, and does not break its constraint."""
-    if ask.request.method == "PUT":
-        return ask.table.primary_key
-    return () if ask.preferences.resolution is None else ask.shape.on_conflict or ask.table.primary_key
 
 
 def _nothing(ask: Ask) -> Written:
