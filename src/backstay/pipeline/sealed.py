@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
@@ -16,7 +17,7 @@ from backstay.pipeline.compared import Compared
 from backstay.pipeline.request import DataRequest
 from backstay.pipeline.surface import Surface
 from backstay.plan.intent import ReadPlan
-from backstay.plan.opening import Objects, Opening, Sought
+from backstay.plan.opening import Opening, Sought
 from backstay.plan.read import plan_rows
 from backstay.plan.seal import blinded
 from backstay.policy import ANONYMOUS
@@ -125,16 +126,14 @@ class Opener:
             self._compare(body, look, compared)
 
     def _compare(self, body: str, look: Look, compared: Compared) -> None:
-        try:
+        with self._noticing():
             compared.compare(body, look.place, self.keyring)
-        except Unsealable as fault:
-            if self.notice is not None:
-                self.notice((fault,))
-            raise
 
-    def _open(self, body: str, rows: Objects) -> str:
+    @contextmanager
+    def _noticing(self) -> Iterator[None]:
+        """What does not open is told to the operator."""
         try:
-            return open_rows(body, rows, self.keyring)
+            yield
         except Unsealable as fault:
             if self.notice is not None:
                 self.notice((fault,))
@@ -147,7 +146,10 @@ class Opener:
             Unsealable: when one does not open.
         """
         rows = self.opening.rows
-        return body if rows is None else self._open(body, rows)
+        if rows is None:
+            return body
+        with self._noticing():
+            return open_rows(body, rows, self.keyring)
 
     def page(self, body: str) -> tuple[str, Headers]:
         """As `body`, for a page of rows: values that do not open are null, and the headers say how many there are."""
