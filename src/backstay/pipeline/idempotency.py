@@ -187,19 +187,12 @@ class Keys:
         """
         now = int(self._now())
         prints = [_fingerprint(request, printing) for printing in self._printing]
-        print_ = prints[0]
-        old = now - _KEPT_SECONDS
-        given = {
-            "scope": scope,
-            "key": key,
-            "fingerprint": print_,
-            "made_at": old,
-            "caller": _caller(request.principal),
-        }
+        old, caller, number = now - _KEPT_SECONDS, _caller(request.principal), _number(scope, key)
+        given = {"scope": scope, "key": key, "fingerprint": prints[0], "made_at": old, "caller": caller}
 
         def ask(prepared: Prepared, **more: Any) -> Awaitable[Rows]:
-            values = [{**given, **more}.get(name) for name in _SLOTS]
-            return run(prepared.bind((*values, _number(scope, key)), ANONYMOUS))
+            values = given | more
+            return run(prepared.bind((*map(values.get, _SLOTS), number), ANONYMOUS))
 
         if self._lock is not None and not (await ask(self._lock))[0][0]:
             raise _in_flight()
