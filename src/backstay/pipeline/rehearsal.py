@@ -19,14 +19,13 @@ from backstay.pipeline.surface import Surface
 from backstay.pipeline.zone import rows_of
 from backstay.policy import Principal, Rule
 from backstay.policy.slip import near_word
+from backstay.sql.dialect import SqlDialect
 from backstay.sql.prepared import prepare
 from backstay.sql.sqlite.kind import FUNCTIONS
 from backstay.sql.unlike import Unlike
 
 #: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.
 _OTHER = ("42P01", "42501", "08", "53", "55", "57", "58", "PGRST", "BST", "XX001")
-
-
 #: What has no words in a database is what it lacks, where all that it has is known.
 _SYNTAX: Final = "42601"
 
@@ -38,15 +37,14 @@ async def rehearse(database: Database, surface: Surface) -> None:
         ConfigError: BST-E028, with the rule and what the database says of it; BST-E082, for a rule that would run and
             say something else.
     """
-    seen = set[int]()
+    seen, volatile = set[int](), await _volatile(database, surface)
     for rule in surface.rules:
         if id(rule.rows) not in seen:
             seen.add(id(rule.rows))
-            await _rehearse(database, surface, rule)
+            await _rehearse(database, surface.dialect, rule, volatile)
 
 
-async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
-    dialect = surface.dialect
+async def _rehearse(database: Database, dialect: SqlDialect, rule: Rule, volatile: frozenset[str]) -> None:
     try:
         unlike = dialect.unlike(rule.rows)
     except RecursionError as fault:
@@ -67,7 +65,8 @@ async def _rehearse(database: Database, surface: Surface, rule: Rule) -> None:
         if unlike is not None:
             raise _unlike(rule, unlike) from fault
         raise _cannot_run(rule, _said(fault), unlike) from fault
-    await _refuse_volatile(database, surface, rule)
+    if volatile and (changing := volatile & _called(rule)):
+        raise _changing(rule, min(changing), dialect)
     if unlike is not None:
         raise _unlike(rule, unlike)
 
@@ -86,22 +85,29 @@ def _said(fault: Exception) -> str:
     return re.sub(r"<(?:[\w.]+\.)?(\w+) object at 0x[0-9a-f]+>", r"\1", said.partition(" (Background on")[0])
 
 
-async def _refuse_volatile(database: Database, surface: Surface, rule: Rule) -> None:
-    """What is another value for each row, or at each look, is no condition: nobody knows what it showed."""
-    called = {_qualified(each) for each in visitors.iterate(rule.rows) if isinstance(each, FunctionElement)}
-    if not called or surface.dialect.volatile is None:
-        return
-    asked = surface.dialect.volatile(sorted(called))
-    found = await database.snapshot(lambda: rows_of(asked))
-    if found:
-        name = found[0][0]
-        raise ConfigError(
-            "BST-E082",
-            f"{rule.place}: the policy {rule.name} holds what databases answer differently: the function {name}(),"
-            f" whose value may be another one at each call",
-            hint=f"Leave clocks but func.now(), chance and changes out; where {name}() is yours and only reads, tell"
-            f" {surface.dialect.name}: ALTER FUNCTION {name} STABLE.",
-        )
+async def _volatile(database: Database, surface: Surface) -> frozenset[str]:
+    """Those functions of all rules whose value may be another one for each row, or at each look."""
+    asking = surface.dialect.volatile
+    called = frozenset[str]() if asking is None else frozenset().union(*map(_called, surface.rules))
+    if asking is None or not called:
+        return frozenset()
+    asked = asking(sorted(called))
+    return frozenset(name for (name,) in await database.snapshot(lambda: rows_of(asked)))
+
+
+def _called(rule: Rule) -> frozenset[str]:
+    return frozenset(_qualified(each) for each in visitors.iterate(rule.rows) if isinstance(each, FunctionElement))
+
+
+def _changing(rule: Rule, name: str, dialect: SqlDialect) -> ConfigError:
+    """What is another value at each look is no condition: nobody knows what it showed."""
+    return ConfigError(
+        "BST-E082",
+        f"{rule.place}: the policy {rule.name} holds what databases answer differently: the function {name}(),"
+        f" whose value may be another one at each call",
+        hint=f"Leave clocks but func.now(), chance and changes out; where {name}() is yours and only reads, tell"
+        f" {dialect.name}: ALTER FUNCTION {name} STABLE.",
+    )
 
 
 def _qualified(function: Any) -> str:
