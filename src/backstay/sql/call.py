@@ -15,6 +15,7 @@ from backstay.sql.dialect import Expression, Form, SqlDialect
 from backstay.sql.function import call
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.postgresql import bare
+from backstay.sql.quoted import quoted
 from backstay.sql.select import Build
 
 
@@ -81,5 +82,5 @@ def _argument(argument: ArgumentFacts, slot: int) -> Expression:
     if not argument.name:
         return typed
     keyword = "VARIADIC " if argument.variadic else ""
-    name: Expression = sa.literal_column(keyword + '"' + argument.name.replace('"', '""') + '"')
+    name: Expression = sa.literal_column(keyword + quoted(argument.name))
     return name.op(":=")(typed)

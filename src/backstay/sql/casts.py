@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql as pg
 
 from backstay.catalog.opaque import Opaque
 from backstay.errors import PlanError
+from backstay.sql.quoted import quoted
 
 _TYPES: Final[Mapping[str, sa.types.TypeEngine[Any]]] = {
     "text": sa.Text(),
@@ -113,7 +114,7 @@ def postgresql_type(name: str, own: Collection[str] = ()) -> sa.types.TypeEngine
         found = Opaque(item)
     if found is None and name.strip().removesuffix("[]") in own:
         plain = name.strip().removesuffix("[]")
-        found = Opaque(plain if _PLAIN.fullmatch(plain) else '"' + plain.replace('"', '""') + '"')
+        found = Opaque(plain if _PLAIN.fullmatch(plain) else quoted(plain))
     if found is None:
         raise PlanError("42704", f'type "{name}" does not exist')
     return sa.ARRAY(found) if word.endswith("[]") else found

@@ -20,6 +20,7 @@ from backstay.plan.tsquery import ENGLISH_STOP, And, Not, Or, Phrase, Tree, boun
 from backstay.request.filters import Slot
 from backstay.sql.dialect import Expression, Typed
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.quoted import quoted
 
 #: Finds nothing, as an empty query does.
 _NOTHING: Final = '""'
@@ -45,7 +46,7 @@ def fts5_query(tree: Tree | None, columns: Sequence[str] = ()) -> Found:
     found = _found(tree)
     if not columns:
         return found
-    names = " ".join('"' + name.replace('"', '""') + '"' for name in columns)
+    names = " ".join(map(quoted, columns))
     return Found(f"{{{names}}} : ({found.expression})", found.left_out)
 
 

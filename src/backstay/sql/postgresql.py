@@ -31,6 +31,7 @@ from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
 from backstay.sql.notation import field
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.quoted import quoted
 from backstay.sql.single import several
 from backstay.sql.sqlite.kind import misleading
 from backstay.sql.statement import Statement
@@ -441,7 +442,7 @@ def _stored(column: Column, text: Expression) -> Expression:
 
 def _beside(spatial: Spatial) -> Opaque:
     """The type ``geometry`` of the schema that ``geography`` comes from."""
-    schema = "" if spatial.schema is None else '"' + spatial.schema.replace('"', '""') + '".'
+    schema = "" if spatial.schema is None else f"{quoted(spatial.schema)}."
     return Opaque(schema + "geometry")
 
 

@@ -23,12 +23,12 @@ from backstay.adapters.postgresql.search import create_searches
 from backstay.db.columns import add_columns
 from backstay.db.export import CHUNK_BYTES, CHUNK_ROWS, Exports, read_ahead
 from backstay.db.failures import RETRY, from_postgresql, is_unusable
-from backstay.db.quoted import quoted
 from backstay.db.session import bounded
 from backstay.db.statement import Row, Rows, Statement, Steps
 from backstay.db.threads import Threads
 from backstay.db.transaction import drive_async
 from backstay.errors import DatabaseError
+from backstay.sql.quoted import quoted
 
 T = TypeVar("T")
 

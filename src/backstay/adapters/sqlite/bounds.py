@@ -18,8 +18,8 @@ from sqlalchemy import Column, MetaData, Table
 from sqlalchemy import types as sqltypes
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
-from backstay.db.quoted import quoted
 from backstay.errors import DatabaseError
+from backstay.sql.quoted import quoted
 
 _EXACT: Final = Context(prec=140_000)
 _INTEGERS: Final[tuple[tuple[type[TypeEngine[Any]], str, int], ...]] = (

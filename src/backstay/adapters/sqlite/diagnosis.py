@@ -17,9 +17,9 @@ from sqlalchemy import MetaData
 
 from backstay.adapters.sqlite.connection import Budget
 from backstay.db.failures import foreign_key_name
-from backstay.db.quoted import quoted
 from backstay.db.statement import Statement
 from backstay.db.violation import FOREIGN_KEY, ConstraintError, Violation, broken_constraint
+from backstay.sql.quoted import quoted
 
 #: Longest search, in seconds.
 _SECONDS: Final = 0.05

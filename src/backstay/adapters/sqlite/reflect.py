@@ -31,7 +31,7 @@ from backstay.catalog.opaque import (
     StoredText,
 )
 from backstay.db.failures import from_sqlite
-from backstay.db.quoted import quoted
+from backstay.sql.quoted import quoted
 
 _LENGTH: Final = re.compile(
     r"(?:VAR(?:YING )?CHAR(?:ACTER)?|CHARACTER VARYING|NVARCHAR|VARCHAR)\s*\(\s*(\d+)\s*\)", re.I

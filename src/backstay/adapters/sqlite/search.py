@@ -13,9 +13,9 @@ from collections.abc import Iterator
 import sqlalchemy as sa
 
 from backstay.catalog import SEARCHABLE, Searchable
-from backstay.db.quoted import quoted
 from backstay.errors import ConfigError
 from backstay.sql.fts5 import index_name
+from backstay.sql.quoted import quoted
 
 
 def create_searches(connection: sa.Connection, metadata: sa.MetaData) -> None:
