@@ -11,7 +11,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, time
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -24,7 +23,7 @@ from backstay.catalog import Family, family_of, plain_type
 from backstay.catalog.opaque import AsStored, Opaque
 from backstay.errors import PlanError
 from backstay.plan.duration import duration_text, parse_duration
-from backstay.plan.moment import BLANKS, read_date, read_moment, read_time
+from backstay.plan.moment import BLANKS, instant_text, read_date, read_moment, read_time, trimmed
 from backstay.request.array import parse_array
 
 # Possessive throughout: what could be divided in two ways would be tried in all of them, which is quadratic.
@@ -186,20 +185,10 @@ def _uuid(text: str, type_: Any) -> str:
     return str(UUID(text))
 
 
-def trimmed(moment: datetime | time) -> str:
-    """ISO 8601 with the fraction's trailing zeros cut, as PostgreSQL prints it in JSON."""
-    text = moment.isoformat()
-    if not moment.microsecond:
-        return text
-    at = text.index(".")
-    return text[: at + 7].rstrip("0") + text[at + 7 :]
-
-
 def _timestamptz(text: str, type_: Any) -> str:
     moment = read_moment(text, "timestamp with time zone")
-    aware = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
     try:
-        return trimmed(aware.astimezone(UTC))
+        return instant_text(moment)
     except OverflowError:
         raise PlanError("22008", f'timestamp out of range: "{text}"') from None
 

@@ -1,4 +1,4 @@
-"""Dates and times of clients as PostgreSQL reads them: forms of ISO 8601 that it takes, and nothing that it does not.
+"""Dates and times as PostgreSQL reads them of clients, forms of ISO 8601 and no other, and as its JSON shows them.
 
 Python's own readers take week dates, commas, hours alone and digits of any script, cut what is finer than a microsecond
 where PostgreSQL rounds it, and change from one version to the next.
@@ -76,6 +76,31 @@ def read_time(text: str) -> time:
     if clock >= _DAY:
         raise _out_of_range(text)
     return (datetime.min + clock).time()
+
+
+def trimmed(moment: datetime | time) -> str:
+    """*moment* as ISO 8601 without the zeros that end a fraction.
+
+    >>> trimmed(datetime(2024, 1, 1, 12)), trimmed(time(12, 30, 0, 500000))
+    ('2024-01-01T12:00:00', '12:30:00.5')
+    """
+    text = moment.isoformat()
+    if not moment.microsecond:
+        return text
+    at = text.index(".")
+    return text[: at + 7].rstrip("0") + text[at + 7 :]
+
+
+def instant_text(moment: datetime) -> str:
+    """*moment* as a ``timestamptz`` is shown in UTC, which it is in where it has no zone.
+
+    >>> instant_text(datetime(2024, 1, 1, 12, 0, 0, 500000, tzinfo=UTC))
+    '2024-01-01T12:00:00.5+00:00'
+
+    Raises:
+        OverflowError: In UTC it is beyond the years 1 to 9999.
+    """
+    return trimmed(moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC))
 
 
 def _found(form: re.Pattern[str], text: str, name: str) -> re.Match[str]:

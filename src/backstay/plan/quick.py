@@ -13,7 +13,8 @@ from typing import Any, Final, TypeAlias
 from uuid import UUID
 
 from backstay.catalog import Column
-from backstay.plan.coerce import integer_bound, trimmed
+from backstay.plan.coerce import integer_bound
+from backstay.plan.moment import trimmed
 
 #: (text for PostgreSQL, stored value for SQLite), see ``plan/value.py``.
 Pair: TypeAlias = tuple[str | None, Any]

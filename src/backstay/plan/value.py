@@ -18,7 +18,8 @@ from backstay.catalog.nesting import Tangled
 from backstay.catalog.onwrite import OnWrite
 from backstay.catalog.opaque import Native
 from backstay.errors import PlanError
-from backstay.plan.coerce import canonical_json, coercion, trimmed
+from backstay.plan.coerce import canonical_json, coercion
+from backstay.plan.moment import trimmed
 from backstay.plan.quick import Convert, Pair, quick
 from backstay.request.array import render_array
 

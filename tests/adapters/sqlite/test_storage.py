@@ -45,7 +45,7 @@ from sqlalchemy.exc import IntegrityError, StatementError
 from sqlalchemy.types import TypeEngine
 
 import backstay.adapters.sqlite  # noqa: F401 - names the dialect
-from backstay.adapters.sqlite.iso import instant_text
+from backstay.plan.moment import instant_text
 
 
 class Color(Enum):

@@ -12,9 +12,9 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any, Final
 
-from backstay.adapters.sqlite.iso import instant_text, local_text
 from backstay.errors import DatabaseError
 from backstay.plan.duration import duration_text, parse_duration
+from backstay.plan.moment import instant_text, trimmed
 
 _BITS: Final = {"int2": 15, "int4": 31, "int8": 63}
 _NAMES: Final = {"int2": "smallint", "int4": "integer", "int8": "bigint"}
@@ -178,7 +178,7 @@ def _of_moments(sign: str, left_kind: str, right_kind: str, left: Any, right: An
         case timedelta():
             return duration_text(found)
         case datetime():
-            return local_text(found) if found.tzinfo is None else instant_text(found)
+            return trimmed(found) if found.tzinfo is None else instant_text(found)
         case _:
             return str(found)
 

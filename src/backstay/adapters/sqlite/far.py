@@ -12,6 +12,7 @@ from typing import Any, Final
 from backstay.adapters.sqlite.compute import compute
 from backstay.errors import DatabaseError
 from backstay.plan.duration import duration_text, parse_duration
+from backstay.plan.moment import trimmed
 
 _FAR: Final = re.compile(r"[:-]\d{7}-", re.ASCII)
 _DAY: Final = 86_400_000_000
@@ -88,5 +89,5 @@ def _text(kind: str, position: int) -> str:
     text = f"{told}-{near.month:02d}-{near.day:02d}"
     if kind == "date":
         return text
-    clock = (datetime.min + timedelta(microseconds=micro)).time().isoformat()
-    return f"{text}T{clock.rstrip('0') if '.' in clock else clock}" + ("+00:00" if kind == "timestamptz" else "")
+    clock = trimmed((datetime.min + timedelta(microseconds=micro)).time())
+    return f"{text}T{clock}" + ("+00:00" if kind == "timestamptz" else "")

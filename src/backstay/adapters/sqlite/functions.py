@@ -19,11 +19,11 @@ from backstay.adapters.sqlite.array import array_contains, array_overlaps, array
 from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, microseconds, scaled_text
 from backstay.adapters.sqlite.far import compute_far
-from backstay.adapters.sqlite.iso import instant_text
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
 from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
 from backstay.errors import DatabaseError, PlanError
+from backstay.plan.moment import instant_text
 
 #: The collation of exact decimals kept as text.
 DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"

@@ -37,8 +37,8 @@ from sqlalchemy.sql.type_api import NativeForEmulated
 from sqlalchemy.types import TypeEngine
 
 from backstay.adapters.sqlite.compute import check_size
-from backstay.adapters.sqlite.iso import instant_text, local_text, time_text
 from backstay.plan.duration import duration_text, parse_duration
+from backstay.plan.moment import instant_text, trimmed
 
 _Process = Callable[[Any], Any] | None
 
@@ -79,7 +79,7 @@ class DateTimeText(_Text, sqltypes.DateTime):
     """A datetime as ISO text; in UTC with ``+00:00`` when the column has a zone."""
 
     def bind_processor(self, dialect: Dialect) -> _Process:
-        write = instant_text if self.timezone else local_text
+        write = instant_text if self.timezone else _local_text
 
         def convert(value: Any) -> str:
             if isinstance(value, datetime):
@@ -100,6 +100,12 @@ class DateTimeText(_Text, sqltypes.DateTime):
             return value if value.tzinfo is None else value.astimezone(UTC).replace(tzinfo=None)
 
         return _both(aware if self.timezone else naive)
+
+
+def _local_text(value: datetime) -> str:
+    if value.tzinfo is not None:
+        raise ValueError("a datetime with a zone was given to a column without: use DateTime(timezone=True)")
+    return trimmed(value)
 
 
 class DateText(_Text, sqltypes.Date):
@@ -125,7 +131,7 @@ class TimeText(_Text, sqltypes.Time):
     def bind_processor(self, dialect: Dialect) -> _Process:
         def convert(value: Any) -> str:
             if isinstance(value, time):
-                return time_text(value)
+                return trimmed(value)
             raise TypeError("a Time column takes time objects only")
 
         return _both(convert)

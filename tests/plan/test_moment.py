@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backstay.adapters.sqlite.iso import instant_text
 from backstay.plan.duration import duration_text, parse_duration
+from backstay.plan.moment import instant_text
 
 
 @given(st.lists(st.datetimes(timezones=st.just(UTC)), max_size=20))
