@@ -7,7 +7,7 @@ where compiling the statement again costs 129–216 µs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -15,13 +15,13 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
-from sqlalchemy.sql.elements import BindParameter
 
 from backstay.catalog import family_of
 from backstay.errors import BackstayError
 from backstay.plan.coerce import coercion
 from backstay.policy import Fact, MeParameter, Principal, fact_of
 from backstay.policy.affix import ends_within
+from backstay.sql.expanded import expanded
 from backstay.sql.parameters import Encode, SlotParameter
 from backstay.sql.statement import Statement
 
@@ -58,53 +58,26 @@ class Prepared:
 
 def prepare(statement: sa.Executable, dialect: SaDialect) -> Prepared:
     """Compile *statement* for *dialect*; its constants are made driver-ready now."""
-    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-    # Lists are split of the text as a whole: compilers lose the word that would do it on their way.
-    split = compiled.construct_expanded_state(escape_names=False)
-    names: Sequence[str] = split.positiontup or ()
+    sql, places = expanded(statement, dialect)
     template: list[Any] = []
     slots: list[tuple[int, int, Encode]] = []
     facts: list[tuple[int, Fact]] = []
-    for position, name in enumerate(names):
-        parameter = compiled.binds.get(name)
-        if isinstance(parameter, SlotParameter):
-            slots.append((position, parameter.slot_index, parameter.slot_encode))
-            template.append(None)
-        elif isinstance(parameter, MeParameter):
-            facts.append((position, _encoded_fact(parameter, dialect)))
-            template.append(None)
-        else:
-            template.append(_constant(name, parameter, compiled, split.parameters, dialect))
-    return Prepared(split.statement, tuple(template), tuple(slots), tuple(facts))
+    for position, place in enumerate(places):
+        match place.parameter:
+            case SlotParameter() as slot:
+                slots.append((position, slot.slot_index, slot.slot_encode))
+                template.append(None)
+            case MeParameter() as asked:
+                facts.append((position, _encoded_fact(asked, place.process)))
+                template.append(None)
+            case _:
+                template.append(place.value if place.process is None else place.process(place.value))
+    return Prepared(sql, tuple(template), tuple(slots), tuple(facts))
 
 
-def _constant(
-    name: str, parameter: BindParameter[Any] | None, compiled: Any, split: Mapping[str, Any], dialect: SaDialect
-) -> Any:
-    # An expanding parameter (``column.in_([…])`` in a policy) has been split: its parts are not in ``binds``.
-    value = split[name] if parameter is None else parameter.effective_value
-    kind = compiled.escaped_bind_names.get(name, name) if parameter is None else name
-    type_ = parameter.type if parameter is not None else _expanded_type(kind, compiled)
-    process = type_.dialect_impl(dialect).bind_processor(dialect)
-    return process(value) if process is not None else value
-
-
-def _expanded_type(name: str, compiled: Any) -> sa.types.TypeEngine[Any]:
-    stem, _, last = name.rpartition("_")
-    binds: Mapping[str, BindParameter[Any]] = compiled.binds
-    if stem in binds:
-        return binds[stem].type
-    # Of a list of rows each value is named by its row and its place there.
-    rows = binds.get(stem.rpartition("_")[0])
-    if rows is None or not isinstance(rows.type, sa.types.TupleType):
-        return sa.types.NULLTYPE
-    return rows.type.types[int(last) - 1]
-
-
-def _encoded_fact(parameter: MeParameter, dialect: SaDialect) -> Fact:
+def _encoded_fact(parameter: MeParameter, process: Callable[[Any], Any] | None) -> Fact:
     """Turn a claim into what its column holds; what cannot be one is NULL, which matches nothing."""
     type_ = parameter.type
-    process = type_.dialect_impl(dialect).bind_processor(dialect)
     family = family_of(type_)
     read = coercion(type_)
     escape = parameter.me_escape

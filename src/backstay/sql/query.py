@@ -17,6 +17,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect as SaDialect
 
+from backstay.sql.expanded import expanded
 from backstay.sql.statement import Rows, Statement
 
 P = ParamSpec("P")
@@ -104,28 +105,13 @@ def query(build: Callable[P, sa.Executable]) -> Query[P]:
 
 
 def _compile(statement: sa.Executable, dialect: SaDialect) -> Compiled:
-    compiled: Any = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
-    split = compiled.construct_expanded_state(escape_names=False)
-    arguments = []
-    for name in split.positiontup or ():
-        parameter = compiled.binds.get(name)
-        if parameter is None:
-            arguments.append(_listed(name, compiled, split.parameters[name], dialect))
-            continue
-        process = parameter.type.dialect_impl(dialect).bind_processor(dialect)
-        arguments.append((str(parameter.key), parameter.effective_value, process))
+    sql, places = expanded(statement, dialect)
     columns = []
     for column in getattr(statement, "exported_columns", ()) if _gives_rows(statement) else ():
         columns.append((str(column.key), _reader(column.type, dialect)))
     row: Any = namedtuple("Row", [name for name, _ in columns])  # type: ignore[misc]
-    return Compiled(split.statement, tuple(arguments), tuple(columns), row)
-
-
-def _listed(name: str, compiled: Any, value: Any, dialect: SaDialect) -> tuple[str, Any, Any]:
-    """A constant of an ``IN`` list, which the compiler has split: its parts are not among the binds."""
-    whole = compiled.binds[name.rpartition("_")[0]]
-    process = whole.type.dialect_impl(dialect).bind_processor(dialect)
-    return name, value, process
+    arguments = tuple((place.key, place.value, place.process) for place in places)
+    return Compiled(sql, arguments, tuple(columns), row)
 
 
 def _gives_rows(statement: Any) -> bool:
