@@ -17,6 +17,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import custom_op
 from sqlalchemy.sql.selectable import ScalarValues, TextualSelect
 
+from backstay.catalog.standing import function_name
+
 #: What a text may be and still say nothing of any row.
 _CONSTANT: Final = re.compile(r"\*|\s*(null|true|false|-?\d+(\.\d+)?|'[^']*')\s*", re.IGNORECASE)
 #: Operators: signs that begin no comment, or words that are operators wherever they stand.
@@ -78,7 +80,7 @@ def _unread(element: Any) -> str | None:
             return "a parameter whose value is a function's of its own"
         case BindParameter() if element.required and not hasattr(element, "me_source"):
             return f"a parameter without a value: {element.key}"
-        case FunctionElement() if _READERS.fullmatch(str(getattr(element, "name", "")).lower()):
+        case FunctionElement() if _READERS.fullmatch(function_name(element)):
             return f"a function that is told by a text what to read: {element.name}"
         case _:
             pass

@@ -22,6 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.default import StrCompileDialect
 from sqlalchemy.sql import compiler as sql_compiler
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import AliasedReturnsRows, TableClause
 
 from backstay.errors import ConfigError
@@ -102,10 +103,13 @@ def looks_around(expression: Any) -> bool:
 
 def is_aggregate(expression: Any) -> bool:
     """Whether *expression* makes one value of many rows."""
-    if not isinstance(expression, sa.sql.functions.FunctionElement):
-        return False
-    name = str(getattr(expression, "name", "")).lower()
+    name = function_name(expression)
     return _AGGREGATES.fullmatch(name) is not None and not (name in ("max", "min") and len(expression.clauses) > 1)
+
+
+def function_name(expression: Any) -> str:
+    """The name of the function that *expression* calls, in small letters; empty where it calls none."""
+    return str(getattr(expression, "name", "")).lower() if isinstance(expression, FunctionElement) else ""
 
 
 def _columns_in(expression: Any) -> list[Any]:

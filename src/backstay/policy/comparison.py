@@ -13,6 +13,7 @@ from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import Family, family_of
+from backstay.catalog.standing import function_name
 
 #: Of which families a value may be that has a type of one; every one where none are listed.
 _TAKEN: Final[dict[Family, frozenset[Family]]] = {
@@ -42,7 +43,7 @@ _GIVE_TEXTS: Final = frozenset(
 
 def gives_text(element: Any) -> bool:
     """Whether *element* calls a function that gives a text, whose type SQLAlchemy does not know."""
-    return isinstance(element, FunctionElement) and str(getattr(element, "name", "")).lower() in _GIVE_TEXTS
+    return function_name(element) in _GIVE_TEXTS
 
 
 def compared(rows: Any) -> Iterator[tuple[Any, Any, sa.types.TypeEngine[Any]]]:
@@ -64,7 +65,7 @@ def _sides(element: Any) -> Iterator[tuple[Any, Any]]:
         case sa.Case() if element.value is not None:
             for when, _ in element.whens:
                 yield element.value, when
-        case FunctionElement() if getattr(element, "name", "").lower() == "nullif" and len(element.clauses) == 2:
+        case FunctionElement() if function_name(element) == "nullif" and len(element.clauses) == 2:
             left, right = element.clauses
             yield left, right
         case _:

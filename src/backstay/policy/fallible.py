@@ -16,6 +16,7 @@ from sqlalchemy.sql import selectable as s
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.functions import FunctionElement
 
+from backstay.catalog.standing import function_name
 from backstay.policy.comparison import COMPARISONS, is_constant
 
 #: Comparisons; what is compared is of one type, or the rehearsal of the rules has ended the start.
@@ -47,7 +48,7 @@ def may_fail(rows: Any) -> bool:
 def called(rows: Any) -> frozenset[str]:
     """The names of the functions that *rows* calls and that may be somebody's own."""
     found = (each for each in visitors.iterate(rows) if isinstance(each, FunctionElement))
-    return frozenset(str(getattr(each, "name", "")).lower() for each in found) - _FUNCTIONS
+    return frozenset(map(function_name, found)) - _FUNCTIONS
 
 
 def _asked_for_rows(element: Any) -> Iterator[Any]:
@@ -66,7 +67,7 @@ def _is_sure(element: Any) -> bool:
         case sa.ScalarSelect():
             return False
         case FunctionElement():
-            return str(getattr(element, "name", "")).lower() in _FUNCTIONS
+            return function_name(element) in _FUNCTIONS
         case e.BinaryExpression() if element.operator in _LIKE:
             return is_constant(element.right)
         case e.UnaryExpression() if element.operator is None:

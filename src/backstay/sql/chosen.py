@@ -22,7 +22,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of
 from backstay.catalog.shown import shown
-from backstay.catalog.standing import is_aggregate
+from backstay.catalog.standing import function_name, is_aggregate
 from backstay.policy.comparison import gives_text, is_plain
 from backstay.sql.unlike import Unlike
 
@@ -65,7 +65,7 @@ def chosen(rows: Any) -> Unlike | None:
         if isinstance(element, sa.Over | e.AggregateOrderBy):
             ordered.add(id(element.element))
         found = next(_said(element), None)
-        if found is None and id(element) not in ordered and _called(element) in _GATHER:
+        if found is None and id(element) not in ordered and function_name(element) in _GATHER:
             found = next(_gathered(list(element.clauses), []), None)
         if found is None and isinstance(element, s.GenerativeSelect):
             found = _uncounted(element)
@@ -90,10 +90,10 @@ def _said(element: Any) -> Iterator[Unlike]:
         case e.BinaryExpression() if element.operator in BETWEEN:
             for bound in element.right.clauses:
                 yield from _in_order([element.left, bound], element)
-        case FunctionElement() if _called(element) in _EXTREMES:
+        case FunctionElement() if function_name(element) in _EXTREMES:
             yield from _in_order(list(element.clauses), element)
         case sa.WithinGroup():
-            if _called(element.element) == "mode":
+            if function_name(element.element) == "mode":
                 yield Unlike("the most frequent value, which several may be", "Ask by func.count() of a subquery.")
             yield from _sorted_by(_clauses(element.order_by))
         case e.AggregateOrderBy():
@@ -176,10 +176,6 @@ def _clauses(listed: Any) -> list[Any]:
     return [] if listed is None else list(listed.clauses) if isinstance(listed, e.ClauseList) else [listed]
 
 
-def _called(element: Any) -> str:
-    return str(getattr(element, "name", "")).lower() if isinstance(element, FunctionElement) else ""
-
-
 def _gathered(values: list[Any], order: list[Any]) -> Iterator[Unlike]:
     if values and isinstance(values[0], aggregate_order_by):
         values, order = [values[0].target, *values[1:]], _clauses(values[0].order_by)
@@ -210,7 +206,7 @@ def _windows(part: Any) -> Iterator[Any]:
 def _is_alike_of_peers(over: Any) -> bool:
     """Whether rows that its order does not tell apart have one answer."""
     called = over.element.func if isinstance(over.element, sa.FunctionFilter) else over.element
-    name = _called(called)
+    name = function_name(called)
     return name in _RANK or (is_aggregate(called) and name not in _GATHER and over.rows is None)
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.sql import elements, operators
 from sqlalchemy.sql.functions import FunctionElement
 
 from backstay.catalog import family_of
+from backstay.catalog.standing import function_name
 from backstay.sql.dialect import Typed
 from backstay.sql.sqlite.path import DECIMALS, number
 from backstay.sql.sqlite.value import is_native
@@ -56,7 +57,7 @@ def _scale(element: Any) -> int | None:
             return None if left is None or right is None else left + right
         case sa.Case():
             return _largest(*(then for _, then in element.whens), *([] if element.else_ is None else [element.else_]))
-        case FunctionElement() if getattr(element, "name", "") in ("coalesce", "abs"):
+        case FunctionElement() if function_name(element) in ("coalesce", "abs"):
             return _largest(*element.clauses)
         case _:
             return None

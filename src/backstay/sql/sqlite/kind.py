@@ -27,7 +27,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from backstay.catalog import family_of, plain_type
 from backstay.catalog.opaque import AsStored
 from backstay.catalog.shown import shown
-from backstay.catalog.standing import table_of
+from backstay.catalog.standing import function_name, table_of
 from backstay.sql.chosen import BETWEEN, COLLATE, RANKS, chosen, sorted_by
 from backstay.sql.single import several
 from backstay.sql.sqlite.value import is_native
@@ -723,7 +723,7 @@ _INSTEAD: Final = {
 
 
 def _of_function(element: Any) -> Kind:
-    name = str(getattr(element, "name", "")).lower()
+    name = function_name(element)
     judge = FUNCTIONS.get(name)
     if judge is None or getattr(element, "packagenames", None):
         raise Unlike(f"the function {name}()", _INSTEAD.get(name, _ASK_POSTGRESQL))

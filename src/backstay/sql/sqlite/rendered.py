@@ -14,6 +14,7 @@ from sqlalchemy.sql import elements as e
 from sqlalchemy.sql import operators as op
 from sqlalchemy.sql.functions import FunctionElement
 
+from backstay.catalog.standing import function_name
 from backstay.request.field import Step
 from backstay.sql.chosen import BETWEEN, RANKS
 from backstay.sql.dialect import Expression, Typed
@@ -280,7 +281,7 @@ def _case(element: Any) -> Expression | None:
 
 
 def _function(element: Any) -> Expression | None:
-    match str(getattr(element, "name", "")).lower():
+    match function_name(element):
         case "lower" | "upper" as name if kind_of(element) == "text":
             told: Callable[..., Expression] = sa.func.backstay_lower if name == "lower" else sa.func.backstay_upper
             return told(*element.clauses, type_=sa.Text())
