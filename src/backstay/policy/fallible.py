@@ -41,7 +41,7 @@ _PLAIN: Final = (
 
 def may_fail(rows: Any) -> bool:
     """Whether the database may fail at *rows*, for some row of some table."""
-    asked = {id(part) for each in visitors.iterate(rows) for part in _asked_for_rows(each)}
+    asked = {id(part) for each in visitors.iterate(rows) for part in asked_for_rows(each)}
     return any(id(each) not in asked and not _is_sure(each) for each in visitors.iterate(rows))
 
 
@@ -51,10 +51,10 @@ def called(rows: Any) -> frozenset[str]:
     return frozenset(map(function_name, found)) - _FUNCTIONS
 
 
-def _asked_for_rows(element: Any) -> Iterator[Any]:
-    """Subqueries that may give any number of rows: it is asked whether there is one, or whether one is among them."""
+def asked_for_rows(element: Any) -> Iterator[Any]:
+    """Subqueries that may give any number of rows: is there one, is one among them, how do any or all compare."""
     match element:
-        case sa.Exists():
+        case sa.Exists() | e.CollectionAggregate():
             yield element.element
         case e.BinaryExpression(operator=op.in_op | op.not_in_op):
             yield element.right

@@ -16,6 +16,7 @@ from sqlalchemy.sql import selectable as s
 from sqlalchemy.sql import visitors
 
 from backstay.catalog.standing import is_rows, looks_around, table_of
+from backstay.policy.fallible import asked_for_rows
 from backstay.sql.unlike import Unlike
 
 _SEVERAL: Final = "a subquery that may find several rows, where one value stands"
@@ -25,23 +26,11 @@ _HINT: Final = "Write .in_(select(…)), name a key in its where(), or select fu
 def several(rows: Any) -> Unlike | None:
     """The first subquery in *rows* that stands for a value and may find several."""
     every = list(visitors.iterate(rows))
-    lists = {id(each) for element in every for each in _asked_for_rows(element)}
+    lists = {id(each) for element in every for each in asked_for_rows(element)}
     for element in every:
         if isinstance(element, sa.ScalarSelect) and id(element) not in lists and not _is_single(element.element):
             return Unlike(_SEVERAL, _HINT, element)
     return None
-
-
-def _asked_for_rows(element: Any) -> Iterator[Any]:
-    """What is asked for all rows."""
-    match element:
-        case sa.Exists() | e.CollectionAggregate():
-            yield element.element
-        case e.BinaryExpression(operator=op.in_op | op.not_in_op):
-            yield element.right
-            yield getattr(element.right, "element", None)
-        case _:
-            return
 
 
 def _is_single(query: Any) -> bool:
