@@ -2,7 +2,7 @@
 
 from backstay.catalog.build import build_catalog, constraint_name, metadata_of
 from backstay.catalog.computed import Computed
-from backstay.catalog.family import Family, family_of, plain_type
+from backstay.catalog.family import Family, family_of, integer_bound, plain_type
 from backstay.catalog.function import Function, Parameter, function
 from backstay.catalog.search import SEARCHABLE, Search, Searchable
 from backstay.catalog.table import Catalog, Column, Junction, Relation, Table
@@ -24,6 +24,7 @@ __all__ = [
     "constraint_name",
     "family_of",
     "function",
+    "integer_bound",
     "metadata_of",
     "plain_type",
 ]

@@ -77,3 +77,15 @@ def family_of(type_: sqltypes.TypeEngine[object]) -> Family:
         if isinstance(type_, classes):
             return family
     return "other"
+
+
+def integer_bound(type_: sqltypes.TypeEngine[object]) -> int:
+    """The first number that is too large for *type_*, one of whole numbers; the smallest that fits is its negative.
+
+    >>> integer_bound(sqltypes.SmallInteger()), integer_bound(sqltypes.Integer()) == 2**31
+    (32768, True)
+    """
+    type_ = plain_type(type_)
+    if isinstance(type_, sqltypes.BigInteger):
+        return 2**63
+    return 2**15 if isinstance(type_, sqltypes.SmallInteger) else 2**31

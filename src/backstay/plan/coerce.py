@@ -19,8 +19,8 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql as pg
 
-from backstay.catalog import Family, family_of, plain_type
-from backstay.catalog.opaque import AsStored, Opaque
+from backstay.catalog import Family, family_of, integer_bound, plain_type
+from backstay.catalog.opaque import Opaque
 from backstay.errors import PlanError
 from backstay.plan.duration import duration_text, parse_duration
 from backstay.plan.moment import BLANKS, instant_text, read_date, read_moment, read_time, trimmed
@@ -42,7 +42,6 @@ _BOOLEANS: Final[Mapping[str, bool]] = {
 }
 #: Digits of a number that SQLite keeps, as text.
 _DIGITS: Final = 1000
-_BITS: Final = {"smallint": 15, "integer": 31, "bigint": 63}
 
 
 def coercion(type_: sa.types.TypeEngine[Any]) -> Callable[[str], Any]:
@@ -124,15 +123,6 @@ def _integer(text: str, type_: Any) -> int:
     if not -bound <= value < bound:
         raise PlanError("22003", f'value "{text}" is out of range for type {name}')
     return value
-
-
-def integer_bound(type_: sa.types.TypeEngine[Any]) -> int:
-    """The first number that is too large for *type_*; the smallest that fits is its negative.
-
-    >>> integer_bound(sa.SmallInteger())
-    32768
-    """
-    return int(2 ** (63 if isinstance(type_, AsStored) else _BITS[type_name(type_)]))
 
 
 def _float(text: str, type_: Any) -> float:

@@ -12,8 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, TypeAlias
 from uuid import UUID
 
-from backstay.catalog import Column
-from backstay.plan.coerce import integer_bound
+from backstay.catalog import Column, integer_bound
 from backstay.plan.moment import trimmed
 
 #: (text for PostgreSQL, stored value for SQLite), see ``plan/value.py``.

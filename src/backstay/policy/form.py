@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BindParameter, ClauseElement, ExpressionClauseList
 
-from backstay.catalog import family_of, plain_type
+from backstay.catalog import family_of, integer_bound
 from backstay.policy.comparison import bare, compared, gives_text, is_constant, is_of, values_of
 
 
@@ -109,7 +109,7 @@ def _retype(constant: Any) -> None:
 def _widen(constant: Any) -> None:
     """``Post.stars * 10**10`` is of large numbers, and SQLAlchemy takes every whole one for what its column is."""
     value, type_ = constant.value, constant.type
-    if type(value) is int and family_of(type_) == "integer" and _beyond(type_) <= abs(value) < 2**63:
+    if type(value) is int and family_of(type_) == "integer" and integer_bound(type_) <= abs(value) < 2**63:
         constant.type = sa.BigInteger()
 
 
@@ -162,14 +162,8 @@ def _whole(values: list[Any], beside: sa.types.TypeEngine[Any]) -> tuple[list[An
     """Whole numbers as such, and all of them as decimals where one is broken, or beyond all that is stored."""
     if not all(value == int(value) and abs(value) < 2**63 for value in values):
         return [Decimal(str(value)) for value in values], sa.Numeric()
-    fits = all(type(value) is int and abs(value) < _beyond(beside) for value in values)
+    fits = all(type(value) is int and abs(value) < integer_bound(beside) for value in values)
     return None if fits else ([int(value) for value in values], sa.BigInteger())
-
-
-def _beyond(type_: sa.types.TypeEngine[Any]) -> int:
-    """What a column of *type_* cannot hold."""
-    type_ = plain_type(type_)
-    return 2**15 if isinstance(type_, sa.SmallInteger) else 2**63 if isinstance(type_, sa.BigInteger) else 2**31
 
 
 def _moment(value: Any, zone: Any) -> Any:
