@@ -24,6 +24,7 @@ from backstay.adapters.sqlite.files import make_private
 from backstay.adapters.sqlite.functions import register
 from backstay.db.failures import TIMEOUT_MESSAGE
 from backstay.errors import ConfigError, DatabaseError
+from backstay.sql.sqlite.condition import MAX_GLOB
 
 #: 3.51.3 fixed a bug that corrupts a WAL database when a checkpoint meets a restart of the log.
 OLDEST: Final = (3, 51, 3)
@@ -38,8 +39,7 @@ _LIMITS: Final = {
     apsw.SQLITE_LIMIT_LENGTH: 64 << 20,
     apsw.SQLITE_LIMIT_SQL_LENGTH: 4 << 20,
     apsw.SQLITE_LIMIT_ATTACHED: 0,
-    # The 200 characters that a pattern may have, in bytes: four for a letter.
-    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 800,
+    apsw.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: MAX_GLOB,
     apsw.SQLITE_LIMIT_TRIGGER_DEPTH: 32,
     apsw.SQLITE_LIMIT_WORKER_THREADS: 0,
 }

@@ -20,8 +20,8 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.util import memoized_property
 
-from backstay.adapters.sqlite.functions import DECIMAL_COLLATION
 from backstay.adapters.sqlite.storage import COLSPECS, is_exact_number
+from backstay.sql.sqlite.path import DECIMALS
 from backstay.sql.sqlite.rendered import rendered
 
 #: Now in UTC, to the millisecond, without the zeros that end the fraction.
@@ -127,7 +127,7 @@ class ApswTypeCompiler(SQLiteTypeCompiler):
         if is_exact_number(type_.precision):
             return f"NUMERIC{size}"
         if isinstance(type_expression, Column):
-            return f"DECIMAL_TEXT{size} COLLATE {DECIMAL_COLLATION}"
+            return f"DECIMAL_TEXT{size} COLLATE {DECIMALS}"
         return f"DECIMAL_TEXT{size}"
 
     visit_NUMERIC = visit_numeric

@@ -20,13 +20,11 @@ from backstay.adapters.sqlite.casting import cast, json_text
 from backstay.adapters.sqlite.compute import check_size, compute, decimal_text, microseconds, scaled_text
 from backstay.adapters.sqlite.far import compute_far
 from backstay.adapters.sqlite.matching import Spend, free, glob, like_glob, lower, lower_glob, regex, upper
-from backstay.adapters.sqlite.ordering import ARRAY_COLLATION, JSON_COLLATION, compare_arrays, compare_json
+from backstay.adapters.sqlite.ordering import compare_arrays, compare_json
 from backstay.adapters.sqlite.relevance import rank
 from backstay.errors import DatabaseError, PlanError
 from backstay.plan.moment import instant_text
-
-#: The collation of exact decimals kept as text.
-DECIMAL_COLLATION: Final = "BACKSTAY_DECIMAL"
+from backstay.sql.sqlite.path import COLLATIONS, DECIMALS
 
 #: PostgreSQL's numeric holds up to 131072 digits before the point; a sum of bounded values never needs more than this.
 _EXACT: Final = Context(prec=1000)
@@ -198,9 +196,9 @@ def register(connection: apsw.Connection, spend: Spend) -> None:
         "backstay_decimal_sum", partial(DecimalSum, spend), 1, flags=apsw.SQLITE_INNOCUOUS
     )
     connection.register_fts5_function("backstay_rank", partial(rank, spend))
-    connection.create_collation(DECIMAL_COLLATION, partial(compare_decimals, spend=spend))
-    connection.create_collation(JSON_COLLATION, partial(compare_json, spend=spend))
-    connection.create_collation(ARRAY_COLLATION, partial(compare_arrays, spend=spend))
+    connection.create_collation(DECIMALS, partial(compare_decimals, spend=spend))
+    connection.create_collation(COLLATIONS["json"], partial(compare_json, spend=spend))
+    connection.create_collation(COLLATIONS["array"], partial(compare_arrays, spend=spend))
 
 
 #: Those that read their arguments once, and know nothing of budgets.

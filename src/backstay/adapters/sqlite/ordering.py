@@ -19,10 +19,6 @@ from backstay.adapters.sqlite.matching import Spend, free
 #: Letters of a text whose key is remembered: a key takes some twenty times the memory, and there are 4,096.
 _SHORT: Final = 512
 
-#: The collations' names.
-JSON_COLLATION: Final = "BACKSTAY_JSON"
-ARRAY_COLLATION: Final = "BACKSTAY_ARRAY"
-
 
 def compare_json(left: str, right: str, spend: Spend = free) -> int:
     """-1, 0 or 1, as PostgreSQL compares two jsonb values.

@@ -15,7 +15,7 @@ from backstay.errors import PlanError
 from backstay.plan.coerce import coercion
 from backstay.plan.duration import parse_duration
 from backstay.plan.intent import Compare
-from backstay.plan.pattern import bounded_pattern, like_pattern
+from backstay.plan.pattern import MAX_PATTERN, bounded_pattern, like_pattern
 from backstay.request.filters import Slot
 from backstay.sql.dialect import COMPARISONS, Expression, Typed
 from backstay.sql.parameters import SlotParameter
@@ -28,8 +28,8 @@ _COMPARED: Final = _RANKED | {"eq", "neq", "in", "isdistinct"}
 _NOT_HERE: Final = frozenset({"sl", "sr", "nxr", "nxl", "adj"})
 #: Bytes of a text times bytes of a pattern: GLOB is done with them in some 50 µs at worst.
 _SHORT_PRODUCT: Final = 16_384
-#: Bytes of a pattern that GLOB takes (`adapters/sqlite/connection.py`).
-_LONGEST: Final = 800
+#: Bytes of a pattern that GLOB takes: those of a request, four for a letter.
+MAX_GLOB: Final = 4 * MAX_PATTERN
 _SETS: Final = frozenset({"cs", "cd", "ov"})
 
 
@@ -107,7 +107,7 @@ def alike(left: Expression, shown: Expression, pattern: Expression, linear: Call
     the product of both lengths is small, and the pattern not long; *linear*, which reads a text once, for the rest.
     """
     size, length = sa.func.octet_length(left), sa.func.octet_length(pattern)
-    short = sa.and_(length <= number(_LONGEST), size * length <= number(_SHORT_PRODUCT))
+    short = sa.and_(length <= number(MAX_GLOB), size * length <= number(_SHORT_PRODUCT))
     native = shown.op("GLOB", is_comparison=True, return_type=sa.Boolean())(pattern)
     return sa.case((short, native), else_=linear(left, pattern, type_=sa.Boolean()))
 
