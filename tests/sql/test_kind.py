@@ -16,8 +16,9 @@ from backstay.catalog import build_catalog
 from backstay.errors import ConfigError
 from backstay.policy import allow, compile_rules
 from backstay.sql.chosen import chosen
+from backstay.sql.misleading import misleading
 from backstay.sql.single import several
-from backstay.sql.sqlite.kind import misleading, unlike
+from backstay.sql.sqlite.alike import unlike
 from tests.http.alike_app import Base, Doc, Kind
 
 CATALOG = build_catalog(Base)

@@ -21,7 +21,7 @@ from backstay.policy import Principal, Rule
 from backstay.policy.slip import near_word
 from backstay.sql.dialect import SqlDialect
 from backstay.sql.prepared import prepare
-from backstay.sql.sqlite.kind import FUNCTIONS
+from backstay.sql.sqlite.element import FUNCTIONS
 from backstay.sql.unlike import Unlike
 
 #: What says nothing of the rule: a table that is not there yet, rights of the role, and a database that has no time.

@@ -29,11 +29,11 @@ from backstay.sql.chosen import chosen
 from backstay.sql.dialect import COMPARISONS, Expression, Listed, SqlDialect, Typed, defaults
 from backstay.sql.explain import POSTGRESQL
 from backstay.sql.function import call
+from backstay.sql.misleading import misleading
 from backstay.sql.notation import field
 from backstay.sql.parameters import SlotParameter
 from backstay.sql.quoted import quoted
 from backstay.sql.single import several
-from backstay.sql.sqlite.kind import misleading
 from backstay.sql.statement import Statement
 
 #: PostgreSQL takes at most 100 arguments to a function: 50 keys.

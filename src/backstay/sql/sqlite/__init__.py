@@ -15,10 +15,10 @@ from backstay.sql.dialect import SqlDialect, defaults
 from backstay.sql.explain import SQLITE
 from backstay.sql.fts5 import relevance, search
 from backstay.sql.parameters import SlotParameter
+from backstay.sql.sqlite.alike import unlike
 from backstay.sql.sqlite.cast import aggregate, cast
 from backstay.sql.sqlite.computed import computed
 from backstay.sql.sqlite.condition import compare, guard
-from backstay.sql.sqlite.kind import unlike
 from backstay.sql.sqlite.path import json_path, labels_of, ordered, sort_key
 from backstay.sql.sqlite.rows import default, finite, key_out, listed, packed
 from backstay.sql.sqlite.value import json_object, json_value, sealed

@@ -1,7 +1,7 @@
 """Operators and functions with PostgreSQL's meaning, where SQLite has another one of the same name.
 
 Each is said by a function of ``adapters/sqlite/``, or by what SQLite does say.  What needs nothing, and what nobody
-knows to be the same (see `kind`), stays as SQLAlchemy writes it.
+knows to be the same (see `alike`), stays as SQLAlchemy writes it.
 """
 
 from __future__ import annotations
@@ -19,25 +19,9 @@ from backstay.request.field import Step
 from backstay.sql.chosen import BETWEEN, RANKS
 from backstay.sql.dialect import Expression, Typed
 from backstay.sql.sqlite.condition import alike
-from backstay.sql.sqlite.kind import (
-    ARITHMETIC,
-    CASTS,
-    EQUALS,
-    EXTRACTS,
-    FINER,
-    INTEGERS,
-    IS,
-    JSON_ITEMS,
-    LIKES,
-    LISTS,
-    MOMENTS,
-    Kind,
-    arithmetic,
-    is_made,
-    item_keys,
-    kind_of,
-    kind_of_type,
-)
+from backstay.sql.sqlite.element import is_made, item_keys, kind_of
+from backstay.sql.sqlite.kind import CASTS, EXTRACTS, FINER, INTEGERS, MOMENTS, Kind, arithmetic, kind_of_type
+from backstay.sql.sqlite.operators import ARITHMETIC, EQUALS, IS, JSON_ITEMS, LIKES, LISTS
 from backstay.sql.sqlite.path import DECIMALS, json_path, number
 from backstay.sql.sqlite.value import word
 from backstay.sql.unlike import Unlike
