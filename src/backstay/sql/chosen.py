@@ -58,29 +58,29 @@ def chosen(rows: Any) -> Unlike | None:
     >>> chosen(sa.column("name", sa.String).collate("C") < "b") is None
     True
     """
+    return next(_found(rows), None)
+
+
+def _found(rows: Any) -> Iterator[Unlike]:
     asked = {id(_bare(each.element)) for each in visitors.iterate(rows) if isinstance(each, sa.Exists)}
     around, ordered = set[Any](), set[int]()
     element: Any
     for element in visitors.iterate(rows):
         if isinstance(element, sa.Over | e.AggregateOrderBy):
             ordered.add(id(element.element))
-        found = next(_said(element), None)
-        if found is None and id(element) not in ordered and function_name(element) in _GATHER:
-            found = next(_gathered(list(element.clauses), []), None)
-        if found is None and isinstance(element, s.GenerativeSelect):
-            found = _uncounted(element)
-        if found is None and isinstance(element, s.GenerativeSelect) and id(element) not in asked:
-            found = next(_taken(element), None)
-        if found is None and isinstance(element, sa.Select):
+        yield from _said(element)
+        if id(element) not in ordered and function_name(element) in _GATHER:
+            yield from _gathered(list(element.clauses), [])
+        if isinstance(element, s.GenerativeSelect):
+            yield from _uncounted(element)
+            if id(element) not in asked:
+                yield from _taken(element)
+        if isinstance(element, sa.Select):
             # What stands around a subquery is looked at before it, and each FROM has an alias of its own.
             brought = {each for from_ in element.get_final_froms() for each in from_._from_objects} - around
             around |= brought
-            found = next(_windowed(element, brought), None) or next(
-                _grouped(element, {each for each in brought if not isinstance(each, sa.TableClause)}), None
-            )
-        if found is not None:
-            return found
-    return None
+            yield from _windowed(element, brought)
+            yield from _grouped(element, {each for each in brought if not isinstance(each, sa.TableClause)})
 
 
 def _said(element: Any) -> Iterator[Unlike]:
@@ -140,12 +140,11 @@ def _is_collated(value: Any) -> bool:
     return isinstance(value, e.BinaryExpression) and value.operator is op.collate
 
 
-def _uncounted(query: Any) -> Unlike | None:
+def _uncounted(query: Any) -> Iterator[Unlike]:
     """Where a number is NULL, PostgreSQL takes all rows and SQLite fails."""
     for number in (query._limit_clause, query._offset_clause, query._fetch_clause):
         if number is not None and not (is_plain(number) and isinstance(number.value, int)):
-            return Unlike(f"as many rows of a subquery as {shown(number)} says", _NUMBER)
-    return None
+            yield Unlike(f"as many rows of a subquery as {shown(number)} says", _NUMBER)
 
 
 def _taken(query: Any) -> Iterator[Unlike]:

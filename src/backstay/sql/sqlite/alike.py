@@ -7,7 +7,6 @@ by operator, function and type: what SQLite says alike, and what `rendered` make
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -20,7 +19,6 @@ from backstay.sql.chosen import BETWEEN, chosen, sorted_by
 from backstay.sql.single import several
 from backstay.sql.sqlite.element import (
     ASK_POSTGRESQL,
-    NO_WINDOW,
     ONE_KIND,
     bare,
     is_computed_decimal,
@@ -28,7 +26,7 @@ from backstay.sql.sqlite.element import (
     parts_of,
     sortable,
 )
-from backstay.sql.sqlite.kind import WHOLE_ONES, named
+from backstay.sql.sqlite.kind import WHOLE_ONES, listed, named
 from backstay.sql.sqlite.operators import JSON_ITEMS, LISTS
 from backstay.sql.unlike import Unlike
 
@@ -39,10 +37,11 @@ def unlike(rows: Any) -> Unlike | None:
     >>> unlike(sa.column("n", sa.Integer) > 1) is None, unlike(sa.func.random() > 1).seen
     (True, 'the function random()')
     """
-    asked = {id(part) for each in visitors.iterate(rows) for part in _typed_by_others(each)}
+    every = (each for each in visitors.iterate(rows) if isinstance(each, e.BinaryExpression))
+    parts = {id(each.right) for each in every if each.operator in _WITH_PARTS}
     try:
         for element in visitors.iterate(rows):
-            if id(element) in asked:
+            if id(element) in parts:
                 continue
             _judge_query(element)
             if isinstance(element, sa.ColumnElement) and not isinstance(bare(element), _PARTS):
@@ -54,22 +53,11 @@ def unlike(rows: Any) -> Unlike | None:
 
 #: What is judged with the operator or function that it is a part of.
 _PARTS: Final = (e.CollationClause, e.TypeClause, e.ClauseList, e.ExpressionClauseList)
-
-
-def _typed_by_others(element: Any) -> Iterator[Any]:
-    """Parts that are no values of their own: what is looked for in JSON, and what ``extract()`` and CASE hold."""
-    match element:
-        case e.BinaryExpression() if element.operator in JSON_ITEMS:
-            yield element.right
-        case e.BinaryExpression() if element.operator in LISTS | BETWEEN:
-            yield element.right
-        case _:
-            return
+#: So are the keys of JSON, a list and two bounds, on the right of these.
+_WITH_PARTS: Final = JSON_ITEMS | LISTS | BETWEEN
 
 
 def _judge_query(element: Any) -> None:
-    if isinstance(element, sa.Over | sa.WithinGroup):
-        raise Unlike("a window", NO_WINDOW, element)
     if isinstance(element, s.Lateral):
         raise Unlike("a lateral subquery", "Ask by exists(), or for one value by scalar_subquery().")
     if isinstance(element, sa.Values):
@@ -104,8 +92,7 @@ def _judge_set(element: Any) -> None:
     for beside in zip(*(part.selected_columns for part in parts_of(element)), strict=False):
         kinds = {kind_of(each) for each in beside} - {"null"}
         if len(kinds) > 1 and not kinds <= WHOLE_ONES:
-            told = " and ".join(sorted(map(named, kinds)))
-            raise Unlike(f"a set of values of several kinds, {told}", ONE_KIND)
+            raise Unlike(f"a set of values of several kinds, {listed(kinds)}", ONE_KIND)
         for each in beside:
             _told_apart(each)
 

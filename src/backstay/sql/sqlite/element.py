@@ -35,6 +35,7 @@ from backstay.sql.sqlite.kind import (
     arithmetic,
     go_together,
     kind_of_type,
+    listed,
     named,
 )
 from backstay.sql.sqlite.operators import ARITHMETIC, BOOLEANS, EQUALS, IS, JSON_ITEMS, LIKES, LISTS
@@ -55,7 +56,6 @@ _OF_A_VALUE: Final[tuple[tuple[type, Kind], ...]] = (
 )
 ONE_KIND: Final = "Compare values of one kind, or cast() one of them."
 CAST_WHOLE: Final = "Cast what is taken out or summed: cast(func.sum(…), BigInteger) // 2."
-NO_WINDOW: Final = "Ask by exists() and func.count() of a subquery."
 ASK_POSTGRESQL: Final = "Use PostgreSQL for it, or say it by what the reference of policies lists."
 
 
@@ -110,7 +110,7 @@ def kind_of(element: Any) -> Kind:
         case sa.TextClause():
             return "null"
         case sa.Over() | sa.WithinGroup():
-            raise Unlike("a window", NO_WINDOW, element)
+            raise Unlike("a window", "Ask by exists() and func.count() of a subquery.", element)
         case _:
             raise Unlike("", ASK_POSTGRESQL, element)
 
@@ -389,8 +389,7 @@ def _common(given: list[Any], whole: Any) -> Kind:
         return max(kinds)
     if kinds <= NUMBERS and not ("float" in kinds and kinds & FINER):
         return "float" if "float" in kinds else "decimal"
-    told = " and ".join(sorted(map(named, kinds)))
-    raise Unlike(f"values of several kinds, {told}, as one", ONE_KIND, whole)
+    raise Unlike(f"values of several kinds, {listed(kinds)}, as one", ONE_KIND, whole)
 
 
 def _of_extract(element: Any) -> Kind:

@@ -5,6 +5,7 @@ A kind is finer than a family: it tells what is stored too, and that of ``func.n
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final, Literal, TypeAlias
 
 import sqlalchemy as sa
@@ -156,4 +157,14 @@ _NAMES: Final[dict[Kind, str]] = {
 
 
 def named(kind: Kind) -> str:
+    """What the author of a rule knows *kind* by."""
     return _NAMES.get(kind, kind)
+
+
+def listed(kinds: Iterable[Kind]) -> str:
+    """*kinds* by their names.
+
+    >>> listed({"int8", "bytes"})
+    'bytes and integer'
+    """
+    return " and ".join(sorted(map(named, kinds)))
